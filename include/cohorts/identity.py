@@ -1,0 +1,61 @@
+"""Ids: gen_ids, cohort ids and run keys are hashes of what they name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b, blake2s
+from typing import Any
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def evaluation_gen_id(essay_gen_id: str, template_id: str, model_id: str, replicate: int) -> str:
+    """The gen_id of an evaluation: `v_` and up to 16 base36 digits. ValueError when a part is empty."""
+    return "v_" + _digest(essay_gen_id, template_id, model_id, replicate=replicate)
+
+
+def essay_gen_id(draft_gen_id: str, template_id: str, replicate: int) -> str:
+    """The gen_id of an essay: `e_` and up to 16 base36 digits. ValueError when a part is empty."""
+    return "e_" + _digest(draft_gen_id, template_id, replicate=replicate)
+
+
+def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int) -> str:
+    """The gen_id of a draft: `d_` and up to 16 base36 digits. ValueError when a part is empty."""
+    return "d_" + _digest(combo_id, template_id, model_id, replicate=replicate)
+
+
+def cohort_id(inputs: Mapping[str, Any]) -> str:
+    """`cohort-` and 12 hex digits of the blake2s of the canonical JSON of `inputs`."""
+    return "cohort-" + _short_hash(canonical_json(inputs))
+
+
+def run_key(dag_id: str, run_id: str, try_number: int) -> str:
+    """The folder name of one planning of one DagRun: 12 hex digits, so that no run_id becomes a path."""
+    return _short_hash(f"{dag_id}|{run_id}|{try_number}")
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """JSON with sorted keys and no blanks: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _short_hash(text: str) -> str:
+    return blake2s(text.encode("utf-8"), digest_size=6).hexdigest()
+
+
+def _digest(*texts: str, replicate: int) -> str:
+    parts = [text.strip().lower() for text in texts]
+    if not all(parts):
+        raise ValueError(f"a gen_id needs non-empty parts, got {texts!r}")
+    joined = "|".join([*parts, str(int(replicate))])
+    number = int.from_bytes(blake2b(joined.encode("utf-8"), digest_size=10).digest(), "big")
+    return _base36(number)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"

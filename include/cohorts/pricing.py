@@ -1,0 +1,51 @@
+"""What calls cost: of a call that was made, and the most that a plan's calls can cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from include.cohorts.model import JudgeModel, Usage
+
+# English prose has about four bytes a token in the tokenizers of today's models; a rule of thumb, so "about".
+BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """Tokens and USD of planned calls; None where a model has no limit or no price. `output_tokens` is the most."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int | None
+    usd: float | None
+
+    def __str__(self) -> str:
+        output = "unknown" if self.output_tokens is None else f"at most {self.output_tokens:,}"
+        usd = "unknown" if self.usd is None else f"at most about ${self.usd:,.4f}"
+        return f"{self.calls:,} calls, about {self.input_tokens:,} tokens in, {output} out, cost {usd}"
+
+
+def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
+    """USD of one call: tokens x price / 1e6; None when a price or a token count is not known."""
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    if model.input_usd_per_mtok is None or model.output_usd_per_mtok is None:
+        return None
+    spent = usage.prompt_tokens * model.input_usd_per_mtok + usage.completion_tokens * model.output_usd_per_mtok
+    return round(spent / 1e6, 9)
+
+
+def estimate_calls(calls: Sequence[tuple[JudgeModel, int]]) -> Estimate:
+    """The estimate for calls given as (model, UTF-8 bytes of the prompt)."""
+    limits = [model.max_tokens for model, _ in calls]
+    known_limits = [limit for limit in limits if limit is not None]
+    output = sum(known_limits) if len(known_limits) == len(limits) else None
+    tokens_in = [-(-size // BYTES_PER_TOKEN) for _, size in calls]
+    costs = [
+        cost_usd(model, Usage(prompt_tokens=tokens, completion_tokens=model.max_tokens))
+        for (model, _), tokens in zip(calls, tokens_in, strict=True)
+    ]
+    known_costs = [cost for cost in costs if cost is not None]
+    usd = sum(known_costs) if len(known_costs) == len(costs) else None
+    return Estimate(calls=len(calls), input_tokens=sum(tokens_in), output_tokens=output, usd=usd)

@@ -1,0 +1,107 @@
+"""What a trigger asks for: the DAG's conf, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from include.cohorts.errors import Checked, Problem
+from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.selection import read_mode
+from include.cohorts.spelling import choose_from
+
+LIMITS = {
+    "replicates": (1, 1000),
+    "max_concurrency": (1, 500),
+    "batch_size": (1, 100_000),
+    "max_unscored": (0, 1_000_000),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortRequest:
+    """The conf of one run; None defers to the selection file, the environment or the catalog."""
+
+    cohort_id: str | None = None
+    essay_ids: tuple[str, ...] | None = None
+    mode: str | None = None
+    include_existing_evaluations: bool | None = None
+    templates: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    replicates: int | None = None
+    max_concurrency: int = 16
+    batch_size: int | None = None
+    retry_unscored: bool = False
+    max_unscored: int = 0
+    dry_run: bool = False
+
+
+KEYS = tuple(field.name for field in fields(CohortRequest))
+
+
+def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
+    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
+    problems = [_unknown_key(key, place) for key in conf if key not in KEYS]
+    values: dict[str, Any] = {}
+    for key in KEYS:
+        given = conf.get(key)
+        if given is None:
+            continue
+        found = tuple(_check(key, given, f"{place}: {key}"))
+        problems += found
+        if not found:
+            values[key] = _canonical(key, given)
+    return Checked(value=CohortRequest(**values), problems=tuple(problems))
+
+
+def _unknown_key(key: str, place: str) -> Problem:
+    return Problem(
+        place=f"{place}: {key}",
+        finding="there is no such setting, and it would have been ignored.",
+        next_step=choose_from(key, KEYS),
+    )
+
+
+def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
+    if key in LIMITS:
+        yield from _check_number(given, *LIMITS[key], place)
+    elif key in ("essay_ids", "templates", "models"):
+        yield from _check_list(given, place, ids_only=key != "models")
+    elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):
+        if not isinstance(given, bool):
+            yield _wrong(place, given, "Write true or false.")
+    elif key == "mode":
+        yield from read_mode(given, place).problems if isinstance(given, str) else (_wrong(place, given, ""),)
+    elif not is_id(given):
+        yield _wrong(place, given, ID_RULE)
+
+
+def _check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
+    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
+        yield _wrong(place, given, f"Write a whole number from {low} to {high}.")
+
+
+def _check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+    if not isinstance(given, list | tuple) or not given:
+        yield _wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
+        return
+    seen: set[object] = set()
+    for position, entry in enumerate(given, start=1):
+        here = f"{place}, entry {position}"
+        if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
+            yield _wrong(here, entry, ID_RULE)
+        elif entry in seen:
+            yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
+        else:
+            seen.add(entry)
+
+
+def _wrong(place: str, given: Any, next_step: str) -> Problem:
+    return Problem(place=place, finding=f"{given!r} will not do.", next_step=next_step)
+
+
+def _canonical(key: str, given: Any) -> Any:
+    if isinstance(given, list):
+        return tuple(given)
+    return read_mode(given, key).value if key == "mode" else given

@@ -1,0 +1,100 @@
+"""Parsers: from a judge's reply to a score, or to the reason why there is none. Never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from include.cohorts.model import ParserRef, Verdict
+
+DEFAULT_PARSER = "in_last_line"
+LOWEST, HIGHEST = 0.0, 9.0
+
+_MARKS = str.maketrans("", "", "*#_`")
+_LABELLED = re.compile(r"(?:final\s+score|total\s+score|score)\b\s*:?\s*(?P<rest>.*)", re.IGNORECASE)
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_REMARK = re.compile(r"\([^()]*\)")
+_LINES_SEARCHED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a parser makes of a text: a score from 0 to 9, or None and why."""
+
+    score: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parser:
+    """A named, versioned way to read a reply; the version grows whenever a reply could be read differently."""
+
+    ref: ParserRef
+    read: Callable[[str], Reading]
+
+
+def judge_reply(parser_name: str, text: str, *, truncated: bool) -> Verdict:
+    """The verdict on a reply. A truncated reply is unscored whatever it says: its end may be missing.
+
+    KeyError when no parser has that name; planning has checked it.
+    """
+    parser = PARSERS[parser_name]
+    reading = Reading(reason="truncated: the reply hit its token limit") if truncated else parser.read(text)
+    return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason)
+
+
+def score_text(score: float) -> str:
+    """The content of an evaluation's parsed.txt: `7.0` and a newline."""
+    return f"{score}\n"
+
+
+def parse_score_text(text: str) -> float | None:
+    """The score in a parsed.txt, None when it holds no number from 0 to 9."""
+    content = text.strip()
+    if not _NUMBER.fullmatch(content):
+        return None
+    score = float(content)
+    return score if LOWEST <= score <= HIGHEST else None
+
+
+def read_last_line(text: str) -> Reading:
+    """Parser `in_last_line`: the last line with a score label among the last three non-empty lines decides.
+
+    That line must state one number from 0 to 9 and nothing else but a remark in parentheses; if it does not, the
+    reply is unscored: an earlier line may be a draft of the judgement, and is never fallen back to.
+    """
+    lines = [line for line in (raw.translate(_MARKS).strip() for raw in text.splitlines()) if line]
+    if not lines:
+        return Reading(reason="the reply is empty")
+    for line in reversed(lines[-_LINES_SEARCHED:]):
+        labelled = _LABELLED.fullmatch(line)
+        if labelled:
+            return _read_statement(labelled.group("rest"))
+    return Reading(reason="none of the last three lines begins with SCORE")
+
+
+def _read_statement(statement: str) -> Reading:
+    bare = _REMARK.sub(" ", statement).strip()
+    numbers = _NUMBER.findall(bare)
+    if re.search(r"[0-9]\s*(?:/|%|out of|of\b)", bare, re.IGNORECASE):
+        return Reading(reason=f"the score line uses another scale: {_quote(statement)}")
+    if not numbers:
+        return Reading(reason=f"the score line states no number: {_quote(statement)}")
+    if len(numbers) > 1:
+        return Reading(reason=f"the score line states several numbers: {_quote(statement)}")
+    if not _NUMBER.fullmatch(bare):
+        return Reading(reason=f"the score line states more than a number: {_quote(statement)}")
+    score = float(bare)
+    if not LOWEST <= score <= HIGHEST:
+        return Reading(reason=f"the score is not from 0 to 9: {_quote(bare)}")
+    return Reading(score=abs(score))
+
+
+def _quote(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+PARSERS: Mapping[str, Parser] = {
+    parser.ref.name: parser for parser in [Parser(ref=ParserRef(DEFAULT_PARSER, "1"), read=read_last_line)]
+}

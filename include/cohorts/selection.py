@@ -1,0 +1,174 @@
+"""The selection file: one directive, comment or gen_id a line.
+
+    # mode: evaluation-only
+    # include-existing-evaluations
+    e_2n6ko9fgp89xemwt
+
+Blank lines are ignored. A line that starts with `#` is a directive when it is exactly one (case and blanks are
+free), an error when it is nearly one, and a comment otherwise. Every other line is the gen_id of an essay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from include.cohorts.errors import Checked, Problem
+from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.spelling import closest
+
+EVALUATION_ONLY = "evaluation-only"
+INCLUDE_EXISTING = "include-existing-evaluations"
+
+_MODES = {
+    "evaluation-only": EVALUATION_ONLY,
+    "evaluations-only": EVALUATION_ONLY,
+    "reuse-essays": EVALUATION_ONLY,
+    "reuse_essays": EVALUATION_ONLY,
+    "reuse-drafts": "reuse-drafts",
+    "reuse_drafts": "reuse-drafts",
+    "regenerate": "regenerate",
+}
+_INCLUDE_WORDS = (INCLUDE_EXISTING, "skip-existing-evaluations", "fill-up", "fillup", "backfill-mode")
+# How alike a comment's text must be to a directive to count as a misspelt one. At 0.8 one wrong, missing or
+# doubled letter of the shortest directive is still caught and prose is not.
+_NEARLY = 0.8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectedId:
+    """A gen_id and the 1-based line that it stands on."""
+
+    gen_id: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """A parsed selection: `mode` is None when no line names one."""
+
+    place: str
+    text: str
+    mode: str | None
+    include_existing: bool
+    ids: tuple[SelectedId, ...]
+
+
+def parse_selection(text: str, place: str) -> Checked[Selection]:
+    """Parses a selection file's text; `place` names the file in messages. All problems are returned together."""
+    modes: dict[str, int] = {}
+    ids: dict[str, int] = {}
+    problems: list[Problem] = []
+    include = False
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        here = f"{place}:{number}"
+        content = line.strip()
+        if content.startswith("#"):
+            directive = _read_directive(content.lstrip("#").strip(), here)
+            if isinstance(directive, Problem):
+                problems.append(directive)
+            elif directive == INCLUDE_EXISTING:
+                include = True
+            elif directive:
+                modes.setdefault(directive, number)
+        elif content:
+            problems += _check_id(content, here, ids)
+            ids.setdefault(content, number)
+    problems += _check_whole(place, modes, ids)
+    selected = tuple(SelectedId(gen_id=gen_id, line=line) for gen_id, line in ids.items())
+    mode = next(iter(modes), None)
+    value = Selection(place=place, text=text, mode=mode, include_existing=include, ids=selected)
+    return Checked(value=value, problems=tuple(problems))
+
+
+def read_mode(text: str, place: str) -> Checked[str | None]:
+    """The canonical mode that `text` names, when it is one that this DAG can run."""
+    mode = _MODES.get(text.strip().lower())
+    if mode == EVALUATION_ONLY:
+        return Checked(value=mode)
+    if mode is not None:
+        problem = Problem(
+            place=place,
+            finding=f'mode "{text.strip()}" is known but not run by evaluation_backfill.',
+            next_step=f'This DAG judges essays that exist: write "{EVALUATION_ONLY}".',
+        )
+    else:
+        guess = closest(text, _MODES) or EVALUATION_ONLY
+        problem = Problem(
+            place=place,
+            finding=f'"{text.strip()}" is not a mode.',
+            next_step=f'Did you mean "{guess}"?',
+        )
+    return Checked(value=None, problems=(problem,))
+
+
+def selection_text(essay_ids: tuple[str, ...], *, include_existing: bool) -> str:
+    """A selection file's text that says the same as a conf's essay_ids."""
+    head = [f"# mode: {EVALUATION_ONLY}"]
+    if include_existing:
+        head.append(f"# {INCLUDE_EXISTING}")
+    return "\n".join([*head, *essay_ids]) + "\n"
+
+
+def _read_directive(comment: str, here: str) -> str | Problem | None:
+    """The canonical directive, a Problem when the comment is nearly one, None when it is a comment."""
+    squeezed = re.sub(r"\s+", "", comment).lower()
+    if squeezed in _INCLUDE_WORDS:
+        return INCLUDE_EXISTING
+    named = re.fullmatch(r"mode\s*:(.*)", comment, flags=re.IGNORECASE)
+    if named:
+        checked = read_mode(named.group(1), here)
+        return checked.problems[0] if checked.problems else checked.value
+    guess = _nearest_directive(comment)
+    if guess is None:
+        return None
+    return Problem(
+        place=here,
+        finding=f'"# {comment}" is nearly a directive, but not one.',
+        next_step=f'Did you mean "# {guess}", alone on its line? (A comment should begin with another word.)',
+    )
+
+
+def _nearest_directive(comment: str) -> str | None:
+    directives = [*_INCLUDE_WORDS, *(f"mode: {mode}" for mode in _MODES), *(m for m in _MODES if "-" in m)]
+    for candidate in _readings(comment):
+        guess = closest(candidate, directives, cutoff=_NEARLY)
+        if guess is not None:
+            return f"mode: {guess}" if guess in _MODES else guess
+    return None
+
+
+def _readings(comment: str) -> Iterator[str]:
+    """What a hurried writer may have meant: the whole line, or a directive with a remark behind it."""
+    words = comment.split()
+    yield " ".join(words)
+    yield "-".join(words)
+    if words and re.fullmatch(r"mode\W?", words[0], flags=re.IGNORECASE):
+        rest = words[1].lstrip(":=") if len(words) > 1 else ""
+        yield f"mode: {rest}"
+    if words and re.search(r"[a-z][-_][a-z]", words[0], flags=re.IGNORECASE):
+        yield words[0]
+
+
+def _check_id(gen_id: str, here: str, seen: dict[str, int]) -> Iterator[Problem]:
+    if not is_id(gen_id):
+        yield Problem(place=here, finding=f"{gen_id!r} cannot be a gen_id.", next_step=ID_RULE)
+    elif gen_id in seen:
+        yield Problem(
+            place=here,
+            finding=f"{gen_id} stands on line {seen[gen_id]} already.",
+            next_step="Delete one of the two lines.",
+        )
+
+
+def _check_whole(place: str, modes: dict[str, int], ids: dict[str, int]) -> Iterator[Problem]:
+    if len(modes) > 1:
+        listed = ", ".join(f'"{mode}" (line {line})' for mode, line in modes.items())
+        yield Problem(place=place, finding=f"it names two modes: {listed}.", next_step="Keep one.")
+    if not ids:
+        yield Problem(
+            place=place,
+            finding="it selects no essay.",
+            next_step="Write the gen_ids of essays, one a line.",
+        )
