@@ -1,0 +1,121 @@
+"""Atomic writes: a reader sees the former file or the whole new one, also after a crash.
+
+A temporary file stands in the same folder, its name begins with a dot and ends with `.tmp`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from include.cohorts.errors import StoreError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = stage_text(path, text)
+        try:
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def stage_text(path: Path, text: str, token: str | None = None) -> Path:
+    """Writes and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
+    temporary = temporary_name(path, token or new_token())
+    try:
+        with temporary.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def create_folder_with(folder: Path, name: str, text: str) -> bool:
+    """Makes `folder` holding one file, both at once or neither; False when it holds something already."""
+    with storing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = folder.parent / f".{folder.name}.{new_token()}.tmp"
+        staging.mkdir()
+        try:
+            with (staging / name).open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            staging.rename(folder)
+        except OSError:
+            (staging / name).unlink(missing_ok=True)
+            staging.rmdir()
+            if folder.is_dir():
+                return False
+            raise
+        return True
+
+
+def keep_former(path: Path, first_number: int = 1) -> None:
+    """Renames an existing `path` to `<stem>.<n><suffix>`, n the smallest free one from `first_number` upward."""
+    if not path.exists():
+        return
+    number = first_number
+    while True:
+        kept = former_name(path, number)
+        try:
+            os.link(path, kept)
+        except FileExistsError:
+            number += 1
+            continue
+        path.unlink()
+        return
+
+
+def former_name(path: Path, number: int) -> Path:
+    """Where the `number`-th replaced version of `path` is kept."""
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def temporary_name(path: Path, token: str) -> Path:
+    """The temporary sibling of `path`; files that belong together share a token."""
+    return path.with_name(f".{path.name}.{token}.tmp")
+
+
+def new_token() -> str:
+    """A name that no other writer has."""
+    return secrets.token_hex(6)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """JSON as the store has it: indent 2, UTF-8, a final newline."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns an OSError into a StoreError that names the file, the finding and the next step."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or path}: cannot be written: {error.strerror or error}. "
+            "Check the free space, the permissions and that the data root is still mounted; then clear the run."
+        ) from error

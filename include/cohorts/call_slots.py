@@ -1,0 +1,48 @@
+"""A bound on calls in flight that several processes share: a numbered lock file a slot.
+
+Needed only when a run has more slices than `max_concurrency`; otherwise each slice has a share of its own. A lock is
+the operating system's: a process that dies gives its slot back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+# A free slot is looked for this often; small beside a call, large beside the cost of looking.
+_PAUSE_S = 0.1
+
+
+class CallSlots:
+    """At most `count` holders at once among all processes that use the same `folder`."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder, self._count = folder, count
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Waits for a slot and holds it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = self._try_all()
+        while lock is None:
+            await asyncio.sleep(_PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311  (spreads the lookers out)
+            lock = self._try_all()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _try_all(self) -> FileLock | None:
+        for number in random.sample(range(self._count), self._count):
+            lock = FileLock(self._folder / f"{number}.lock", thread_local=False)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            return lock
+        return None

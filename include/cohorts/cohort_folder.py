@@ -1,0 +1,201 @@
+"""A cohort's files: `cohorts/<cohort_id>/` and, per planning of a DagRun, `runs/<key>/` below it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from include.cohorts.atomic_files import json_text, keep_former, new_token, write_text
+from include.cohorts.errors import Checked, Problem, StoreError
+from include.cohorts.model import ID_RULE, Action, Member, PlanRow, ScoreRow, Stage, Stop, is_id
+
+MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
+PLAN_COLUMNS = (*MEMBER_COLUMNS, "action", "reason")
+SCORE_COLUMNS = (
+    "gen_id",
+    "parent_gen_id",
+    "template_id",
+    "llm_model_id",
+    "replicate",
+    "outcome",
+    "score",
+    "reason",
+    "origin_cohort_id",
+    "cost_usd",
+)
+_REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortFolder:
+    """Reads and writes one cohort's files, atomically."""
+
+    root: Path
+    cohort_id: str
+
+    def __post_init__(self) -> None:
+        if not is_id(self.cohort_id):
+            raise StoreError(f"{self.cohort_id!r} cannot be a cohort id. {ID_RULE}")
+
+    @property
+    def path(self) -> Path:
+        """The cohort's folder."""
+        return self.root / "cohorts" / self.cohort_id
+
+    @property
+    def scores_csv(self) -> Path:
+        """Where the scores are."""
+        return self.path / "scores.csv"
+
+    @property
+    def report_html(self) -> Path:
+        """Where the report is."""
+        return self.path / "report.html"
+
+    def members(self) -> Checked[tuple[Member, ...]]:
+        """The rows of membership.csv as it stands; none when there is no such file."""
+        path = self.path / "membership.csv"
+        place = f"cohorts/{self.cohort_id}/membership.csv"
+        try:
+            lines = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+        except FileNotFoundError:
+            return Checked(value=())
+        except UnicodeDecodeError:
+            return Checked(value=(), problems=(Problem(place=place, finding="it is not UTF-8.", next_step=_REPLAN),))
+        if not lines or tuple(lines[0]) != MEMBER_COLUMNS:
+            finding = f"its header is not {','.join(MEMBER_COLUMNS)}."
+            return Checked(value=(), problems=(Problem(place=f"{place}:1", finding=finding, next_step=_REPLAN),))
+        members, problems = [], []
+        for number, cells in enumerate(lines[1:], start=2):
+            try:
+                members.append(_member(cells))
+            except ValueError:
+                finding = "the line is not a member."
+                problems.append(Problem(place=f"{place}:{number}", finding=finding, next_step=_REPLAN))
+        return Checked(value=tuple(members), problems=tuple(problems))
+
+    def write_membership(self, members: Sequence[Member]) -> None:
+        """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
+        path = self.path / "membership.csv"
+        text = _csv_text(MEMBER_COLUMNS, (_cells(asdict(member), MEMBER_COLUMNS) for member in members))
+        if path.exists():
+            if path.read_bytes() == text.encode("utf-8"):
+                return
+            keep_former(path)
+        write_text(path, text)
+
+    def write_selection(self, text: str) -> None:
+        """Writes selection.txt: what the cohort was selected by."""
+        write_text(self.path / "selection.txt", text)
+
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json, empty when there is none."""
+        return _read_json(self.path / "manifest.json")
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Writes manifest.json."""
+        write_text(self.path / "manifest.json", json_text(manifest))
+
+    def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
+        """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
+        text = _csv_text(
+            PLAN_COLUMNS,
+            ([*_cells(asdict(row.member), MEMBER_COLUMNS), row.action, row.reason] for row in rows),
+        )
+        write_text(self._run(run_key) / "plan.csv", text)
+        write_text(self.path / "plan.csv", text)
+
+    def plan(self, run_key: str) -> tuple[PlanRow, ...]:
+        """The run's own plan. StoreError when it is not there."""
+        path = self._run(run_key) / "plan.csv"
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                lines = list(csv.reader(file))
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{path} is gone: the run cannot go on without its plan. Clear the whole run."
+            ) from error
+        return tuple(
+            PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1]) for cells in lines[1:]
+        )
+
+    def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
+        """Writes the run's run.json."""
+        write_text(self._run(run_key) / "run.json", json_text(record))
+
+    def run(self, run_key: str) -> dict[str, Any]:
+        """The run's run.json, empty when there is none."""
+        return _read_json(self._run(run_key) / "run.json")
+
+    def add_stop(self, run_key: str, stop: Stop) -> None:
+        """Tells every slice of the run that calls are useless, and why."""
+        write_text(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
+
+    def stop_names(self, run_key: str) -> frozenset[str]:
+        """The names of the stops so far; a later try takes them as those to ignore."""
+        folder = self._run(run_key) / "stops"
+        return frozenset(path.name for path in folder.glob("*.json")) if folder.is_dir() else frozenset()
+
+    def stops(self, run_key: str, ignored: Container[str] = ()) -> tuple[Stop, ...]:
+        """The stops of the run, without those named."""
+        folder = self._run(run_key) / "stops"
+        names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
+        return tuple(Stop(**_read_json(folder / name)) for name in names)
+
+    def slots_folder(self, run_key: str) -> Path:
+        """The folder of the locks by which slices share `max_concurrency`."""
+        return self._run(run_key) / "slots"
+
+    def write_scores(self, rows: Iterable[ScoreRow]) -> None:
+        """Writes scores.csv."""
+        write_text(self.scores_csv, _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows)))
+
+    def write_report(self, html: str) -> None:
+        """Writes report.html."""
+        write_text(self.report_html, html)
+
+    def _run(self, run_key: str) -> Path:
+        if not is_id(run_key):
+            raise StoreError(f"{run_key!r} cannot be a run key.")
+        return self.path / "runs" / run_key
+
+
+def cohort_ids(root: Path) -> list[str]:
+    """The ids of the cohorts that have a folder, sorted."""
+    folder = root / "cohorts"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _member(cells: Sequence[str]) -> Member:
+    values: dict[str, Any] = dict(zip(MEMBER_COLUMNS, cells, strict=True))
+    return Member(**{**values, "stage": Stage(values["stage"]), "replicate": int(values["replicate"])})
+
+
+def _score_cells(row: ScoreRow) -> list[Any]:
+    values = {**asdict(row.member), **asdict(row)}
+    return _cells(values, SCORE_COLUMNS)
+
+
+def _cells(values: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    return ["" if values[column] is None else values[column] for column in columns]
+
+
+def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,294 @@
+"""The gens store: `gens/<stage>/<gen_id>/`. The one module that knows where a generation's files are.
+
+Besides what this package writes it reads stores of others: a prompt called `input.txt`, `evaluation_template` for
+`template_id`, no `replicate` (then 1), folder names that follow no formula.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from include.cohorts import reply_files
+from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, sync_folder, write_text
+from include.cohorts.errors import StoreError
+from include.cohorts.model import (
+    ID_RULE,
+    Cell,
+    Generation,
+    ParserRef,
+    Progress,
+    RunRef,
+    Stage,
+    StoredEvaluation,
+    is_id,
+)
+from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA
+
+METADATA = "metadata.json"
+PROMPT = "prompt.txt"
+FORMER_PROMPT = "input.txt"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationScan:
+    """The stored evaluations of some essays, and a sentence for each folder that could not be read."""
+
+    evaluations: tuple[StoredEvaluation, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredReply:
+    """A reply in the store and whether the server cut it off."""
+
+    text: str
+    truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GensDataLayer:
+    """Reads and writes generations below one data root. Every write is atomic; nothing paid for is overwritten."""
+
+    gens: Path
+
+    @classmethod
+    def from_root(cls, root: Path) -> GensDataLayer:
+        """The layer of the data root `root`."""
+        return cls(gens=root / "gens")
+
+    def exists(self, stage: Stage, gen_id: str) -> bool:
+        """True when the generation has a folder, whatever is in it."""
+        return self._folder(stage, gen_id).is_dir()
+
+    def parsed_exists(self, stage: Stage, gen_id: str) -> bool:
+        """True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
+        try:
+            return self._file(stage, gen_id, PARSED).stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def reply_exists(self, gen_id: str) -> bool:
+        """True when the evaluation's raw.txt exists."""
+        return self._file(Stage.EVALUATION, gen_id, RAW).exists()
+
+    def generation(self, stage: Stage, gen_id: str) -> Generation | None:
+        """A draft's or essay's metadata, None when it is missing or unreadable."""
+        metadata = self.metadata(stage, gen_id)
+        if metadata is None:
+            return None
+        return Generation(
+            gen_id=gen_id,
+            parent_gen_id=_text(metadata, "parent_gen_id"),
+            combo_id=_text(metadata, "combo_id"),
+            template_id=_text(metadata, "template_id") or _text(metadata, f"{stage}_template"),
+            llm_model_id=_text(metadata, "llm_model_id"),
+            replicate=_replicate(metadata) or 1,
+        )
+
+    def metadata(self, stage: Stage, gen_id: str) -> dict[str, Any] | None:
+        """metadata.json as it stands, None when it is missing or no JSON object."""
+        return _read_json(self._file(stage, gen_id, METADATA))
+
+    def parsed_text(self, stage: Stage, gen_id: str) -> str | None:
+        """parsed.txt: an essay's text, an evaluation's score. None when it is missing."""
+        return _read_text(self._file(stage, gen_id, PARSED))
+
+    def prompt(self, gen_id: str) -> str | None:
+        """An evaluation's prompt, None when it is missing."""
+        folder = self._folder(Stage.EVALUATION, gen_id)
+        text = _read_text(folder / PROMPT)
+        return text if text is not None else _read_text(folder / FORMER_PROMPT)
+
+    def reply(self, gen_id: str) -> StoredReply | None:
+        """An evaluation's raw reply, None when it has none."""
+        text = _read_text(self._file(Stage.EVALUATION, gen_id, RAW))
+        if text is None:
+            return None
+        record = self.reply_record(gen_id)
+        truncated = bool(record.get("truncated")) or record.get("finish_reason") == "length"
+        return StoredReply(text=text, truncated=truncated)
+
+    def reply_record(self, gen_id: str) -> dict[str, Any]:
+        """raw_metadata.json, empty when it is missing or unreadable."""
+        return _read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
+
+    def verdict_record(self, gen_id: str) -> dict[str, Any]:
+        """parsed_metadata.json, empty when it is missing or unreadable."""
+        return _read_json(self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)) or {}
+
+    def failure_record(self, gen_id: str) -> dict[str, Any]:
+        """failure.json, empty when it is missing or unreadable."""
+        return _read_json(self._file(Stage.EVALUATION, gen_id, FAILURE)) or {}
+
+    def seed(self, gen_id: str, metadata: Mapping[str, Any]) -> None:
+        """Creates the folder with its metadata.json, both at once. The same seed twice is fine.
+
+        StoreError when the folder holds another generation: it is never rewritten.
+        """
+        if create_folder_with(self._folder(Stage.EVALUATION, gen_id), METADATA, json_text(metadata)):
+            return
+        present = self.metadata(Stage.EVALUATION, gen_id) or {}
+        same = ("parent_gen_id", "template_id", "llm_model_id", "replicate")
+        if [present.get(key) for key in same] != [metadata[key] for key in same]:
+            raise StoreError(
+                f"gens/evaluation/{gen_id} was taken by another evaluation while this cohort was planned. "
+                "Nothing was overwritten; trigger the run again."
+            )
+
+    def sync(self) -> None:
+        """Makes the folders created by `seed` durable."""
+        folder = self.gens / Stage.EVALUATION
+        if folder.is_dir():
+            sync_folder(folder)
+
+    def write_prompt(self, gen_id: str, prompt: str) -> None:
+        """Writes prompt.txt unless it holds this very prompt already."""
+        if self.prompt(gen_id) != prompt:
+            write_text(self._file(Stage.EVALUATION, gen_id, PROMPT), prompt)
+
+    def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any]) -> None:
+        """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept."""
+        reply_files.store(self._folder(Stage.EVALUATION, gen_id), text, metadata)
+
+    def complete_reply(self, gen_id: str) -> bool:
+        """Finishes the storing of a whole reply that a crash left in temporary files; False when there is none."""
+        return reply_files.complete(self._folder(Stage.EVALUATION, gen_id))
+
+    def write_verdict(self, gen_id: str, metadata: Mapping[str, Any], score: str | None) -> None:
+        """Writes parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
+        if self.parsed_exists(Stage.EVALUATION, gen_id):
+            return
+        record = self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)
+        if self.verdict_record(gen_id) != metadata:
+            keep_former(record)
+            write_text(record, json_text(metadata))
+        if score is not None:
+            write_text(self._file(Stage.EVALUATION, gen_id, PARSED), score)
+
+    def write_failure(self, gen_id: str, failure: Mapping[str, Any]) -> None:
+        """Writes failure.json, in place of a former one."""
+        write_text(self._file(Stage.EVALUATION, gen_id, FAILURE), json_text(failure))
+
+    def scan_evaluations(self, essay_ids: Container[str]) -> EvaluationScan:
+        """Finds the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others."""
+        found: list[StoredEvaluation] = []
+        warnings: list[str] = []
+        for name in self.folder_names(Stage.EVALUATION):
+            metadata = self.metadata(Stage.EVALUATION, name) if is_id(name) else None
+            cell = _cell(metadata) if metadata is not None else None
+            replicate = _replicate(metadata) if metadata is not None else None
+            if metadata is None or cell is None or replicate is None:
+                warnings.append(
+                    f"gens/evaluation/{name}: its metadata.json is missing or unusable; it is in no cell."
+                )
+            elif cell.essay_id in essay_ids:
+                found.append(self._inspect(name, cell, replicate, _text(metadata, "origin_cohort_id")))
+                if found[-1].progress is not Progress.PARSED and self._file(Stage.EVALUATION, name, PARSED).exists():
+                    warnings.append(f"gens/evaluation/{name}: its parsed.txt is empty; treated as missing.")
+        return EvaluationScan(evaluations=tuple(found), warnings=tuple(sorted(warnings)))
+
+    def folder_names(self, stage: Stage, *, temporary: bool = False) -> list[str]:
+        """The names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+        try:
+            with os.scandir(self.gens / stage) as entries:
+                return [entry.name for entry in entries if entry.is_dir() and entry.name.startswith(".") is temporary]
+        except FileNotFoundError:
+            return []
+
+    def file_names(self, stage: Stage, gen_id: str) -> frozenset[str]:
+        """The names of a generation's files, temporary ones included."""
+        return frozenset(path.name for path in self._folder(stage, gen_id).iterdir())
+
+    def has_pending_reply(self, gen_id: str) -> bool:
+        """True when a whole reply waits in temporary files; `complete_reply` puts it in place."""
+        return reply_files.is_pending(self._folder(Stage.EVALUATION, gen_id))
+
+    def reply_is_as_recorded(self, gen_id: str) -> bool:
+        """False when raw.txt is not the reply whose hash raw_metadata.json holds (older records hold none)."""
+        return reply_files.is_as_recorded(self._folder(Stage.EVALUATION, gen_id))
+
+    def occupied(self) -> Container[str]:
+        """Answers `gen_id in ...`: does it name a folder of the evaluations?"""
+        return _Occupied(self)
+
+    def _inspect(self, gen_id: str, cell: Cell, replicate: int, origin: str) -> StoredEvaluation:
+        progress, refused_by, refusal, reply_run = Progress.NO_REPLY, None, "", None
+        if self.parsed_exists(Stage.EVALUATION, gen_id):
+            progress = Progress.PARSED
+        elif self.has_pending_reply(gen_id):
+            progress = Progress.REPLIED
+        elif self.reply_exists(gen_id):
+            progress = Progress.REPLIED
+            verdict, reply = self.verdict_record(gen_id), self.reply_record(gen_id)
+            if verdict.get("success") is False:
+                refused_by = ParserRef(_text(verdict, "parser_name"), _text(verdict, "parser_version"))
+                refusal = _text(verdict, "reason")
+            reply_run = RunRef(_text(reply, "dag_id"), _text(reply, "run_id"))
+        return StoredEvaluation(
+            gen_id=gen_id,
+            cell=cell,
+            replicate=replicate,
+            origin_cohort_id=origin,
+            progress=progress,
+            refused_by=refused_by,
+            refusal=refusal,
+            reply_run=reply_run,
+        )
+
+    def _folder(self, stage: Stage, gen_id: str) -> Path:
+        if not is_id(gen_id):
+            raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+        return self.gens / stage / gen_id
+
+    def _file(self, stage: Stage, gen_id: str, name: str) -> Path:
+        return self._folder(stage, gen_id) / name
+
+
+@dataclass(frozen=True, slots=True)
+class _Occupied:
+    layer: GensDataLayer
+
+    def __contains__(self, gen_id: object) -> bool:
+        return isinstance(gen_id, str) and self.layer.exists(Stage.EVALUATION, gen_id)
+
+
+def _cell(metadata: Mapping[str, Any]) -> Cell | None:
+    cell = Cell(
+        _text(metadata, "parent_gen_id"),
+        _text(metadata, "template_id") or _text(metadata, "evaluation_template"),
+        _text(metadata, "llm_model_id"),
+    )
+    return cell if all(cell) else None
+
+
+def _replicate(metadata: Mapping[str, Any]) -> int | None:
+    """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
+    value = metadata.get("replicate", 1)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def _text(metadata: Mapping[str, Any], key: str) -> str:
+    value = metadata.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,268 @@
+"""Asking a judge: one chat completion over an OpenAI-compatible API, with the retry rules of this project.
+
+An expected failure is a value (`Failure`), never an exception. What is retried: connection errors, timeouts, 408,
+409, 429, 5xx and empty replies, with exponential backoff and jitter; a `Retry-After` is obeyed for its own request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+import openai
+from openai.types.chat import ChatCompletion
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from include.cohorts.errors import Checked, Problem
+from include.cohorts.model import Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.spelling import choose_from
+
+# How a reply's model name begins when a stand-in made it up.
+OFFLINE_MARK = "offline-judge"
+_RETRIED = frozenset({408, 409, 429})
+_STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
+_SAME_REFUSALS = 3
+_HINTS = {
+    401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
+    402: "Top up the account behind the Connection llm_default",
+    403: "The key of the Connection llm_default may not use this model",
+    404: "Check the column model of 1_raw/llm_models.csv and the host of the Connection llm_default",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRules:
+    """Timeouts (s, each for one request), the number of requests a call may make, and the waits between them (s).
+
+    A server that asks for a longer wait than `longest_retry_after_s` is not waited for: the call fails.
+    """
+
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 120.0
+    total_timeout_s: float = 300.0
+    max_attempts: int = 5
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 30.0
+    longest_retry_after_s: float = 120.0
+
+
+def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
+    """The rules that a Connection's extra sets; what it leaves out keeps its default."""
+    names = [field.name for field in fields(CallRules)]
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for key, value in extra.items():
+        here = f"{place}: {key}"
+        if key not in names:
+            if key.endswith("_s") or key.startswith("max_"):
+                problems.append(Problem(place=here, finding="unknown.", next_step=choose_from(key, names)))
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
+            next_step = "Write a number above 0 and up to 3600."
+            problems.append(Problem(place=here, finding=f"{value!r} will not do.", next_step=next_step))
+        else:
+            values[key] = int(value) if key == "max_attempts" else float(value)
+    return Checked(value=CallRules(**values), problems=tuple(problems))
+
+
+class Judge:
+    """Asks models over one client. Before every request `stop_for` says whether calls to a model still make sense.
+
+    Replies that say they are made up (see OFFLINE_MARK) are refused unless `accept_offline`.
+    """
+
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        rules: CallRules,
+        *,
+        accept_offline: bool,
+        stop_for: Callable[[str], Stop | None] = lambda _: None,
+    ) -> None:
+        timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
+        # The client's own retries would be calls that nobody counts and no stop prevents.
+        self._client = client.with_options(max_retries=0, timeout=timeout)
+        self._secret = client.api_key
+        self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
+        self._refusals = _Refusals()
+
+    @property
+    def base_url(self) -> str:
+        """The API's address without user, password and query."""
+        return str(self._client.base_url.copy_with(userinfo=b"", query=None))
+
+    async def ask(self, model: JudgeModel, prompt: str) -> Reply | Failure:
+        """The model's reply to `prompt`, or why there is none."""
+        started, attempts = time.monotonic(), 0
+        try:
+            async for attempt in self._attempts():
+                with attempt:
+                    stop = self._stop_for(model.id)
+                    if stop is not None:
+                        return Failure(kind="stopped", message=stop.message, status=stop.status, attempts=attempts)
+                    attempts += 1
+                    answer = await self._request(model, prompt)
+                    if isinstance(answer, Failure):
+                        return replace(self._refusals.weigh(model.id, answer), attempts=attempts)
+                    self._refusals.forget(model.id)
+                    return replace(answer, attempts=attempts, duration_s=round(time.monotonic() - started, 3))
+        except _TryAgain as last:
+            return replace(last.failure, attempts=attempts)
+        raise AssertionError("a retry loop ends with a value or an exception")
+
+    def _attempts(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(_TryAgain),
+            stop=stop_after_attempt(self._rules.max_attempts),
+            wait=_Wait(self._rules),
+            reraise=True,
+        )
+
+    async def _request(self, model: JudgeModel, prompt: str) -> Reply | Failure:
+        try:
+            async with asyncio.timeout(self._rules.total_timeout_s):
+                completion = await self._client.chat.completions.create(**_body(model, prompt))
+        except (TimeoutError, openai.APITimeoutError):
+            message = (
+                f"no answer in time (read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s)"
+            )
+            raise _TryAgain(Failure(kind="timeout", message=message)) from None
+        except openai.APIStatusError as error:
+            return self._judge_status(error)
+        except openai.APIConnectionError as error:
+            message = self._clean(f"cannot reach {self.base_url}: {error.__cause__ or error}")
+            raise _TryAgain(Failure(kind="connection", message=message)) from None
+        except (openai.APIError, ValueError) as error:
+            return Failure(kind="not_a_completion", message=self._clean(f"unreadable answer: {error}"))
+        return self._read(completion)
+
+    def _read(self, completion: object) -> Reply | Failure:
+        if not isinstance(completion, ChatCompletion):
+            message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
+            return Failure(kind="not_a_completion", message=message)
+        choice = completion.choices[0] if completion.choices else None
+        text = (choice.message.content or "") if choice is not None and choice.message is not None else ""
+        response_model = completion.model or ""
+        if response_model.startswith(OFFLINE_MARK) and not self._accept_offline:
+            message = (
+                f"the reply says that it comes from {response_model}, which is no model. Point the Connection "
+                "llm_default at a real API; made-up scores are kept only in a data root with 1_raw/OFFLINE_OK"
+            )
+            return Failure(kind="offline_reply", message=message, stops="run")
+        if not text.strip():
+            raise _TryAgain(Failure(kind="empty_reply", message="the reply is empty", status=200))
+        usage = completion.usage
+        return Reply(
+            text=_storable(text),
+            response_model=response_model,
+            finish_reason=(choice.finish_reason or "") if choice is not None else "",
+            usage=Usage(
+                prompt_tokens=usage.prompt_tokens if usage else None,
+                completion_tokens=usage.completion_tokens if usage else None,
+            ),
+            attempts=1,
+            duration_s=0.0,
+        )
+
+    def _judge_status(self, error: openai.APIStatusError) -> Failure:
+        status = error.status_code
+        said = self._clean(f"the server said {status}: {_server_message(error)}")
+        if status in _HINTS:
+            said = f"{said}. {_HINTS[status]}"
+        # OpenAI answers 429 also to an account without credit, which no waiting mends: 402 by another name.
+        broke = status == 429 and error.code == "insufficient_quota"
+        failure = Failure(
+            kind=f"http_{status}", message=said, status=status, stops="run" if broke else _STOPS.get(status)
+        )
+        if broke or not (status in _RETRIED or status >= 500):
+            return failure
+        wait = _retry_after_s(error.response.headers.get("retry-after"))
+        if wait is not None and wait > self._rules.longest_retry_after_s:
+            return replace(failure, message=f"{said} (it asks to wait {wait:g} s)")
+        raise _TryAgain(failure, wait) from None
+
+    def _clean(self, text: str) -> str:
+        """`text` without the key (a server may echo it), storable and of a sane length."""
+        kept = text.replace(self._secret, "***") if self._secret else text
+        return _storable(kept if len(kept) <= 500 else kept[:497] + "...")
+
+
+class _TryAgain(Exception):
+    def __init__(self, failure: Failure, wait_s: float | None = None) -> None:
+        super().__init__(failure.message)
+        self.failure, self.wait_s = failure, wait_s
+
+
+class _Wait:
+    """The server's Retry-After where it gave one, else full jitter below an exponentially growing limit."""
+
+    def __init__(self, rules: CallRules) -> None:
+        self._backoff = wait_random_exponential(multiplier=rules.first_wait_s, max=rules.longest_wait_s)
+
+    def __call__(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _TryAgain) and error.wait_s is not None:
+            return error.wait_s
+        return self._backoff(state)
+
+
+class _Refusals:
+    """Counts refusals with the same message, a model each: three in a row without a success stop the model."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, int]] = {}
+        self._succeeded: set[str] = set()
+
+    def forget(self, model_id: str) -> None:
+        self._succeeded.add(model_id)
+
+    def weigh(self, model_id: str, failure: Failure) -> Failure:
+        if failure.stops or model_id in self._succeeded:
+            return failure
+        message, count = self._last.get(model_id, ("", 0))
+        count = count + 1 if message == failure.message else 1
+        self._last[model_id] = (failure.message, count)
+        return replace(failure, stops="model") if count >= _SAME_REFUSALS else failure
+
+
+def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": model.model, "messages": [{"role": "user", "content": prompt}]}
+    if model.temperature is not None:
+        body["temperature"] = model.temperature
+    if model.max_tokens is not None:
+        body[model.max_tokens_field] = model.max_tokens
+    return body
+
+
+def _server_message(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, dict) else None
+    return str(message or error.message).strip()
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Seconds from a Retry-After header, which is a number of seconds or an HTTP date; None when unreadable."""
+    if not header:
+        return None
+    try:
+        wait = float(header)
+    except ValueError:
+        try:
+            wait = parsedate_to_datetime(header).timestamp() - time.time()
+        except ValueError:
+            return None
+    return max(0.0, wait) if wait == wait else None
+
+
+def _storable(text: str) -> str:
+    """`text` without lone surrogates: JSON carries them, UTF-8 cannot; a paid reply must not fail to be stored."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")

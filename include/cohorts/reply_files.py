@@ -1,0 +1,123 @@
+"""A paid-for reply on disk: `raw.txt` and `raw_metadata.json`, never lost and never overwritten.
+
+Both temporary files are fsynced before either is renamed, and the metadata holds the reply's hash. So after a crash
+at any point a whole temporary reply can be told from a torn one, and `complete` finishes what was begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from include.cohorts.atomic_files import (
+    former_name,
+    json_text,
+    keep_former,
+    new_token,
+    stage_text,
+    storing,
+    sync_folder,
+    temporary_name,
+)
+
+RAW = "raw.txt"
+RAW_METADATA = "raw_metadata.json"
+PARSED = "parsed.txt"
+PARSED_METADATA = "parsed_metadata.json"
+FAILURE = "failure.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _WholeReply:
+    """A temporary reply that was written to its end, and the metadata that vouches for it."""
+
+    raw: Path
+    metadata: Path
+
+
+def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
+    """Stores a reply in `folder`. A former reply and its verdict are kept as `raw.<n>.txt` and so on.
+
+    StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
+    """
+    token = new_token()
+    record = {**metadata, "reply_sha256": _hash(text.encode("utf-8"))}
+    with storing(folder / RAW):
+        raw = stage_text(folder / RAW, text, token)
+        try:
+            staged = stage_text(folder / RAW_METADATA, json_text(record), token)
+        except OSError:
+            raw.unlink(missing_ok=True)
+            raise
+        sync_folder(folder)
+        _put_in_place(folder, _WholeReply(raw=raw, metadata=staged))
+
+
+def is_pending(folder: Path) -> bool:
+    """True when a whole reply stands in temporary files: it was paid for and must not be bought again."""
+    return _find_whole(folder) is not None
+
+
+def complete(folder: Path) -> bool:
+    """Puts a pending reply in place; False when there is none."""
+    whole = _find_whole(folder)
+    if whole is None:
+        return False
+    with storing(folder / RAW):
+        _put_in_place(folder, whole)
+    return True
+
+
+def is_as_recorded(folder: Path) -> bool:
+    """False when raw.txt differs from the reply whose hash its metadata holds."""
+    record = _read_record(folder / RAW_METADATA)
+    return "reply_sha256" not in record or _vouches_for(folder / RAW_METADATA, folder / RAW)
+
+
+def _put_in_place(folder: Path, whole: _WholeReply) -> None:
+    if whole.metadata.name != RAW_METADATA:
+        _keep_former_reply(folder)
+        whole.metadata.replace(folder / RAW_METADATA)
+    whole.raw.replace(folder / RAW)
+    (folder / FAILURE).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def _keep_former_reply(folder: Path) -> None:
+    # raw.txt goes last: until it has its number, a second try after a crash gives its companions the same one.
+    number = next(n for n in count(1) if not former_name(folder / RAW, n).exists())
+    for name in (RAW_METADATA, PARSED_METADATA, RAW):
+        keep_former(folder / name, number)
+
+
+def _find_whole(folder: Path) -> _WholeReply | None:
+    for raw in sorted(folder.glob(f".{RAW}.*.tmp")):
+        token = raw.name.removeprefix(f".{RAW}.").removesuffix(".tmp")
+        for metadata in (temporary_name(folder / RAW_METADATA, token), folder / RAW_METADATA):
+            if _vouches_for(metadata, raw):
+                return _WholeReply(raw=raw, metadata=metadata)
+    return None
+
+
+def _vouches_for(metadata: Path, raw: Path) -> bool:
+    try:
+        return _read_record(metadata).get("reply_sha256") == _hash(raw.read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+def _read_record(metadata: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(metadata.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _hash(content: bytes) -> str:
+    return sha256(content).hexdigest()

@@ -1,0 +1,51 @@
+"""What the environment sets: read once, into one typed value. `.env.example` lists the variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.cohorts.errors import BadInput, Problem
+from include.cohorts.model import ID_RULE, is_id
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_UNSET = {"", "0", "false", "none", "null"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """`data_root` is the folder of everything read and written; `cohort_id` names the cohort when the conf does not;
+    `processes` is how many slices are worth running at once on this machine."""
+
+    data_root: Path
+    cohort_id: str | None = None
+    processes: int = 2
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads DD_DATA_ROOT and DD_COHORT. BadInput when a value cannot be used."""
+    root = Path(environment.get("DD_DATA_ROOT", "").strip() or PROJECT_ROOT / "data").expanduser()
+    problems = []
+    if not root.is_dir():
+        problems.append(
+            Problem(
+                place="environment: DD_DATA_ROOT",
+                finding=f"there is no folder {root}.",
+                next_step="Set it to the data root that holds 1_raw/ and gens/, or leave it out for the sample data.",
+            )
+        )
+    cohort = environment.get("DD_COHORT", "").strip()
+    cohort_id = None if cohort.lower() in _UNSET else cohort
+    if cohort_id is not None and not is_id(cohort_id):
+        problems.append(
+            Problem(place="environment: DD_COHORT", finding=f"{cohort!r} will not do.", next_step=ID_RULE)
+        )
+    if problems:
+        raise BadInput(problems)
+    return Settings(data_root=root.resolve(), cohort_id=cohort_id, processes=_processes())
+
+
+def _processes() -> int:
+    return min(8, max(2, os.cpu_count() or 2))
