@@ -1,0 +1,159 @@
+"""The command line: `python -m include.cohorts COMMAND`.
+
+Exit status: 0 done; 1 `verify` found damage or `status` found unfinished members; 2 bad input, with one readable
+message on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pendulum
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from include.cohorts import steps
+from include.cohorts.cohort_status import CellStatus, MemberState, cohort_status, skipped_ids
+from include.cohorts.errors import BadInput, CohortError, Problem
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
+from include.cohorts.preparation import prepare
+from include.cohorts.settings import Settings, read_settings
+from include.cohorts.verification import find_damage
+
+app = typer.Typer(
+    help="Evaluation cohorts with backfill.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, else the sample data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHORT")]
+
+
+@app.command()
+def plan(
+    cohort: Annotated[str | None, typer.Option(help="The cohort's id.")] = None,
+    conf: Annotated[str, typer.Option(help="A conf in JSON, as for a trigger of evaluation_backfill.")] = "{}",
+    write: Annotated[bool, typer.Option("--write", help="Seed and write the cohort too; calls nothing.")] = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would reuse, parse and call. Writes nothing without --write."""
+    settings = _settings(data_root)
+    asked = _read_conf(conf) | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
+    task = TaskRef(
+        dag_id="command_line",
+        run_id=f"manual__{pendulum.now('UTC').to_iso8601_string()}",
+        task_id="plan",
+        map_index=-1,
+        try_number=1,
+    )
+    logging.getLogger("include").setLevel(logging.WARNING if as_json else logging.INFO)
+    if write:
+        described = steps.plan_cohort(settings, asked, task)
+    else:
+        prepared = prepare(settings, asked, task.run)
+        described = steps.describe_plan(prepared, key="")
+        steps.log_plan(prepared)
+    if as_json:
+        typer.echo(json.dumps(described))
+    elif write:
+        typer.echo(
+            f"Written: cohorts/{described['cohort_id']}. Trigger evaluation_backfill with this cohort_id to run it."
+        )
+    else:
+        typer.echo("Nothing was written. Add --write to write the cohort, or trigger evaluation_backfill to run it.")
+
+
+@app.command()
+def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Print the gen_ids of the cohort's evaluations that have a parsed.txt."""
+    gen_ids = skipped_ids(_settings(data_root), _checked_id(cohort))
+    typer.echo(json.dumps(gen_ids) if as_json else "\n".join(gen_ids), nl=bool(gen_ids) or as_json)
+
+
+@app.command()
+def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Count the cohort's evaluations per cell; exit 1 when some have no score."""
+    cells = cohort_status(_settings(data_root), _checked_id(cohort))
+    unfinished = sum(sum(cell.counts.values()) - cell.counts[MemberState.SCORED] for cell in cells)
+    if as_json:
+        typer.echo(
+            json.dumps({"unfinished": unfinished, "cells": [cell.cell._asdict() | cell.counts for cell in cells]})
+        )
+    else:
+        _print_status(cells)
+        total = sum(sum(cell.counts.values()) for cell in cells)
+        typer.echo(f"{total - unfinished} of {total} evaluations have a score.")
+    raise typer.Exit(1 if unfinished else 0)
+
+
+@app.command()
+def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Look for damage in the store; exit 1 when there is some."""
+    store = GensDataLayer.from_root(_settings(data_root).data_root)
+    damage = list(find_damage(store))
+    if as_json:
+        found = [{"place": d.place, "finding": d.finding, "next_step": d.next_step} for d in damage]
+        typer.echo(json.dumps({"damage": found}))
+    else:
+        for problem in damage:
+            typer.echo(str(problem))
+        counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
+        typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
+    raise typer.Exit(1 if damage else 0)
+
+
+def _print_status(cells: tuple[CellStatus, ...]) -> None:
+    table = Table("essay", "template", "model", box=None, pad_edge=False)
+    for state in MemberState:
+        table.add_column(state.replace("_", " "), justify="right")
+    for cell in cells:
+        table.add_row(*cell.cell, *(str(cell.counts[state]) for state in MemberState))
+    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+
+
+def _settings(data_root: Path | None) -> Settings:
+    given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
+    return read_settings({**os.environ, **given})
+
+
+def _read_conf(text: str) -> dict[str, Any]:
+    try:
+        conf = json.loads(text)
+    except ValueError as error:
+        conf = error
+    if isinstance(conf, Mapping):
+        return dict(conf)
+    next_step = """Write an object in single quotes: --conf '{"essay_ids": ["e_1"]}'"""
+    raise BadInput([Problem(place="--conf", finding=f"it is no JSON object: {conf}.", next_step=next_step)])
+
+
+def _checked_id(cohort: str) -> str:
+    if not is_id(cohort):
+        raise BadInput([Problem(place="COHORT", finding=f"{cohort!r} cannot be a cohort id.", next_step=ID_RULE)])
+    return cohort
+
+
+def main() -> None:
+    """Runs the command; a user's mistake ends with one message and exit status 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    try:
+        app()
+    except CohortError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

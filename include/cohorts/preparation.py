@@ -1,0 +1,125 @@
+"""What happens before the first write: read the inputs and the store, check all of it, make the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.cohorts.batching import check_batch_size
+from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.cohort_inputs import Inputs, read_inputs
+from include.cohorts.errors import BadInput, Problem, raise_if_any
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import Action, JudgeModel, Plan, RunRef
+from include.cohorts.planning import PlanInputs, plan_cohort
+from include.cohorts.pricing import Estimate, estimate_calls
+from include.cohorts.prompting import closing_delimiter, prompt_hash, renderer
+from include.cohorts.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """The inputs, the plan made of them, and what a person should know before it is carried out.
+
+    `edited` counts reused evaluations whose prompt would be another one today.
+    """
+
+    inputs: Inputs
+    plan: Plan
+    estimate: Estimate
+    edited: int
+    warnings: tuple[str, ...]
+
+
+def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
+    """Reads, checks and plans; writes nothing. BadInput with every problem that was found."""
+    inputs = read_inputs(settings, conf)
+    store = GensDataLayer.from_root(settings.data_root)
+    former = CohortFolder(root=settings.data_root, cohort_id=inputs.cohort_id).members()
+    raise_if_any(former.problems)
+    scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays})
+    plan = plan_cohort(
+        PlanInputs(
+            cohort_id=inputs.cohort_id,
+            include_existing=inputs.selection.include_existing,
+            retry_unscored=inputs.request.retry_unscored,
+            replicates=inputs.replicates,
+            essays=inputs.essays,
+            templates=inputs.templates,
+            models=inputs.models,
+            parsers=inputs.parsers,
+            former=former.value,
+            evaluations=scan.evaluations,
+            occupied=store.occupied(),
+            run=run,
+        )
+    )
+    reused = sum(row.action is Action.REUSE for row in plan.evaluations)
+    todo = sum(row.action in (Action.PARSE, Action.CALL) for row in plan.evaluations)
+    raise_if_any(check_batch_size(inputs.request.batch_size, reuse=reused, todo=todo))
+    prompts = _render_all(inputs)
+    return Prepared(
+        inputs=inputs,
+        plan=plan,
+        estimate=_estimate(plan, inputs.models, prompts),
+        edited=_count_edited(plan, prompts, store),
+        warnings=(*scan.warnings, *plan.warnings, *_open_delimiters(inputs)),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Prompt:
+    """A prompt's hash and its size in UTF-8 bytes; the text itself is not kept."""
+
+    sha256: str
+    size: int
+
+
+def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
+    prompts: dict[tuple[str, str], _Prompt] = {}
+    problems: list[Problem] = []
+    for template in inputs.templates:
+        render = renderer(template)
+        for essay in inputs.essays:
+            try:
+                prompt = render(essay.text)
+            except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+                finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
+                next_step = "Mend the template, or do not select the essay."
+                problems.append(Problem(place=template.place, finding=finding, next_step=next_step))
+                continue
+            size = len(prompt.encode("utf-8"))
+            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=prompt_hash(prompt), size=size)
+    if problems:
+        raise BadInput(problems)
+    return prompts
+
+
+def _estimate(plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], _Prompt]) -> Estimate:
+    by_id = {model.id: model for model in models}
+    members = [row.member for row in plan.evaluations if row.action is Action.CALL]
+    return estimate_calls(
+        [(by_id[m.llm_model_id], prompts[m.parent_gen_id, m.template_id].size) for m in members],
+    )
+
+
+def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store: GensDataLayer) -> int:
+    edited = 0
+    for row in plan.evaluations:
+        if row.action is Action.REUSE:
+            recorded = store.reply_record(row.member.gen_id).get("prompt_sha256")
+            today = prompts[row.member.parent_gen_id, row.member.template_id].sha256
+            edited += recorded is not None and recorded != today
+    return edited
+
+
+def _open_delimiters(inputs: Inputs) -> Iterator[str]:
+    for template in inputs.templates:
+        closing = closing_delimiter(template)
+        for essay in inputs.essays:
+            if closing is not None and closing in essay.text:
+                yield (
+                    f"{template.place}: the text behind {{{{ response }}}}, {closing!r}, occurs in essay "
+                    f"{essay.gen_id}, which could so seem to end early; use {{{{ boundary }}}} in the delimiter."
+                )

@@ -1,0 +1,251 @@
+"""What the DAG's tasks and the command line call: read, decide, write.
+
+Between tasks travel only small values: the dict that `plan_cohort` returns and slices. Each step reads the run's own
+plan.csv, and each looks for itself whether an evaluation is done: spending never depends on a scheduler's skip.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+import pendulum
+
+from include.cohorts import VERSION
+from include.cohorts.batching import Slice, cut_slices
+from include.cohorts.catalog import Catalog
+from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.cohort_inputs import Inputs, describe
+from include.cohorts.errors import StoreError, raise_if_any
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.identity import run_key
+from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Template
+from include.cohorts.plan_table import plan_table
+from include.cohorts.preparation import Prepared, prepare
+from include.cohorts.prompting import renderer
+from include.cohorts.scoring import DEFAULT_PARSER, judge_reply, score_text
+from include.cohorts.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_MOST_WARNINGS = 20
+
+
+def plan_cohort(settings: Settings, conf: Mapping[str, Any], task: TaskRef) -> dict[str, Any]:
+    """Plans the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
+
+    BadInput before anything is written when an input is wrong.
+    """
+    prepared = prepare(settings, conf, task.run)
+    planned = describe_plan(prepared, run_key(task.dag_id, task.run_id, task.try_number))
+    log_plan(prepared)
+    folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+    folder.write_plan(planned["run_key"], prepared.plan.rows)
+    if not prepared.inputs.request.dry_run:
+        _write_cohort(settings, prepared, folder)
+        folder.write_run(planned["run_key"], _run_record(task, planned, conf))
+    return planned
+
+
+def batches(settings: Settings, planned: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The slices to map over, as XCom carries them."""
+    rows = _plan_rows(settings, planned)
+    slices = cut_slices(
+        reuse_ids=[row.member.gen_id for row in rows if row.action is Action.REUSE],
+        todo_ids=[row.member.gen_id for row in rows if row.action in (Action.PARSE, Action.CALL)],
+        batch_size=planned["batch_size"],
+        max_concurrency=planned["max_concurrency"],
+        processes=settings.processes,
+    )
+    log.info("%d slices over %d evaluations", len(slices), sum(part.stop - part.start for part in slices))
+    return [part.to_xcom() for part in slices]
+
+
+def check_parsed(settings: Settings, planned: Mapping[str, Any], part: Slice) -> int:
+    """Logs each evaluation of the slice that is done; returns how many are left to do."""
+    store = GensDataLayer.from_root(settings.data_root)
+    return sum(1 for _ in rows_left(store, rows_of(settings, planned, part)))
+
+
+def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -> int:
+    """Writes the prompt of each evaluation of the slice that has to be asked; returns how many."""
+    store = GensDataLayer.from_root(settings.data_root)
+    templates = _templates(settings)
+    renderers = {template_id: renderer(template) for template_id, template in templates.items()}
+    written = 0
+    for row in rows_left(store, rows_of(settings, planned, part)):
+        if row.action is not Action.CALL:
+            continue
+        essay = store.parsed_text(Stage.ESSAY, row.member.parent_gen_id)
+        if essay is None or row.member.template_id not in renderers:
+            lost = "the essay's parsed.txt" if essay is None else f"the template {row.member.template_id}"
+            raise StoreError(
+                f"{row.member.gen_id}: {lost} is gone since the plan was made. Restore it; clear the run."
+            )
+        store.write_prompt(row.member.gen_id, renderers[row.member.template_id](essay))
+        written += 1
+    log.info("%d prompts are in place", written)
+    return written
+
+
+def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -> dict[str, int]:
+    """Scores the stored replies of the slice; returns how many were scored and how many refused."""
+    store = GensDataLayer.from_root(settings.data_root)
+    templates = _templates(settings)
+    counts = {"scored": 0, "unscored": 0}
+    for row in rows_left(store, rows_of(settings, planned, part)):
+        gen_id = row.member.gen_id
+        store.complete_reply(gen_id)
+        reply = store.reply(gen_id)
+        if reply is None:
+            log.warning("%s: no reply to score", gen_id)
+            continue
+        template = templates.get(row.member.template_id)
+        verdict = judge_reply((template and template.parser) or DEFAULT_PARSER, reply.text, truncated=reply.truncated)
+        record = {
+            "parser_name": verdict.parser.name,
+            "parser_version": verdict.parser.version,
+            "success": verdict.score is not None,
+            "score": verdict.score,
+            "reason": verdict.reason,
+        }
+        store.write_verdict(gen_id, record, None if verdict.score is None else score_text(verdict.score))
+        counts["unscored" if verdict.score is None else "scored"] += 1
+        log.info("%s: %s", gen_id, verdict.reason if verdict.score is None else f"scored {verdict.score}")
+    log.info("%(scored)d scored, %(unscored)d unscored", counts)
+    return counts
+
+
+def rows_of(settings: Settings, planned: Mapping[str, Any], part: Slice) -> tuple[PlanRow, ...]:
+    """The rows of the run's plan that a slice stands for."""
+    kinds = (Action.REUSE,) if part.kind == "reuse" else (Action.PARSE, Action.CALL)
+    rows = [row for row in _plan_rows(settings, planned) if row.action in kinds]
+    return tuple(rows[part.start : part.stop])
+
+
+def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanRow]:
+    """The rows without a parsed.txt; logs a line for each of the others."""
+    for row in rows:
+        if store.parsed_exists(Stage.EVALUATION, row.member.gen_id):
+            log.info("Skipping %s: parsed.txt already exists", row.member.gen_id)
+        else:
+            yield row
+
+
+def describe_plan(prepared: Prepared, key: str) -> dict[str, Any]:
+    """The plan in a few numbers and settings: what XCom carries."""
+    actions = [row.action for row in prepared.plan.evaluations]
+    request, estimate = prepared.inputs.request, prepared.estimate
+    return {
+        "cohort_id": prepared.inputs.cohort_id,
+        "run_key": key,
+        "dry_run": request.dry_run,
+        "planned": len(actions),
+        **{action.value: actions.count(action) for action in Action},
+        "edited": prepared.edited,
+        "joined": len(prepared.plan.joined),
+        "left": len(prepared.plan.left),
+        "warnings": len(prepared.warnings),
+        "replicates": prepared.inputs.replicates,
+        "max_concurrency": request.max_concurrency,
+        "batch_size": request.batch_size,
+        "retry_unscored": request.retry_unscored,
+        "max_unscored": request.max_unscored,
+        "estimate": {
+            "calls": estimate.calls,
+            "input_tokens": estimate.input_tokens,
+            "output_tokens": estimate.output_tokens,
+            "usd": estimate.usd,
+        },
+    }
+
+
+def log_plan(prepared: Prepared) -> None:
+    """Logs the plan as a table, with what a person should know before the calls are made."""
+    log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
+    log.info("To call: %s", prepared.estimate)
+    if prepared.edited:
+        log.info("%d reused evaluations were made with another prompt than today's: kept.", prepared.edited)
+    for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
+        if gen_ids:
+            shown = ", ".join(gen_ids[:_MOST_WARNINGS])
+            log.info("%d members %s since the former membership: %s", len(gen_ids), word, shown)
+    for warning in prepared.warnings[:_MOST_WARNINGS]:
+        log.warning("%s", warning)
+    if len(prepared.warnings) > _MOST_WARNINGS:
+        log.warning("and %d more warnings", len(prepared.warnings) - _MOST_WARNINGS)
+
+
+def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) -> None:
+    """Seeds, then membership, then manifest: whatever a crash leaves, planning again finds."""
+    store = GensDataLayer.from_root(settings.data_root)
+    for member in prepared.plan.minted:
+        store.seed(member.gen_id, _seed(member))
+    store.sync()
+    folder.write_membership([row.member for row in prepared.plan.rows])
+    folder.write_selection(prepared.inputs.selection.text)
+    manifest = _manifest(prepared.inputs)
+    former = folder.manifest()
+    if {key: former.get(key) for key in manifest} != manifest:
+        folder.write_manifest({**manifest, "created_at": former.get("created_at") or now()})
+
+
+def _seed(member: Member) -> dict[str, Any]:
+    return {
+        "stage": member.stage.value,
+        "gen_id": member.gen_id,
+        "origin_cohort_id": member.cohort_id,
+        "mode": "llm",
+        "template_id": member.template_id,
+        "combo_id": member.combo_id,
+        "parent_gen_id": member.parent_gen_id,
+        "llm_model_id": member.llm_model_id,
+        "replicate": member.replicate,
+    }
+
+
+def _manifest(inputs: Inputs) -> dict[str, Any]:
+    return {
+        "cohort_id": inputs.cohort_id,
+        **describe(inputs),
+        "selection": inputs.selection.text,
+        "template_sha256": {t.template_id: _sha256(t.text) for t in inputs.templates},
+        "essay_sha256": {essay.gen_id: _sha256(essay.text) for essay in inputs.essays},
+        "parsers": {template_id: list(parser) for template_id, parser in inputs.parsers.items()},
+        "version": VERSION,
+        "python": platform.python_version(),
+    }
+
+
+def _run_record(task: TaskRef, planned: Mapping[str, Any], conf: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "try_number": task.try_number,
+        "conf": dict(conf),
+        "created_at": now(),
+        "plan": dict(planned),
+    }
+
+
+def _plan_rows(settings: Settings, planned: Mapping[str, Any]) -> tuple[PlanRow, ...]:
+    rows = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"]).plan(planned["run_key"])
+    return tuple(row for row in rows if row.member.stage is Stage.EVALUATION)
+
+
+def _templates(settings: Settings) -> dict[str, Template]:
+    templates = Catalog(root=settings.data_root).templates()
+    raise_if_any(templates.problems)
+    return {template.template_id: template for template in templates.value}
+
+
+def now() -> str:
+    """The time in UTC as the store's JSON files have it."""
+    return pendulum.now("UTC").to_iso8601_string()
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode("utf-8")).hexdigest()

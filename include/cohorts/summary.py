@@ -1,0 +1,187 @@
+"""The end of a run: what became of each member, by the store's state; scores.csv, report.html and the verdict."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from include.cohorts.aggregation import Totals, count_totals
+from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.errors import CohortIncomplete
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import Action, Outcome, PlanRow, RunRef, ScoreRow, Stage
+from include.cohorts.report import ReportInputs, render_report
+from include.cohorts.scoring import parse_score_text
+from include.cohorts.settings import Settings
+from include.cohorts.steps import now
+
+log = logging.getLogger(__name__)
+
+_NAMED_IN_MESSAGE = 20
+_NEXT_STEPS = {
+    Outcome.FAILED: "mend the cause and clear the run (or trigger the same conf again): only these are called",
+    Outcome.NOT_RUN: "clear the run (or trigger the same conf again): only these are worked on",
+    Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
+    "or with max_unscored at this number to accept them",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """Totals of a run, where its results are, and its verdict: `message` in words, red unless `complete`."""
+
+    cohort_id: str
+    totals: Totals
+    complete: bool
+    message: str
+    scores_csv: str
+    report_html: str
+
+    def to_xcom(self) -> dict[str, Any]:
+        """The JSON form that XCom carries."""
+        return {
+            "cohort_id": self.cohort_id,
+            **asdict(self.totals),
+            "scores_csv": self.scores_csv,
+            "report_html": self.report_html,
+            "message": self.message,
+        }
+
+
+def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run: RunRef) -> Summary:
+    """Accounts for the plan that this run made, writes scores.csv and report.html, and judges the run.
+
+    CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
+    """
+    if planned is None:
+        raise CohortIncomplete("Planning failed: see the log of plan_cohort. Nothing was called.")
+    folder = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"])
+    rows = [row for row in folder.plan(planned["run_key"]) if row.member.stage is Stage.EVALUATION]
+    if planned["dry_run"]:
+        return _describe_dry_run(folder, planned)
+    scores = score_rows(GensDataLayer.from_root(settings.data_root), rows, run)
+    totals = count_totals(scores, planned=int(planned["planned"]))
+    folder.write_scores(scores)
+    folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals)))
+    problem = _what_is_missing(scores, totals, int(planned["max_unscored"]))
+    spent = "cost unknown" if totals.cost_usd is None else f"${totals.cost_usd:.4f}"
+    message = (
+        f"{totals.planned} planned = {totals.reused} reused + {totals.scored} scored + {totals.unscored} unscored"
+        f" + {totals.failed} failed + {totals.not_run} not run; {totals.called} called ({spent})"
+    )
+    log.info("Cohort %s: %s", folder.cohort_id, message)
+    log.info("Scores: %s\nReport: %s", folder.scores_csv, folder.report_html)
+    return Summary(
+        cohort_id=folder.cohort_id,
+        totals=totals,
+        complete=not problem,
+        message=f"{message}\n{problem}" if problem else message,
+        scores_csv=str(folder.scores_csv),
+        report_html=str(folder.report_html),
+    )
+
+
+def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef) -> list[ScoreRow]:
+    """What became of each planned evaluation, read from the store as it is now."""
+    return [_score_row(store, row, run) for row in rows]
+
+
+def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef) -> ScoreRow:
+    gen_id = row.member.gen_id
+    record = store.reply_record(gen_id)
+    called = (record.get("dag_id"), record.get("run_id")) == run
+    score, reason = None, ""
+    if store.parsed_exists(Stage.EVALUATION, gen_id):
+        outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
+        score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+        reason = "" if score is not None else "parsed.txt holds no number from 0 to 9"
+    else:
+        outcome, reason = _why_unparsed(store, row, run)
+    cost = record.get("cost_usd")
+    metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
+    return ScoreRow(
+        member=row.member,
+        outcome=outcome,
+        score=score,
+        reason=reason,
+        origin_cohort_id=str(metadata.get("origin_cohort_id", "")),
+        cost_usd=float(cost) if isinstance(cost, int | float) else None,
+        called=called,
+    )
+
+
+def _why_unparsed(store: GensDataLayer, row: PlanRow, run: RunRef) -> tuple[Outcome, str]:
+    gen_id = row.member.gen_id
+    failure = store.failure_record(gen_id)
+    if (failure.get("dag_id"), failure.get("run_id")) == run:
+        told = f"{failure.get('message')}"
+        attempts = int(failure.get("attempts") or 0)
+        return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
+    if store.reply_exists(gen_id):
+        verdict = store.verdict_record(gen_id)
+        if verdict.get("success") is False:
+            return Outcome.UNSCORED, str(verdict.get("reason", ""))
+        return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
+    if row.action is Action.REUSE:
+        return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
+    return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
+
+
+def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
+    """Empty when the run may be green; else which evaluations lack a score, why, and what to do."""
+    parts = []
+    if not totals.adds_up:
+        parts.append(f"The counts do not add up: {len(scores)} rows for {totals.planned} planned evaluations.")
+    for outcome in (Outcome.FAILED, Outcome.NOT_RUN, Outcome.UNSCORED):
+        rows = [row for row in scores if row.outcome is outcome]
+        if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):
+            continue
+        lines = [f"  {row.member.gen_id}: {row.reason}" for row in rows[:_NAMED_IN_MESSAGE]]
+        if len(rows) > len(lines):
+            lines.append(f"  and {len(rows) - len(lines)} more: see scores.csv")
+        name = outcome.value.replace("_", " ")
+        parts.append(f"{len(rows)} {name}:\n" + "\n".join(lines) + f"\n  Next: {_NEXT_STEPS[outcome]}.")
+    return "\n".join(parts)
+
+
+def _describe_dry_run(folder: CohortFolder, planned: Mapping[str, Any]) -> Summary:
+    actions = ", ".join(f"{planned[action.value]} {action.value}" for action in Action)
+    message = f"Dry run: {planned['planned']} planned = {actions}. Nothing was seeded and nothing was called."
+    log.info("%s", message)
+    totals = Totals(
+        planned=planned["planned"], reused=0, scored=0, unscored=0, failed=0, not_run=0, called=0, cost_usd=0.0
+    )
+    return Summary(
+        cohort_id=folder.cohort_id,
+        totals=totals,
+        complete=True,
+        message=message,
+        scores_csv="",
+        report_html="",
+    )
+
+
+def _report_inputs(
+    settings: Settings,
+    folder: CohortFolder,
+    planned: Mapping[str, Any],
+    scores: Sequence[ScoreRow],
+    totals: Totals,
+) -> ReportInputs:
+    store = GensDataLayer.from_root(settings.data_root)
+    essay_ids = dict.fromkeys(row.member.parent_gen_id for row in scores)
+    return ReportInputs(
+        cohort_id=folder.cohort_id,
+        written_at=now(),
+        replicates=int(planned["replicates"]),
+        totals=totals,
+        rows=tuple(scores),
+        titles={essay_id: _title(store.parsed_text(Stage.ESSAY, essay_id)) for essay_id in essay_ids},
+    )
+
+
+def _title(text: str | None) -> str:
+    first = next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
+    return first if len(first) <= 80 else first[:77] + "..."

@@ -1,0 +1,75 @@
+"""Damage in a store: what `verify` looks for. Reads everything, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from include.cohorts.errors import Problem
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import ID_RULE, Stage, is_id
+from include.cohorts.scoring import parse_score_text
+
+_PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
+
+
+def find_damage(store: GensDataLayer) -> Iterator[Problem]:
+    """Every damage of the store, stage by stage, in the order of the folders' names."""
+    for stage in Stage:
+        for name in sorted(store.folder_names(stage, temporary=True)):
+            yield _problem(stage, name, "a folder that a crash left unfinished.", "Delete it: nothing uses it.")
+        for name in sorted(store.folder_names(stage)):
+            if is_id(name):
+                yield from _generation_damage(store, stage, name)
+            else:
+                yield _problem(stage, name, "its name cannot be an id.", f"Rename or remove it. {ID_RULE}")
+
+
+def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Iterator[Problem]:
+    metadata = store.metadata(stage, gen_id)
+    if metadata is None:
+        finding = "its metadata.json is missing or is no JSON object."
+        yield _problem(stage, gen_id, finding, "Restore it from a backup; until then it is in no cell.")
+    else:
+        named = metadata.get("gen_id", gen_id)
+        if named != gen_id:
+            finding = f'its metadata.json names another gen_id, "{named}".'
+            yield _problem(stage, gen_id, finding, "Find out which of the two is right, and restore the other.")
+        yield from _parent_damage(store, stage, gen_id, metadata.get("parent_gen_id"))
+    if stage is Stage.EVALUATION:
+        yield from _evaluation_damage(store, gen_id)
+    elif stage is Stage.ESSAY and not store.parsed_exists(stage, gen_id):
+        yield _problem(stage, gen_id, "its parsed.txt, the essay's text, is missing or empty.", "Restore it.")
+
+
+def _parent_damage(store: GensDataLayer, stage: Stage, gen_id: str, parent: object) -> Iterator[Problem]:
+    parent_stage = _PARENTS.get(stage)
+    if parent_stage is None:
+        return
+    if not is_id(parent) or not store.exists(parent_stage, str(parent)):
+        finding = f'its parent, the {parent_stage} "{parent or ""}", is not in the store.'
+        yield _problem(stage, gen_id, finding, f"Restore the {parent_stage}, or remove this folder.")
+
+
+def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
+    stage, names = Stage.EVALUATION, store.file_names(Stage.EVALUATION, gen_id)
+    if "parsed.txt" in names:
+        text = store.parsed_text(stage, gen_id) or ""
+        if not text:
+            finding = "its parsed.txt is empty, as an older program left it when it was stopped."
+            yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
+        elif parse_score_text(text) is None:
+            finding = f"its parsed.txt holds no number from 0 to 9: {text[:40]!r}."
+            yield _problem(stage, gen_id, finding, "Correct it by its raw.txt, or delete it and run the cohort.")
+    if store.has_pending_reply(gen_id):
+        finding = "a whole reply, paid for, waits in temporary files."
+        yield _problem(stage, gen_id, finding, "Run its cohort: the reply is put in place without a call.")
+    elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
+        finding = "a torn temporary file lies in it."
+        yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
+    if "raw.txt" in names and not store.reply_is_as_recorded(gen_id):
+        finding = "its raw.txt is not the reply that raw_metadata.json records."
+        yield _problem(stage, gen_id, finding, "Restore raw.txt from a backup.")
+
+
+def _problem(stage: Stage, name: str, finding: str, next_step: str) -> Problem:
+    return Problem(place=f"gens/{stage}/{name}", finding=finding, next_step=next_step)
