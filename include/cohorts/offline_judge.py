@@ -1,0 +1,436 @@
+"""An OpenAI-compatible HTTP server that stands in for a judge model and never is one.
+
+    python -m include.cohorts.offline_judge --port 8000 --port-file judge.port
+
+Its scores are made up from a hash of the prompt, every reply says so, and every reply's model name begins
+with `offline-judge-not-a-model/`. A fresh server gives the same scores in the same order, and it goes wrong
+only as it is told to. It shares no code with the client, the parser and the retry rules that are tried on it.
+
+| endpoint                  | what it does                                                                  |
+|---------------------------|-------------------------------------------------------------------------------|
+| POST /v1/chat/completions | one reply; needs a bearer token, any that is not empty                        |
+| GET /health               | `{"status": "ok"}`                                                            |
+| GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text  |
+| GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and starts counts anew |
+| GET, PUT /faults          | the rules by which it goes wrong, how often each did; PUT replaces all        |
+
+A fault rule is `{"fault": NAME, ...}` with, all optional, `contains` (a text in the prompt), `model` (the one
+requested) and `times` (null: for ever); the first rule that matches and is not used up applies.
+
+| fault                           | further keys (* needed)                                                 |
+|---------------------------------|-------------------------------------------------------------------------|
+| `status`                        | `status`*, `message`, `retry_after` in seconds, `retry_after_raw` text  |
+| `latency`                       | `seconds`*, a pause before the ordinary reply                           |
+| `reply`                         | `content`*, `finish_reason`, `model`: the one that the reply names, for |
+|                                 | which reason `requested_model` is here the one requested                |
+| `hang`, `disconnect`            | none; no answer while the client waits, or the connection just closes   |
+| `truncate`, `garbage`, `empty`  | none; cut off before the score, prose without a score, no text at all   |
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Address
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+NO_REPLY = 499
+"""The status noted for a request whose connection closed, by either side, before an answer was sent."""
+
+_NOTICE = (
+    "This comes from the offline judge, which is a program for trying things out and not a language model. "
+    "It has not read the essay, and the number it gives is made up from a hash of the prompt. "
+    "Please do not take it for anyone's judgement."
+)
+_PROSE = "The offline judge is not a model and was told to ramble. An essay is a fine thing to have written."
+_CANNED = {"truncate": (_NOTICE, "length"), "garbage": (_PROSE, "stop"), "empty": ("", "stop")}
+_ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+Kind = tuple[str, Callable[[Any], bool]]
+"""What the value of one key of a fault rule must be, in words and as a check."""
+
+_TEXT: Kind = ("a text", lambda v: isinstance(v, str))
+_COUNT: Kind = ("a whole number from 0", lambda v: type(v) is int and v >= 0)
+_STATUS: Kind = ("a status from 400 to 599", lambda v: type(v) is int and 400 <= v < 600)
+_SECONDS: Kind = ("a number of seconds from 0", lambda v: type(v) in (int, float) and 0 <= v < math.inf)
+_HEADER: Kind = ("printable ASCII text", lambda v: isinstance(v, str) and v.isascii() and v.isprintable())
+
+_MATCHING = {"fault": _TEXT, "contains": _TEXT, "times": _COUNT, "model": _TEXT}
+_FAULTS: dict[str, dict[str, Kind]] = {
+    "status": {"status": _STATUS, "message": _TEXT, "retry_after": _SECONDS, "retry_after_raw": _HEADER},
+    "latency": {"seconds": _SECONDS},
+    "reply": {"content": _TEXT, "finish_reason": _TEXT, "requested_model": _TEXT},
+} | {fault: {} for fault in ("hang", "disconnect", *_CANNED)}
+_NEEDED = {("status", "status"), ("latency", "seconds"), ("reply", "content")}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One request that can be answered: the model it names and the texts of its messages."""
+
+    model: str
+    contents: list[str]
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What goes back over HTTP; `has_text` says whether it is a completion with a text in it."""
+
+    status: int
+    payload: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    has_text: bool = False
+
+
+def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """An error in the shape that OpenAI's clients read."""
+    kind = "server_error" if status >= 500 else _ERROR_TYPES.get(status, "invalid_request_error")
+    error = {"message": message, "type": kind, "code": None, "param": None}
+    return Answer(status=status, payload={"error": error}, headers=headers or {})
+
+
+def read_call(body: object) -> Call | Answer:
+    """The call that the decoded body makes, or the 400 that says what it lacks."""
+    match body:
+        case {"model": str(model), "messages": [_, *_] as messages} if model:
+            found = [message.get("content") for message in messages if isinstance(message, dict)]
+            contents = [content for content in found if isinstance(content, str)]
+            if len(contents) == len(messages):
+                return Call(model=model, contents=contents, prompt="\n".join(contents))
+    wanted = "a JSON object with a 'model' and a list of 'messages', each with a text as its 'content'"
+    return error_answer(400, f"The body is not {wanted}.")
+
+
+def _bytes(text: str) -> bytes:
+    # JSON can spell half a surrogate pair, which plain UTF-8 refuses.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _tokens(texts: list[str]) -> int:
+    return math.ceil(sum(len(_bytes(text)) for text in texts) / 4)
+
+
+def made_up_score(key: bytes, n: int) -> float:
+    """A number from 2.5 to 8.5 with one decimal, for the prompt of this 16-byte hash after n replies to it.
+
+    A base from 3 to 8 that depends on the key alone, plus a jitter from -0.5 to 0.5 that depends on n too.
+    """
+    jitter = int.from_bytes(blake2b(b"%b%d" % (key, n), digest_size=8).digest()) / 2**64 - 0.5
+    return round(3 + 5 * int.from_bytes(key) / 2**128 + jitter, 1)
+
+
+def completion(
+    call: Call, number: int, content: str, finish_reason: str | None = None, model: str | None = None
+) -> Answer:
+    """A 200 in OpenAI's chat.completion shape; a token is counted for every four bytes of UTF-8."""
+    message = {"role": "assistant", "content": content, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason or "stop"}
+    asked, said = _tokens(call.contents), _tokens([content])
+    payload = {
+        "id": f"chatcmpl-offline-{number}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model or f"offline-judge-not-a-model/{call.model}",
+        "choices": [choice],
+        "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},
+    }
+    return Answer(status=200, payload=payload, has_text=bool(content))
+
+
+def rule_problems(index: int, rule: Any) -> list[str]:
+    """All that is wrong with one rule, a sentence each; rules count from 0, and a null is as no key."""
+    if not isinstance(rule, dict):
+        return [f"Rule {index} is not a JSON object."]
+    fault = rule.get("fault")
+    if not isinstance(fault, str) or fault not in _FAULTS:
+        return [f"Rule {index} names no known 'fault' but {fault!r}; known are {', '.join(_FAULTS)}."]
+    place, kinds = f"Rule {index} ({fault})", _MATCHING | _FAULTS[fault]
+    unknown = [key for key in rule if key not in kinds]
+    problems = [f"{place} has the unknown key {key!r}; known are {', '.join(kinds)}." for key in unknown]
+    for key, (words, holds) in kinds.items():
+        value = rule.get(key)
+        if (fault, key) in _NEEDED if value is None else not holds(value):
+            problems.append(f"{place} needs {words} in {key!r}, not {value!r}.")
+    return problems
+
+
+@dataclass(kw_only=True, slots=True)
+class Rule:
+    """One checked fault rule, its keys as they were sent, and how often it was applied."""
+
+    keys: dict[str, Any]
+    fired: int = 0
+
+    def applies_to(self, call: Call) -> bool:
+        """Whether the call matches and the rule is not used up."""
+        if self.keys.get("times") is not None and self.fired >= self.keys["times"]:
+            return False
+        model = self.keys.get("requested_model" if self.keys["fault"] == "reply" else "model")
+        return model in (None, call.model) and (self.keys.get("contains") or "") in call.prompt
+
+
+def _told_status(keys: Mapping[str, Any]) -> Answer:
+    waits = [keys[key] for key in ("retry_after_raw", "retry_after") if keys.get(key) is not None]
+    message = keys.get("message") or f"The offline judge was told to say {keys['status']}."
+    return error_answer(keys["status"], message, {"Retry-After": str(waits[0])} if waits else None)
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """What one server was asked since its start or since the last DELETE /requests."""
+
+    records: deque[dict[str, Any]]
+    requests: int = 0
+    replies: int = 0
+    peak_in_flight: int = 0
+    by_status: Counter[int] = field(default_factory=Counter)
+    answered: Counter[bytes] = field(default_factory=Counter)
+
+    @property
+    def in_flight(self) -> int:
+        return self.requests - self.by_status.total()
+
+    def arrive(self, token: str, body: object, call: Call | Answer) -> dict[str, Any]:
+        """The record of a request that has just arrived; its `status` is null until `end`."""
+        self.requests += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        model, prompt = (call.model, call.prompt) if isinstance(call, Call) else (None, "")
+        # Headers are decoded as latin-1: encoding gives back the bytes that the client sent.
+        digest = sha256(token.encode("latin-1")).hexdigest() if token else None
+        record = {"n": self.requests, "at": time.time(), "model": model, "prompt": prompt, "body": body}
+        record |= {"key_sha256": digest, "status": None}
+        self.records.append(record)
+        return record
+
+    def end(self, record: dict[str, Any], answer: Answer | None) -> None:
+        """Count the request as over; None stands for a connection that closed without an answer."""
+        record["status"] = answer.status if answer else NO_REPLY
+        self.by_status[record["status"]] += 1
+        self.replies += bool(answer and answer.has_text)
+
+    def scored(self, call: Call, number: int) -> Answer:
+        """The ordinary reply; the only one that moves the prompt's sequence of scores on."""
+        key = blake2b(b"\0".join((_bytes(call.model), _bytes(call.prompt))), digest_size=16).digest()
+        score = made_up_score(key, self.answered[key])
+        self.answered[key] += 1
+        return completion(call, number, f"{_NOTICE}\n\nSCORE: {score:.1f}")
+
+
+def _decoded(raw: bytes) -> Any:
+    """The JSON value in `raw`, or None where there is none (no body may be null)."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json(payload: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(payload), status, headers, media_type="application/json")
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _closed(request: Request, seconds: float | None = None) -> bool:
+    """Wait for `seconds` (None: for ever); true as soon as the connection is closed, by either side."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+class Judge:
+    """The endpoints and what they share: the fault rules and the tally."""
+
+    def __init__(self, latency_s: float, keep_requests: int, hang_up: Callable[[Address | None], None]) -> None:
+        self._latency_s = latency_s
+        self._hang_up = hang_up
+        self._tally = Tally(records=deque(maxlen=keep_requests))
+        self._rules: list[Rule] = []
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", self.chat_completions, methods=["POST"]),
+                Route("/health", self.health),
+                Route("/stats", self.stats),
+                Route("/requests", self.requests, methods=["GET", "DELETE"]),
+                Route("/faults", self.faults, methods=["GET", "PUT"]),
+            ]
+        )
+
+    async def chat_completions(self, request: Request) -> Response:
+        try:
+            body = _decoded(await request.body())
+        except ClientDisconnect:
+            return Response(status_code=NO_REPLY)
+        token = _token(request)
+        call = read_call(body) if token else error_answer(401, "The request has no 'Authorization: Bearer KEY'.")
+        # A request ends in the tally in which it began: after a DELETE meanwhile, both still add up.
+        tally, answer = self._tally, None
+        record = tally.arrive(token, body, call)
+        try:
+            answer = await self._answer(request, call, tally, record["n"])
+        finally:
+            tally.end(record, answer)
+        if answer is None:
+            return Response(status_code=NO_REPLY)
+        return _json(answer.payload, answer.status, answer.headers)
+
+    async def _answer(self, request: Request, call: Call | Answer, tally: Tally, number: int) -> Answer | None:
+        """The answer once its time has come, or None when the connection closed before."""
+        keys = self._next_fault(call) if isinstance(call, Call) else {}
+        pause = self._latency_s + keys.get("seconds", 0)
+        if pause and await _closed(request, pause):
+            return None
+        if isinstance(call, Answer):
+            return call
+        match keys.get("fault"):
+            case "disconnect" | "hang" as fault:
+                if fault == "disconnect":
+                    self._hang_up(request.client)
+                await _closed(request)
+                return None
+            case "status":
+                return _told_status(keys)
+            case "reply":
+                return completion(call, number, keys["content"], keys.get("finish_reason"), keys.get("model"))
+            case "truncate" | "garbage" | "empty" as fault:
+                return completion(call, number, *_CANNED[fault])
+            case _:
+                return tally.scored(call, number)
+
+    def _next_fault(self, call: Call) -> Mapping[str, Any]:
+        rule = next((rule for rule in self._rules if rule.applies_to(call)), None)
+        if rule is None:
+            return {}
+        rule.fired += 1
+        return rule.keys
+
+    async def health(self, _: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def stats(self, _: Request) -> Response:
+        names = ("requests", "replies", "in_flight", "peak_in_flight", "by_status")
+        return _json({name: getattr(self._tally, name) for name in names})
+
+    async def requests(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._tally = Tally(records=deque(maxlen=self._tally.records.maxlen))
+        return _json(list(self._tally.records))
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "PUT":
+            rules, problems = _decoded(await request.body()), ["The body is not a JSON list of fault rules."]
+            if isinstance(rules, list):
+                problems = [problem for i, rule in enumerate(rules) for problem in rule_problems(i, rule)]
+            if problems:
+                return _json(error_answer(400, " ".join(problems)).payload, 400)
+            self._rules = [Rule(keys=rule) for rule in rules]
+        return _json([rule.keys | {"fired": rule.fired} for rule in self._rules])
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says where it listens, can drop one connection, and stops without waiting for any."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._port_file: Path | None = options.port_file
+        app = Judge(options.latency_s, options.keep_requests, self.hang_up).app()
+        quiet: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False}
+        plain: dict[str, Any] = {"lifespan": "off", "ws": "none", "proxy_headers": False}
+        # Keep-alive outlasts any client's pause, or a call could meet a connection that is just being closed.
+        waits: dict[str, Any] = {"timeout_keep_alive": 300, "timeout_graceful_shutdown": 1}
+        super().__init__(uvicorn.Config(app, **quiet, **plain, **waits))
+
+    def hang_up(self, client: Address | None) -> None:
+        """Close this client's connection with nothing sent."""
+        for connection in self.server_state.connections:
+            if client and getattr(connection, "client", None) == (client.host, client.port):
+                connection.transport.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        if self._port_file:
+            temporary = self._port_file.with_name(f".{self._port_file.name}.{os.getpid()}.tmp")
+            temporary.write_text(f"{port}\n", encoding="ascii")
+            temporary.replace(self._port_file)
+        url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        print(f"offline judge: NOT a model, its scores are made up; listening on {url}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Requests that hang or pause end when their connection does.
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await super().shutdown(sockets)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    about = "An OpenAI-compatible server for trying things out. NOT a model: its scores are made up."
+    parser = argparse.ArgumentParser(prog="python -m include.cohorts.offline_judge", description=about)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--latency-s", type=float, default=0.0, help="pause before each answer, in seconds")
+    parser.add_argument("--port-file", type=Path, help="the port is written here once it is listened on")
+    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many GET /requests can show")
+    options = parser.parse_args(arguments)
+    if not _is_loopback(options.host):
+        parser.error(f"{options.host!r} is no loopback host; use one of 127.0.0.0/8, localhost or ::1.")
+    if not 0 <= options.latency_s < math.inf or options.keep_requests < 0:
+        parser.error("--latency-s and --keep-requests take numbers from 0.")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 when an option or the port cannot be had."""
+    # uvicorn raises the signal again after its clean stop, by default a traceback or a failed exit code.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: sys.exit(0))
+    options = _options(arguments)
+    try:
+        if options.port_file:
+            options.port_file.parent.mkdir(parents=True, exist_ok=True)
+            # A port that an earlier server left must not be taken for this one's.
+            options.port_file.unlink(missing_ok=True)
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
+        # Inherited by each connection: else asyncio, which is handed this socket, lets Nagle hold back a body 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, OverflowError) as error:
+        print(f"The offline judge cannot start on {options.host} port {options.port}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    Server(options).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
