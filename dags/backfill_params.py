@@ -1,0 +1,129 @@
+"""The trigger form of `evaluation_backfill`: one Param a conf key, with the schema that validates it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+
+ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_DEFER = "As the selection file says"
+
+
+def _ids(title: str, help_text: str, section: str, pattern: str | None = ID_PATTERN) -> Param:
+    items: dict[str, Any] = {"type": "string", "minLength": 1}
+    if pattern:
+        items["pattern"] = pattern
+    return Param(
+        None,
+        type=["null", "array"],
+        items=items,
+        minItems=1,
+        uniqueItems=True,
+        title=title,
+        description_md=help_text,
+        section=section,
+    )
+
+
+def _number(default: int | None, low: int, high: int, title: str, help_text: str, section: str) -> Param:
+    kind: Any = "integer" if default is not None else ["null", "integer"]
+    return Param(
+        default,
+        type=kind,
+        minimum=low,
+        maximum=high,
+        title=title,
+        description_md=f"{help_text} From {low:,} to {high:,}.",
+        section=section,
+    )
+
+
+def _switch(title: str, help_text: str, section: str) -> Param:
+    return Param(False, type="boolean", title=title, description_md=help_text, section=section)
+
+
+_WHAT, _HOW, _CALLS = "What to judge", "How to count", "Calls"
+
+PARAMS: dict[str, Param] = {
+    "cohort_id": Param(
+        None,
+        type=["null", "string"],
+        pattern=ID_PATTERN,
+        title="Cohort id",
+        description_md="The cohort's name and folder: letters, digits, `. _ -`, at most 100. Empty: `DD_COHORT` of "
+        "the environment, else a name made from the inputs, so that the same inputs are the same cohort.",
+        section=_WHAT,
+    ),
+    "essay_ids": _ids(
+        "Essays",
+        "gen_ids of essays, one a line. When given, **no selection file is read** and existing evaluations are "
+        "included unless you say otherwise below. Empty: `2_tasks/selected_essays.txt`.",
+        _WHAT,
+    ),
+    "templates": _ids(
+        "Templates", "Narrows the active evaluation templates to these ids, one a line. Empty: all active.", _WHAT
+    ),
+    "models": _ids(
+        "Judge models",
+        "Narrows the models with `for_evaluation` to these ids, one a line. Empty: all of them.",
+        _WHAT,
+        pattern=None,
+    ),
+    "mode": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "evaluation-only"],
+        values_display={None: _DEFER, "evaluation-only": "evaluation-only: judge essays that exist"},
+        title="Mode",
+        description_md="With essays given above, empty means `evaluation-only`.",
+        section=_HOW,
+    ),
+    "include_existing_evaluations": Param(
+        None,
+        type=["null", "boolean"],
+        enum=[None, True, False],
+        values_display={
+            None: _DEFER,
+            True: "Yes: take what exists, call only for what is missing",
+            False: "No: buy all of them anew for this cohort",
+        },
+        title="Include existing evaluations",
+        description_md="Backfill mode. With essays given above, empty means **yes**: buying anew must be asked for.",
+        section=_HOW,
+    ),
+    "replicates": _number(
+        None,
+        1,
+        1000,
+        "Replicates",
+        "Evaluations that each (essay, template, model) should hold. Empty: the row `evaluation` of "
+        "`1_raw/replication_config.csv`.",
+        _HOW,
+    ),
+    "retry_unscored": _switch(
+        "Ask again for refused replies",
+        "A stored reply that the parser refused is asked for once more, at most once a run; the former one is kept.",
+        _HOW,
+    ),
+    "max_unscored": _number(
+        0,
+        0,
+        1_000_000,
+        "Unscored evaluations to accept",
+        "The run is red when more replies than this are refused by their parser.",
+        _HOW,
+    ),
+    "dry_run": _switch(
+        "Dry run", "Plans and shows what would be called and cost; seeds nothing and calls nothing.", _CALLS
+    ),
+    "max_concurrency": _number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
+    "batch_size": _number(
+        None,
+        1,
+        100_000,
+        "Evaluations a task instance",
+        "Empty chooses: one each while there are up to 8 to do, else a few large slices.",
+        _CALLS,
+    ),
+}

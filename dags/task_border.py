@@ -1,0 +1,47 @@
+"""Where a task of Airflow hands over to `include.cohorts`, and how its errors come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from include.cohorts.model import TaskRef
+
+
+@contextmanager
+def readable_failure() -> Iterator[None]:
+    """Fails the task, without a retry, with the message of an error that was written to be read.
+
+    A retry could only repeat a wrong input, or pay for replies that the disk refused before.
+    """
+    from include.cohorts.errors import CohortError
+
+    try:
+        yield
+    except CohortError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def this_task() -> TaskRef:
+    """Names the running try, so that whatever it makes can be traced to its log."""
+    from include.cohorts.model import TaskRef
+
+    instance: Any = get_current_context()["ti"]
+    return TaskRef(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        task_id=instance.task_id,
+        map_index=instance.map_index,
+        try_number=instance.try_number,
+    )
+
+
+def this_conf() -> dict[str, Any]:
+    """What the trigger gave on top of the params' defaults, including keys that no param knows."""
+    context = get_current_context()
+    return {**context["params"], **(context["dag_run"].conf or {})}
