@@ -1,0 +1,88 @@
+"""The processes of one tree: how to find every one of them, and how to end them all."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+POLL_S = 0.05
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of descendants whose own parent ends (Linux; elsewhere nothing happens)."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent does (Linux; elsewhere nothing happens)."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def descendants(root: int) -> list[psutil.Process]:
+    """Return every living process below `root`, without `root`."""
+    try:
+        found = psutil.Process(root).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [process for process in found if is_alive(process)]
+
+
+def session_members(sessions: Collection[int], *, since: float) -> list[psutil.Process]:
+    """Return the living processes of the sessions, whoever their parent is; none that is older than `since`."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) in sessions and process.create_time() >= since and is_alive(process):
+                members.append(process)
+    return members
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether the process still runs; one that only waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def reap(processes: Iterable[psutil.Process]) -> None:
+    """Collect ended processes that were adopted, so that none stays as a zombie."""
+    for process in processes:
+        with suppress(OSError):
+            os.waitpid(process.pid, os.WNOHANG)
+
+
+def end_all(find: Callable[[], list[psutil.Process]], *, grace_s: float) -> list[psutil.Process]:
+    """End what `find` finds: SIGTERM, then after `grace_s` SIGKILL; return what even that left.
+
+    `find` is asked again and again, so that children born meanwhile are ended too.
+    """
+    asked: set[psutil.Process] = set()
+    deadline = time.monotonic() + grace_s
+    while (found := find()) and time.monotonic() < deadline:
+        _signal((process for process in found if process not in asked), signal.SIGTERM)
+        asked.update(found)
+        time.sleep(POLL_S)
+    deadline = time.monotonic() + 5.0
+    while (found := find()) and time.monotonic() < deadline:
+        _signal(found, signal.SIGKILL)
+        time.sleep(POLL_S)
+    return found
+
+
+def _signal(processes: Iterable[psutil.Process], signal_number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(signal_number)

@@ -1,0 +1,59 @@
+"""Connections and settings that a person gives by the environment or by a .env file."""
+
+from pathlib import Path
+
+import pytest
+
+from include.local_airflow.errors import LocalAirflowError
+from include.local_airflow.given import LLM_VARIABLE, read_env_file, read_given
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        pytest.param('NAME={"host": "http://h/v1", "password": "a$b"}', '{"host": "http://h/v1", "password": "a$b"}'),
+        pytest.param("""NAME='{"host": "h"}'""", '{"host": "h"}', id="in quotes"),
+        pytest.param("export NAME=value", "value", id="as for a shell"),
+        pytest.param("NAME = value ", "value", id="with blanks"),
+        pytest.param("\ufeff# first\n\nNAME=value\r", "value", id="after a BOM, a comment and a blank line"),
+    ],
+)
+def test_a_line_of_the_file(tmp_path: Path, line: str, value: str) -> None:
+    """A value comes out as it was meant: JSON whole, a dollar sign itself, quotes gone."""
+    (tmp_path / ".env").write_text(line + "\n", encoding="utf-8")
+    assert read_env_file(tmp_path / ".env") == {"NAME": value}
+
+
+def test_a_line_without_a_value_is_named(tmp_path: Path) -> None:
+    """A line that sets nothing is an error that quotes it."""
+    (tmp_path / ".env").write_text("AIRFLOW_CONN_LLM_DEFAULT\n")
+    with pytest.raises(LocalAirflowError, match="AIRFLOW_CONN_LLM_DEFAULT"):
+        read_env_file(tmp_path / ".env")
+
+
+def test_the_environment_beats_the_file(tmp_path: Path) -> None:
+    """What both hold is the environment's; only connections and DD_ settings are passed on."""
+    (tmp_path / ".env").write_text(f"{LLM_VARIABLE}=file\nDD_COHORT=c\nOPENAI_API_KEY=k\n")
+    given = read_given(tmp_path, {LLM_VARIABLE: "caller", "HOME": "/root", "OPENAI_API_KEY": "k"})
+    assert given.environment == {LLM_VARIABLE: "caller", "DD_COHORT": "c"}
+    assert given.llm_source == "the environment"
+
+
+def test_a_blank_connection_is_none(tmp_path: Path) -> None:
+    """A variable that is set to nothing counts as not set."""
+    assert read_given(tmp_path, {LLM_VARIABLE: " "}).llm_source is None
+
+
+def test_a_relative_data_root_is_the_projects(tmp_path: Path) -> None:
+    """A relative data root is seen from the project folder; without one it is the sample."""
+    (tmp_path / ".env").write_text("DD_DATA_ROOT=store\n")
+    given = read_given(tmp_path, {})
+    assert given.data_root == tmp_path / "store"
+    assert given.environment["DD_DATA_ROOT"] == str(tmp_path / "store")
+    assert given.names_data_root
+
+
+def test_without_a_data_root_it_is_the_sample(tmp_path: Path) -> None:
+    """Nobody named a data root: the project's own sample is used."""
+    given = read_given(tmp_path, {})
+    assert (given.data_root, given.names_data_root) == (tmp_path / "data", False)

@@ -1,0 +1,143 @@
+"""What is started through a lifeline ends with its owner, however that ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.local_airflow import processes
+from include.local_airflow.errors import HomeInUseError, StartError
+from include.local_airflow.lifeline import PACKAGE_ROOT, Lifeline
+from include.local_airflow.supervisor import Command
+
+SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)")
+# Two generations, the second of which leaves its parent, its session and its process group.
+FAMILY = (
+    sys.executable,
+    "-c",
+    "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n        os._exit(0)\ntime.sleep(600)",
+)
+OWNER = """
+import json, sys, time
+from pathlib import Path
+from include.local_airflow.lifeline import Lifeline
+from include.local_airflow.supervisor import Command
+home, argv = Path(sys.argv[1]), tuple(json.loads(sys.argv[2]))
+command = Command(name="child", argv=argv, log=str(home / "child.log"))
+line = Lifeline(home=home, directory=home, environment={}, commands=(command,), label="a test")
+line.start()
+while not line.pids:
+    line.check()
+    time.sleep(0.01)
+time.sleep(0.5)
+print(line.supervisor_pid, flush=True)
+time.sleep(600)
+"""
+
+
+def lifeline(home: Path, *commands: Command) -> Lifeline:
+    return Lifeline(home=home, directory=home, environment={}, commands=commands, label="a test")
+
+
+def command(home: Path, argv: tuple[str, ...] = SLEEPER, name: str = "child", *, first: bool = False) -> Command:
+    return Command(name=name, argv=argv, log=str(home / f"{name}.log"), first=first)
+
+
+def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def started(line: Lifeline, name: str = "child") -> Lifeline:
+    line.start()
+    until(lambda: (line.check(), name in line.pids)[1])
+    return line
+
+
+def test_stop_ends_everything(tmp_path: Path) -> None:
+    """After `stop` the child is gone, and a second `stop` does nothing."""
+    line = started(lifeline(tmp_path, command(tmp_path)))
+    child = psutil.Process(line.pids["child"])
+    line.stop()
+    line.stop()
+    assert not child.is_running()
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=["KILL", "TERM", "HUP", "INT"]
+)
+def test_the_end_of_the_owner_ends_the_whole_family(tmp_path: Path, number: signal.Signals) -> None:
+    """Whatever signal ends the owner, children are gone soon, even those that left their parent and session."""
+    argv = [sys.executable, "-c", OWNER, str(tmp_path), json.dumps(FAMILY)]
+    owner = subprocess.Popen(argv, cwd=PACKAGE_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert owner.stdout is not None
+    supervisor = int(owner.stdout.readline())
+    family = [psutil.Process(supervisor), *processes.descendants(supervisor)]
+    assert len(family) == 3
+    owner.send_signal(number)
+    owner.wait()
+    until(lambda: not any(processes.is_alive(process) for process in family))
+
+
+def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
+    """When the supervisor itself is killed, `check` says so and `stop` ends what it left."""
+    line = started(lifeline(tmp_path, command(tmp_path)))
+    child = psutil.Process(line.pids["child"])
+    assert line.supervisor_pid is not None
+    os.kill(line.supervisor_pid, signal.SIGKILL)
+    with pytest.raises(StartError, match="supervisor ended"):
+        until(line.check)
+    line.stop()
+    assert not processes.is_alive(child)
+
+
+def test_a_process_that_ends_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    """The error names the process, its exit code, its log file and the last lines of it."""
+    line = lifeline(tmp_path, command(tmp_path, (sys.executable, "-c", "raise SystemExit('no such table')")))
+    line.start()
+    try:
+        with pytest.raises(StartError, match=rf"(?s)child ended with code 1.*{tmp_path}/child.log.*no such table"):
+            until(line.check)
+    finally:
+        line.stop()
+
+
+def test_what_runs_first_ends_before_the_others_start(tmp_path: Path) -> None:
+    """A command that is to run first may end well; the next one starts after it."""
+    note = tmp_path / "note"
+    first = command(tmp_path, ("/bin/sh", "-c", f"sleep 0.3; echo done > {note}"), "first", first=True)
+    line = started(lifeline(tmp_path, first, command(tmp_path)))
+    assert note.read_text() == "done\n"
+    line.stop()
+
+
+def test_a_home_is_for_one_at_a_time(tmp_path: Path) -> None:
+    """A second lifeline in the same home is refused at once in a sentence; after `stop` it may start."""
+    line = started(lifeline(tmp_path, command(tmp_path)))
+    second = lifeline(tmp_path, command(tmp_path))
+    second.start()
+    with pytest.raises(HomeInUseError, match=rf"in use by process {os.getpid()}, a test"):
+        until(second.check)
+    second.stop()
+    line.stop()
+    started(lifeline(tmp_path, command(tmp_path))).stop()
+
+
+def test_who_ignores_sigterm_is_killed() -> None:
+    """After the grace time SIGKILL ends what SIGTERM did not."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    stubborn = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert stubborn.stdout is not None
+    stubborn.stdout.readline()
+    process = psutil.Process(stubborn.pid)
+    left = processes.end_all(lambda: [process] if processes.is_alive(process) else [], grace_s=0.3)
+    assert (left, stubborn.wait()) == ([], -signal.SIGKILL)

@@ -1,0 +1,142 @@
+"""One real Airflow with a stand-in DAG, started by a process of its own that is killed at the end."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from include.local_airflow import processes
+from include.local_airflow.api import AirflowApi
+from include.local_airflow.errors import ApiError, HomeInUseError
+from include.local_airflow.keys import ensure_keys, ensure_password
+from include.local_airflow.lifeline import PACKAGE_ROOT
+from include.local_airflow.runs import DagRun, TaskInstance
+from include.local_airflow.service import LocalAirflow
+
+DAG_ID = "stand_in"
+STAND_IN = Path(__file__).parent / "stand_in"
+RUN_TIMEOUT_S = 60
+OWNER = """
+import json, sys, time
+from pathlib import Path
+from include.local_airflow.service import LocalAirflow
+home, project = map(Path, sys.argv[1:])
+with LocalAirflow(home=home, project=project, port=0, dag_ids=("stand_in",), environment={"GIVEN": "yes"}) as airflow:
+    print(json.dumps({"url": airflow.url, "pids": airflow.pids}), flush=True)
+    time.sleep(600)
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owned:
+    """A running Airflow, the process that owns it, and a client of it."""
+
+    owner: psutil.Process
+    home: Path
+    pids: dict[str, int]
+    api: AirflowApi
+
+    def processes(self) -> list[psutil.Process]:
+        supervisor = self.pids["supervisor"]
+        return [psutil.Process(supervisor), *processes.descendants(supervisor)]
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owned]:
+    home = tmp_path_factory.mktemp("project") / "a home"
+    leaks = {
+        "OPENAI_API_KEY": "k",
+        "DD_COHORT": "c",
+        "AIRFLOW__CORE__EXECUTOR": "nonsense",
+        "AIRFLOW_HOME": "/nowhere",
+    }
+    argv = [sys.executable, "-c", OWNER, str(home), str(STAND_IN)]
+    with subprocess.Popen(argv, cwd=PACKAGE_ROOT, env=os.environ | leaks, stdout=subprocess.PIPE, text=True) as owner:
+        try:
+            assert owner.stdout is not None
+            told: dict[str, Any] = json.loads(owner.stdout.readline())
+            api = AirflowApi(told["url"], user="admin", password=ensure_password(home))
+            yield Owned(owner=psutil.Process(owner.pid), home=home, pids=told["pids"], api=api)
+        finally:
+            owner.kill()
+
+
+def test_a_run_goes_through(airflow: Owned) -> None:
+    """A triggered run succeeds, its changes are told, and results and log can be read."""
+    heard: list[str | None] = []
+
+    def hear(_run: DagRun, tasks: list[TaskInstance]) -> None:
+        heard.extend(task.state for task in tasks if task.task_id == "look")
+
+    run_id = airflow.api.trigger(DAG_ID)
+    assert airflow.api.wait(DAG_ID, run_id, RUN_TIMEOUT_S, hear) == "success"
+    assert heard[-1] == "success"
+    assert airflow.api.xcom(DAG_ID, run_id, "look") == {"leaked": [], "given": "yes"}
+    assert [airflow.api.xcom(DAG_ID, run_id, "each", index) for index in range(3)] == [3, 4, 5]
+    assert "a word from the task" in airflow.api.task_log(DAG_ID, run_id, "look")
+
+
+def test_a_cleared_instance_runs_again(airflow: Owned) -> None:
+    """Clearing one mapped instance of a finished run gives it a second try, and the others none."""
+    run_id = airflow.api.trigger(DAG_ID)
+    airflow.api.wait(DAG_ID, run_id, RUN_TIMEOUT_S)
+    assert len(airflow.api.clear_tasks(DAG_ID, run_id, [("each", 1)])) == 1
+    assert airflow.api.wait(DAG_ID, run_id, RUN_TIMEOUT_S) == "success"
+    tries = {task.map_index: task.try_number for task in airflow.api.task_instances(DAG_ID, run_id)}
+    assert tries == {-1: 1, 0: 1, 1: 2, 2: 1}
+
+
+def test_a_bad_conf_is_refused_in_airflows_words(airflow: Owned) -> None:
+    """A conf that a param's schema does not allow starts no run."""
+    with pytest.raises(ApiError, match="Invalid input for param seconds: -1 is less than the minimum of 0"):
+        airflow.api.trigger(DAG_ID, {"seconds": -1})
+
+
+def test_nothing_listens_beyond_this_machine(airflow: Owned) -> None:
+    """The one listening socket of all processes is the api-server's, on 127.0.0.1."""
+    sockets = [connection for process in airflow.processes() for connection in process.net_connections(kind="inet")]
+    listening = [connection.laddr for connection in sockets if connection.status == psutil.CONN_LISTEN]
+    assert [f"http://{address.ip}:{address.port}" for address in listening] == [airflow.api.url]
+
+
+def test_secrets_stay_in_their_files(airflow: Owned) -> None:
+    """Keys and password can be read by their owner only, and no log file holds one of them."""
+    files = [airflow.home / "keys.json", airflow.home / "passwords.json"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    keys = ensure_keys(airflow.home)
+    secrets = [keys.fernet_key, keys.api_secret_key, keys.jwt_secret, ensure_password(airflow.home)]
+    logs = [path.read_text(errors="replace") for path in airflow.home.rglob("*.log")]
+    assert logs
+    assert not any(secret in log for secret in secrets for log in logs)
+
+
+def test_the_home_is_taken(airflow: Owned) -> None:
+    """A second Airflow in the same home is refused with a sentence that names who has it."""
+    with pytest.raises(HomeInUseError, match=f"in use by process {airflow.owner.pid}"):
+        LocalAirflow(home=airflow.home, project=STAND_IN, port=0).start()
+
+
+def test_a_killed_owner_leaves_nothing(airflow: Owned) -> None:
+    """After SIGKILL of the owner every process ends by itself, a task in the middle of its work too."""
+    run_id = airflow.api.trigger(DAG_ID, {"seconds": 300})
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    while not any(task.state == "running" for task in airflow.api.task_instances(DAG_ID, run_id)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    running = airflow.processes()
+    assert len(running) > 5
+    airflow.owner.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while left := [process for process in running if processes.is_alive(process)]:
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.1)
