@@ -1,0 +1,49 @@
+# Everything a person types. Needs Python 3.11, 3.12 or 3.13 as `python3` (or PYTHON=...), nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+JUDGE ?= offline
+YES ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup backfill up test lint bench lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.run ## Create .venv and install what the project runs on
+
+backfill: .venv/.run ## Run backfill mode on the sample data with the offline judge (JUDGE=live: a real one)
+	@$(BIN)/python -m include.local_airflow backfill --judge $(JUDGE) $(if $(YES),--yes)
+
+up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
+	@$(BIN)/python -m include.local_airflow up
+
+test: .venv/.dev ## Run every test
+	@$(BIN)/python -m pytest
+
+lint: .venv/.dev ## Check format, style, types and the layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/.dev ## Measure DAG parsing and planning on generated stores
+	@$(BIN)/python -m benchmarks
+
+lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
+
+.venv/.run: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
+	  f"This project needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is {sys.version.split()[0]}. Next: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || { echo "Creating .venv"; $(PYTHON) -m venv .venv; }
+	@echo "Installing requirements.txt into .venv (Airflow and what it needs, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.txt
+	@echo "Installing requirements-dev.txt into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
