@@ -10,7 +10,7 @@ ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _DEFER = "As the selection file says"
 
 
-def _ids(title: str, help_text: str, section: str, pattern: str | None = ID_PATTERN) -> Param:
+def _ids(title: str, help_text: str, section: str | None, pattern: str | None = ID_PATTERN) -> Param:
     items: dict[str, Any] = {"type": "string", "minLength": 1}
     if pattern:
         items["pattern"] = pattern
@@ -26,7 +26,7 @@ def _ids(title: str, help_text: str, section: str, pattern: str | None = ID_PATT
     )
 
 
-def _number(default: int | None, low: int, high: int, title: str, help_text: str, section: str) -> Param:
+def _number(default: int | None, low: int, high: int, title: str, help_text: str, section: str | None) -> Param:
     kind: Any = "integer" if default is not None else ["null", "integer"]
     return Param(
         default,
@@ -39,11 +39,12 @@ def _number(default: int | None, low: int, high: int, title: str, help_text: str
     )
 
 
-def _switch(title: str, help_text: str, section: str) -> Param:
+def _switch(title: str, help_text: str, section: str | None) -> Param:
     return Param(False, type="boolean", title=title, description_md=help_text, section=section)
 
 
-_WHAT, _HOW, _CALLS = "What to judge", "How to count", "Calls"
+# None is the form's first section, the only one that is open when the form is.
+_WHAT, _HOW, _CALLS = None, "What counts", "Calls and batches"
 
 PARAMS: dict[str, Param] = {
     "cohort_id": Param(

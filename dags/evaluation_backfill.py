@@ -24,10 +24,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, chain, dag, task, task_group
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from backfill_params import PARAMS
-from task_border import readable_failure, this_conf, this_task
+from task_border import RETRY_POLICY, readable_failure, this_conf, this_task
 
 LABEL = "{{ task.op_kwargs['part']['label'] }}"
 
@@ -41,8 +41,8 @@ LABEL = "{{ task.op_kwargs['part']['label'] }}"
     params=PARAMS,
     tags=["evaluation", "backfill", "llm"],
     doc_md=__doc__,
-    # For a worker that dies: every step finds what the former try left. Failures that a retry cannot mend say so.
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=10)},
+    # For a worker that dies: every step finds what the former try left.
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "retry_policy": RETRY_POLICY},
 )
 def evaluation_backfill() -> None:
     @task
@@ -108,9 +108,8 @@ def evaluation_backfill() -> None:
 
         with readable_failure():
             done = summary.summarise_cohort(settings.read_settings(), planned, this_task().run)
-        if not done.complete:
-            raise AirflowFailException(done.message)
-        return done.to_xcom()
+            done.raise_unless_complete()
+            return done.to_xcom()
 
     planned = plan_cohort()
     parts = batches(planned)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
 if TYPE_CHECKING:
     from include.cohorts.model import TaskRef
 
 
+log = logging.getLogger(__name__)
+
+# An exit is how a task fails with a message and no traceback; it must not be retried: a retry could only repeat a
+# wrong input, or pay for replies that the disk refused before. Any other error is retried as usual.
+RETRY_POLICY = ExceptionRetryPolicy(rules=[RetryRule(exception=SystemExit, action=RetryAction.FAIL)])
+
+
 @contextmanager
 def readable_failure() -> Iterator[None]:
-    """Fails the task, without a retry, with the message of an error that was written to be read.
-
-    A retry could only repeat a wrong input, or pay for replies that the disk refused before.
-    """
+    """Fails the task, without a retry, with the message of an error that was written to be read."""
     from include.cohorts.errors import CohortError
 
     try:
         yield
     except CohortError as error:
-        raise AirflowFailException(str(error)) from None
+        log.error("%s", error)
+        raise SystemExit(1) from None
 
 
 def this_task() -> TaskRef:

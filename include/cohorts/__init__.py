@@ -2,10 +2,11 @@
 
 Four layers; imports only go down (`make lint` holds it):
 
-    shell   steps.py  calling.py  summary.py  preparation.py  cohort_inputs.py  verification.py
-            __main__.py (command line)  offline_judge.py
-    core    request.py  selection.py  identity.py  planning.py  batching.py  prompting.py  scoring.py  pricing.py
-            aggregation.py  report.py                  values in, values out: no file, no clock, no network
+    shell   steps.py  calling.py  summary.py           what the DAG's tasks call
+            preparation.py  cohort_inputs.py           what comes before the first write
+            __main__.py  cohort_status.py  verification.py  offline_judge.py
+    core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
+            pricing.py  aggregation.py  report.py      values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  reply_files.py  cohort_folder.py  atomic_files.py
             call_slots.py  judge.py                    the environment, files, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours

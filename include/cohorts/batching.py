@@ -46,7 +46,7 @@ def cut_slices(
     max_concurrency: int,
     processes: int,
 ) -> tuple[Slice, ...]:
-    """Slices over all of both lists, in order; reused gen_ids get slices of their own.
+    """Slices over all of both lists, those to do first; reused gen_ids get slices of their own.
 
     `batch_size` None chooses: one gen_id a slice while there are few, else about one slice a process (`processes` of
     them can run at once). However they run, no more than `max_concurrency` calls are in flight over all slices.
@@ -55,7 +55,9 @@ def cut_slices(
     todo = _cut("todo", todo_ids, batch_size or _todo_size(len(todo_ids), max_concurrency, processes))
     share = max(1, max_concurrency // max(1, len(todo)))
     slots = max_concurrency if len(todo) > max_concurrency else 0
-    return (*reuse, *(replace(part, calls_at_once=share, shared_slots=slots) for part in todo))
+    # When a cleared run has more slices than before, Airflow maps a task's further instances only once its first one
+    # is ready to run; a reused slice in front would be skipped, and the calls behind it would never be made.
+    return (*(replace(part, calls_at_once=share, shared_slots=slots) for part in todo), *reuse)
 
 
 def check_batch_size(batch_size: int | None, *, reuse: int, todo: int) -> tuple[Problem, ...]:

@@ -39,6 +39,11 @@ class Summary:
     scores_csv: str
     report_html: str
 
+    def raise_unless_complete(self) -> None:
+        """CohortIncomplete, with the message, when the run must be red."""
+        if not self.complete:
+            raise CohortIncomplete(self.message)
+
     def to_xcom(self) -> dict[str, Any]:
         """The JSON form that XCom carries."""
         return {
