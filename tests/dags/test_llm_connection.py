@@ -1,0 +1,58 @@
+"""The Connection `llm_default` becomes a client, or one readable error; never the environment's own credentials."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+GOOD: dict[str, Any] = {"conn_type": "openai", "host": "http://127.0.0.1:9/v1", "password": "k-1"}
+
+
+@pytest.fixture
+def openai_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that the client would fall back to."""
+    monkeypatch.setenv("OPENAI_API_KEY", "environment-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/environment")
+
+
+def _connect(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | None) -> Any:
+    from llm_connection import connect
+
+    if connection is None:
+        monkeypatch.delenv("AIRFLOW_CONN_LLM_DEFAULT", raising=False)
+    else:
+        monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", json.dumps(connection))
+    return asyncio.run(connect())
+
+
+def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, openai_in_environment: None) -> None:
+    """The client has the Connection's address and key, whatever the environment holds, and the extra's rules."""
+    endpoint = _connect(monkeypatch, {**GOOD, "extra": {"read_timeout_s": 7, "max_attempts": 2}})
+    assert str(endpoint.client.base_url) == "http://127.0.0.1:9/v1/"
+    assert endpoint.client.api_key == "k-1"
+    assert (endpoint.rules.read_timeout_s, endpoint.rules.max_attempts) == (7.0, 2)
+    assert endpoint.rules.connect_timeout_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("connection", "finding"),
+    [
+        pytest.param({**GOOD, "password": ""}, "its password (the API key) is blank", id="no key"),
+        pytest.param({**GOOD, "password": "  "}, "its password (the API key) is blank", id="blank key"),
+        pytest.param({**GOOD, "host": ""}, "its host (the API's full base URL) is blank", id="no host"),
+        pytest.param({**GOOD, "extra": {"read_timeout_s": -1}}, "read_timeout_s: -1 will not do", id="bad timeout"),
+        pytest.param({**GOOD, "extra": {"read_timout_s": 9}}, 'Did you mean "read_timeout_s"', id="misspelt extra"),
+        pytest.param(None, "it does not exist", id="no connection"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, openai_in_environment: None, connection: dict[str, Any] | None, finding: str
+) -> None:
+    """What is missing or wrong is named, with where to set it; the environment's key is never used instead."""
+    from include.cohorts.errors import BadInput
+
+    with pytest.raises(BadInput) as caught:
+        _connect(monkeypatch, connection)
+    assert "Connection llm_default" in str(caught.value)
+    assert finding in str(caught.value)
