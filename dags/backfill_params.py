@@ -43,6 +43,7 @@ def _switch(title: str, help_text: str, section: str | None) -> Param:
     return Param(False, type="boolean", title=title, description_md=help_text, section=section)
 
 
+# The help texts have no `code` in them: the form draws it over the line above.
 # None is the form's first section, the only one that is open when the form is.
 _WHAT, _HOW, _CALLS = None, "What counts", "Calls and batches"
 
@@ -52,14 +53,14 @@ PARAMS: dict[str, Param] = {
         type=["null", "string"],
         pattern=ID_PATTERN,
         title="Cohort id",
-        description_md="The cohort's name and folder: letters, digits, `. _ -`, at most 100. Empty: `DD_COHORT` of "
+        description_md="The cohort's name and folder: letters, digits, . _ -, at most 100. Empty: DD_COHORT of "
         "the environment, else a name made from the inputs, so that the same inputs are the same cohort.",
         section=_WHAT,
     ),
     "essay_ids": _ids(
         "Essays",
         "gen_ids of essays, one a line. When given, **no selection file is read** and existing evaluations are "
-        "included unless you say otherwise below. Empty: `2_tasks/selected_essays.txt`.",
+        "included unless you say otherwise below. Empty: 2_tasks/selected_essays.txt.",
         _WHAT,
     ),
     "templates": _ids(
@@ -67,7 +68,7 @@ PARAMS: dict[str, Param] = {
     ),
     "models": _ids(
         "Judge models",
-        "Narrows the models with `for_evaluation` to these ids, one a line. Empty: all of them.",
+        "Narrows the models with for_evaluation to these ids, one a line. Empty: all of them.",
         _WHAT,
         pattern=None,
     ),
@@ -77,12 +78,12 @@ PARAMS: dict[str, Param] = {
         enum=[None, "evaluation-only"],
         values_display={None: _DEFER, "evaluation-only": "evaluation-only: judge essays that exist"},
         title="Mode",
-        description_md="With essays given above, empty means `evaluation-only`.",
+        description_md="With essays given above, empty means evaluation-only.",
         section=_HOW,
     ),
+    # Without a type: a nullable boolean would be a switch, which shows null as "off" and cannot go back to it.
     "include_existing_evaluations": Param(
         None,
-        type=["null", "boolean"],
         enum=[None, True, False],
         values_display={
             None: _DEFER,
@@ -98,8 +99,8 @@ PARAMS: dict[str, Param] = {
         1,
         1000,
         "Replicates",
-        "Evaluations that each (essay, template, model) should hold. Empty: the row `evaluation` of "
-        "`1_raw/replication_config.csv`.",
+        "Evaluations that each (essay, template, model) should hold. Empty: the row evaluation of "
+        "1_raw/replication_config.csv.",
         _HOW,
     ),
     "retry_unscored": _switch(

@@ -116,7 +116,8 @@ def test_every_param_has_title_help_and_validation(dag: dict[str, Any], key: str
     schema = dag["params"][key]["schema"]
     assert schema["title"]
     assert len(dag["params"][key]["help"]) > 20
-    assert "type" in schema
+    assert "type" in schema or "enum" in schema
+    assert "`" not in dag["params"][key]["help"]
     if key in LIMITS:
         assert (schema["minimum"], schema["maximum"]) == LIMITS[key]
 
@@ -126,4 +127,5 @@ def test_nullable_choices_are_lists_that_can_go_back_to_null(dag: dict[str, Any]
     """A nullable choice is a drop-down with a sentence for each value, null among them."""
     schema = dag["params"][key]["schema"]
     assert None in schema["enum"]
+    assert "boolean" not in schema.get("type", [])
     assert len(schema["values_display"]) == len(schema["enum"])
