@@ -1,0 +1,1 @@
+"""What the speed claims are measured with: `make bench`."""
