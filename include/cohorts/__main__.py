@@ -28,6 +28,9 @@ from include.cohorts.preparation import prepare
 from include.cohorts.settings import Settings, read_settings
 from include.cohorts.verification import find_damage
 
+# Wide enough for any three ids: a cut id names nothing.
+_WIDTH = 500
+
 app = typer.Typer(
     help="Evaluation cohorts with backfill.",
     no_args_is_help=True,
@@ -63,7 +66,7 @@ def plan(
         described = steps.plan_cohort(settings, asked, task)
     else:
         prepared = prepare(settings, asked, task.run)
-        described = steps.describe_plan(prepared, key="")
+        described = steps.describe_plan(prepared, task)
         steps.log_plan(prepared)
     if as_json:
         typer.echo(json.dumps(described))
@@ -120,7 +123,7 @@ def _print_status(cells: tuple[CellStatus, ...]) -> None:
         table.add_column(state.replace("_", " "), justify="right")
     for cell in cells:
         table.add_row(*cell.cell, *(str(cell.counts[state]) for state in MemberState))
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    Console(highlight=False, markup=False, emoji=False, width=_WIDTH).print(table)
 
 
 def _settings(data_root: Path | None) -> Settings:

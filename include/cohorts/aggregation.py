@@ -52,7 +52,7 @@ class CellSummary:
         for name in ("failed", "not_run", "unscored"):
             if getattr(self, name):
                 return "missing" if name == "not_run" else name
-        return "complete"
+        return "complete" if self.scored == self.members else "unscored"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,11 +33,8 @@ def stage_text(path: Path, text: str, token: str | None = None) -> Path:
     """Writes and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
     temporary = temporary_name(path, token or new_token())
     try:
-        with temporary.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
+        _write_new(temporary, text)
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
@@ -50,10 +47,7 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
         staging = folder.parent / f".{folder.name}.{new_token()}.tmp"
         staging.mkdir()
         try:
-            with (staging / name).open("x", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            _write_new(staging / name, text)
             staging.rename(folder)
         except OSError:
             (staging / name).unlink(missing_ok=True)
@@ -64,20 +58,32 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
         return True
 
 
-def keep_former(path: Path, first_number: int = 1) -> None:
-    """Renames an existing `path` to `<stem>.<n><suffix>`, n the smallest free one from `first_number` upward."""
-    if not path.exists():
-        return
-    number = first_number
-    while True:
-        kept = former_name(path, number)
+def keep_former(path: Path, number: int | None = None) -> None:
+    """Renames an existing `path` to `<stem>.<n><suffix>`, n being `number` or the smallest free one."""
+    if path.exists():
+        copy_former(path, number)
+        path.unlink()
+
+
+def copy_former(path: Path, number: int | None = None) -> None:
+    """Gives an existing `path` its name as a former file too, without a moment in which either is missing.
+
+    Never overwrites, and a second try after a crash keeps the file under the number that it has already.
+    """
+    number = number or former_number(path)
+    while not _is_kept_as(path, number):
         try:
-            os.link(path, kept)
+            os.link(path, former_name(path, number))
         except FileExistsError:
             number += 1
-            continue
-        path.unlink()
-        return
+
+
+def former_number(path: Path) -> int:
+    """The number under which `path` is kept already, else the smallest free one."""
+    number = 1
+    while former_name(path, number).exists() and not _is_kept_as(path, number):
+        number += 1
+    return number
 
 
 def former_name(path: Path, number: int) -> Path:
@@ -88,6 +94,19 @@ def former_name(path: Path, number: int) -> Path:
 def temporary_name(path: Path, token: str) -> Path:
     """The temporary sibling of `path`; files that belong together share a token."""
     return path.with_name(f".{path.name}.{token}.tmp")
+
+
+def _is_kept_as(path: Path, number: int) -> bool:
+    kept = former_name(path, number)
+    return kept.exists() and path.exists() and kept.samefile(path)
+
+
+def _write_new(path: Path, text: str) -> None:
+    # A lone surrogate must not make a paid-for reply fail to be stored.
+    with path.open("xb") as file:
+        file.write(text.encode("utf-8", errors="replace"))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def new_token() -> str:

@@ -15,11 +15,11 @@ from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Action, Failure, JudgeModel, PlanRow, Reply, Stop, TaskRef
+from include.cohorts.model import Failure, JudgeModel, PlanRow, Reply, Stop, TaskRef
 from include.cohorts.pricing import cost_usd
 from include.cohorts.prompting import prompt_hash
 from include.cohorts.settings import Settings
-from include.cohorts.steps import now, rows_left, rows_of
+from include.cohorts.steps import needs_call, now, rows_left, rows_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -100,20 +100,10 @@ class _SliceCalls:
         )
 
     def needs_call(self, row: PlanRow) -> bool:
-        """False when a reply is there, or can be completed from what a crash left; asks again only when told to."""
-        gen_id = row.member.gen_id
-        if self.store.complete_reply(gen_id):
-            log.info("%s: completed a reply that an earlier run had received", gen_id)
-            return False
-        return row.action is Action.CALL and (
-            not self.store.reply_exists(gen_id) or self._is_to_be_asked_again(gen_id)
-        )
-
-    def _is_to_be_asked_again(self, gen_id: str) -> bool:
-        if not self.planned["retry_unscored"] or self.store.verdict_record(gen_id).get("success") is not False:
-            return False
-        reply = self.store.reply_record(gen_id)
-        return (reply.get("dag_id"), reply.get("run_id")) != self.task.run
+        """False when a reply is there, or can be put in place from what a crash left."""
+        if self.store.complete_reply(row.member.gen_id):
+            log.info("%s: put in place a reply that an earlier run had received", row.member.gen_id)
+        return needs_call(self.store, row, self.planned)
 
     async def run(self, rows: list[PlanRow], endpoint: Endpoint) -> None:
         """Calls for all rows, at most the slice's share at once; a reply is on disk before its place is given on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ OFFLINE_OK = "1_raw/OFFLINE_OK"
 SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+# int() and float() alone would also take 1_5, nan and inf.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
     "max_tokens": "max_tokens",
     "max_completion_tokens": "max_completion_tokens",
@@ -50,22 +53,25 @@ class Catalog:
         table = _read_table(self.root, TEMPLATES, required=("template_id", "active"))
         problems = list(table.problems)
         active: list[Template] = []
+        ids: list[tuple[str, _Row]] = []
         for row in table.rows:
             template_id, is_active = row.id("template_id"), row.boolean("active")
             problems += row.problems
             if is_active and template_id and not row.problems:
+                ids.append((template_id, row))
                 text = self._template_text(template_id, row)
                 problems += text.problems
-                active.append(
-                    Template(
-                        template_id=template_id,
-                        text=text.value,
-                        parser=row.text("parser"),
-                        place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
-                        row_place=f"{TEMPLATES}:{row.line}",
+                if not text.problems:
+                    active.append(
+                        Template(
+                            template_id=template_id,
+                            text=text.value,
+                            parser=row.text("parser"),
+                            place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
+                            row_place=f"{TEMPLATES}:{row.line}",
+                        )
                     )
-                )
-        problems += _same_ids(TEMPLATES, [template.template_id for template in active], "template_id")
+        problems += _same_ids(ids, "template_id")
         if not active and not problems:
             problems.append(_none_active(TEMPLATES, "template", "active"))
         return Checked(value=tuple(active), problems=tuple(problems))
@@ -75,12 +81,14 @@ class Catalog:
         table = _read_table(self.root, MODELS, required=("id", "model", "for_evaluation"))
         problems = list(table.problems)
         judges: list[JudgeModel] = []
+        ids: list[tuple[str, _Row]] = []
         for row in table.rows:
             model = _judge_model(row)
             problems += row.problems
             if model is not None and not row.problems:
                 judges.append(model)
-        problems += _same_ids(MODELS, [model.id for model in judges], "id")
+                ids.append((model.id, row))
+        problems += _same_ids(ids, "id")
         if not judges and not problems:
             problems.append(_none_active(MODELS, "model", "for_evaluation"))
         return Checked(value=tuple(judges), problems=tuple(problems))
@@ -169,7 +177,7 @@ class _Row:
         """The cell as a number, None when it is empty or wrong."""
         value = self.text(column)
         try:
-            number = kind(value) if value else None
+            number = kind(value) if _NUMBER.fullmatch(value) else None
         except ValueError:
             number = None
         if value and (number is None or not low <= number <= high):
@@ -201,8 +209,8 @@ def _judge_model(row: _Row) -> JudgeModel | None:
         temperature=row.number("temperature", float, low=0, high=2),
         max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),
         max_tokens_field=_TOKEN_FIELDS.get(field, "max_tokens"),
-        input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=100_000),
-        output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=100_000),
+        input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=1_000_000),
+        output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
     )
 
 
@@ -252,21 +260,25 @@ def _check_header(name: str, header: list[str], required: tuple[str, ...]) -> It
         if column not in header:
             finding = f'the column "{column}" is missing.'
             yield Problem(place=place, finding=finding, next_step=f"The header is: {','.join(header) or '(empty)'}.")
-    for column in {column for column in header if column and header.count(column) > 1}:
+    for column in dict.fromkeys(column for column in header if column and header.count(column) > 1):
         yield Problem(place=place, finding=f'the column "{column}" stands twice.', next_step="Delete one.")
 
 
-def _same_ids(name: str, ids: list[str], column: str) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
-    for value in ids:
-        former = seen.setdefault(value.lower(), value)
-        if former == value and ids.count(value) > 1:
-            finding = f'"{value}" stands in two active rows.'
-        elif former != value:
-            finding = f'"{former}" and "{value}" differ only by case and would share their gen_ids.'
-        else:
+def _same_ids(ids: list[tuple[str, _Row]], column: str) -> Iterator[Problem]:
+    """A problem for each row whose id is that of an earlier row, exactly or but for case."""
+    seen: dict[str, tuple[str, _Row]] = {}
+    for value, row in ids:
+        former, former_row = seen.setdefault(value.lower(), (value, row))
+        if former_row is row:
             continue
-        yield Problem(place=f"{name}, column {column}", finding=finding, next_step="Rename or deactivate one.")
+        same = former == value
+        line = f"line {former_row.line}"
+        finding = (
+            f'"{value}" stands on {line} already.'
+            if same
+            else f'"{former}" and "{value}" differ only by case and would share their gen_ids ({line}).'
+        )
+        yield row.problem(column, finding, "Rename or deactivate one.")
 
 
 def _none_active(name: str, noun: str, column: str) -> Problem:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from include.cohorts.atomic_files import json_text, keep_former, new_token, write_text
+from include.cohorts.atomic_files import copy_former, json_text, new_token, write_text
 from include.cohorts.errors import Checked, Problem, StoreError
 from include.cohorts.model import ID_RULE, Action, Member, PlanRow, ScoreRow, Stage, Stop, is_id
 
@@ -62,16 +62,17 @@ class CohortFolder:
         path = self.path / "membership.csv"
         place = f"cohorts/{self.cohort_id}/membership.csv"
         try:
-            lines = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+            lines = _read_csv(path)
         except FileNotFoundError:
             return Checked(value=())
-        except UnicodeDecodeError:
-            return Checked(value=(), problems=(Problem(place=place, finding="it is not UTF-8.", next_step=_REPLAN),))
-        if not lines or tuple(lines[0]) != MEMBER_COLUMNS:
+        except (UnicodeDecodeError, csv.Error) as error:
+            finding = "it is not UTF-8." if isinstance(error, UnicodeDecodeError) else f"it is not CSV: {error}."
+            return Checked(value=(), problems=(Problem(place=place, finding=finding, next_step=_REPLAN),))
+        if not lines or tuple(lines[0][1]) != MEMBER_COLUMNS:
             finding = f"its header is not {','.join(MEMBER_COLUMNS)}."
             return Checked(value=(), problems=(Problem(place=f"{place}:1", finding=finding, next_step=_REPLAN),))
         members, problems = [], []
-        for number, cells in enumerate(lines[1:], start=2):
+        for number, cells in lines[1:]:
             try:
                 members.append(_member(cells))
             except ValueError:
@@ -86,7 +87,7 @@ class CohortFolder:
         if path.exists():
             if path.read_bytes() == text.encode("utf-8"):
                 return
-            keep_former(path)
+            copy_former(path)
         write_text(path, text)
 
     def write_selection(self, text: str) -> None:
@@ -111,18 +112,21 @@ class CohortFolder:
         write_text(self.path / "plan.csv", text)
 
     def plan(self, run_key: str) -> tuple[PlanRow, ...]:
-        """The run's own plan. StoreError when it is not there."""
+        """The run's own plan. StoreError when it is not there or not whole."""
         path = self._run(run_key) / "plan.csv"
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                lines = list(csv.reader(file))
-        except FileNotFoundError as error:
+            lines = _read_csv(path)
+            if not lines or tuple(lines[0][1]) != PLAN_COLUMNS:
+                raise ValueError("its header is wrong")
+            return tuple(
+                PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1])
+                for _, cells in lines[1:]
+            )
+        except (FileNotFoundError, ValueError, IndexError, csv.Error) as error:
+            state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
             raise StoreError(
-                f"{path} is gone: the run cannot go on without its plan. Clear the whole run."
+                f"{path} {state}: the run cannot go on without its plan. Clear the whole run."
             ) from error
-        return tuple(
-            PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1]) for cells in lines[1:]
-        )
 
     def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
         """Writes the run's run.json."""
@@ -186,11 +190,24 @@ def _cells(values: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
 
 
 def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    return "".join(_csv_line(line) for line in [header, *lines])
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    # Before Python 3.13 the writer quotes a lone CR only when the line ends with CRLF.
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(lines)
-    return buffer.getvalue()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines of a CSV, each with the number of the file's line that it begins on."""
+    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
+    lines, first = [], 1
+    for cells in reader:
+        lines.append((first, cells))
+        first = reader.line_num + 1
+    return lines
 
 
 def _read_json(path: Path) -> dict[str, Any]:

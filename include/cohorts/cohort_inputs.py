@@ -108,7 +108,7 @@ def _read_selection(catalog: Catalog, request: CohortRequest) -> Checked[Selecti
         ids=parsed.value.ids,
     )
     problems = parsed.problems
-    if selection.mode is None and not any("mode" in problem.finding for problem in problems):
+    if selection.mode is None and not parsed.value.mode_is_wrong:
         finding = "no mode is named, here or in the conf."
         next_step = f"Add the line: # mode: {EVALUATION_ONLY}"
         problems = (*problems, Problem(place=file.value.place, finding=finding, next_step=next_step))
@@ -180,7 +180,11 @@ def _read_essay(store: GensDataLayer, gen_id: str, place: str) -> Essay | Proble
     if meta is None:
         finding = f"gens/essay/{gen_id}/metadata.json is missing or is no JSON object."
         return Problem(place=place, finding=finding, next_step="Restore it, or do not select the essay.")
-    text = store.parsed_text(Stage.ESSAY, gen_id)
+    try:
+        text = store.essay_text(gen_id)
+    except UnicodeDecodeError as error:
+        finding = f"gens/essay/{gen_id}/parsed.txt is not UTF-8 (byte {error.start})."
+        return Problem(place=place, finding=finding, next_step="Save it as UTF-8, or do not select the essay.")
     if text is None or not text.strip():
         finding = f"gens/essay/{gen_id}/parsed.txt, the essay's text, is {'missing' if text is None else 'empty'}."
         return Problem(place=place, finding=finding, next_step="Restore it, or do not select the essay.")

@@ -104,6 +104,16 @@ class GensDataLayer:
         text = _read_text(folder / PROMPT)
         return text if text is not None else _read_text(folder / FORMER_PROMPT)
 
+    def essay_text(self, gen_id: str) -> str | None:
+        """An essay's parsed.txt, None when it is missing.
+
+        UnicodeDecodeError when it is not UTF-8: a judge must not be paid for reading replacement characters.
+        """
+        try:
+            return self._file(Stage.ESSAY, gen_id, PARSED).read_bytes().decode("utf-8")
+        except FileNotFoundError:
+            return None
+
     def reply(self, gen_id: str) -> StoredReply | None:
         """An evaluation's raw reply, None when it has none."""
         text = _read_text(self._file(Stage.EVALUATION, gen_id, RAW))
@@ -213,7 +223,7 @@ class GensDataLayer:
         return reply_files.is_as_recorded(self._folder(Stage.EVALUATION, gen_id))
 
     def occupied(self) -> Container[str]:
-        """Answers `gen_id in ...`: does it name a folder of the evaluations?"""
+        """Answers `gen_id in ...`: does it name a folder, or anything else, among the evaluations?"""
         return _Occupied(self)
 
     def _inspect(self, gen_id: str, cell: Cell, replicate: int, origin: str) -> StoredEvaluation:
@@ -241,9 +251,7 @@ class GensDataLayer:
         )
 
     def _folder(self, stage: Stage, gen_id: str) -> Path:
-        if not is_id(gen_id):
-            raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
-        return self.gens / stage / gen_id
+        return self.gens / stage / _checked_id(stage, gen_id)
 
     def _file(self, stage: Stage, gen_id: str, name: str) -> Path:
         return self._folder(stage, gen_id) / name
@@ -254,7 +262,13 @@ class _Occupied:
     layer: GensDataLayer
 
     def __contains__(self, gen_id: object) -> bool:
-        return isinstance(gen_id, str) and self.layer.exists(Stage.EVALUATION, gen_id)
+        return os.path.lexists(self.layer.gens / Stage.EVALUATION / _checked_id(Stage.EVALUATION, str(gen_id)))
+
+
+def _checked_id(stage: Stage, gen_id: str) -> str:
+    if not is_id(gen_id):
+        raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+    return gen_id
 
 
 def _cell(metadata: Mapping[str, Any]) -> Cell | None:
@@ -269,20 +283,21 @@ def _cell(metadata: Mapping[str, Any]) -> Cell | None:
 def _replicate(metadata: Mapping[str, Any]) -> int | None:
     """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
     value = metadata.get("replicate", 1)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
 
 
 def _text(metadata: Mapping[str, Any], key: str) -> str:
     value = metadata.get(key)
-    return value if isinstance(value, str) else ""
+    # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
+    return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else ""
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

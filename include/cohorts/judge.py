@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import openai
-from openai.types.chat import ChatCompletion
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -23,9 +22,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from include.cohorts.completion import error_message, read_completion, storable
 from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import Failure, JudgeModel, Reply, Stop, Usage
-from include.cohorts.spelling import choose_from
+from include.cohorts.model import Failure, JudgeModel, Reply, Stop
+from include.cohorts.spelling import choose_from, closest
 
 # How a reply's model name begins when a stand-in made it up.
 OFFLINE_MARK = "offline-judge"
@@ -63,14 +63,17 @@ def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
     values: dict[str, Any] = {}
     for key, value in extra.items():
         here = f"{place}: {key}"
+        whole = key == "max_attempts"
         if key not in names:
-            if key.endswith("_s") or key.startswith("max_"):
-                problems.append(Problem(place=here, finding="unknown.", next_step=choose_from(key, names)))
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-            next_step = "Write a number above 0 and up to 3600."
+            # Other keys of the extra are for Airflow's hook; one that is nearly ours is a mistake.
+            if closest(key, names) is not None or key.startswith("max_") or key.endswith("_s"):
+                finding, next_step = "there is no such setting.", choose_from(key, names)
+                problems.append(Problem(place=here, finding=finding, next_step=next_step))
+        elif isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not 0 < value <= 3600:
+            next_step = f"Write a {'whole number' if whole else 'number'} above 0 and up to 3600."
             problems.append(Problem(place=here, finding=f"{value!r} will not do.", next_step=next_step))
         else:
-            values[key] = int(value) if key == "max_attempts" else float(value)
+            values[key] = value if whole else float(value)
     return Checked(value=CallRules(**values), problems=tuple(problems))
 
 
@@ -130,7 +133,7 @@ class Judge:
     async def _request(self, model: JudgeModel, prompt: str) -> Reply | Failure:
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
-                completion = await self._client.chat.completions.create(**_body(model, prompt))
+                answer = await self._client.chat.completions.with_raw_response.create(**_body(model, prompt))
         except (TimeoutError, openai.APITimeoutError):
             message = (
                 f"no answer in time (read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s)"
@@ -143,39 +146,34 @@ class Judge:
             raise _TryAgain(Failure(kind="connection", message=message)) from None
         except (openai.APIError, ValueError) as error:
             return Failure(kind="not_a_completion", message=self._clean(f"unreadable answer: {error}"))
-        return self._read(completion)
+        return self._read(answer.http_response.content)
 
-    def _read(self, completion: object) -> Reply | Failure:
-        if not isinstance(completion, ChatCompletion):
+    def _read(self, content: bytes) -> Reply | Failure:
+        completion = read_completion(content)
+        if completion is None:
             message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
             return Failure(kind="not_a_completion", message=message)
-        choice = completion.choices[0] if completion.choices else None
-        text = (choice.message.content or "") if choice is not None and choice.message is not None else ""
-        response_model = completion.model or ""
-        if response_model.startswith(OFFLINE_MARK) and not self._accept_offline:
+        if completion.response_model.startswith(OFFLINE_MARK) and not self._accept_offline:
             message = (
-                f"the reply says that it comes from {response_model}, which is no model. Point the Connection "
-                "llm_default at a real API; made-up scores are kept only in a data root with 1_raw/OFFLINE_OK"
+                f"the reply says that it comes from {completion.response_model}, which is no model. Point "
+                "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
             )
             return Failure(kind="offline_reply", message=message, stops="run")
-        if not text.strip():
-            raise _TryAgain(Failure(kind="empty_reply", message="the reply is empty", status=200))
-        usage = completion.usage
+        if not completion.text.strip():
+            said = f"the reply is empty: {completion.error}" if completion.error else "the reply is empty"
+            raise _TryAgain(Failure(kind="empty_reply", message=self._clean(said), status=200))
         return Reply(
-            text=_storable(text),
-            response_model=response_model,
-            finish_reason=(choice.finish_reason or "") if choice is not None else "",
-            usage=Usage(
-                prompt_tokens=usage.prompt_tokens if usage else None,
-                completion_tokens=usage.completion_tokens if usage else None,
-            ),
+            text=completion.text,
+            response_model=completion.response_model,
+            finish_reason=completion.finish_reason,
+            usage=completion.usage,
             attempts=1,
             duration_s=0.0,
         )
 
     def _judge_status(self, error: openai.APIStatusError) -> Failure:
         status = error.status_code
-        said = self._clean(f"the server said {status}: {_server_message(error)}")
+        said = self._clean(f"the server said {status}: {error_message(error.response.content)}")
         if status in _HINTS:
             said = f"{said}. {_HINTS[status]}"
         # OpenAI answers 429 also to an account without credit, which no waiting mends: 402 by another name.
@@ -193,7 +191,7 @@ class Judge:
     def _clean(self, text: str) -> str:
         """`text` without the key (a server may echo it), storable and of a sane length."""
         kept = text.replace(self._secret, "***") if self._secret else text
-        return _storable(kept if len(kept) <= 500 else kept[:497] + "...")
+        return storable(kept if len(kept) <= 500 else kept[:497] + "...")
 
 
 class _TryAgain(Exception):
@@ -243,12 +241,6 @@ def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
     return body
 
 
-def _server_message(error: openai.APIStatusError) -> str:
-    body = error.body
-    message = body.get("message") if isinstance(body, dict) else None
-    return str(message or error.message).strip()
-
-
 def _retry_after_s(header: str | None) -> float | None:
     """Seconds from a Retry-After header, which is a number of seconds or an HTTP date; None when unreadable."""
     if not header:
@@ -261,8 +253,3 @@ def _retry_after_s(header: str | None) -> float | None:
         except ValueError:
             return None
     return max(0.0, wait) if wait == wait else None
-
-
-def _storable(text: str) -> str:
-    """`text` without lone surrogates: JSON carries them, UTF-8 cannot; a paid reply must not fail to be stored."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")

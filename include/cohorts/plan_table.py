@@ -10,7 +10,8 @@ from rich.table import Table
 
 from include.cohorts.model import Action, PlanRow
 
-_WIDTH = 120
+# Wide enough for any two ids: a log has no margin, and a cut id names nothing.
+_WIDTH = 400
 
 
 def plan_table(evaluations: Sequence[PlanRow]) -> str:
@@ -24,7 +25,7 @@ def plan_table(evaluations: Sequence[PlanRow]) -> str:
         table.add_row(template_id, model_id, str(sum(numbers)), *map(str, numbers))
     totals = Counter(row.action for row in evaluations)
     table.add_row("all", "", str(len(evaluations)), *(str(totals[action]) for action in Action))
-    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False)
+    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

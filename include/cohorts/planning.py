@@ -66,11 +66,16 @@ def plan_cohort(inputs: PlanInputs) -> Plan:
     """
     by_cell = _group_by_cell(inputs.evaluations)
     former = {member.gen_id for member in inputs.former}
-    taken: set[str] = set()
+    # What may be a row of this plan, later ones included, before the first number is given out.
+    taken = {found.gen_id for stored in by_cell.values() for found in stored}
+    taken |= {essay.gen_id for essay in inputs.essays} | {
+        essay.draft.gen_id for essay in inputs.essays if essay.draft
+    }
+    drafts: set[str] = set()
     rows: list[PlanRow] = []
     minted: list[Member] = []
     for essay in inputs.essays:
-        rows += _source_rows(essay, inputs.cohort_id, taken)
+        rows += _source_rows(essay, inputs.cohort_id, drafts)
         for template in inputs.templates:
             for model in inputs.models:
                 cell = Cell(essay.gen_id, template.template_id, model.id)
@@ -116,7 +121,6 @@ def _plan_cell(
         for found in chosen
         for action, reason in [_decide(found, parser, inputs)]
     ]
-    taken.update(found.gen_id for found in chosen)
     minted: list[Member] = []
     missing = inputs.replicates - len(chosen)
     for replicate, gen_id in _free_numbers(cell, stored, taken, inputs.occupied, missing):
@@ -196,13 +200,13 @@ def _member_maker(cell: Cell, cohort_id: str, combo_id: str) -> Callable[[str, i
     return make
 
 
-def _source_rows(essay: Essay, cohort_id: str, taken: set[str]) -> Iterator[PlanRow]:
+def _source_rows(essay: Essay, cohort_id: str, drafts: set[str]) -> Iterator[PlanRow]:
+    """The draft's row unless it is in `drafts` already (it is added), then the essay's."""
     draft = essay.draft
-    if draft is not None and draft.gen_id not in taken:
-        taken.add(draft.gen_id)
+    if draft is not None and draft.gen_id not in drafts:
+        drafts.add(draft.gen_id)
         member = _source_member(Stage.DRAFT, draft, cohort_id)
         yield PlanRow(member=member, action=Action.REUSE, reason="draft of a selected essay")
-    taken.add(essay.gen_id)
     member = _source_member(Stage.ESSAY, essay.meta, cohort_id)
     yield PlanRow(member=member, action=Action.REUSE, reason="selected")
 

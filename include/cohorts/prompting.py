@@ -6,11 +6,11 @@ delimiters built with it cannot be closed from inside the essay.
 
 from __future__ import annotations
 
-import re
+import traceback
 from collections.abc import Callable, Iterator
 from hashlib import blake2s, sha256
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from include.cohorts.errors import Problem
@@ -20,12 +20,18 @@ VARIABLES = ("response", "boundary")
 
 # Prompts are text for a model, never markup for a browser: escaping would change what the judge reads.
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+# The same essay must always give the same prompt: no chance, and nothing that a prompt does not need.
+_ENVIRONMENT.globals = {"range": _ENVIRONMENT.globals["range"]}
+del _ENVIRONMENT.filters["random"]
+
+_STAND_IN = "An essay, to see where it goes."
 
 
 def check_template(template: Template) -> tuple[Problem, ...]:
-    """Syntax errors and unknown variables of a template, each with its line; empty when it can be rendered."""
+    """Syntax errors, unknown variables and a template that does not show the essay; empty when it can be used."""
     try:
         tree = _ENVIRONMENT.parse(template.text)
+        unknown = meta.find_undeclared_variables(tree) - set(VARIABLES)
     except TemplateSyntaxError as error:
         return (
             Problem(
@@ -34,16 +40,7 @@ def check_template(template: Template) -> tuple[Problem, ...]:
                 next_step="Mend the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
             ),
         )
-    problems = list(_unknown_variables(template, tree))
-    if "response" not in meta.find_undeclared_variables(tree):
-        problems.append(
-            Problem(
-                place=template.place,
-                finding="the template never shows the essay.",
-                next_step="Put {{ response }} where the essay belongs.",
-            )
-        )
-    return tuple(problems) or _trial(template)
+    return tuple(_unknown_variables(template, tree, unknown)) or _trial(template)
 
 
 def renderer(template: Template) -> Callable[[str], str]:
@@ -72,21 +69,26 @@ def prompt_hash(prompt: str) -> str:
 
 
 def closing_delimiter(template: Template) -> str | None:
-    """The text right behind the essay up to its line's end or the next line's, if the template uses no boundary.
+    """The first line of text behind the essay, if the template uses no boundary.
 
     An essay that contains it could pretend to end there. None when `boundary` is used or nothing follows.
     """
-    if "boundary" in meta.find_undeclared_variables(_ENVIRONMENT.parse(template.text)):
+    tree = _ENVIRONMENT.parse(template.text)
+    if "boundary" in meta.find_undeclared_variables(tree):
         return None
-    found = re.search(r"\{\{-?\s*response\s*-?\}\}\s*([^\n{]*)", template.text)
-    return found.group(1).strip() or None if found else None
+    behind = False
+    for node in tree.find_all((nodes.Name, nodes.TemplateData)):
+        if isinstance(node, nodes.Name):
+            behind |= node.name == "response"
+        elif behind and isinstance(node, nodes.TemplateData) and node.data.strip():
+            return str(node.data.strip().splitlines()[0].strip())
+    return None
 
 
-def _unknown_variables(template: Template, tree: nodes.Template) -> Iterator[Problem]:
-    unknown = meta.find_undeclared_variables(tree) - set(VARIABLES)
+def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[str]) -> Iterator[Problem]:
     seen: set[str] = set()
     for name in tree.find_all(nodes.Name):
-        if name.name in unknown - seen:
+        if name.name in unknown - seen and name.ctx == "load":
             seen.add(name.name)
             yield Problem(
                 place=f"{template.place}:{name.lineno}",
@@ -98,13 +100,19 @@ def _unknown_variables(template: Template, tree: nodes.Template) -> Iterator[Pro
 def _trial(template: Template) -> tuple[Problem, ...]:
     """Renders a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
     try:
-        renderer(template)("essay")
-    except (TemplateError, UndefinedError, TypeError, ValueError, ArithmeticError, OverflowError) as error:
+        prompt = renderer(template)(_STAND_IN)
+    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else None)
         return (
             Problem(
-                place=template.place,
+                place=f"{template.place}:{line}" if line else template.place,
                 finding=f"the template cannot be rendered: {type(error).__name__}: {error}.",
                 next_step="Use plain text with {{ response }} and {{ boundary }}.",
             ),
         )
+    if _STAND_IN not in prompt:
+        finding = "the template never shows the essay."
+        next_step = "Put {{ response }} where the essay belongs."
+        return (Problem(place=template.place, finding=finding, next_step=next_step),)
     return ()

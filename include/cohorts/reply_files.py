@@ -10,12 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import (
-    former_name,
+    former_number,
     json_text,
     keep_former,
     new_token,
@@ -46,7 +45,7 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
     StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
     """
     token = new_token()
-    record = {**metadata, "reply_sha256": _hash(text.encode("utf-8"))}
+    record = {**metadata, "reply_sha256": _hash(text.encode("utf-8", errors="replace"))}
     with storing(folder / RAW):
         raw = stage_text(folder / RAW, text, token)
         try:
@@ -66,11 +65,12 @@ def is_pending(folder: Path) -> bool:
 def complete(folder: Path) -> bool:
     """Puts a pending reply in place; False when there is none."""
     whole = _find_whole(folder)
-    if whole is None:
-        return False
     with storing(folder / RAW):
+        if whole is None:
+            _drop_stale_failure(folder)
+            return False
         _put_in_place(folder, whole)
-    return True
+        return True
 
 
 def is_as_recorded(folder: Path) -> bool:
@@ -89,10 +89,17 @@ def _put_in_place(folder: Path, whole: _WholeReply) -> None:
 
 
 def _keep_former_reply(folder: Path) -> None:
-    # raw.txt goes last: until it has its number, a second try after a crash gives its companions the same one.
-    number = next(n for n in count(1) if not former_name(folder / RAW, n).exists())
+    # raw.txt goes last: until it is gone, a second try after a crash gives its companions the same number.
+    number = former_number(folder / RAW)
     for name in (RAW_METADATA, PARSED_METADATA, RAW):
         keep_former(folder / name, number)
+
+
+def _drop_stale_failure(folder: Path) -> None:
+    """Removes a failure.json that is older than the reply: a crash came between the reply and its removal."""
+    failure, raw = folder / FAILURE, folder / RAW
+    if failure.exists() and raw.exists() and failure.stat().st_mtime_ns <= raw.stat().st_mtime_ns:
+        failure.unlink()
 
 
 def _find_whole(folder: Path) -> _WholeReply | None:
@@ -114,7 +121,7 @@ def _vouches_for(metadata: Path, raw: Path) -> bool:
 def _read_record(metadata: Path) -> dict[str, Any]:
     try:
         record = json.loads(metadata.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from include.cohorts.aggregation import BINS, CellSummary, Totals, summarise_cells, summarise_judges
-from include.cohorts.model import Outcome, ScoreRow
+from include.cohorts.model import ScoreRow
 
 _LISTED = 500
 
@@ -29,7 +29,7 @@ class ReportInputs:
 def render_report(inputs: ReportInputs) -> str:
     """The report's HTML."""
     judges = summarise_judges(inputs.rows)
-    unhappy = [row for row in inputs.rows if row.outcome not in (Outcome.REUSED, Outcome.SCORED)]
+    unhappy = [row for row in inputs.rows if row.score is None]
     return _template().render(
         inputs=inputs,
         judges=judges,

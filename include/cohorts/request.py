@@ -8,7 +8,7 @@ from typing import Any
 
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import ID_RULE, is_id
-from include.cohorts.selection import read_mode
+from include.cohorts.selection import EVALUATION_ONLY, read_mode
 from include.cohorts.spelling import choose_from
 
 LIMITS = {
@@ -36,6 +36,8 @@ class CohortRequest:
     max_unscored: int = 0
     dry_run: bool = False
 
+
+_MODE_STEP = f'Write "{EVALUATION_ONLY}", or leave it out.'
 
 KEYS = tuple(field.name for field in fields(CohortRequest))
 
@@ -72,7 +74,7 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
         if not isinstance(given, bool):
             yield _wrong(place, given, "Write true or false.")
     elif key == "mode":
-        yield from read_mode(given, place).problems if isinstance(given, str) else (_wrong(place, given, ""),)
+        yield from read_mode(given, place).problems if isinstance(given, str) else (_wrong(place, given, _MODE_STEP),)
     elif not is_id(given):
         yield _wrong(place, given, ID_RULE)
 
@@ -90,7 +92,7 @@ def _check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
     for position, entry in enumerate(given, start=1):
         here = f"{place}, entry {position}"
         if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
-            yield _wrong(here, entry, ID_RULE)
+            yield _wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
         elif entry in seen:
             yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
         else:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from include.cohorts.model import ParserRef, Verdict
 
 DEFAULT_PARSER = "in_last_line"
-LOWEST, HIGHEST = 0.0, 9.0
+LOWEST, HIGHEST = Decimal(0), Decimal(9)
 
 _MARKS = str.maketrans("", "", "*#_`")
 _LABELLED = re.compile(r"(?:final\s+score|total\s+score|score)\b\s*:?\s*(?P<rest>.*)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+# "(out of 10)", "(7/10)": a remark that names a scale; one of 9 is the scale that is asked for.
+_SCALE_REMARK = re.compile(r"(?:\bof|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|[0-9]\s*%", re.IGNORECASE)
 _REMARK = re.compile(r"\([^()]*\)")
 _LINES_SEARCHED = 3
 
@@ -46,16 +49,13 @@ def judge_reply(parser_name: str, text: str, *, truncated: bool) -> Verdict:
 
 def score_text(score: float) -> str:
     """The content of an evaluation's parsed.txt: `7.0` and a newline."""
-    return f"{score}\n"
+    return f"{Decimal(repr(score)):f}\n"
 
 
 def parse_score_text(text: str) -> float | None:
     """The score in a parsed.txt, None when it holds no number from 0 to 9."""
-    content = text.strip()
-    if not _NUMBER.fullmatch(content):
-        return None
-    score = float(content)
-    return score if LOWEST <= score <= HIGHEST else None
+    content = text.removeprefix("\ufeff").strip()
+    return _on_scale(content) if _NUMBER.fullmatch(content) else None
 
 
 def read_last_line(text: str) -> Reading:
@@ -64,7 +64,9 @@ def read_last_line(text: str) -> Reading:
     That line must state one number from 0 to 9 and nothing else but a remark in parentheses; if it does not, the
     reply is unscored: an earlier line may be a draft of the judgement, and is never fallen back to.
     """
-    lines = [line for line in (raw.translate(_MARKS).strip() for raw in text.splitlines()) if line]
+    lines = [
+        line for line in (raw.translate(_MARKS).strip().strip("\ufeff").strip() for raw in text.splitlines()) if line
+    ]
     if not lines:
         return Reading(reason="the reply is empty")
     for line in reversed(lines[-_LINES_SEARCHED:]):
@@ -77,7 +79,8 @@ def read_last_line(text: str) -> Reading:
 def _read_statement(statement: str) -> Reading:
     bare = _REMARK.sub(" ", statement).strip()
     numbers = _NUMBER.findall(bare)
-    if re.search(r"[0-9]\s*(?:/|%|out of|of\b)", bare, re.IGNORECASE):
+    remarks = " ".join(_REMARK.findall(statement))
+    if re.search(r"[0-9]\s*(?:/|%|out of|of\b)", bare, re.IGNORECASE) or _names_another_scale(remarks):
         return Reading(reason=f"the score line uses another scale: {_quote(statement)}")
     if not numbers:
         return Reading(reason=f"the score line states no number: {_quote(statement)}")
@@ -85,10 +88,23 @@ def _read_statement(statement: str) -> Reading:
         return Reading(reason=f"the score line states several numbers: {_quote(statement)}")
     if not _NUMBER.fullmatch(bare):
         return Reading(reason=f"the score line states more than a number: {_quote(statement)}")
-    score = float(bare)
-    if not LOWEST <= score <= HIGHEST:
+    score = _on_scale(bare)
+    if score is None:
         return Reading(reason=f"the score is not from 0 to 9: {_quote(bare)}")
-    return Reading(score=abs(score))
+    return Reading(score=score)
+
+
+def _on_scale(number: str) -> float | None:
+    # Compared as a decimal: as a float, a number just beyond the scale would be rounded onto it.
+    exact = Decimal(number)
+    return abs(float(exact)) if LOWEST <= exact <= HIGHEST else None
+
+
+def _names_another_scale(remark: str) -> bool:
+    return any(
+        found.group("top") is None or Decimal(found.group("top")) != HIGHEST
+        for found in _SCALE_REMARK.finditer(remark)
+    )
 
 
 def _quote(text: str) -> str:

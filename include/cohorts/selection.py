@@ -31,6 +31,11 @@ _MODES = {
     "regenerate": "regenerate",
 }
 _INCLUDE_WORDS = (INCLUDE_EXISTING, "skip-existing-evaluations", "fill-up", "fillup", "backfill-mode")
+# What editors count as the end of a line; str.splitlines() knows more.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_MODE_WORD = re.compile(r"#+\s*modes?\b", re.IGNORECASE)
+# A directive cut short, as in "# include-existing"; below this length a comment may well begin so.
+_SHORTEST_STUB = 7
 # How alike a comment's text must be to a directive to count as a misspelt one. At 0.8 one wrong, missing or
 # doubled letter of the shortest directive is still caught and prose is not.
 _NEARLY = 0.8
@@ -46,13 +51,14 @@ class SelectedId:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """A parsed selection: `mode` is None when no line names one."""
+    """A parsed selection: `mode` is None when no line names one; `mode_is_wrong` when a line tries to and fails."""
 
     place: str
     text: str
     mode: str | None
     include_existing: bool
     ids: tuple[SelectedId, ...]
+    mode_is_wrong: bool = False
 
 
 def parse_selection(text: str, place: str) -> Checked[Selection]:
@@ -60,25 +66,30 @@ def parse_selection(text: str, place: str) -> Checked[Selection]:
     modes: dict[str, int] = {}
     ids: dict[str, int] = {}
     problems: list[Problem] = []
-    include = False
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+    include = mode_is_wrong = selects = False
+    for number, line in enumerate(_LINE_END.split(text.removeprefix("\ufeff")), start=1):
         here = f"{place}:{number}"
         content = line.strip()
         if content.startswith("#"):
             directive = _read_directive(content.lstrip("#").strip(), here)
             if isinstance(directive, Problem):
                 problems.append(directive)
+                mode_is_wrong |= _MODE_WORD.match(content) is not None or '"# mode:' in directive.next_step
             elif directive == INCLUDE_EXISTING:
                 include = True
             elif directive:
                 modes.setdefault(directive, number)
         elif content:
+            selects = True
             problems += _check_id(content, here, ids)
-            ids.setdefault(content, number)
-    problems += _check_whole(place, modes, ids)
+            if is_id(content):
+                ids.setdefault(content, number)
+    problems += _check_whole(place, modes, selects=selects)
     selected = tuple(SelectedId(gen_id=gen_id, line=line) for gen_id, line in ids.items())
     mode = next(iter(modes), None)
-    value = Selection(place=place, text=text, mode=mode, include_existing=include, ids=selected)
+    value = Selection(
+        place=place, text=text, mode=mode, include_existing=include, ids=selected, mode_is_wrong=mode_is_wrong
+    )
     return Checked(value=value, problems=tuple(problems))
 
 
@@ -131,6 +142,11 @@ def _read_directive(comment: str, here: str) -> str | Problem | None:
 
 
 def _nearest_directive(comment: str) -> str | None:
+    stub = "-".join(comment.lower().split())
+    if len(stub) >= _SHORTEST_STUB:
+        for word in _INCLUDE_WORDS:
+            if word.startswith(stub):
+                return word
     directives = [*_INCLUDE_WORDS, *(f"mode: {mode}" for mode in _MODES), *(m for m in _MODES if "-" in m)]
     for candidate in _readings(comment):
         guess = closest(candidate, directives, cutoff=_NEARLY)
@@ -162,11 +178,11 @@ def _check_id(gen_id: str, here: str, seen: dict[str, int]) -> Iterator[Problem]
         )
 
 
-def _check_whole(place: str, modes: dict[str, int], ids: dict[str, int]) -> Iterator[Problem]:
+def _check_whole(place: str, modes: dict[str, int], *, selects: bool) -> Iterator[Problem]:
     if len(modes) > 1:
         listed = ", ".join(f'"{mode}" (line {line})' for mode, line in modes.items())
         yield Problem(place=place, finding=f"it names two modes: {listed}.", next_step="Keep one.")
-    if not ids:
+    if not selects:
         yield Problem(
             place=place,
             finding="it selects no essay.",

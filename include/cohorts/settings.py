@@ -26,7 +26,8 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Reads DD_DATA_ROOT and DD_COHORT. BadInput when a value cannot be used."""
-    root = Path(environment.get("DD_DATA_ROOT", "").strip() or PROJECT_ROOT / "data").expanduser()
+    # os.path.expanduser leaves an unknown ~user as it stands; Path.expanduser raises.
+    root = Path(os.path.expanduser(environment.get("DD_DATA_ROOT", "").strip() or PROJECT_ROOT / "data"))  # noqa: PTH111
     problems = []
     if not root.is_dir():
         problems.append(

@@ -40,7 +40,7 @@ def plan_cohort(settings: Settings, conf: Mapping[str, Any], task: TaskRef) -> d
     BadInput before anything is written when an input is wrong.
     """
     prepared = prepare(settings, conf, task.run)
-    planned = describe_plan(prepared, run_key(task.dag_id, task.run_id, task.try_number))
+    planned = describe_plan(prepared, task)
     log_plan(prepared)
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
     folder.write_plan(planned["run_key"], prepared.plan.rows)
@@ -77,7 +77,7 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     renderers = {template_id: renderer(template) for template_id, template in templates.items()}
     written = 0
     for row in rows_left(store, rows_of(settings, planned, part)):
-        if row.action is not Action.CALL:
+        if not needs_call(store, row, planned):
             continue
         essay = store.parsed_text(Stage.ESSAY, row.member.parent_gen_id)
         if essay is None or row.member.template_id not in renderers:
@@ -119,6 +119,22 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     return counts
 
 
+def needs_call(store: GensDataLayer, row: PlanRow, planned: Mapping[str, Any]) -> bool:
+    """True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
+
+    A reply that this DagRun bought is never asked for again, whatever is retried or cleared.
+    """
+    gen_id = row.member.gen_id
+    if row.action is not Action.CALL or store.has_pending_reply(gen_id):
+        return False
+    if not store.reply_exists(gen_id):
+        return True
+    if not planned["retry_unscored"] or store.verdict_record(gen_id).get("success") is not False:
+        return False
+    reply = store.reply_record(gen_id)
+    return (reply.get("dag_id"), reply.get("run_id")) != (planned["dag_id"], planned["run_id"])
+
+
 def rows_of(settings: Settings, planned: Mapping[str, Any], part: Slice) -> tuple[PlanRow, ...]:
     """The rows of the run's plan that a slice stands for."""
     kinds = (Action.REUSE,) if part.kind == "reuse" else (Action.PARSE, Action.CALL)
@@ -135,13 +151,15 @@ def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanR
             yield row
 
 
-def describe_plan(prepared: Prepared, key: str) -> dict[str, Any]:
+def describe_plan(prepared: Prepared, task: TaskRef) -> dict[str, Any]:
     """The plan in a few numbers and settings: what XCom carries."""
     actions = [row.action for row in prepared.plan.evaluations]
     request, estimate = prepared.inputs.request, prepared.estimate
     return {
         "cohort_id": prepared.inputs.cohort_id,
-        "run_key": key,
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "run_key": run_key(task.dag_id, task.run_id, task.try_number),
         "dry_run": request.dry_run,
         "planned": len(actions),
         **{action.value: actions.count(action) for action in Action},
@@ -154,6 +172,7 @@ def describe_plan(prepared: Prepared, key: str) -> dict[str, Any]:
         "batch_size": request.batch_size,
         "retry_unscored": request.retry_unscored,
         "max_unscored": request.max_unscored,
+        "parsers": {template_id: list(parser) for template_id, parser in prepared.inputs.parsers.items()},
         "estimate": {
             "calls": estimate.calls,
             "input_tokens": estimate.input_tokens,

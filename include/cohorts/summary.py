@@ -66,7 +66,7 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     rows = [row for row in folder.plan(planned["run_key"]) if row.member.stage is Stage.EVALUATION]
     if planned["dry_run"]:
         return _describe_dry_run(folder, planned)
-    scores = score_rows(GensDataLayer.from_root(settings.data_root), rows, run)
+    scores = score_rows(GensDataLayer.from_root(settings.data_root), rows, run, planned["parsers"])
     totals = count_totals(scores, planned=int(planned["planned"]))
     folder.write_scores(scores)
     folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals)))
@@ -88,12 +88,14 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     )
 
 
-def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef) -> list[ScoreRow]:
+def score_rows(
+    store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef, parsers: Mapping[str, Sequence[str]]
+) -> list[ScoreRow]:
     """What became of each planned evaluation, read from the store as it is now."""
-    return [_score_row(store, row, run) for row in rows]
+    return [_score_row(store, row, run, parsers[row.member.template_id]) for row in rows]
 
 
-def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef) -> ScoreRow:
+def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence[str]) -> ScoreRow:
     gen_id = row.member.gen_id
     record = store.reply_record(gen_id)
     called = (record.get("dag_id"), record.get("run_id")) == run
@@ -101,9 +103,13 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef) -> ScoreRow:
     if store.parsed_exists(Stage.EVALUATION, gen_id):
         outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
         score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
-        reason = "" if score is not None else "parsed.txt holds no number from 0 to 9"
+        if score is None:
+            outcome, reason = (
+                Outcome.UNSCORED,
+                "its parsed.txt holds no number from 0 to 9: correct it by its raw.txt",
+            )
     else:
-        outcome, reason = _why_unparsed(store, row, run)
+        outcome, reason = _why_unparsed(store, row, run, parser, called=called)
     cost = record.get("cost_usd")
     metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
     return ScoreRow(
@@ -117,21 +123,27 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef) -> ScoreRow:
     )
 
 
-def _why_unparsed(store: GensDataLayer, row: PlanRow, run: RunRef) -> tuple[Outcome, str]:
+def _why_unparsed(
+    store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence[str], *, called: bool
+) -> tuple[Outcome, str]:
     gen_id = row.member.gen_id
-    failure = store.failure_record(gen_id)
-    if (failure.get("dag_id"), failure.get("run_id")) == run:
-        told = f"{failure.get('message')}"
+    replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
+    # A failure that stands beside a reply of the same run is older than the reply.
+    if (failure.get("dag_id"), failure.get("run_id")) == run and not (replied and called):
         attempts = int(failure.get("attempts") or 0)
+        told = str(failure.get("message"))
         return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
-    if store.reply_exists(gen_id):
-        verdict = store.verdict_record(gen_id)
-        if verdict.get("success") is False:
-            return Outcome.UNSCORED, str(verdict.get("reason", ""))
-        return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
+    if row.action is Action.CALL and not called:
+        return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
     if row.action is Action.REUSE:
         return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
-    return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
+    if not replied:
+        return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
+    verdict = store.verdict_record(gen_id)
+    read = [verdict.get("parser_name"), verdict.get("parser_version")] == list(parser)
+    if verdict.get("success") is False and read:
+        return Outcome.UNSCORED, str(verdict.get("reason", ""))
+    return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
 
 
 def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
