@@ -24,7 +24,8 @@ _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False,
 _ENVIRONMENT.globals = {"range": _ENVIRONMENT.globals["range"]}
 del _ENVIRONMENT.filters["random"]
 
-_STAND_IN = "An essay, to see where it goes."
+# Stands in for an essay to see where it goes; digits, so that filters for case and line breaks leave it as it is.
+_STAND_IN = "90817263545362718"
 
 
 def check_template(template: Template) -> tuple[Problem, ...]:
@@ -36,7 +37,7 @@ def check_template(template: Template) -> tuple[Problem, ...]:
         return (
             Problem(
                 place=f"{template.place}:{error.lineno}",
-                finding=f"Jinja2 cannot read the template: {error.message}.",
+                finding=f"Jinja2 cannot read the template: {str(error.message).rstrip('.')}.",
                 next_step="Mend the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
             ),
         )
@@ -73,16 +74,10 @@ def closing_delimiter(template: Template) -> str | None:
 
     An essay that contains it could pretend to end there. None when `boundary` is used or nothing follows.
     """
-    tree = _ENVIRONMENT.parse(template.text)
-    if "boundary" in meta.find_undeclared_variables(tree):
+    if "boundary" in meta.find_undeclared_variables(_ENVIRONMENT.parse(template.text)):
         return None
-    behind = False
-    for node in tree.find_all((nodes.Name, nodes.TemplateData)):
-        if isinstance(node, nodes.Name):
-            behind |= node.name == "response"
-        elif behind and isinstance(node, nodes.TemplateData) and node.data.strip():
-            return str(node.data.strip().splitlines()[0].strip())
-    return None
+    _, _, behind = renderer(template)(_STAND_IN).partition(_STAND_IN)
+    return next((line.strip() for line in behind.splitlines() if line.strip()), None)
 
 
 def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[str]) -> Iterator[Problem]:
@@ -107,7 +102,7 @@ def _trial(template: Template) -> tuple[Problem, ...]:
         return (
             Problem(
                 place=f"{template.place}:{line}" if line else template.place,
-                finding=f"the template cannot be rendered: {type(error).__name__}: {error}.",
+                finding=f"the template cannot be rendered: {type(error).__name__}: {str(error).rstrip('.')}.",
                 next_step="Use plain text with {{ response }} and {{ boundary }}.",
             ),
         )

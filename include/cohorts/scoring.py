@@ -15,8 +15,12 @@ LOWEST, HIGHEST = Decimal(0), Decimal(9)
 _MARKS = str.maketrans("", "", "*#_`")
 _LABELLED = re.compile(r"(?:final\s+score|total\s+score|score)\b\s*:?\s*(?P<rest>.*)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-# "(out of 10)", "(7/10)": a remark that names a scale; one of 9 is the scale that is asked for.
-_SCALE_REMARK = re.compile(r"(?:\bof|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|[0-9]\s*%", re.IGNORECASE)
+# A remark that is nothing but a scale, "(out of 10)" or "(7/10)"; one of 9 is the scale that is asked for.
+_SCALE_REMARK = re.compile(
+    r"\(\s*(?:[0-9]+(?:\.[0-9]+)?\s*)?(?:(?:out\s+of|of|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|%)(?:\s+points?)?\s*\)",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(r"(?:\bof|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|[0-9]\s*%", re.IGNORECASE)
 _REMARK = re.compile(r"\([^()]*\)")
 _LINES_SEARCHED = 3
 
@@ -79,8 +83,9 @@ def read_last_line(text: str) -> Reading:
 def _read_statement(statement: str) -> Reading:
     bare = _REMARK.sub(" ", statement).strip()
     numbers = _NUMBER.findall(bare)
-    remarks = " ".join(_REMARK.findall(statement))
-    if re.search(r"[0-9]\s*(?:/|%|out of|of\b)", bare, re.IGNORECASE) or _names_another_scale(remarks):
+    if re.search(r"[0-9]\s*(?:/|%|out of|of\b)", bare, re.IGNORECASE) or any(
+        _is_another_scale(remark) for remark in _REMARK.findall(statement)
+    ):
         return Reading(reason=f"the score line uses another scale: {_quote(statement)}")
     if not numbers:
         return Reading(reason=f"the score line states no number: {_quote(statement)}")
@@ -100,11 +105,9 @@ def _on_scale(number: str) -> float | None:
     return abs(float(exact)) if LOWEST <= exact <= HIGHEST else None
 
 
-def _names_another_scale(remark: str) -> bool:
-    return any(
-        found.group("top") is None or Decimal(found.group("top")) != HIGHEST
-        for found in _SCALE_REMARK.finditer(remark)
-    )
+def _is_another_scale(remark: str) -> bool:
+    named = _SCALE_REMARK.fullmatch(remark)
+    return named is not None and (named.group("top") is None or Decimal(named.group("top")) != HIGHEST)
 
 
 def _quote(text: str) -> str:

@@ -63,7 +63,7 @@ class Selection:
 
 def parse_selection(text: str, place: str) -> Checked[Selection]:
     """Parses a selection file's text; `place` names the file in messages. All problems are returned together."""
-    modes: dict[str, int] = {}
+    mode: str | None = None
     ids: dict[str, int] = {}
     problems: list[Problem] = []
     include = mode_is_wrong = selects = False
@@ -71,22 +71,23 @@ def parse_selection(text: str, place: str) -> Checked[Selection]:
         here = f"{place}:{number}"
         content = line.strip()
         if content.startswith("#"):
-            directive = _read_directive(content.lstrip("#").strip(), here)
+            directive = _read_directive(content.removeprefix("#").strip(), here)
             if isinstance(directive, Problem):
                 problems.append(directive)
                 mode_is_wrong |= _MODE_WORD.match(content) is not None or '"# mode:' in directive.next_step
             elif directive == INCLUDE_EXISTING:
                 include = True
             elif directive:
-                modes.setdefault(directive, number)
+                mode = directive
         elif content:
             selects = True
             problems += _check_id(content, here, ids)
             if is_id(content):
                 ids.setdefault(content, number)
-    problems += _check_whole(place, modes, selects=selects)
+    if not selects:
+        next_step = "Write the gen_ids of essays, one a line."
+        problems.append(Problem(place=place, finding="it selects no essay.", next_step=next_step))
     selected = tuple(SelectedId(gen_id=gen_id, line=line) for gen_id, line in ids.items())
-    mode = next(iter(modes), None)
     value = Selection(
         place=place, text=text, mode=mode, include_existing=include, ids=selected, mode_is_wrong=mode_is_wrong
     )
@@ -148,7 +149,7 @@ def _nearest_directive(comment: str) -> str | None:
             if word.startswith(stub):
                 return word
     directives = [*_INCLUDE_WORDS, *(f"mode: {mode}" for mode in _MODES), *(m for m in _MODES if "-" in m)]
-    for candidate in _readings(comment):
+    for candidate in _readings(comment.lstrip("#").strip()):
         guess = closest(candidate, directives, cutoff=_NEARLY)
         if guess is not None:
             return f"mode: {guess}" if guess in _MODES else guess
@@ -175,16 +176,4 @@ def _check_id(gen_id: str, here: str, seen: dict[str, int]) -> Iterator[Problem]
             place=here,
             finding=f"{gen_id} stands on line {seen[gen_id]} already.",
             next_step="Delete one of the two lines.",
-        )
-
-
-def _check_whole(place: str, modes: dict[str, int], *, selects: bool) -> Iterator[Problem]:
-    if len(modes) > 1:
-        listed = ", ".join(f'"{mode}" (line {line})' for mode, line in modes.items())
-        yield Problem(place=place, finding=f"it names two modes: {listed}.", next_step="Keep one.")
-    if not selects:
-        yield Problem(
-            place=place,
-            finding="it selects no essay.",
-            next_step="Write the gen_ids of essays, one a line.",
         )

@@ -1,0 +1,62 @@
+"""Messages that a person reads."""
+
+import pytest
+
+from include.cohorts.errors import (
+    BadInput,
+    CohortError,
+    CohortIncomplete,
+    Problem,
+    RepliesMissing,
+    StoreError,
+    raise_if_any,
+)
+
+FIRST = Problem(place="f.txt:3", finding="'../x' cannot be a gen_id.", next_step="Correct it.")
+SECOND = Problem(place="conf: mode", finding='"x" is not a mode.', next_step="Write another.")
+
+
+def test_a_problem_reads_place_finding_next_step() -> None:
+    """A problem's text names the place, then what was found, then what to do."""
+    assert str(FIRST) == "f.txt:3: '../x' cannot be a gen_id. Correct it."
+
+
+@pytest.mark.parametrize(
+    ("problems", "head"),
+    [
+        pytest.param([FIRST], "1 problem in the input", id="one"),
+        pytest.param([FIRST, SECOND], "2 problems in the input", id="two"),
+    ],
+)
+def test_bad_input_tells_all_problems_at_once(problems: list[Problem], head: str) -> None:
+    """The message of a bad input counts the problems and has a line for each, in order."""
+    error = BadInput(problem for problem in problems)
+    lines = str(error).splitlines()
+    assert lines[0] == f"{head}; nothing was written and nothing was called."
+    assert lines[1:] == [f"  - {problem}" for problem in problems]
+    assert error.problems == tuple(problems)
+
+
+def test_no_problem_raises_nothing() -> None:
+    """An input without problems passes."""
+    raise_if_any(iter(()))
+
+
+def test_one_problem_is_enough_to_raise() -> None:
+    """An input with a problem does not pass, also when the problems come from an iterator."""
+    with pytest.raises(BadInput, match="1 problem"):
+        raise_if_any(iter([FIRST]))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(BadInput([FIRST]), id="bad input"),
+        pytest.param(StoreError("s"), id="store"),
+        pytest.param(RepliesMissing("r"), id="replies missing"),
+        pytest.param(CohortIncomplete("c"), id="incomplete"),
+    ],
+)
+def test_all_errors_have_one_base(error: Exception) -> None:
+    """Who catches the package's base error catches every one of its errors."""
+    assert isinstance(error, CohortError)
