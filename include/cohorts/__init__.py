@@ -4,7 +4,8 @@ Four layers; imports only go down (`make lint` holds it):
 
     shell   steps.py  calling.py  summary.py           what the DAG's tasks call
             preparation.py  cohort_inputs.py           what comes before the first write
-            __main__.py  cohort_status.py  verification.py  offline_judge.py
+            __main__.py  cohort_status.py  verification.py
+            offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  aggregation.py  report.py      values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  reply_files.py  cohort_folder.py  atomic_files.py
