@@ -1,7 +1,5 @@
 """The trigger form of `evaluation_backfill`: one Param a conf key, with the schema that validates it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from airflow.sdk import Param

@@ -6,7 +6,6 @@ Besides what this package writes it reads stores of others: a prompt called `inp
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from include.cohorts import reply_files
 from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, sync_folder, write_text
 from include.cohorts.errors import StoreError
+from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, text_of
 from include.cohorts.model import (
     ID_RULE,
     Cell,
@@ -83,26 +83,26 @@ class GensDataLayer:
             return None
         return Generation(
             gen_id=gen_id,
-            parent_gen_id=_text(metadata, "parent_gen_id"),
-            combo_id=_text(metadata, "combo_id"),
-            template_id=_text(metadata, "template_id") or _text(metadata, f"{stage}_template"),
-            llm_model_id=_text(metadata, "llm_model_id"),
-            replicate=_replicate(metadata) or 1,
+            parent_gen_id=text_of(metadata, "parent_gen_id"),
+            combo_id=text_of(metadata, "combo_id"),
+            template_id=text_of(metadata, "template_id") or text_of(metadata, f"{stage}_template"),
+            llm_model_id=text_of(metadata, "llm_model_id"),
+            replicate=replicate_of(metadata) or 1,
         )
 
     def metadata(self, stage: Stage, gen_id: str) -> dict[str, Any] | None:
         """metadata.json as it stands, None when it is missing or no JSON object."""
-        return _read_json(self._file(stage, gen_id, METADATA))
+        return read_json(self._file(stage, gen_id, METADATA))
 
     def parsed_text(self, stage: Stage, gen_id: str) -> str | None:
         """parsed.txt: an essay's text, an evaluation's score. None when it is missing."""
-        return _read_text(self._file(stage, gen_id, PARSED))
+        return read_text(self._file(stage, gen_id, PARSED))
 
     def prompt(self, gen_id: str) -> str | None:
         """An evaluation's prompt, None when it is missing."""
         folder = self._folder(Stage.EVALUATION, gen_id)
-        text = _read_text(folder / PROMPT)
-        return text if text is not None else _read_text(folder / FORMER_PROMPT)
+        text = read_text(folder / PROMPT)
+        return text if text is not None else read_text(folder / FORMER_PROMPT)
 
     def essay_text(self, gen_id: str) -> str | None:
         """An essay's parsed.txt, None when it is missing.
@@ -116,7 +116,7 @@ class GensDataLayer:
 
     def reply(self, gen_id: str) -> StoredReply | None:
         """An evaluation's raw reply, None when it has none."""
-        text = _read_text(self._file(Stage.EVALUATION, gen_id, RAW))
+        text = read_text(self._file(Stage.EVALUATION, gen_id, RAW))
         if text is None:
             return None
         record = self.reply_record(gen_id)
@@ -125,15 +125,15 @@ class GensDataLayer:
 
     def reply_record(self, gen_id: str) -> dict[str, Any]:
         """raw_metadata.json, empty when it is missing or unreadable."""
-        return _read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
+        return read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
 
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
-        return _read_json(self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)) or {}
+        return read_json(self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)) or {}
 
     def failure_record(self, gen_id: str) -> dict[str, Any]:
         """failure.json, empty when it is missing or unreadable."""
-        return _read_json(self._file(Stage.EVALUATION, gen_id, FAILURE)) or {}
+        return read_json(self._file(Stage.EVALUATION, gen_id, FAILURE)) or {}
 
     def seed(self, gen_id: str, metadata: Mapping[str, Any]) -> None:
         """Creates the folder with its metadata.json, both at once. The same seed twice is fine.
@@ -190,14 +190,14 @@ class GensDataLayer:
         warnings: list[str] = []
         for name in self.folder_names(Stage.EVALUATION):
             metadata = self.metadata(Stage.EVALUATION, name) if is_id(name) else None
-            cell = _cell(metadata) if metadata is not None else None
-            replicate = _replicate(metadata) if metadata is not None else None
+            cell = cell_of(metadata) if metadata is not None else None
+            replicate = replicate_of(metadata) if metadata is not None else None
             if metadata is None or cell is None or replicate is None:
                 warnings.append(
                     f"gens/evaluation/{name}: its metadata.json is missing or unusable; it is in no cell."
                 )
             elif cell.essay_id in essay_ids:
-                found.append(self._inspect(name, cell, replicate, _text(metadata, "origin_cohort_id")))
+                found.append(self._inspect(name, cell, replicate, text_of(metadata, "origin_cohort_id")))
                 if found[-1].progress is not Progress.PARSED and self._file(Stage.EVALUATION, name, PARSED).exists():
                     warnings.append(f"gens/evaluation/{name}: its parsed.txt is empty; treated as missing.")
         return EvaluationScan(evaluations=tuple(found), warnings=tuple(sorted(warnings)))
@@ -236,9 +236,9 @@ class GensDataLayer:
             progress = Progress.REPLIED
             verdict, reply = self.verdict_record(gen_id), self.reply_record(gen_id)
             if verdict.get("success") is False:
-                refused_by = ParserRef(_text(verdict, "parser_name"), _text(verdict, "parser_version"))
-                refusal = _text(verdict, "reason")
-            reply_run = RunRef(_text(reply, "dag_id"), _text(reply, "run_id"))
+                refused_by = ParserRef(text_of(verdict, "parser_name"), text_of(verdict, "parser_version"))
+                refusal = text_of(verdict, "reason")
+            reply_run = RunRef(text_of(reply, "dag_id"), text_of(reply, "run_id"))
         return StoredEvaluation(
             gen_id=gen_id,
             cell=cell,
@@ -269,41 +269,3 @@ def _checked_id(stage: Stage, gen_id: str) -> str:
     if not is_id(gen_id):
         raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
     return gen_id
-
-
-def _cell(metadata: Mapping[str, Any]) -> Cell | None:
-    cell = Cell(
-        _text(metadata, "parent_gen_id"),
-        _text(metadata, "template_id") or _text(metadata, "evaluation_template"),
-        _text(metadata, "llm_model_id"),
-    )
-    return cell if all(cell) else None
-
-
-def _replicate(metadata: Mapping[str, Any]) -> int | None:
-    """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
-    value = metadata.get("replicate", 1)
-    if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
-
-
-def _text(metadata: Mapping[str, Any], key: str) -> str:
-    value = metadata.get(key)
-    # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
-    return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else ""
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _read_text(path: Path) -> str | None:
-    try:
-        return path.read_bytes().decode("utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None

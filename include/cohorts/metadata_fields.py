@@ -1,0 +1,52 @@
+"""Reading metadata files that this program or another one wrote: what a field means, and what an odd one becomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from include.cohorts.model import Cell
+
+
+def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
+    """The cell that an evaluation's metadata names; None when a part is missing."""
+    cell = Cell(
+        text_of(metadata, "parent_gen_id"),
+        text_of(metadata, "template_id") or text_of(metadata, "evaluation_template"),
+        text_of(metadata, "llm_model_id"),
+    )
+    return cell if all(cell) else None
+
+
+def replicate_of(metadata: Mapping[str, Any]) -> int | None:
+    """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
+    value = metadata.get("replicate", 1)
+    if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def text_of(metadata: Mapping[str, Any], key: str) -> str:
+    """A text field, "" when it is missing or no text."""
+    value = metadata.get(key)
+    # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
+    return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else ""
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file, None when it is missing or no JSON object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_text(path: Path) -> str | None:
+    """A file's text, None when it is missing; bytes that are not UTF-8 become replacement characters."""
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
