@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +121,15 @@ class StoreBuilder:
 
     def read(self, name: str) -> str:
         return (self.root / name).read_text(encoding="utf-8")
+
+    def files(self, under: str = ".") -> dict[str, bytes]:
+        """The bytes of every file below a folder, hidden ones included, by name below the root."""
+        found = sorted(path for path in (self.root / under).rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in found}
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        """A CSV file's rows by column."""
+        return list(csv.DictReader(io.StringIO(self.read(name), newline="")))
 
     def tree_hash(self) -> str:
         """One hash over every path and content below the root: equal hashes mean that nothing was written."""

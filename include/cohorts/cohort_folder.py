@@ -149,7 +149,7 @@ class CohortFolder:
         """The stops of the run, without those named."""
         folder = self._run(run_key) / "stops"
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
-        return tuple(Stop(**_read_json(folder / name)) for name in names)
+        return tuple(_stop(_read_json(folder / name), name) for name in names)
 
     def slots_folder(self, run_key: str) -> Path:
         """The folder of the locks by which slices share `max_concurrency`."""
@@ -173,6 +173,16 @@ def cohort_ids(root: Path) -> list[str]:
     """The ids of the cohorts that have a folder, sorted."""
     folder = root / "cohorts"
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _stop(record: Mapping[str, Any], name: str) -> Stop:
+    try:
+        return Stop(**record)
+    except TypeError:
+        # Somebody wanted the calls to stop; why can no longer be told.
+        return Stop(
+            model_id=None, kind="unreadable_stop", message=f"the run was stopped, and stops/{name} is damaged"
+        )
 
 
 def _member(cells: Sequence[str]) -> Member:

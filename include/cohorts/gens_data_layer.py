@@ -18,6 +18,7 @@ from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, text_of
 from include.cohorts.model import (
     ID_RULE,
+    TRUNCATED,
     Cell,
     Generation,
     ParserRef,
@@ -120,7 +121,7 @@ class GensDataLayer:
         if text is None:
             return None
         record = self.reply_record(gen_id)
-        truncated = bool(record.get("truncated")) or record.get("finish_reason") == "length"
+        truncated = bool(record.get("truncated")) or record.get("finish_reason") == TRUNCATED
         return StoredReply(text=text, truncated=truncated)
 
     def reply_record(self, gen_id: str) -> dict[str, Any]:

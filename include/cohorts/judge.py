@@ -24,7 +24,7 @@ from tenacity import (
 
 from include.cohorts.completion import error_message, read_completion, storable
 from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import Failure, JudgeModel, Reply, Stop
+from include.cohorts.model import TRUNCATED, Failure, JudgeModel, Reply, Stop
 from include.cohorts.spelling import choose_from, closest
 
 # How a reply's model name begins when a stand-in made it up.
@@ -159,7 +159,8 @@ class Judge:
                 "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
             )
             return Failure(kind="offline_reply", message=message, stops="run")
-        if not completion.text.strip():
+        # Cut off before its first word: paid for, and asking again would only be cut off again.
+        if not completion.text.strip() and completion.finish_reason != TRUNCATED:
             said = f"the reply is empty: {completion.error}" if completion.error else "the reply is empty"
             raise _TryAgain(Failure(kind="empty_reply", message=self._clean(said), status=200))
         return Reply(

@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
 
+# The finish_reason of a reply that the server cut off.
+TRUNCATED = "length"
+
 _ID = re.compile(ID_PATTERN)
 
 
@@ -227,7 +230,7 @@ class Reply:
     @property
     def truncated(self) -> bool:
         """True when the server cut the reply off at its token limit."""
-        return self.finish_reason == "length"
+        return self.finish_reason == TRUNCATED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
