@@ -48,9 +48,10 @@ def evaluation_backfill() -> None:
     @task
     def plan_cohort() -> dict[str, Any]:
         from include.cohorts import settings, steps
+        from llm_connection import check_connection
 
         with readable_failure():
-            return steps.plan_cohort(settings.read_settings(), this_conf(), this_task())
+            return steps.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def not_a_dry_run(planned: dict[str, Any]) -> bool:

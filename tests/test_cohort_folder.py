@@ -386,10 +386,11 @@ def test_a_stop_that_is_just_being_written_is_not_read(folder: CohortFolder) -> 
 
 
 def test_cohort_ids(tmp_path: Path) -> None:
-    """The cohorts of a data root are the folders in cohorts/, sorted."""
+    """The cohorts of a data root are the folders in cohorts/ that have members, sorted."""
     assert cohort_ids(tmp_path) == []
     for name in ("b", "a"):
-        CohortFolder(root=tmp_path, cohort_id=name).write_selection("")
+        CohortFolder(root=tmp_path, cohort_id=name).write_membership([])
+    CohortFolder(root=tmp_path, cohort_id="only_tried_out").write_selection("")
     (tmp_path / "cohorts" / "notes.txt").write_text("", encoding="utf-8")
     assert cohort_ids(tmp_path) == ["a", "b"]
 

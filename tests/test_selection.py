@@ -282,7 +282,6 @@ def test_no_mode_is_left_to_the_caller() -> None:
         pytest.param("e_1\x00", id="NUL"),
         pytest.param("e\u200b_1", id="zero width space"),
         pytest.param("// mode: evaluation-only", id="another comment sign"),
-        pytest.param("mode: evaluation-only", id="directive without #"),
         pytest.param("<<<<<<< HEAD", id="merge conflict"),
     ],
 )
@@ -450,3 +449,17 @@ def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
     assert [problem.place for problem in checked.problems] == ["file.txt:1"]
     assert "Did you mean" in checked.problems[0].next_step
     assert checked.value.include_existing is False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("include-existing-evaluations", id="backfill mode"),
+        pytest.param("Fill-Up", id="another word for it"),
+        pytest.param("mode: evaluation-only", id="a mode"),
+    ],
+)
+def test_a_directive_without_its_mark_is_told_so(line: str) -> None:
+    """A line that would be a directive but for its # is not taken for the id of an essay."""
+    (problem,) = parse_selection(f"{line}\ne_1\n", "file.txt").problems
+    assert (problem.place, problem.next_step) == ("file.txt:1", "Put # in front of it.")

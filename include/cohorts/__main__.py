@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import pendulum
 import typer
+from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 
@@ -25,11 +26,13 @@ from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
-from include.cohorts.settings import Settings, read_settings
+from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
 from include.cohorts.verification import find_damage
 
 # Wide enough for any three ids: a cut id names nothing.
 _WIDTH = 500
+
+log = logging.getLogger("include.cohorts")
 
 app = typer.Typer(
     help="Evaluation cohorts with backfill.",
@@ -52,7 +55,11 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
+    logging.getLogger("include").setLevel(logging.WARNING if as_json else logging.INFO)
     settings = _settings(data_root)
+    if cohort is not None and _read_conf(conf).get("cohort_id") not in (None, cohort):
+        finding = f"--cohort says {cohort}, --conf another cohort_id."
+        raise BadInput([Problem(place="--cohort", finding=finding, next_step="Write it once.")])
     asked = _read_conf(conf) | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
     task = TaskRef(
         dag_id="command_line",
@@ -61,7 +68,6 @@ def plan(
         map_index=-1,
         try_number=1,
     )
-    logging.getLogger("include").setLevel(logging.WARNING if as_json else logging.INFO)
     if write:
         described = steps.plan_cohort(settings, asked, task)
     else:
@@ -71,9 +77,9 @@ def plan(
     if as_json:
         typer.echo(json.dumps(described))
     elif write:
-        typer.echo(
-            f"Written: cohorts/{described['cohort_id']}. Trigger evaluation_backfill with this cohort_id to run it."
-        )
+        trigger = json.dumps({**_read_conf(conf), "cohort_id": described["cohort_id"]})
+        typer.echo(f"Written: cohorts/{described['cohort_id']}. To run it, trigger evaluation_backfill with")
+        typer.echo(f"  --conf '{trigger}'")
     else:
         typer.echo("Nothing was written. Add --write to write the cohort, or trigger evaluation_backfill to run it.")
 
@@ -127,8 +133,12 @@ def _print_status(cells: tuple[CellStatus, ...]) -> None:
 
 
 def _settings(data_root: Path | None) -> Settings:
+    """Settings of the option, else of the environment, else of the project's .env, as `make up` reads them."""
+    kept = {key: value or "" for key, value in dotenv_values(PROJECT_ROOT / ".env").items() if key.startswith("DD_")}
     given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
-    return read_settings({**os.environ, **given})
+    settings = read_settings({**kept, **os.environ, **given})
+    log.info("Data root: %s", settings.data_root)
+    return settings
 
 
 def _read_conf(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Failure, JudgeModel, PlanRow, Reply, Stop, TaskRef
+from include.cohorts.model import Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
 from include.cohorts.pricing import cost_usd
 from include.cohorts.prompting import prompt_hash
 from include.cohorts.settings import Settings
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 # A reply that the disk refuses is at least kept in the task's log, up to this many characters.
 _LOGGED_REPLY = 4_000
 _NAMED_IN_MESSAGE = 20
+_PROGRESS_LINES = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +76,6 @@ class _SliceCalls:
     task: TaskRef
     models: Mapping[str, JudgeModel]
     accept_offline: bool
-    former_stops: frozenset[str]
     failures: dict[str, Failure] = field(default_factory=dict)
     broken: Exception | None = None
     done: int = 0
@@ -84,10 +84,8 @@ class _SliceCalls:
     def open(cls, settings: Settings, planned: Mapping[str, Any], part: Slice, task: TaskRef) -> _SliceCalls:
         catalog = Catalog(root=settings.data_root)
         models = catalog.models()
-        raise_if_any(models.problems)
+        raise_if_any(models.problems, under_way=True)
         folder = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"])
-        # A later try was started because somebody, or Airflow, expects the cause to be mended.
-        former = folder.stop_names(planned["run_key"]) if task.try_number > 1 else frozenset()
         return cls(
             store=GensDataLayer.from_root(settings.data_root),
             folder=folder,
@@ -96,7 +94,6 @@ class _SliceCalls:
             task=task,
             models={model.id: model for model in models.value},
             accept_offline=catalog.offline_replies_allowed(),
-            former_stops=former,
         )
 
     def needs_call(self, row: PlanRow) -> bool:
@@ -126,17 +123,28 @@ class _SliceCalls:
             except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
                 self.broken = error
             self.done += 1
-            log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
+            if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
+                log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
     async def _call(self, row: PlanRow, judge: Judge) -> None:
         """One evaluation from prompt to reply on disk."""
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
         prompt = self.store.prompt(gen_id)
-        if prompt is None or model is None:
-            lost = "prompt.txt" if prompt is None else f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
+        seeded = self.store.metadata(Stage.EVALUATION, gen_id) is not None
+        if not prompt or model is None or not seeded:
+            lost = (
+                "its metadata.json"
+                if not seeded
+                else "its prompt.txt"
+                if not prompt
+                else f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
+            )
             await self._record_failure(row, Failure(kind="not_ready", message=f"{lost} is gone since planning"))
             return
         async with self._slot():
+            # A slice takes minutes; what another run has finished meanwhile must not be paid for.
+            if not self.needs_call(row) or self.store.parsed_exists(Stage.EVALUATION, gen_id):
+                return
             answer = await judge.ask(model, prompt)
             if isinstance(answer, Failure):
                 await self._record_failure(row, answer)
@@ -158,15 +166,22 @@ class _SliceCalls:
 
     def stop_for(self, model_id: str) -> Stop | None:
         """The stop, of any slice of this run, that concerns the model."""
-        stops = self.folder.stops(self.planned["run_key"], ignored=self.former_stops)
-        return next((stop for stop in stops if stop.concerns(model_id)), None)
+        stops = self.folder.stops(self.planned["run_key"], ignored=self.planned["former_stops"])
+        current = (stop for stop in stops if stop.try_number >= self.task.try_number)
+        return next((stop for stop in current if stop.concerns(model_id)), None)
 
     async def _record_failure(self, row: PlanRow, failure: Failure) -> None:
         member = row.member
         self.failures[member.gen_id] = failure
         if failure.stops and self.stop_for(member.llm_model_id) is None:
             stopped = None if failure.stops == "run" else member.llm_model_id
-            stop = Stop(model_id=stopped, kind=failure.kind, message=failure.message, status=failure.status)
+            stop = Stop(
+                model_id=stopped,
+                kind=failure.kind,
+                message=failure.message,
+                status=failure.status,
+                try_number=self.task.try_number,
+            )
             self.folder.add_stop(self.planned["run_key"], stop)
             log.error("No further calls to %s: %s", stopped or "any model", failure.message)
         await asyncio.to_thread(

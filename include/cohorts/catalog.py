@@ -164,6 +164,10 @@ class _Row:
         value = self.text(column)
         if not value:
             self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
+        elif not value.isprintable():
+            self.problems.append(
+                self.problem(column, f"{value!r} holds a line end or another control character.", "Remove it.")
+            )
         return value
 
     def boolean(self, column: str) -> bool:

@@ -141,7 +141,7 @@ class CohortFolder:
         write_text(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
 
     def stop_names(self, run_key: str) -> frozenset[str]:
-        """The names of the stops so far; a later try takes them as those to ignore."""
+        """The names of the stops so far; those from before planning are ignored by its run."""
         folder = self._run(run_key) / "stops"
         return frozenset(path.name for path in folder.glob("*.json")) if folder.is_dir() else frozenset()
 
@@ -170,9 +170,8 @@ class CohortFolder:
 
 
 def cohort_ids(root: Path) -> list[str]:
-    """The ids of the cohorts that have a folder, sorted."""
-    folder = root / "cohorts"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    """The ids of the cohorts that have members, sorted; one that was only tried out has none."""
+    return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))
 
 
 def _stop(record: Mapping[str, Any], name: str) -> Stop:

@@ -64,7 +64,7 @@ def _evaluations(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
 def _state(store: GensDataLayer, gen_id: str) -> MemberState:
     if store.parsed_exists(Stage.EVALUATION, gen_id):
         return MemberState.SCORED
-    if store.failure_record(gen_id):
+    if store.failure_record(gen_id).get("attempts"):
         return MemberState.FAILED
     if not store.reply_exists(gen_id):
         return MemberState.NO_REPLY

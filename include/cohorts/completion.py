@@ -32,11 +32,10 @@ def read_completion(content: bytes) -> Completion | None:
     if body is None or not ("choices" in body or "error" in body):
         return None
     choice = _first(body.get("choices"))
-    message = choice.get("message")
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     return Completion(
-        text=storable(_text(message.get("content") if isinstance(message, dict) else None)),
+        text=storable(_words(choice)),
         response_model=storable(_text(body.get("model"))),
         finish_reason=storable(_text(choice.get("finish_reason"))),
         usage=Usage(
@@ -68,9 +67,17 @@ def storable(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
+def _words(choice: dict[str, Any]) -> str:
+    """What the model said: its message, else its refusal, else the text of an older API."""
+    message = choice.get("message")
+    parts = message if isinstance(message, dict) else {}
+    return _text(parts.get("content")) or _text(parts.get("refusal")) or _text(choice.get("text"))
+
+
 def _object(content: bytes) -> dict[str, Any] | None:
     try:
-        body = json.loads(content)
+        # Lenient: a stray byte, a raw line end in a text or an endless number must not cost a reply.
+        body = json.loads(content.decode("utf-8", errors="replace"), strict=False, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
@@ -86,6 +93,10 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
     return value if isinstance(value, str) else ""
+
+
+def _whole(digits: str) -> int | None:
+    return int(digits) if len(digits) < 16 else None
 
 
 def _count(value: object) -> int | None:

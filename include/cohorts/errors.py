@@ -34,14 +34,18 @@ class CohortError(Exception):
 
 
 class BadInput(CohortError):
-    """An input is wrong; raised before anything is written or paid for. Carries all problems at once."""
+    """An input is wrong. Carries all problems at once.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    Raised before anything is written or paid for, or with `under_way` when an input was changed after that.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, under_way: bool = False) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        super().__init__(f"{head} in the input; nothing was written and nothing was called.\n{lines}")
+        comfort = "" if under_way else "; nothing was written and nothing was called."
+        super().__init__(f"{head} in the input{comfort}\n{lines}")
 
 
 class StoreError(CohortError):
@@ -56,8 +60,8 @@ class CohortIncomplete(CohortError):
     """The run's members do not all hold a score; names those that do not."""
 
 
-def raise_if_any(problems: Iterable[Problem]) -> None:
+def raise_if_any(problems: Iterable[Problem], *, under_way: bool = False) -> None:
     """Raises BadInput with all `problems`; returns when there is none."""
     found = tuple(problems)
     if found:
-        raise BadInput(found)
+        raise BadInput(found, under_way=under_way)

@@ -112,7 +112,7 @@ class GensDataLayer:
         """
         try:
             return self._file(Stage.ESSAY, gen_id, PARSED).read_bytes().decode("utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
 
     def reply(self, gen_id: str) -> StoredReply | None:
@@ -127,6 +127,11 @@ class GensDataLayer:
     def reply_record(self, gen_id: str) -> dict[str, Any]:
         """raw_metadata.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
+
+    def reply_runs(self, gen_id: str) -> frozenset[tuple[str, str]]:
+        """The DagRuns that bought this evaluation's reply and its former ones."""
+        records = reply_files.records(self._folder(Stage.EVALUATION, gen_id))
+        return frozenset((text_of(record, "dag_id"), text_of(record, "run_id")) for record in records)
 
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
@@ -161,6 +166,10 @@ class GensDataLayer:
         """Writes prompt.txt unless it holds this very prompt already."""
         if self.prompt(gen_id) != prompt:
             write_text(self._file(Stage.EVALUATION, gen_id, PROMPT), prompt)
+
+    def drop_prompt(self, gen_id: str) -> None:
+        """Removes the prompt of an evaluation that must not be asked with it."""
+        self._file(Stage.EVALUATION, gen_id, PROMPT).unlink(missing_ok=True)
 
     def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any]) -> None:
         """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept."""

@@ -7,11 +7,15 @@ An expected failure is a value (`Failure`), never an exception. What is retried:
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import quote
 
 import openai
 from tenacity import (
@@ -94,14 +98,14 @@ class Judge:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
         # The client's own retries would be calls that nobody counts and no stop prevents.
         self._client = client.with_options(max_retries=0, timeout=timeout)
-        self._secret = client.api_key
+        self._shapes_of_the_key = _shapes(client.api_key)
         self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
         self._refusals = _Refusals()
 
     @property
     def base_url(self) -> str:
         """The API's address without user, password and query."""
-        return str(self._client.base_url.copy_with(userinfo=b"", query=None))
+        return self._without_key(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
     async def ask(self, model: JudgeModel, prompt: str) -> Reply | Failure:
         """The model's reply to `prompt`, or why there is none."""
@@ -151,9 +155,10 @@ class Judge:
     def _read(self, content: bytes) -> Reply | Failure:
         completion = read_completion(content)
         if completion is None:
+            begins = self._clean(content[:200].decode("utf-8", errors="replace"))
             message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
-            return Failure(kind="not_a_completion", message=message)
-        if completion.response_model.startswith(OFFLINE_MARK) and not self._accept_offline:
+            return Failure(kind="not_a_completion", message=f"{message} It begins: {begins}")
+        if completion.response_model.strip().lower().startswith(OFFLINE_MARK) and not self._accept_offline:
             message = (
                 f"the reply says that it comes from {completion.response_model}, which is no model. Point "
                 "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
@@ -165,8 +170,8 @@ class Judge:
             raise _TryAgain(Failure(kind="empty_reply", message=self._clean(said), status=200))
         return Reply(
             text=completion.text,
-            response_model=completion.response_model,
-            finish_reason=completion.finish_reason,
+            response_model=self._clean(completion.response_model),
+            finish_reason=self._clean(completion.finish_reason),
             usage=completion.usage,
             attempts=1,
             duration_s=0.0,
@@ -190,9 +195,22 @@ class Judge:
         raise _TryAgain(failure, wait) from None
 
     def _clean(self, text: str) -> str:
-        """`text` without the key (a server may echo it), storable and of a sane length."""
-        kept = text.replace(self._secret, "***") if self._secret else text
+        """`text` on one line, without the key (a server may echo it), storable and of a sane length."""
+        line = "".join(char if char.isprintable() else " " for char in self._without_key(text))
+        kept = " ".join(line.split())
         return storable(kept if len(kept) <= 500 else kept[:497] + "...")
+
+    def _without_key(self, text: str) -> str:
+        for shape in self._shapes_of_the_key:
+            text = re.sub(re.escape(shape), "***", text, flags=re.IGNORECASE)
+        return text
+
+
+def _shapes(key: str) -> tuple[str, ...]:
+    """A key as a server may echo it: plain, escaped, in an address, in base64; the longest first."""
+    shapes = {key, key.strip(), quote(key), quote(key, safe=""), json.dumps(key)[1:-1], key.replace("/", "\\/")}
+    shapes.add(base64.b64encode(key.encode()).decode().rstrip("="))
+    return tuple(sorted((shape for shape in shapes if shape), key=len, reverse=True))
 
 
 class _TryAgain(Exception):

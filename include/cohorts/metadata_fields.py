@@ -48,5 +48,5 @@ def read_text(path: Path) -> str | None:
     """A file's text, None when it is missing; bytes that are not UTF-8 become replacement characters."""
     try:
         return path.read_bytes().decode("utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None

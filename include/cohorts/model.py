@@ -246,12 +246,16 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
-    """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None."""
+    """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
+
+    `try_number` is that of the task that met it: a later try was started because the cause is thought to be mended.
+    """
 
     model_id: str | None
     kind: str
     message: str
     status: int | None = None
+    try_number: int = 1
 
     def concerns(self, model_id: str) -> bool:
         """True when calls to this model must not be made."""

@@ -11,10 +11,11 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Action, JudgeModel, Plan, RunRef
+from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, StoredEvaluation
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls
 from include.cohorts.prompting import closing_delimiter, prompt_hash, renderer
+from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
 
 
@@ -64,7 +65,12 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
         plan=plan,
         estimate=_estimate(plan, inputs.models, prompts),
         edited=_count_edited(plan, prompts, store),
-        warnings=(*scan.warnings, *plan.warnings, *_open_delimiters(inputs)),
+        warnings=(
+            *_not_reused(inputs, plan, scan.evaluations),
+            *scan.warnings,
+            *plan.warnings,
+            *_open_delimiters(inputs),
+        ),
     )
 
 
@@ -83,14 +89,14 @@ def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
         render = renderer(template)
         for essay in inputs.essays:
             try:
-                prompt = render(essay.text)
+                prompt = render(essay.text).encode("utf-8")
             except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
                 finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
                 next_step = "Mend the template, or do not select the essay."
                 problems.append(Problem(place=template.place, finding=finding, next_step=next_step))
                 continue
-            size = len(prompt.encode("utf-8"))
-            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=prompt_hash(prompt), size=size)
+            digest = prompt_hash(prompt.decode("utf-8"))
+            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=digest, size=len(prompt))
     if problems:
         raise BadInput(problems)
     return prompts
@@ -112,6 +118,20 @@ def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store:
             today = prompts[row.member.parent_gen_id, row.member.template_id].sha256
             edited += recorded is not None and recorded != today
     return edited
+
+
+def _not_reused(inputs: Inputs, plan: Plan, stored: Sequence[StoredEvaluation]) -> Iterator[str]:
+    """Without backfill mode: how many scores of the planned cells exist and are bought anew all the same."""
+    if inputs.selection.include_existing:
+        return
+    members = {row.member.gen_id for row in plan.evaluations}
+    cells = {row.member.cell for row in plan.evaluations}
+    left_out = [e for e in stored if e.progress is Progress.PARSED and e.cell in cells and e.gen_id not in members]
+    if left_out:
+        yield (
+            f"{len(left_out)} existing evaluations of these essays are NOT reused, and are paid for anew: "
+            f"to reuse them add the line # {INCLUDE_EXISTING}, or include_existing_evaluations true in the conf."
+        )
 
 
 def _open_delimiters(inputs: Inputs) -> Iterator[str]:

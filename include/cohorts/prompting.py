@@ -41,6 +41,8 @@ def check_template(template: Template) -> tuple[Problem, ...]:
                 next_step="Mend the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
             ),
         )
+    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+        return (_cannot_render(template, error),)
     return tuple(_unknown_variables(template, tree, unknown)) or _trial(template)
 
 
@@ -97,17 +99,19 @@ def _trial(template: Template) -> tuple[Problem, ...]:
     try:
         prompt = renderer(template)(_STAND_IN)
     except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
-        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else None)
-        return (
-            Problem(
-                place=f"{template.place}:{line}" if line else template.place,
-                finding=f"the template cannot be rendered: {type(error).__name__}: {str(error).rstrip('.')}.",
-                next_step="Use plain text with {{ response }} and {{ boundary }}.",
-            ),
-        )
+        return (_cannot_render(template, error),)
     if _STAND_IN not in prompt:
         finding = "the template never shows the essay."
         next_step = "Put {{ response }} where the essay belongs."
         return (Problem(place=template.place, finding=finding, next_step=next_step),)
     return ()
+
+
+def _cannot_render(template: Template, error: Exception) -> Problem:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else None)
+    return Problem(
+        place=f"{template.place}:{line}" if line else template.place,
+        finding=f"the template cannot be rendered: {type(error).__name__}: {str(error).rstrip('.')}.",
+        next_step="Use plain text with {{ response }} and {{ boundary }}.",
+    )

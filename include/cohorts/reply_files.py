@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import (
+    former_name,
     former_number,
     json_text,
     keep_former,
@@ -73,6 +74,11 @@ def complete(folder: Path) -> bool:
         return True
 
 
+def records(folder: Path) -> list[dict[str, Any]]:
+    """The metadata of the reply and of its former ones."""
+    return [_read_record(path) for path in sorted(folder.glob("raw_metadata*.json"))]
+
+
 def is_as_recorded(folder: Path) -> bool:
     """False when raw.txt differs from the reply whose hash its metadata holds."""
     record = _read_record(folder / RAW_METADATA)
@@ -80,11 +86,32 @@ def is_as_recorded(folder: Path) -> bool:
 
 
 def _put_in_place(folder: Path, whole: _WholeReply) -> None:
+    if _is_scored(folder):
+        _keep_beside(folder, whole)
+        return
+    if not whole.raw.exists():
+        return  # another process put this very reply in place
     if whole.metadata.name != RAW_METADATA:
         _keep_former_reply(folder)
         whole.metadata.replace(folder / RAW_METADATA)
     whole.raw.replace(folder / RAW)
     (folder / FAILURE).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def _is_scored(folder: Path) -> bool:
+    parsed = folder / PARSED
+    return parsed.exists() and parsed.stat().st_size > 0
+
+
+def _keep_beside(folder: Path, whole: _WholeReply) -> None:
+    """Keeps a reply that came after the evaluation was scored: raw.txt stays the one that the score was read from."""
+    number = 1
+    while former_name(folder / RAW, number).exists() or former_name(folder / RAW_METADATA, number).exists():
+        number += 1
+    if whole.metadata.name != RAW_METADATA:
+        whole.metadata.replace(former_name(folder / RAW_METADATA, number))
+    whole.raw.replace(former_name(folder / RAW, number))
     sync_folder(folder)
 
 

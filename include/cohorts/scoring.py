@@ -106,6 +106,8 @@ def _on_scale(number: str) -> float | None:
 
 
 def _is_another_scale(remark: str) -> bool:
+    if re.search(r"\bscale\b", remark, re.IGNORECASE):
+        return re.search(r"\b0\s*(?:-|to)\s*9\b", remark) is None
     named = _SCALE_REMARK.fullmatch(remark)
     return named is not None and (named.group("top") is None or Decimal(named.group("top")) != HIGHEST)
 

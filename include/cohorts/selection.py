@@ -79,6 +79,12 @@ def parse_selection(text: str, place: str) -> Checked[Selection]:
                 include = True
             elif directive:
                 mode = directive
+        elif _is_bare_directive(content):
+            next_step = "Put # in front of it."
+            problems.append(
+                Problem(place=here, finding=f'"{content}" is a directive without its #.', next_step=next_step)
+            )
+            mode_is_wrong |= content.lower().startswith("mode")
         elif content:
             selects = True
             problems += _check_id(content, here, ids)
@@ -121,6 +127,10 @@ def selection_text(essay_ids: tuple[str, ...], *, include_existing: bool) -> str
     if include_existing:
         head.append(f"# {INCLUDE_EXISTING}")
     return "\n".join([*head, *essay_ids]) + "\n"
+
+
+def _is_bare_directive(content: str) -> bool:
+    return content.lower() in _INCLUDE_WORDS or re.match(r"mode\s*:", content, re.IGNORECASE) is not None
 
 
 def _read_directive(comment: str, here: str) -> str | Problem | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +26,7 @@ from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Templ
 from include.cohorts.plan_table import plan_table
 from include.cohorts.preparation import Prepared, prepare
 from include.cohorts.prompting import renderer
-from include.cohorts.scoring import DEFAULT_PARSER, judge_reply, score_text
+from include.cohorts.scoring import judge_reply, score_text
 from include.cohorts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,15 +34,22 @@ log = logging.getLogger(__name__)
 _MOST_WARNINGS = 20
 
 
-def plan_cohort(settings: Settings, conf: Mapping[str, Any], task: TaskRef) -> dict[str, Any]:
+def plan_cohort(
+    settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Plans the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
 
-    BadInput before anything is written when an input is wrong.
+    `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
+    written, when an input is wrong.
     """
     prepared = prepare(settings, conf, task.run)
-    planned = describe_plan(prepared, task)
-    log_plan(prepared)
+    if prepared.estimate.calls and not prepared.inputs.request.dry_run:
+        check_calls()
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+    # There are some only when a run was deleted and triggered anew under its former run_id.
+    former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
+    planned = describe_plan(prepared, task, former_stops)
+    log_plan(prepared)
     folder.write_plan(planned["run_key"], prepared.plan.rows)
     if not prepared.inputs.request.dry_run:
         _write_cohort(settings, prepared, folder)
@@ -74,18 +81,17 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     """Writes the prompt of each evaluation of the slice that has to be asked; returns how many."""
     store = GensDataLayer.from_root(settings.data_root)
     templates = _templates(settings)
-    renderers = {template_id: renderer(template) for template_id, template in templates.items()}
     written = 0
     for row in rows_left(store, rows_of(settings, planned, part)):
         if not needs_call(store, row, planned):
             continue
-        essay = store.parsed_text(Stage.ESSAY, row.member.parent_gen_id)
-        if essay is None or row.member.template_id not in renderers:
-            lost = "the essay's parsed.txt" if essay is None else f"the template {row.member.template_id}"
-            raise StoreError(
-                f"{row.member.gen_id}: {lost} is gone since the plan was made. Restore it; clear the run."
-            )
-        store.write_prompt(row.member.gen_id, renderers[row.member.template_id](essay))
+        try:
+            prompt = _render(store, templates.get(row.member.template_id), row.member)
+        except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
+            log.error("%s: no prompt, so no call: %s", row.member.gen_id, error)
+            store.drop_prompt(row.member.gen_id)
+            continue
+        store.write_prompt(row.member.gen_id, prompt)
         written += 1
     log.info("%d prompts are in place", written)
     return written
@@ -94,7 +100,6 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
 def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -> dict[str, int]:
     """Scores the stored replies of the slice; returns how many were scored and how many refused."""
     store = GensDataLayer.from_root(settings.data_root)
-    templates = _templates(settings)
     counts = {"scored": 0, "unscored": 0}
     for row in rows_left(store, rows_of(settings, planned, part)):
         gen_id = row.member.gen_id
@@ -103,8 +108,9 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -
         if reply is None:
             log.warning("%s: no reply to score", gen_id)
             continue
-        template = templates.get(row.member.template_id)
-        verdict = judge_reply((template and template.parser) or DEFAULT_PARSER, reply.text, truncated=reply.truncated)
+        # The parser that planning checked, whatever the CSV names meanwhile.
+        parser_name = planned["parsers"][row.member.template_id][0]
+        verdict = judge_reply(parser_name, reply.text, truncated=reply.truncated)
         record = {
             "parser_name": verdict.parser.name,
             "parser_version": verdict.parser.version,
@@ -131,12 +137,13 @@ def needs_call(store: GensDataLayer, row: PlanRow, planned: Mapping[str, Any]) -
         return True
     if not planned["retry_unscored"] or store.verdict_record(gen_id).get("success") is not False:
         return False
-    reply = store.reply_record(gen_id)
-    return (reply.get("dag_id"), reply.get("run_id")) != (planned["dag_id"], planned["run_id"])
+    return (planned["dag_id"], planned["run_id"]) not in store.reply_runs(gen_id)
 
 
 def rows_of(settings: Settings, planned: Mapping[str, Any], part: Slice) -> tuple[PlanRow, ...]:
     """The rows of the run's plan that a slice stands for."""
+    if planned["dry_run"]:
+        raise StoreError("This is the plan of a dry run: nothing is called for it. Trigger again without dry_run.")
     kinds = (Action.REUSE,) if part.kind == "reuse" else (Action.PARSE, Action.CALL)
     rows = [row for row in _plan_rows(settings, planned) if row.action in kinds]
     return tuple(rows[part.start : part.stop])
@@ -151,7 +158,7 @@ def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanR
             yield row
 
 
-def describe_plan(prepared: Prepared, task: TaskRef) -> dict[str, Any]:
+def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str] = ()) -> dict[str, Any]:
     """The plan in a few numbers and settings: what XCom carries."""
     actions = [row.action for row in prepared.plan.evaluations]
     request, estimate = prepared.inputs.request, prepared.estimate
@@ -172,6 +179,7 @@ def describe_plan(prepared: Prepared, task: TaskRef) -> dict[str, Any]:
         "batch_size": request.batch_size,
         "retry_unscored": request.retry_unscored,
         "max_unscored": request.max_unscored,
+        "former_stops": sorted(former_stops),
         "parsers": {template_id: list(parser) for template_id, parser in prepared.inputs.parsers.items()},
         "estimate": {
             "calls": estimate.calls,
@@ -210,6 +218,15 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
     former = folder.manifest()
     if {key: former.get(key) for key in manifest} != manifest:
         folder.write_manifest({**manifest, "created_at": former.get("created_at") or now()})
+
+
+def _render(store: GensDataLayer, template: Template | None, member: Member) -> str:
+    if template is None:
+        raise StoreError(f"template {member.template_id} is not active any more")
+    essay = store.essay_text(member.parent_gen_id)
+    if not (essay or "").strip():
+        raise StoreError(f"the text of essay {member.parent_gen_id} is gone")
+    return renderer(template)(essay or "")
 
 
 def _seed(member: Member) -> dict[str, Any]:
@@ -257,7 +274,7 @@ def _plan_rows(settings: Settings, planned: Mapping[str, Any]) -> tuple[PlanRow,
 
 def _templates(settings: Settings) -> dict[str, Template]:
     templates = Catalog(root=settings.data_root).templates()
-    raise_if_any(templates.problems)
+    raise_if_any(templates.problems, under_way=True)
     return {template.template_id: template for template in templates.value}
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _NAMED_IN_MESSAGE = 20
 _NEXT_STEPS = {
     Outcome.FAILED: "mend the cause and clear the run (or trigger the same conf again): only these are called",
-    Outcome.NOT_RUN: "clear the run (or trigger the same conf again): only these are worked on",
+    Outcome.NOT_RUN: "mend the cause and clear the run (or trigger the same conf again): only these are worked on",
     Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
     "or with max_unscored at this number to accept them",
 }
@@ -106,18 +106,23 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence
         if score is None:
             outcome, reason = (
                 Outcome.UNSCORED,
-                "its parsed.txt holds no number from 0 to 9: correct it by its raw.txt",
+                "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run",
             )
     else:
         outcome, reason = _why_unparsed(store, row, run, parser, called=called)
     cost = record.get("cost_usd")
-    metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
+    metadata = store.metadata(Stage.EVALUATION, gen_id)
+    if metadata is None:
+        outcome, score = Outcome.NOT_RUN, None
+        reason = (
+            "its metadata.json was there when the run was planned, and is gone: restore it, or it is paid for anew"
+        )
     return ScoreRow(
         member=row.member,
         outcome=outcome,
         score=score,
         reason=reason,
-        origin_cohort_id=str(metadata.get("origin_cohort_id", "")),
+        origin_cohort_id=str((metadata or {}).get("origin_cohort_id", "")),
         cost_usd=float(cost) if isinstance(cost, int | float) else None,
         called=called,
     )
@@ -155,12 +160,20 @@ def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: i
         rows = [row for row in scores if row.outcome is outcome]
         if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):
             continue
-        lines = [f"  {row.member.gen_id}: {row.reason}" for row in rows[:_NAMED_IN_MESSAGE]]
-        if len(rows) > len(lines):
-            lines.append(f"  and {len(rows) - len(lines)} more: see scores.csv")
         name = outcome.value.replace("_", " ")
-        parts.append(f"{len(rows)} {name}:\n" + "\n".join(lines) + f"\n  Next: {_NEXT_STEPS[outcome]}.")
+        parts.append(f"{len(rows)} {name}:\n" + "\n".join(_named(rows)) + f"\n  Next: {_NEXT_STEPS[outcome]}.")
     return "\n".join(parts)
+
+
+def _named(rows: Sequence[ScoreRow]) -> list[str]:
+    """Lines that name evaluations and reasons; those with the same reason share a line."""
+    shown: dict[str, list[str]] = {}
+    for row in rows[:_NAMED_IN_MESSAGE]:
+        shown.setdefault(row.reason, []).append(row.member.gen_id)
+    lines = [f"  {', '.join(gen_ids)}: {reason}" for reason, gen_ids in shown.items()]
+    if len(rows) > _NAMED_IN_MESSAGE:
+        lines.append(f"  and {len(rows) - _NAMED_IN_MESSAGE} more: see scores.csv")
+    return lines
 
 
 def _describe_dry_run(folder: CohortFolder, planned: Mapping[str, Any]) -> Summary:

@@ -33,6 +33,8 @@ SUCCEEDED, FAILED, NOTHING_CALLED = 0, 1, 2
 def offline_backfill(project: Path) -> int:
     """Judge the sample data with the offline judge, whatever the environment holds; return the exit code."""
     story = Story(project=project)
+    if os.environ.get(DATA_ROOT_VARIABLE):
+        story.say(f"{DATA_ROOT_VARIABLE} is ignored: this is the sample data, with made-up scores. See make up.")
     with OfflineJudge(home=project / HOME / "offline-judge", project=project) as judge:
         story.say(f"The offline judge listens on {judge.url}. It is not a model: its scores are made up.")
         environment = {LLM_VARIABLE: judge.connection(), DATA_ROOT_VARIABLE: str(project / "data")}
@@ -62,7 +64,10 @@ def live_backfill(project: Path, *, assume_yes: bool) -> int:
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        print("Nothing was called: this is no terminal to ask at; pass --yes to make the calls.", file=sys.stderr)
+        print(
+            "Nothing was called: this is no terminal to ask at. To make the calls: make backfill JUDGE=live YES=1",
+            file=sys.stderr,
+        )
         return False
     if input(question).strip().lower() in ("y", "yes"):
         return True

@@ -40,6 +40,9 @@ def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, op
     [
         pytest.param({**GOOD, "password": ""}, "its password (the API key) is blank", id="no key"),
         pytest.param({**GOOD, "password": "  "}, "its password (the API key) is blank", id="blank key"),
+        pytest.param({**GOOD, "password": "sk-1\n"}, "holds a blank, a line end", id="key with a line end"),
+        pytest.param({**GOOD, "password": "sk-é"}, "another character that no key has", id="key beyond ASCII"),
+        pytest.param({**GOOD, "host": "api.example.com/v1"}, "begins with neither http", id="host without scheme"),
         pytest.param({**GOOD, "host": ""}, "its host (the API's full base URL) is blank", id="no host"),
         pytest.param({**GOOD, "extra": {"read_timeout_s": -1}}, "read_timeout_s: -1 will not do", id="bad timeout"),
         pytest.param({**GOOD, "extra": {"read_timout_s": 9}}, 'Did you mean "read_timeout_s"', id="misspelt extra"),
@@ -55,4 +58,5 @@ def test_a_connection_that_cannot_be_used_is_bad_input(
     with pytest.raises(BadInput) as caught:
         _connect(monkeypatch, connection)
     assert "Connection llm_default" in str(caught.value)
+    assert "sk-" not in str(caught.value)
     assert finding in str(caught.value)
