@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from hashlib import blake2s, sha256
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
@@ -46,8 +47,9 @@ def check_template(template: Template) -> tuple[Problem, ...]:
     return tuple(_unknown_variables(template, tree, unknown)) or _trial(template)
 
 
+@lru_cache(maxsize=256)
 def renderer(template: Template) -> Callable[[str], str]:
-    """A function from an essay's text to the prompt; the template is compiled once."""
+    """A function from an essay's text to the prompt; a template is compiled once a process."""
     compiled = _ENVIRONMENT.from_string(template.text)
 
     def render(essay: str) -> str:

@@ -109,9 +109,10 @@ def _keep_beside(folder: Path, whole: _WholeReply) -> None:
     number = 1
     while former_name(folder / RAW, number).exists() or former_name(folder / RAW_METADATA, number).exists():
         number += 1
+    # The reply first: after a crash between the two it is kept, and only its record is still a temporary file.
+    whole.raw.replace(former_name(folder / RAW, number))
     if whole.metadata.name != RAW_METADATA:
         whole.metadata.replace(former_name(folder / RAW_METADATA, number))
-    whole.raw.replace(former_name(folder / RAW, number))
     sync_folder(folder)
 
 
