@@ -57,10 +57,11 @@ def plan(
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
     logging.getLogger("include").setLevel(logging.WARNING if as_json else logging.INFO)
     settings = _settings(data_root)
-    if cohort is not None and _read_conf(conf).get("cohort_id") not in (None, cohort):
+    given = _read_conf(conf)
+    if cohort is not None and given.get("cohort_id") not in (None, cohort):
         finding = f"--cohort says {cohort}, --conf another cohort_id."
         raise BadInput([Problem(place="--cohort", finding=finding, next_step="Write it once.")])
-    asked = _read_conf(conf) | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
+    asked = given | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
     task = TaskRef(
         dag_id="command_line",
         run_id=f"manual__{pendulum.now('UTC').to_iso8601_string()}",
@@ -77,7 +78,7 @@ def plan(
     if as_json:
         typer.echo(json.dumps(described))
     elif write:
-        trigger = json.dumps({**_read_conf(conf), "cohort_id": described["cohort_id"]})
+        trigger = json.dumps({**given, "cohort_id": described["cohort_id"]})
         typer.echo(f"Written: cohorts/{described['cohort_id']}. To run it, trigger evaluation_backfill with")
         typer.echo(f"  --conf '{trigger}'")
     else:

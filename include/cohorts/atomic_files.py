@@ -102,11 +102,20 @@ def _is_kept_as(path: Path, number: int) -> bool:
 
 
 def _write_new(path: Path, text: str) -> None:
-    # A lone surrogate must not make a paid-for reply fail to be stored.
     with path.open("xb") as file:
-        file.write(text.encode("utf-8", errors="replace"))
+        file.write(encoded(text))
         file.flush()
         os.fsync(file.fileno())
+
+
+def encoded(text: str) -> bytes:
+    """`text` as a file holds it: JSON carries lone surrogates, UTF-8 cannot; a paid reply must be storable."""
+    return text.encode("utf-8", errors="replace")
+
+
+def storable(text: str) -> str:
+    """`text` as it will be read back: without lone surrogates."""
+    return encoded(text).decode("utf-8")
 
 
 def new_token() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from include.cohorts.errors import Problem
+from include.cohorts.model import Action, PlanRow
+
+Kind = Literal["reuse", "todo"]
 
 # A task instance costs 0.35 to 0.5 s whatever it does, so single gen_ids are mapped only while they are few.
 SINGLES = 8
@@ -18,6 +21,10 @@ REUSED_IN_A_SLICE = 2_000
 MAX_SLICES = 1_024
 
 
+# Which actions of a plan the positions of a slice count; those of a refused reply are in no slice.
+_ACTIONS: Mapping[Kind, tuple[Action, ...]] = {"reuse": (Action.REUSE,), "todo": (Action.PARSE, Action.CALL)}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
     """Positions [start, stop) among the evaluation rows of one kind in the run's plan, and a label for the grid.
@@ -26,7 +33,7 @@ class Slice:
     allowed, and all slices together hold at most that many slots.
     """
 
-    kind: Literal["reuse", "todo"]
+    kind: Kind
     start: int
     stop: int
     label: str
@@ -36,6 +43,11 @@ class Slice:
     def to_xcom(self) -> dict[str, Any]:
         """The JSON form that XCom carries."""
         return asdict(self)
+
+
+def rows_of_kind(evaluations: Sequence[PlanRow], kind: Kind) -> list[PlanRow]:
+    """The rows among which slices of this kind count their positions, in the plan's order."""
+    return [row for row in evaluations if row.action in _ACTIONS[kind]]
 
 
 def cut_slices(
@@ -91,7 +103,7 @@ def _todo_size(total: int, max_concurrency: int, processes: int) -> int:
     return _pieces(total, min(processes, max_concurrency, _pieces(total, CALLS_WORTH_A_SLICE)))
 
 
-def _cut(kind: Literal["reuse", "todo"], gen_ids: Sequence[str], size: int) -> list[Slice]:
+def _cut(kind: Kind, gen_ids: Sequence[str], size: int) -> list[Slice]:
     slices = []
     for start in range(0, len(gen_ids), size):
         part = gen_ids[start : start + size]

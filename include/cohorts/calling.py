@@ -130,16 +130,8 @@ class _SliceCalls:
         """One evaluation from prompt to reply on disk."""
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
         prompt = self.store.prompt(gen_id)
-        seeded = self.store.metadata(Stage.EVALUATION, gen_id) is not None
-        if not prompt or model is None or not seeded:
-            lost = (
-                "its metadata.json"
-                if not seeded
-                else "its prompt.txt"
-                if not prompt
-                else f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
-            )
-            await self._record_failure(row, Failure(kind="not_ready", message=f"{lost} is gone since planning"))
+        if not prompt or model is None or self.store.metadata(Stage.EVALUATION, gen_id) is None:
+            await self._record_failure(row, self._not_ready(row, prompt))
             return
         async with self._slot():
             # A slice takes minutes; what another run has finished meanwhile must not be paid for.
@@ -150,6 +142,15 @@ class _SliceCalls:
                 await self._record_failure(row, answer)
             else:
                 await self._store(gen_id, answer, self._reply_record(model, prompt, answer, judge.base_url))
+
+    def _not_ready(self, row: PlanRow, prompt: str | None) -> Failure:
+        if self.store.metadata(Stage.EVALUATION, row.member.gen_id) is None:
+            lost = "its metadata.json"
+        elif not prompt:
+            lost = "its prompt.txt"
+        else:
+            lost = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
+        return Failure(kind="not_ready", message=f"{lost} is gone since planning")
 
     async def _store(self, gen_id: str, reply: Reply, record: Mapping[str, Any]) -> None:
         try:

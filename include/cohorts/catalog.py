@@ -7,13 +7,13 @@ reported with its line and column; a file with one is never half used.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import ID_RULE, JudgeModel, Stage, Template, is_id
 from include.cohorts.spelling import choose_from
@@ -232,13 +232,9 @@ def _read_table(root: Path, name: str, *, required: tuple[str, ...]) -> _Table:
     text = _read_text(root, name)
     if text.problems:
         return _Table(problems=text.problems)
-    reader = csv.reader(io.StringIO(text.value, newline=""), strict=True)
-    lines: list[tuple[int, list[str]]] = []
+    reader = csv_reader(text.value, strict=True)
     try:
-        first_line = 1
-        for cells in reader:
-            lines.append((first_line, cells))
-            first_line = reader.line_num + 1
+        lines = list(numbered_rows(reader))
     except csv.Error as error:
         problem = Problem(
             place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Mend the quotes."

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import copy_former, json_text, new_token, write_text
+from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
+from include.cohorts.metadata_fields import read_json
 from include.cohorts.model import ID_RULE, Action, Member, PlanRow, ScoreRow, Stage, Stop, is_id
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
@@ -96,7 +97,7 @@ class CohortFolder:
 
     def manifest(self) -> dict[str, Any]:
         """manifest.json, empty when there is none."""
-        return _read_json(self.path / "manifest.json")
+        return read_json(self.path / "manifest.json") or {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Writes manifest.json."""
@@ -134,7 +135,7 @@ class CohortFolder:
 
     def run(self, run_key: str) -> dict[str, Any]:
         """The run's run.json, empty when there is none."""
-        return _read_json(self._run(run_key) / "run.json")
+        return read_json(self._run(run_key) / "run.json") or {}
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""
@@ -149,7 +150,7 @@ class CohortFolder:
         """The stops of the run, without those named."""
         folder = self._run(run_key) / "stops"
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
-        return tuple(_stop(_read_json(folder / name), name) for name in names)
+        return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
 
     def slots_folder(self, run_key: str) -> Path:
         """The folder of the locks by which slices share `max_concurrency`."""
@@ -210,18 +211,4 @@ def _csv_line(cells: Sequence[Any]) -> str:
 
 
 def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
-    """The lines of a CSV, each with the number of the file's line that it begins on."""
-    reader = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
-    lines, first = [], 1
-    for cells in reader:
-        lines.append((first, cells))
-        first = reader.line_num + 1
-    return lines
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return list(numbered_rows(csv_reader(path.read_bytes().decode("utf-8-sig"))))

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from include.cohorts.atomic_files import storable
 from include.cohorts.model import Usage
 
 
@@ -60,11 +61,6 @@ def error_message(content: bytes) -> str:
             if candidate:
                 return storable(candidate if isinstance(candidate, str) else json.dumps(candidate))
     return " ".join(content.decode("utf-8", errors="replace").split())
-
-
-def storable(text: str) -> str:
-    """`text` without lone surrogates: JSON carries them, UTF-8 cannot; a paid reply must not fail to be stored."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _words(choice: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from include.cohorts import reply_files
 from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, sync_folder, write_text
 from include.cohorts.errors import StoreError
-from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, text_of
+from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, run_of, text_of
 from include.cohorts.model import (
     ID_RULE,
     TRUNCATED,
@@ -128,10 +128,9 @@ class GensDataLayer:
         """raw_metadata.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
 
-    def reply_runs(self, gen_id: str) -> frozenset[tuple[str, str]]:
+    def reply_runs(self, gen_id: str) -> frozenset[RunRef]:
         """The DagRuns that bought this evaluation's reply and its former ones."""
-        records = reply_files.records(self._folder(Stage.EVALUATION, gen_id))
-        return frozenset((text_of(record, "dag_id"), text_of(record, "run_id")) for record in records)
+        return frozenset(run_of(record) for record in reply_files.records(self._folder(Stage.EVALUATION, gen_id)))
 
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
@@ -248,7 +247,7 @@ class GensDataLayer:
             if verdict.get("success") is False:
                 refused_by = ParserRef(text_of(verdict, "parser_name"), text_of(verdict, "parser_version"))
                 refusal = text_of(verdict, "reason")
-            reply_run = RunRef(text_of(reply, "dag_id"), text_of(reply, "run_id"))
+            reply_run = run_of(reply)
         return StoredEvaluation(
             gen_id=gen_id,
             cell=cell,
@@ -261,7 +260,9 @@ class GensDataLayer:
         )
 
     def _folder(self, stage: Stage, gen_id: str) -> Path:
-        return self.gens / stage / _checked_id(stage, gen_id)
+        if not is_id(gen_id):
+            raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+        return self.gens / stage / gen_id
 
     def _file(self, stage: Stage, gen_id: str, name: str) -> Path:
         return self._folder(stage, gen_id) / name
@@ -272,10 +273,4 @@ class _Occupied:
     layer: GensDataLayer
 
     def __contains__(self, gen_id: object) -> bool:
-        return os.path.lexists(self.layer.gens / Stage.EVALUATION / _checked_id(Stage.EVALUATION, str(gen_id)))
-
-
-def _checked_id(stage: Stage, gen_id: str) -> str:
-    if not is_id(gen_id):
-        raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
-    return gen_id
+        return os.path.lexists(self.layer._folder(Stage.EVALUATION, str(gen_id)))

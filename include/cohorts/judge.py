@@ -26,7 +26,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from include.cohorts.completion import error_message, read_completion, storable
+from include.cohorts.atomic_files import storable
+from include.cohorts.completion import error_message, read_completion
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import TRUNCATED, Failure, JudgeModel, Reply, Stop
 from include.cohorts.spelling import choose_from, closest

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from include.cohorts.model import Cell
+from include.cohorts.atomic_files import storable
+from include.cohorts.model import Cell, RunRef
 
 
 def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
@@ -32,7 +33,12 @@ def text_of(metadata: Mapping[str, Any], key: str) -> str:
     """A text field, "" when it is missing or no text."""
     value = metadata.get(key)
     # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
-    return value.encode("utf-8", errors="replace").decode("utf-8") if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
+
+
+def run_of(record: Mapping[str, Any]) -> RunRef:
+    """The DagRun that a record of a reply or a failure names; empty texts when it names none."""
+    return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from include.cohorts.batching import check_batch_size
+from include.cohorts.batching import check_batch_size, rows_of_kind
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, raise_if_any
@@ -56,9 +56,8 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
             run=run,
         )
     )
-    reused = sum(row.action is Action.REUSE for row in plan.evaluations)
-    todo = sum(row.action in (Action.PARSE, Action.CALL) for row in plan.evaluations)
-    raise_if_any(check_batch_size(inputs.request.batch_size, reuse=reused, todo=todo))
+    reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
+    raise_if_any(check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo))
     prompts = _render_all(inputs)
     return Prepared(
         inputs=inputs,
@@ -89,14 +88,14 @@ def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
         render = renderer(template)
         for essay in inputs.essays:
             try:
-                prompt = render(essay.text).encode("utf-8")
+                prompt = render(essay.text)
+                size = len(prompt.encode("utf-8"))
             except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
                 finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
                 next_step = "Mend the template, or do not select the essay."
                 problems.append(Problem(place=template.place, finding=finding, next_step=next_step))
                 continue
-            digest = prompt_hash(prompt.decode("utf-8"))
-            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=digest, size=len(prompt))
+            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=prompt_hash(prompt), size=size)
     if problems:
         raise BadInput(problems)
     return prompts

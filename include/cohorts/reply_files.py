@@ -6,7 +6,6 @@ at any point a whole temporary reply can be told from a torn one, and `complete`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import (
+    encoded,
     former_name,
     former_number,
     json_text,
@@ -24,6 +24,7 @@ from include.cohorts.atomic_files import (
     sync_folder,
     temporary_name,
 )
+from include.cohorts.metadata_fields import read_json
 
 RAW = "raw.txt"
 RAW_METADATA = "raw_metadata.json"
@@ -46,7 +47,7 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
     StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
     """
     token = new_token()
-    record = {**metadata, "reply_sha256": _hash(text.encode("utf-8", errors="replace"))}
+    record = {**metadata, "reply_sha256": _hash(encoded(text))}
     with storing(folder / RAW):
         raw = stage_text(folder / RAW, text, token)
         try:
@@ -76,12 +77,12 @@ def complete(folder: Path) -> bool:
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """The metadata of the reply and of its former ones."""
-    return [_read_record(path) for path in sorted(folder.glob("raw_metadata*.json"))]
+    return [(read_json(path) or {}) for path in sorted(folder.glob("raw_metadata*.json"))]
 
 
 def is_as_recorded(folder: Path) -> bool:
     """False when raw.txt differs from the reply whose hash its metadata holds."""
-    record = _read_record(folder / RAW_METADATA)
+    record = read_json(folder / RAW_METADATA) or {}
     return "reply_sha256" not in record or _vouches_for(folder / RAW_METADATA, folder / RAW)
 
 
@@ -141,17 +142,9 @@ def _find_whole(folder: Path) -> _WholeReply | None:
 
 def _vouches_for(metadata: Path, raw: Path) -> bool:
     try:
-        return _read_record(metadata).get("reply_sha256") == _hash(raw.read_bytes())
+        return (read_json(metadata) or {}).get("reply_sha256") == _hash(raw.read_bytes())
     except FileNotFoundError:
         return False
-
-
-def _read_record(metadata: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(metadata.read_bytes())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _hash(content: bytes) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
 import pendulum
 
 from include.cohorts import VERSION
-from include.cohorts.batching import Slice, cut_slices
+from include.cohorts.batching import Slice, cut_slices, rows_of_kind
 from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, describe
@@ -61,8 +62,8 @@ def batches(settings: Settings, planned: Mapping[str, Any]) -> list[dict[str, An
     """The slices to map over, as XCom carries them."""
     rows = _plan_rows(settings, planned)
     slices = cut_slices(
-        reuse_ids=[row.member.gen_id for row in rows if row.action is Action.REUSE],
-        todo_ids=[row.member.gen_id for row in rows if row.action in (Action.PARSE, Action.CALL)],
+        reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
+        todo_ids=[row.member.gen_id for row in rows_of_kind(rows, "todo")],
         batch_size=planned["batch_size"],
         max_concurrency=planned["max_concurrency"],
         processes=settings.processes,
@@ -144,9 +145,7 @@ def rows_of(settings: Settings, planned: Mapping[str, Any], part: Slice) -> tupl
     """The rows of the run's plan that a slice stands for."""
     if planned["dry_run"]:
         raise StoreError("This is the plan of a dry run: nothing is called for it. Trigger again without dry_run.")
-    kinds = (Action.REUSE,) if part.kind == "reuse" else (Action.PARSE, Action.CALL)
-    rows = [row for row in _plan_rows(settings, planned) if row.action in kinds]
-    return tuple(rows[part.start : part.stop])
+    return tuple(rows_of_kind(_plan_rows(settings, planned), part.kind)[part.start : part.stop])
 
 
 def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanRow]:
@@ -161,7 +160,7 @@ def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanR
 def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str] = ()) -> dict[str, Any]:
     """The plan in a few numbers and settings: what XCom carries."""
     actions = [row.action for row in prepared.plan.evaluations]
-    request, estimate = prepared.inputs.request, prepared.estimate
+    request = prepared.inputs.request
     return {
         "cohort_id": prepared.inputs.cohort_id,
         "dag_id": task.dag_id,
@@ -181,12 +180,7 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
         "max_unscored": request.max_unscored,
         "former_stops": sorted(former_stops),
         "parsers": {template_id: list(parser) for template_id, parser in prepared.inputs.parsers.items()},
-        "estimate": {
-            "calls": estimate.calls,
-            "input_tokens": estimate.input_tokens,
-            "output_tokens": estimate.output_tokens,
-            "usd": estimate.usd,
-        },
+        "estimate": asdict(prepared.estimate),
     }
 
 
@@ -224,9 +218,9 @@ def _render(store: GensDataLayer, template: Template | None, member: Member) -> 
     if template is None:
         raise StoreError(f"template {member.template_id} is not active any more")
     essay = store.essay_text(member.parent_gen_id)
-    if not (essay or "").strip():
+    if essay is None or not essay.strip():
         raise StoreError(f"the text of essay {member.parent_gen_id} is gone")
-    return renderer(template)(essay or "")
+    return renderer(template)(essay)
 
 
 def _seed(member: Member) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from include.cohorts.aggregation import Totals, count_totals
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import CohortIncomplete
 from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.metadata_fields import run_of
 from include.cohorts.model import Action, Outcome, PlanRow, RunRef, ScoreRow, Stage
 from include.cohorts.report import ReportInputs, render_report
 from include.cohorts.scoring import parse_score_text
@@ -98,7 +99,7 @@ def score_rows(
 def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence[str]) -> ScoreRow:
     gen_id = row.member.gen_id
     record = store.reply_record(gen_id)
-    called = (record.get("dag_id"), record.get("run_id")) == run
+    called = run_of(record) == run
     score, reason = None, ""
     if store.parsed_exists(Stage.EVALUATION, gen_id):
         outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
@@ -134,7 +135,7 @@ def _why_unparsed(
     gen_id = row.member.gen_id
     replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
     # A failure that stands beside a reply of the same run is older than the reply.
-    if (failure.get("dag_id"), failure.get("run_id")) == run and not (replied and called):
+    if run_of(failure) == run and not (replied and called):
         attempts = int(failure.get("attempts") or 0)
         told = str(failure.get("message"))
         return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)

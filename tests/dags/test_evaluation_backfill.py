@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from include.cohorts.model import ID_PATTERN
 from include.cohorts.request import KEYS, LIMITS, CohortRequest
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -129,3 +130,11 @@ def test_nullable_choices_are_lists_that_can_go_back_to_null(dag: dict[str, Any]
     assert None in schema["enum"]
     assert "boolean" not in schema.get("type", [])
     assert len(schema["values_display"]) == len(schema["enum"])
+
+
+def test_the_form_s_pattern_of_an_id_is_the_product_s(dag: dict[str, Any]) -> None:
+    """What the form lets through as an id is what planning lets through: the DAG file cannot import the rule."""
+    params = dag["params"]
+    patterns = [params["cohort_id"]["schema"]["pattern"]]
+    patterns += [params[key]["schema"]["items"]["pattern"] for key in ("essay_ids", "templates")]
+    assert patterns == [f"^{ID_PATTERN}$"] * 3

@@ -1,0 +1,29 @@
+"""CSV rows with the line of the file that each begins on: a quoted cell may span several lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class LineReader(Protocol):
+    """What `csv.reader` returns: rows, and the number of lines read so far."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def csv_reader(text: str, *, strict: bool = False) -> LineReader:
+    """A reader of a CSV text with any line ends; with `strict` a stray quote is a csv.Error."""
+    return csv.reader(io.StringIO(text, newline=""), strict=strict)
+
+
+def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
+    """Pairs of a row's first line, from 1, and its cells. csv.Error where the text is no CSV."""
+    first_line = 1
+    for cells in reader:
+        yield first_line, cells
+        first_line = reader.line_num + 1
