@@ -31,8 +31,10 @@ class Running:
     line: str
     http: httpx.Client
 
-    def ask(self, prompt: str = "An essay.", *, model: str = "m", timeout: float = PATIENCE_S) -> httpx.Response:
-        body = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    def ask(
+        self, prompt: str = "An essay.", *, model: str = "m", timeout: float = PATIENCE_S, **more: Any
+    ) -> httpx.Response:
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], **more}
         return self.http.post("/v1/chat/completions", json=body, timeout=timeout)
 
     def read(self, path: str) -> Any:
@@ -382,7 +384,7 @@ def test_delete_forgets_requests_but_not_faults(judge: Running) -> None:
     judge.go_wrong({"fault": "garbage", "times": 5})
     judge.ask()
     judge.http.delete("/requests")
-    nothing = {"requests": 0, "replies": 0, "in_flight": 0, "peak_in_flight": 0, "by_status": {}}
+    nothing = {"requests": 0, "replies": 0, "in_flight": 0, "peak_in_flight": 0, "by_status": {}, "tokens": {}}
     assert judge.read("/requests") == []
     assert judge.read("/stats") == nothing
     assert judge.read("/faults") == [{"fault": "garbage", "times": 5, "fired": 1}]
@@ -393,8 +395,53 @@ def test_concurrent_requests_are_counted(judge: Running) -> None:
     judge.go_wrong({"fault": "hang"})
     with waiting(judge, 50):
         during = judge.read("/stats")
-    assert during == {"requests": 50, "replies": 0, "in_flight": 50, "peak_in_flight": 50, "by_status": {}}
+    counts = {"requests": 50, "replies": 0, "in_flight": 50, "peak_in_flight": 50}
+    assert during == counts | {"by_status": {}, "tokens": {}}
     wait_until(lambda: judge.read("/stats") == during | {"in_flight": 0, "by_status": {"499": 50}})
+
+
+def test_what_replies_are_billed_for(judge: Running) -> None:
+    """The tokens of all replies are summed up by model; an error costs nothing."""
+    judge.go_wrong({"fault": "status", "status": 500, "times": 1})
+    answers = [judge.ask("one", model="a"), judge.ask("one", model="a"), judge.ask("two, longer", model="b")]
+    assert [answer.status_code for answer in answers] == [500, 200, 200]
+    billed = {
+        model: {name: answer.json()["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
+        for model, answer in zip(("a", "b"), answers[1:], strict=True)
+    }
+    assert judge.read("/stats")["tokens"] == billed
+
+
+def test_replies_of_random_length_keep_to_the_calls_limit(judge: Running) -> None:
+    """Lengths vary, the score still comes last, and what is beyond the limit of the call is cut and not billed."""
+    judge.go_wrong({"fault": "length", "most_tokens": 400, "seed": 7})
+    free = [judge.ask().json() for _ in range(12)]
+    assert len({reply["usage"]["completion_tokens"] for reply in free}) > 6
+    assert all("SCORE: " in reply["choices"][0]["message"]["content"].splitlines()[-1] for reply in free)
+    limited = [judge.ask(max_tokens=150).json() for _ in range(12)]
+    assert {reply["choices"][0]["finish_reason"] for reply in limited} == {"stop", "length"}
+    assert max(reply["usage"]["completion_tokens"] for reply in limited) == 150
+
+
+def test_a_rate_limit_answers_429_beyond_it(judge: Running) -> None:
+    """Of a burst as many requests as allowed are answered, the rest get 429 and its Retry-After; later it goes on."""
+    judge.go_wrong({"fault": "rate_limit", "per_second": 3, "retry_after": 1})
+    burst = [judge.ask() for _ in range(6)]
+    assert [answer.status_code for answer in burst] == [200] * 3 + [429] * 3
+    assert burst[-1].headers["retry-after"] == "1"
+    time.sleep(1.05)
+    assert judge.ask().status_code == 200
+
+
+def test_a_fault_by_chance_strikes_some(judge: Running) -> None:
+    """A rule with a chance applies to that part of the requests, and the same seed gives the same ones."""
+    rule = {"fault": "status", "status": 500, "chance": 0.3, "seed": 1}
+    rounds = []
+    for _ in range(2):
+        judge.go_wrong(rule)
+        rounds.append([judge.ask().status_code for _ in range(60)])
+    assert rounds[0] == rounds[1]
+    assert 8 <= rounds[0].count(500) <= 30
 
 
 def test_request_that_outlives_a_delete_is_counted_no_more(judge: Running) -> None:

@@ -2,9 +2,11 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from random import Random
 from typing import Any
 
 NOTICE = (
@@ -25,13 +27,24 @@ _STATUS: Kind = ("a status from 400 to 599", lambda v: type(v) is int and 400 <=
 _SECONDS: Kind = ("a number of seconds from 0", lambda v: type(v) in (int, float) and 0 <= v < math.inf)
 _HEADER: Kind = ("printable ASCII text", lambda v: isinstance(v, str) and v.isascii() and v.isprintable())
 
-_MATCHING = {"fault": _TEXT, "contains": _TEXT, "times": _COUNT, "model": _TEXT}
+_CHANCE: Kind = ("a number from 0 to 1", lambda v: type(v) in (int, float) and 0 <= v <= 1)
+_RATE: Kind = ("a whole number from 1", lambda v: type(v) is int and v >= 1)
+
+_MATCHING = {"fault": _TEXT, "contains": _TEXT, "times": _COUNT, "model": _TEXT, "chance": _CHANCE, "seed": _COUNT}
 _FAULTS: dict[str, dict[str, Kind]] = {
     "status": {"status": _STATUS, "message": _TEXT, "retry_after": _SECONDS, "retry_after_raw": _HEADER},
     "latency": {"seconds": _SECONDS},
+    "rate_limit": {"per_second": _RATE, "retry_after": _SECONDS},
+    "length": {"most_tokens": _COUNT},
     "reply": {"content": _TEXT, "finish_reason": _TEXT, "requested_model": _TEXT},
 } | {fault: {} for fault in ("hang", "disconnect", *CANNED)}
-_NEEDED = {("status", "status"), ("latency", "seconds"), ("reply", "content")}
+_NEEDED = {
+    ("status", "status"),
+    ("latency", "seconds"),
+    ("reply", "content"),
+    ("rate_limit", "per_second"),
+    ("length", "most_tokens"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +54,7 @@ class Call:
     model: str
     contents: list[str]
     prompt: str
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +81,17 @@ def read_call(body: object) -> Call | Answer:
             found = [message.get("content") for message in messages if isinstance(message, dict)]
             contents = [content for content in found if isinstance(content, str)]
             if len(contents) == len(messages):
-                return Call(model=model, contents=contents, prompt="\n".join(contents))
+                return Call(model=model, contents=contents, prompt="\n".join(contents), max_tokens=_limit(body))
     wanted = "a JSON object with a 'model' and a list of 'messages', each with a text as its 'content'"
     return error_answer(400, f"The body is not {wanted}.")
+
+
+def _limit(body: object) -> int | None:
+    """The limit on the reply's tokens, under either of its names."""
+    match body:
+        case {"max_tokens": int(limit)} | {"max_completion_tokens": int(limit)} if limit >= 0:
+            return limit
+    return None
 
 
 def utf8(text: str) -> bytes:
@@ -93,7 +115,12 @@ def made_up_score(key: bytes, n: int) -> float:
 def completion(
     call: Call, number: int, content: str, finish_reason: str | None = None, model: str | None = None
 ) -> Answer:
-    """A 200 in OpenAI's chat.completion shape; a token is counted for every four bytes of UTF-8."""
+    """A 200 in OpenAI's chat.completion shape; a token is counted for every four bytes of UTF-8.
+
+    A text beyond the call's limit of tokens is cut off there, as a model's would be.
+    """
+    if call.max_tokens is not None and _tokens([content]) > call.max_tokens:
+        content, finish_reason = utf8(content)[: 4 * call.max_tokens].decode("utf-8", "ignore"), "length"
     message = {"role": "assistant", "content": content, "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason or "stop"}
     asked, said = _tokens(call.contents), _tokens([content])
@@ -131,13 +158,35 @@ class Rule:
 
     keys: dict[str, Any]
     fired: int = 0
+    granted: deque[float] = field(default_factory=deque)
+    chances: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chances = Random(self.keys.get("seed") or 0)  # noqa: S311  (made-up faults)
 
     def applies_to(self, call: Call) -> bool:
         """Whether the call matches and the rule is not used up."""
         if self.keys.get("times") is not None and self.fired >= self.keys["times"]:
             return False
         model = self.keys.get("requested_model" if self.keys["fault"] == "reply" else "model")
-        return model in (None, call.model) and (self.keys.get("contains") or "") in call.prompt
+        if model not in (None, call.model) or (self.keys.get("contains") or "") not in call.prompt:
+            return False
+        if self.keys.get("chance") is not None and self.chances.random() >= self.keys["chance"]:
+            return False
+        return self.keys["fault"] != "rate_limit" or self._is_over(time.monotonic())
+
+    def _is_over(self, now: float) -> bool:
+        """Whether as many requests as are allowed were granted within the last second; else grants this one."""
+        while self.granted and self.granted[0] <= now - 1:
+            self.granted.popleft()
+        if len(self.granted) >= self.keys["per_second"]:
+            return True
+        self.granted.append(now)
+        return False
+
+    def prose(self) -> str:
+        """Words to put before a score: a text of random length, up to `most_tokens`."""
+        return "Bla " * self.chances.randint(0, self.keys["most_tokens"])
 
 
 def told_status(keys: Mapping[str, Any]) -> Answer:

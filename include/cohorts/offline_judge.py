@@ -10,17 +10,21 @@ only as it is told to. It shares no code with the client, the parser and the ret
 |---------------------------|-------------------------------------------------------------------------------|
 | POST /v1/chat/completions | one reply; needs a bearer token, any that is not empty                        |
 | GET /health               | `{"status": "ok"}`                                                            |
-| GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text  |
+| GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text; |
+|                           | tokens: what the 200s are billed for, by model                                |
 | GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and starts counts anew |
 | GET, PUT /faults          | the rules by which it goes wrong, how often each did; PUT replaces all        |
 
 A fault rule is `{"fault": NAME, ...}` with, all optional, `contains` (a text in the prompt), `model` (the one
-requested) and `times` (null: for ever); the first rule that matches and is not used up applies.
+requested), `times` (null: for ever), `chance` (0 to 1, drawn with `seed`); the first rule that matches, is not used
+up and is drawn applies.
 
 | fault                           | further keys (* needed)                                                 |
 |---------------------------------|-------------------------------------------------------------------------|
 | `status`                        | `status`*, `message`, `retry_after` in seconds, `retry_after_raw` text  |
 | `latency`                       | `seconds`*, a pause before the ordinary reply                           |
+| `length`                        | `most_tokens`*; the ordinary reply behind words of a random number      |
+| `rate_limit`                    | `per_second`*, `retry_after`; 429 to what is beyond that rate           |
 | `reply`                         | `content`*, `finish_reason`, `model`: the one that the reply names, for |
 |                                 | which reason `requested_model` is here the one requested                |
 | `hang`, `disconnect`            | none; no answer while the client waits, or the connection just closes   |
@@ -80,6 +84,7 @@ class Tally:
     peak_in_flight: int = 0
     by_status: Counter[int] = field(default_factory=Counter)
     answered: Counter[bytes] = field(default_factory=Counter)
+    tokens: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def in_flight(self) -> int:
@@ -102,13 +107,16 @@ class Tally:
         record["status"] = answer.status if answer else NO_REPLY
         self.by_status[record["status"]] += 1
         self.replies += bool(answer and answer.has_text)
+        if answer and answer.status == 200:
+            usage, bill = answer.payload["usage"], self.tokens.setdefault(str(record["model"]), Counter())
+            bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
 
-    def scored(self, call: Call, number: int) -> Answer:
+    def scored(self, call: Call, number: int, prose: str = "") -> Answer:
         """The ordinary reply; the only one that moves the prompt's sequence of scores on."""
         key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
         score = made_up_score(key, self.answered[key])
         self.answered[key] += 1
-        return completion(call, number, f"{NOTICE}\n\nSCORE: {score:.1f}")
+        return completion(call, number, f"{prose}{NOTICE}\n\nSCORE: {score:.1f}")
 
 
 def _decoded(raw: bytes) -> Any:
@@ -193,25 +201,27 @@ class Judge:
                 return None
             case "status":
                 return told_status(keys)
+            case "rate_limit":
+                return told_status({**keys, "status": 429})
             case "reply":
                 return completion(call, number, keys["content"], keys.get("finish_reason"), keys.get("model"))
             case "truncate" | "garbage" | "empty" as fault:
                 return completion(call, number, *CANNED[fault])
             case _:
-                return tally.scored(call, number)
+                return tally.scored(call, number, keys.get("prose", ""))
 
     def _next_fault(self, call: Call) -> Mapping[str, Any]:
         rule = next((rule for rule in self._rules if rule.applies_to(call)), None)
         if rule is None:
             return {}
         rule.fired += 1
-        return rule.keys
+        return rule.keys | ({"prose": rule.prose()} if rule.keys["fault"] == "length" else {})
 
     async def health(self, _: Request) -> Response:
         return _json({"status": "ok"})
 
     async def stats(self, _: Request) -> Response:
-        names = ("requests", "replies", "in_flight", "peak_in_flight", "by_status")
+        names = ("requests", "replies", "in_flight", "peak_in_flight", "by_status", "tokens")
         return _json({name: getattr(self._tally, name) for name in names})
 
     async def requests(self, request: Request) -> Response:
