@@ -6,6 +6,7 @@ from airflow.sdk import Param
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _DEFER = "As the selection file says"
+_DEFERRED = "What does not fit in this run is deferred, and the run is red. Empty: no cap."
 
 
 def _ids(title: str, help_text: str, section: str | None, pattern: str | None = ID_PATTERN) -> Param:
@@ -24,11 +25,18 @@ def _ids(title: str, help_text: str, section: str | None, pattern: str | None = 
     )
 
 
-def _number(default: int | None, low: int, high: int, title: str, help_text: str, section: str | None) -> Param:
-    kind: Any = "integer" if default is not None else ["null", "integer"]
+def _number(
+    default: int | None,
+    low: float,
+    high: int,
+    title: str,
+    help_text: str,
+    section: str | None,
+    kind: str = "integer",
+) -> Param:
     return Param(
         default,
-        type=kind,
+        type=kind if default is not None else ["null", kind],
         minimum=low,
         maximum=high,
         title=title,
@@ -118,6 +126,18 @@ PARAMS: dict[str, Param] = {
         "Dry run", "Plans and shows what would be called and cost; seeds nothing and calls nothing.", _CALLS
     ),
     "max_concurrency": _number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
+    "max_llm_calls": _number(
+        None, 1, 10_000_000, "Budget: requests", f"Retried and failed ones count. {_DEFERRED}", _CALLS
+    ),
+    "max_cost_usd": _number(
+        None,
+        0.000001,
+        1_000_000,
+        "Budget: USD",
+        f"A call starts only when its worst case still fits: needs prices and max_tokens of each model. {_DEFERRED}",
+        _CALLS,
+        "number",
+    ),
     "batch_size": _number(
         None,
         1,

@@ -37,12 +37,17 @@ LABEL = "{{ task.op_kwargs['part']['label'] }}"
     dag_display_name="Evaluation backfill",
     description="Judges essays with LLMs; includes what exists, calls only for what is missing",
     schedule=None,
-    max_active_runs=1,
     params=PARAMS,
     tags=["evaluation", "backfill", "llm"],
     doc_md=__doc__,
     # For a worker that dies: every step finds what the former try left.
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=10), "retry_policy": RETRY_POLICY},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=10),
+        "retry_policy": RETRY_POLICY,
+        # The last net: each call has timeouts of its own.
+        "execution_timeout": timedelta(hours=1),
+    },
 )
 def evaluation_backfill() -> None:
     @task
@@ -82,7 +87,7 @@ def evaluation_backfill() -> None:
             with readable_failure():
                 steps.write_prompts(settings.read_settings(), planned, steps.Slice(**part))
 
-        @task(map_index_template=LABEL)
+        @task(map_index_template=LABEL, execution_timeout=timedelta(hours=12))
         async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
             from include.cohorts import calling, settings
             from llm_connection import connect
@@ -97,7 +102,7 @@ def evaluation_backfill() -> None:
             from include.cohorts import settings, steps
 
             with readable_failure():
-                steps.parse_replies(settings.read_settings(), planned, steps.Slice(**part))
+                steps.parse_replies(settings.read_settings(), planned, steps.Slice(**part), this_task())
 
         order = (check_parsed, evaluation_prompt, evaluation_raw, evaluation_parsed)
         chain(*(step(planned=planned, part=part) for step in order))

@@ -13,9 +13,9 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 if TYPE_CHECKING:
+    from include.cohorts.call_rules import CallRules
     from include.cohorts.calling import Endpoint
     from include.cohorts.errors import Problem
-    from include.cohorts.judge import CallRules
 
 CONN_ID = "llm_default"
 _NEXT_STEP = "Set it under Admin > Connections, or as AIRFLOW_CONN_LLM_DEFAULT in JSON form: see .env.example."
@@ -45,8 +45,8 @@ async def connect() -> Endpoint:
 
 
 def _rules(connection: Connection | None, *, under_way: bool) -> CallRules:
+    from include.cohorts.call_rules import read_call_rules
     from include.cohorts.errors import raise_if_any
-    from include.cohorts.judge import read_call_rules
 
     rules = read_call_rules(connection.extra_dejson if connection else {}, f"Connection {CONN_ID}, extra")
     raise_if_any([*_problems(connection), *rules.problems], under_way=under_way)

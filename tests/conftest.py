@@ -141,13 +141,13 @@ class PlayedDag:
         async def play(index: int, part: Slice) -> None:
             if not steps.check_parsed(self.settings, planned, part):
                 return
+            task = task_ref(run_id, "evaluation.evaluation_raw", try_number, index)
             try:
                 steps.write_prompts(self.settings, planned, part)
-                task = task_ref(run_id, "evaluation.evaluation_raw", try_number, index)
                 await call_missing(self.settings, planned, part, task, self.connect)
             except CohortError as error:
                 errors[index] = error
-            steps.parse_replies(self.settings, planned, part)
+            steps.parse_replies(self.settings, planned, part, task)
 
         await asyncio.gather(*(play(index, Slice(**part)) for index, part in enumerate(slices)))
 
@@ -155,8 +155,8 @@ class PlayedDag:
         """A client for the offline judge, with waits too short to notice."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+        from include.cohorts.call_rules import CallRules
         from include.cohorts.calling import Endpoint
-        from include.cohorts.judge import CallRules
 
         self.connects += 1
         if self.no_connection is not None:

@@ -57,7 +57,8 @@ cells = st.builds(
     st.sampled_from(["judge-a", "judge-b"]),
 )
 scored = st.builds(row, st.sampled_from([Outcome.REUSED, Outcome.SCORED]), st.floats(0, 9), cells)
-scoreless = st.builds(row, st.sampled_from([Outcome.UNSCORED, Outcome.FAILED, Outcome.NOT_RUN]), st.none(), cells)
+MISSING = [Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE]
+scoreless = st.builds(row, st.sampled_from([Outcome.UNSCORED, Outcome.FAILED, *MISSING]), st.none(), cells)
 rows_of_any_kind = st.lists(st.one_of(scored, scoreless), max_size=40)
 
 
@@ -73,6 +74,8 @@ def test_totals_add_up_for_any_outcomes(rows: list[ScoreRow]) -> None:
         Outcome.SCORED: totals.scored,
         Outcome.UNSCORED: totals.unscored,
         Outcome.FAILED: totals.failed,
+        Outcome.IN_FLIGHT_ELSEWHERE: totals.in_flight_elsewhere,
+        Outcome.DEFERRED: totals.deferred,
         Outcome.NOT_RUN: totals.not_run,
     } == {outcome: counts[outcome] for outcome in Outcome}
 
@@ -110,7 +113,8 @@ def test_calls_and_their_cost(rows: list[ScoreRow], called: int, cost: float | N
 def test_totals_of_a_plan_without_rows() -> None:
     """A plan of nothing has totals of nothing, which add up."""
     totals = count_totals([], planned=0)
-    expected = Totals(planned=0, reused=0, scored=0, unscored=0, failed=0, not_run=0, called=0, cost_usd=0)
+    nothing = {outcome.value: 0 for outcome in Outcome}
+    expected = Totals(planned=0, called=0, cost_usd=0, **nothing)
     assert totals == expected
     assert totals.adds_up
 
@@ -125,7 +129,7 @@ def test_a_cell_is_summed_up() -> None:
         row(Outcome.NOT_RUN),
     ]
     assert summarise_cells(rows) == (
-        CellSummary(cell=CELL, members=5, scored=2, mean=6.5, unscored=1, failed=1, not_run=1),
+        CellSummary(cell=CELL, members=5, scored=2, mean=6.5, unscored=1, failed=1, missing=1),
     )
 
 
@@ -135,6 +139,8 @@ def test_a_cell_is_summed_up() -> None:
         pytest.param([Outcome.REUSED, Outcome.SCORED], "complete", id="complete"),
         pytest.param([Outcome.SCORED, Outcome.UNSCORED], "unscored", id="unscored"),
         pytest.param([Outcome.SCORED, Outcome.NOT_RUN], "missing", id="not run"),
+        pytest.param([Outcome.SCORED, Outcome.DEFERRED], "missing", id="deferred"),
+        pytest.param([Outcome.SCORED, Outcome.IN_FLIGHT_ELSEWHERE], "missing", id="in flight elsewhere"),
         pytest.param([Outcome.SCORED, Outcome.FAILED], "failed", id="failed"),
         pytest.param([Outcome.UNSCORED, Outcome.NOT_RUN], "missing", id="not run is worse than unscored"),
         pytest.param([Outcome.FAILED, Outcome.NOT_RUN, Outcome.UNSCORED], "failed", id="failed is the worst"),
@@ -165,10 +171,10 @@ def test_cells_are_what_plain_counting_gives(rows: list[ScoreRow]) -> None:
         scores = [one.score for one in mine if one.score is not None]
         counts = Counter(one.outcome for one in mine)
         assert (summary.members, summary.scored) == (len(mine), len(scores))
-        assert (summary.unscored, summary.failed, summary.not_run) == (
+        assert (summary.unscored, summary.failed, summary.missing) == (
             counts[Outcome.UNSCORED],
             counts[Outcome.FAILED],
-            counts[Outcome.NOT_RUN],
+            sum(counts[outcome] for outcome in MISSING),
         )
         assert summary.mean == (pytest.approx(statistics.fmean(scores)) if scores else None)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, write_text
+from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, make_folder, write_text
 from include.cohorts.errors import StoreError
 from tests.conftest import full_disk, killed_before, torn_after
 
@@ -21,9 +21,9 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_write_creates_folders_and_replaces(tmp_path: Path) -> None:
-    """A write makes the folders it needs, and a second one replaces the first; nothing else is left."""
-    path = tmp_path / "a" / "b" / "file.txt"
+def test_write_replaces(tmp_path: Path) -> None:
+    """A second write replaces the first; nothing else is left."""
+    path = make_folder(tmp_path, tmp_path / "a" / "b") / "file.txt"
     write_text(path, FORMER)
     write_text(path, NEW)
     assert path.read_bytes() == NEW.encode("utf-8")
@@ -125,9 +125,43 @@ def test_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
 
 def test_folder_is_created_with_its_file(tmp_path: Path) -> None:
     """A new folder holds the one file, and nothing else is left beside it."""
+    (tmp_path / "stage").mkdir()
     assert create_folder_with(tmp_path / "stage" / "v_1", "metadata.json", NEW) is True
     assert (tmp_path / "stage" / "v_1" / "metadata.json").read_text(encoding="utf-8") == NEW
     assert names(tmp_path / "stage") == ["v_1"]
+
+
+def test_a_root_that_is_gone_is_not_made(tmp_path: Path) -> None:
+    """A disk that is not mounted any more must not be replaced by a folder in its place: StoreError, nothing made."""
+    with pytest.raises(StoreError, match=r"The data root .*root is gone\. Check that it is still mounted"):
+        make_folder(tmp_path / "root", tmp_path / "root" / "cohorts" / "c")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("cohorts", id="the folder of all cohorts"),
+        pytest.param("cohorts/c", id="one folder"),
+    ],
+)
+def test_a_link_out_of_the_root_is_not_followed(tmp_path: Path, link: str) -> None:
+    """Nothing is made where a symbolic link leads out of the data root: StoreError names the link's target."""
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    outside.mkdir()
+    (root / link).parent.mkdir(parents=True)
+    (root / link).symlink_to(outside)
+    with pytest.raises(StoreError, match=f"leads out of the data root, to {outside}"):
+        make_folder(root, root / "cohorts" / "c" / "runs")
+    assert names(outside) == []
+
+
+def test_a_link_inside_the_root_is_followed(tmp_path: Path) -> None:
+    """A symbolic link to another folder of the same data root is as good as a folder."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cohorts").symlink_to(tmp_path / "elsewhere")
+    make_folder(tmp_path, tmp_path / "cohorts" / "c")
+    assert names(tmp_path / "elsewhere") == ["c"]
 
 
 def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
@@ -181,6 +215,7 @@ def test_killed_at_any_point_the_folder_is_absent_or_whole(tmp_path: Path) -> No
 def test_of_racing_processes_one_creates_the_folder(tmp_path: Path) -> None:
     """Of processes that create the same folders at the same time exactly one gets True for each."""
     rounds, racers = 40, 3
+    (tmp_path / "race").mkdir()
     gate_read, gate_write = os.pipe()
     children = [_racer(tmp_path, number, rounds, gate_read, gate_write) for number in range(racers)]
     os.close(gate_read)

@@ -46,14 +46,14 @@ def test_up_to_eight_to_do_are_mapped_one_each(count: int) -> None:
 def test_nine_to_do_are_one_slice() -> None:
     """Beyond eight, calls too few to be worth a second process share one slice."""
     (part,) = cut(todo=9)
-    assert part == Slice(kind="todo", start=0, stop=9, label="t_0 .. t_8 (9)", calls_at_once=16, shared_slots=0)
+    assert part == Slice(kind="todo", start=0, stop=9, label="t_0 .. t_8 (9)", calls_at_once=16)
 
 
 def test_many_to_do_are_about_a_slice_a_process() -> None:
     """A large cohort's calls are spread over the processes of the machine, and their calls over the slices."""
     parts = cut(todo=1000, processes=4, at_once=18)
     assert [part.stop - part.start for part in parts] == [250] * 4
-    assert {(part.calls_at_once, part.shared_slots) for part in parts} == {(4, 0)}
+    assert {part.calls_at_once for part in parts} == {4}
 
 
 def test_batch_size_one_maps_each_gen_id() -> None:
@@ -75,10 +75,9 @@ def test_nothing_to_do_and_nothing_to_reuse_is_no_slice() -> None:
     assert cut() == []
 
 
-def test_slices_that_share_slots() -> None:
-    """More slices than calls allowed make one call each, out of slots that all of them share."""
-    parts = cut(todo=5, at_once=3)
-    assert {(part.calls_at_once, part.shared_slots) for part in parts} == {(1, 3)}
+def test_more_slices_than_calls_allowed() -> None:
+    """More slices than calls allowed make one call each."""
+    assert {part.calls_at_once for part in cut(todo=5, at_once=3)} == {1}
 
 
 def test_a_slice_travels_as_json() -> None:
@@ -90,7 +89,6 @@ def test_a_slice_travels_as_json() -> None:
         "stop": 9,
         "label": "t_0 .. t_8 (9)",
         "calls_at_once": 16,
-        "shared_slots": 0,
     }
     assert Slice(**part.to_xcom()) == part
 
@@ -126,13 +124,13 @@ def test_batch_size_is_respected(reuse: int, todo: int, batch: int, at_once: int
 @PROPERTY
 @given(counts, counts, batch_sizes, concurrencies, processes)
 def test_calls_in_flight_are_bounded(reuse: int, todo: int, batch: int | None, at_once: int, cpus: int) -> None:
-    """However slices run, all calls together are at most max_concurrency: by their shares, or by shared slots."""
+    """The shares of all slices together are at most max_concurrency, or one call each where there are more slices."""
     parts = cut(reuse, todo, batch=batch, at_once=at_once, processes=cpus)
     to_do = of_kind(parts, "todo")
     assert all(part.calls_at_once >= 1 for part in to_do)
     for part in to_do:
-        assert part.calls_at_once * len(to_do) <= at_once or part.shared_slots == at_once
-    assert {(part.calls_at_once, part.shared_slots) for part in of_kind(parts, "reuse")} <= {(0, 0)}
+        assert part.calls_at_once * len(to_do) <= at_once or part.calls_at_once == 1
+    assert {part.calls_at_once for part in of_kind(parts, "reuse")} <= {0}
 
 
 @PROPERTY

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from include.cohorts.call_slots import CallSlots
+from include.cohorts.errors import StoreError
 
 PATIENCE_S = 60.0
 
@@ -20,6 +21,24 @@ def note(path: Path, sign: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, sign.encode())
     os.close(descriptor)
+
+
+@pytest.fixture(autouse=True)
+def slots_folder(tmp_path: Path) -> None:
+    """The folder that the holders share; making it is not their business."""
+    (tmp_path / "slots").mkdir()
+
+
+def test_without_the_folder_there_is_no_slot(tmp_path: Path) -> None:
+    """A data root that is gone is said to be gone, and not made anew."""
+
+    async def hold() -> None:
+        async with CallSlots(tmp_path / "gone", 1).hold():
+            raise AssertionError("there is nothing to hold")
+
+    with pytest.raises(StoreError, match=r"gone is gone\. Check that the data root is still mounted"):
+        asyncio.run(hold())
+    assert not (tmp_path / "gone").exists()
 
 
 async def hold_often(folder: Path, slots: int, diary: Path, holders: int, turns: int) -> None:

@@ -530,7 +530,8 @@ def test_what_a_crash_left_is_scored_without_the_calling_step(tmp_path: Path, ju
     """A whole reply in temporary files is scored also when the calling step does not run again."""
     for crashed in crashed_calls(tmp_path, judge_server):
         part = Slice(kind="todo", start=0, stop=1, label="")
-        counts = steps.parse_replies(crashed.dag.settings, crashed.planned, part)
+        task = task_ref("run-1", "evaluation.evaluation_parsed", 1, 0)
+        counts = steps.parse_replies(crashed.dag.settings, crashed.planned, part, task)
         assert counts["scored"] == crashed.whole, f"killed before {crashed.point}"
 
 
@@ -552,12 +553,25 @@ def test_a_full_disk_stops_calling_at_once(
     essays(store, 5)
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 1})
     write_prompts(dag, planned)
-    with full_disk(0), pytest.raises(StoreError, match="cannot be written"):
+    judge_server.faults({"fault": "reply", "content": f"{'x' * 20_000}\nSCORE: 5"})
+    with full_disk(10_000), pytest.raises(StoreError, match="cannot be written"):
         call(dag, planned)
     assert judge_server.calls() == 1
     [line] = [line for line in log_lines() if "paid for, but not stored" in line]
-    assert "SCORE: " in line
-    assert not [name for name in store.files("gens/evaluation") if "raw" in name]
+    assert line.endswith("x" * 4_000)
+    assert not [name for name in store.files("gens/evaluation") if "raw" in name or "lease" in name]
+
+
+def test_on_a_disk_that_is_full_already_nothing_is_called(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """What cannot even be announced on disk is not bought."""
+    essays(store, 5)
+    planned = dag.plan({**ONE_CELL, "replicates": 1})
+    write_prompts(dag, planned)
+    with full_disk(0), pytest.raises(StoreError, match="cannot be written"):
+        call(dag, planned)
+    assert judge_server.calls() == 0
 
 
 def test_calls_under_way_are_stored_when_one_breaks(

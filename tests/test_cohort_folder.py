@@ -84,7 +84,7 @@ def test_paths(tmp_path: Path) -> None:
     folder = CohortFolder(root=tmp_path, cohort_id="c")
     assert folder.path == tmp_path / "cohorts" / "c"
     assert (folder.scores_csv.name, folder.report_html.name) == ("scores.csv", "report.html")
-    assert folder.slots_folder(RUN) == folder.path / "runs" / RUN / "slots"
+    assert folder.make_slots_folder() == folder.path / "slots"
 
 
 # ---------------------------------------------------------------- formats
@@ -327,6 +327,7 @@ def test_killed_at_any_point_there_is_a_membership(tmp_path: Path) -> None:
     """While a membership is replaced there is at every moment the former one or the whole new one."""
     for point in count(1):
         folder = CohortFolder(root=tmp_path / f"point {point}", cohort_id="c")
+        folder.root.mkdir()
         folder.write_membership(MEMBERS[:2])
         died = killed_before(point, folder.path, lambda folder=folder: folder.write_membership(MEMBERS))
         assert folder.members().value in (MEMBERS[:2], MEMBERS), f"killed before call {point}"

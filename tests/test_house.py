@@ -12,8 +12,8 @@ import pytest
 
 from include.cohorts import VERSION
 from include.cohorts import __doc__ as layers
+from include.cohorts.call_rules import CallRules
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.judge import CallRules
 from include.cohorts.request import KEYS
 from include.cohorts.verification import find_damage
 

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from include.cohorts.judge import CallRules, Judge, read_call_rules
-from include.cohorts.model import Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.call_rules import CallRules, read_call_rules
+from include.cohorts.judge import Judge
+from include.cohorts.model import CallEnd, Failure, JudgeModel, Reply, Stop, Usage
 from tests.judge_server import JudgeServer
 
 KEY = "sk-test-0123456789-never-to-be-shown"
@@ -30,6 +31,21 @@ QUICK: dict[str, Any] = {"max_attempts": 4, "first_wait_s": 0.001, "longest_wait
 Answer = Reply | Failure
 
 
+@dataclass(kw_only=True)
+class FreePurse:
+    """Lets every request be made, and notes how each that got no reply ended."""
+
+    reserved: int = 0
+    ended: list[tuple[CallEnd, Usage | None]] = field(default_factory=list)
+
+    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+        self.reserved += 1
+        return f"call-{self.reserved}"
+
+    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+        self.ended.append((end, usage))
+
+
 def ask(
     base_url: str,
     *prompts: str,
@@ -37,6 +53,7 @@ def ask(
     accept_offline: bool = True,
     stop_for: Callable[[str], Stop | None] = lambda _: None,
     key: str = KEY,
+    purse: FreePurse | None = None,
     **rules: Any,
 ) -> list[Answer]:
     """Asks for each prompt in turn, over one judge."""
@@ -45,8 +62,14 @@ def ask(
         # The client's own retries are on: the judge must switch them off.
         http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
         async with AsyncOpenAI(api_key=key, base_url=base_url, max_retries=2, http_client=http) as client:
-            judge = Judge(client, CallRules(**{**QUICK, **rules}), accept_offline=accept_offline, stop_for=stop_for)
-            return [await judge.ask(model, prompt) for prompt in prompts]
+            judge = Judge(
+                client,
+                CallRules(**{**QUICK, **rules}),
+                accept_offline=accept_offline,
+                calls_at_once=16,
+                stop_for=stop_for,
+            )
+            return [await judge.ask(model, prompt, purse or FreePurse()) for prompt in prompts]
 
     return asyncio.run(ask_all())
 
@@ -328,8 +351,10 @@ def test_refusals_count_a_model_each(judge_server: JudgeServer) -> None:
     async def ask_both() -> list[Answer]:
         http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
         async with AsyncOpenAI(api_key=KEY, base_url=judge_server.base_url, http_client=http) as client:
-            judge = Judge(client, CallRules(**QUICK), accept_offline=True)
-            return [await judge.ask(JudgeModel(id=name, model=name), "x") for name in ("a", "b", "a", "b", "a")]
+            judge, purse = Judge(client, CallRules(**QUICK), accept_offline=True, calls_at_once=16), FreePurse()
+            return [
+                await judge.ask(JudgeModel(id=name, model=name), "x", purse) for name in ("a", "b", "a", "b", "a")
+            ]
 
     assert [failure(answer).stops for answer in asyncio.run(ask_both())] == [None, None, None, None, "model"]
 

@@ -195,7 +195,7 @@ def test_every_reply_can_be_traced_to_its_log(store: StoreBuilder, dag: PlayedDa
     usage = record["usage"]
     assert record["cost_usd"] == pytest.approx((usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6)
     assert record.pop("reply_sha256") and record.pop("created_at") and record.pop("prompt_sha256")
-    assert record.pop("duration_s") >= 0
+    assert record.pop("duration_s") >= 0 and record.pop("call")
     del record["usage"], record["cost_usd"]
     assert record == {
         "llm_model_id": "judge-a",
@@ -500,7 +500,7 @@ def _stage_steps(dag: PlayedDag, planned: dict[str, Any], part: Slice) -> dict[s
     return {
         "evaluation_prompt": lambda: steps.write_prompts(dag.settings, planned, part),
         "evaluation_raw": lambda: asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect)),
-        "evaluation_parsed": lambda: steps.parse_replies(dag.settings, planned, part),
+        "evaluation_parsed": lambda: steps.parse_replies(dag.settings, planned, part, task),
     }
 
 

@@ -59,7 +59,8 @@ def test_each_member_has_one_outcome(mixed: StoreBuilder, dag: PlayedDag) -> Non
     assert counts(run.summary) == {"reused": 1, "scored": 2, "unscored": 1, "failed": 0, "not_run": 0}
     assert (run.summary.totals.planned, run.summary.totals.called, run.summary.totals.adds_up) == (4, 1, True)
     assert run.summary.message.startswith(
-        "4 planned = 1 reused + 2 scored + 1 unscored + 0 failed + 0 not run; 1 called (cost unknown)"
+        "4 planned = 1 reused + 2 scored + 1 unscored + 0 failed + 0 in flight elsewhere + 0 deferred + 0 not run; "
+        "1 called (cost unknown)"
     )
 
 
@@ -261,6 +262,8 @@ def test_xcom_is_small(mixed: StoreBuilder, dag: PlayedDag) -> None:
         "scored",
         "unscored",
         "failed",
+        "in_flight_elsewhere",
+        "deferred",
         "not_run",
         "called",
         "cost_usd",

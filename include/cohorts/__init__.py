@@ -3,14 +3,17 @@
 Four layers; imports only go down (`make lint` holds it):
 
     shell   steps.py  calling.py  summary.py           what the DAG's tasks call
+            spending.py  call_records.py               what a call is paid from, and what is written down about it
             preparation.py  cohort_inputs.py           what comes before the first write
             __main__.py  cohort_status.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
-            pricing.py  aggregation.py  report.py      values in, values out: no file, no clock, no network
+            pricing.py  budget.py  aggregation.py
+            report.py                                  values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  metadata_fields.py  reply_files.py  cohort_folder.py
-            csv_rows.py  atomic_files.py  call_slots.py
-            judge.py  completion.py                    the environment, files, the LLM client
+            csv_rows.py  atomic_files.py  planning_turn.py  call_lease.py  call_slots.py  call_journal.py
+            call_pace.py  call_rules.py  judge.py  completion.py  clock.py  crash_points.py
+                                                       the environment, files, locks, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours
 
 Core and edges do not import each other; nothing here imports Airflow.

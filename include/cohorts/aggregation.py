@@ -10,11 +10,12 @@ import pandas as pd
 from include.cohorts.model import Cell, Outcome, ScoreRow
 
 BINS = 10
+_MISSING = (Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
-    """Counts of a run's evaluations. planned = reused + scored + unscored + failed + not_run.
+    """Counts of a run's evaluations: each planned one has exactly one of the outcomes that follow.
 
     `called` counts those whose reply this run bought, `cost_usd` what they cost (None: a price is not known).
     """
@@ -24,19 +25,29 @@ class Totals:
     scored: int
     unscored: int
     failed: int
+    in_flight_elsewhere: int
+    deferred: int
     not_run: int
     called: int
     cost_usd: float | None
 
+    def count(self, outcome: Outcome) -> int:
+        """How many evaluations have this outcome."""
+        number: int = getattr(self, outcome.value)
+        return number
+
     @property
     def adds_up(self) -> bool:
         """True when each planned evaluation has exactly one outcome."""
-        return self.planned == self.reused + self.scored + self.unscored + self.failed + self.not_run
+        return self.planned == sum(self.count(outcome) for outcome in Outcome)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellSummary:
-    """One cell: `scored` of its `members` have a score, whose mean is `mean` (None when there is none)."""
+    """One cell: `scored` of its `members` have a score, whose mean is `mean` (None when there is none).
+
+    `missing` are those without a reply that may still come: not run, deferred or in flight elsewhere.
+    """
 
     cell: Cell
     members: int
@@ -44,14 +55,14 @@ class CellSummary:
     mean: float | None
     unscored: int
     failed: int
-    not_run: int
+    missing: int
 
     @property
     def state(self) -> str:
         """complete, failed, unscored or missing: the worst that holds."""
-        for name in ("failed", "not_run", "unscored"):
+        for name in ("failed", "missing", "unscored"):
             if getattr(self, name):
-                return "missing" if name == "not_run" else name
+                return name
         return "complete" if self.scored == self.members else "unscored"
 
 
@@ -95,7 +106,7 @@ def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
         mean=("score", "mean"),
         unscored=("unscored", "sum"),
         failed=("failed", "sum"),
-        not_run=("not_run", "sum"),
+        missing=("missing", "sum"),
     )
     return tuple(
         CellSummary(
@@ -105,7 +116,7 @@ def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
             mean=_known(row["mean"]),
             unscored=row["unscored"],
             failed=row["failed"],
-            not_run=row["not_run"],
+            missing=row["missing"],
         )
         for row in summary.reset_index().to_dict("records")
     )
@@ -138,8 +149,9 @@ def _frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
         columns=["essay", "template", "model", "score", "outcome"],
     )
     frame["score"] = pd.to_numeric(frame["score"])
-    for outcome in (Outcome.UNSCORED, Outcome.FAILED, Outcome.NOT_RUN):
+    for outcome in (Outcome.UNSCORED, Outcome.FAILED):
         frame[outcome.value] = frame["outcome"] == outcome.value
+    frame["missing"] = frame["outcome"].isin([outcome.value for outcome in _MISSING])
     return frame
 
 

@@ -19,7 +19,6 @@ from include.cohorts.errors import StoreError
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses."""
     with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = stage_text(path, text)
         try:
             temporary.replace(path)
@@ -40,10 +39,32 @@ def stage_text(path: Path, text: str, token: str | None = None) -> Path:
     return temporary
 
 
+def make_folder(root: Path, folder: Path) -> Path:
+    """Makes `folder` below `root` unless it is there; `root` itself is never made.
+
+    StoreError when `root` is gone, as with an unmounted disk, or when a symbolic link leads out of it.
+    """
+    check_inside(root, folder)
+    with storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def check_inside(root: Path, folder: Path) -> None:
+    """StoreError unless `root` exists and what is written to `folder` stays in it, symbolic links followed."""
+    if not root.is_dir():
+        raise StoreError(f"The data root {root} is gone. Check that it is still mounted; then clear the run.")
+    real = folder.resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise StoreError(
+            f"{folder} leads out of the data root, to {real}: nothing is written there. "
+            "Replace the symbolic link by a folder, or make its target the data root."
+        )
+
+
 def create_folder_with(folder: Path, name: str, text: str) -> bool:
     """Makes `folder` holding one file, both at once or neither; False when it holds something already."""
     with storing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
         staging = folder.parent / f".{folder.name}.{new_token()}.tmp"
         staging.mkdir()
         try:
@@ -62,7 +83,7 @@ def keep_former(path: Path, number: int | None = None) -> None:
     """Renames an existing `path` to `<stem>.<n><suffix>`, n being `number` or the smallest free one."""
     if path.exists():
         copy_former(path, number)
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def copy_former(path: Path, number: int | None = None) -> None:
@@ -76,6 +97,8 @@ def copy_former(path: Path, number: int | None = None) -> None:
             os.link(path, former_name(path, number))
         except FileExistsError:
             number += 1
+        except FileNotFoundError:
+            return  # another process has moved it meanwhile
 
 
 def former_number(path: Path) -> int:

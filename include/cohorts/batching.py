@@ -29,8 +29,7 @@ _ACTIONS: Mapping[Kind, tuple[Action, ...]] = {"reuse": (Action.REUSE,), "todo":
 class Slice:
     """Positions [start, stop) among the evaluation rows of one kind in the run's plan, and a label for the grid.
 
-    `calls_at_once` bounds the slice's calls in flight. With `shared_slots` above 0 there are more slices than calls
-    allowed, and all slices together hold at most that many slots.
+    `calls_at_once` bounds the slice's calls in flight.
     """
 
     kind: Kind
@@ -38,7 +37,6 @@ class Slice:
     stop: int
     label: str
     calls_at_once: int = 0
-    shared_slots: int = 0
 
     def to_xcom(self) -> dict[str, Any]:
         """The JSON form that XCom carries."""
@@ -66,10 +64,9 @@ def cut_slices(
     reuse = _cut("reuse", reuse_ids, batch_size or _reuse_size(len(reuse_ids)))
     todo = _cut("todo", todo_ids, batch_size or _todo_size(len(todo_ids), max_concurrency, processes))
     share = max(1, max_concurrency // max(1, len(todo)))
-    slots = max_concurrency if len(todo) > max_concurrency else 0
     # When a cleared run has more slices than before, Airflow maps a task's further instances only once its first one
     # is ready to run; a reused slice in front would be skipped, and the calls behind it would never be made.
-    return (*(replace(part, calls_at_once=share, shared_slots=slots) for part in todo), *reuse)
+    return (*(replace(part, calls_at_once=share) for part in todo), *reuse)
 
 
 def check_batch_size(batch_size: int | None, *, reuse: int, todo: int) -> tuple[Problem, ...]:

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.cohorts.batching import Slice
+from include.cohorts.budget import Budget
+from include.cohorts.call_lease import CallLease
+from include.cohorts.call_records import failure_record, missing_replies, reply_record
 from include.cohorts.call_slots import CallSlots
 from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.crash_points import reach
 from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
-from include.cohorts.pricing import cost_usd
-from include.cohorts.prompting import prompt_hash
+from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
 from include.cohorts.settings import Settings
-from include.cohorts.steps import needs_call, now, rows_left, rows_of
+from include.cohorts.spending import EvaluationPurse, SliceSpending, settle_from_store
+from include.cohorts.steps import needs_call, rows_left, rows_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from include.cohorts.judge import CallRules, Judge
+    from include.cohorts.call_rules import CallRules
+    from include.cohorts.judge import Judge
 
 log = logging.getLogger(__name__)
 
 # A reply that the disk refuses is at least kept in the task's log, up to this many characters.
 _LOGGED_REPLY = 4_000
-_NAMED_IN_MESSAGE = 20
 _PROGRESS_LINES = 20
+# How often a call that is under way elsewhere is looked at, in s.
+_LOOK_AGAIN_S = 0.5
+IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,18 +57,20 @@ async def call_missing(
     """Gets a reply for each evaluation of the slice that lacks one; returns {"called": n}.
 
     `connect` is awaited only when there is something to call. RepliesMissing, after every evaluation of the slice was
-    tried, when some got no reply; each of those has its failure.json.
+    tried, when some got no reply; each of those that this task tried has its failure.json.
     """
-    calls = _SliceCalls.open(settings, planned, part, task)
-    rows = [row for row in rows_left(calls.store, rows_of(settings, planned, part)) if calls.needs_call(row)]
+    store = GensDataLayer.from_root(settings.data_root)
+    rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}
     endpoint = await connect()
     async with endpoint.client:
-        await calls.run(rows, endpoint)
-    calls.raise_for_missing(len(rows))
-    return {"called": len(rows)}
+        calls = _SliceCalls.open(settings, planned, part, task, endpoint)
+        await calls.run(rows)
+    if calls.failures:
+        raise RepliesMissing(missing_replies(calls.failures, len(rows)))
+    return {"called": calls.replies}
 
 
 @dataclass(kw_only=True)
@@ -75,161 +83,178 @@ class _SliceCalls:
     part: Slice
     task: TaskRef
     models: Mapping[str, JudgeModel]
-    accept_offline: bool
+    rules: CallRules
+    slots: CallSlots
+    spending: SliceSpending
+    judge: Judge
     failures: dict[str, Failure] = field(default_factory=dict)
+    leases: dict[str, CallLease] = field(default_factory=dict)
     broken: Exception | None = None
     done: int = 0
+    replies: int = 0
 
     @classmethod
-    def open(cls, settings: Settings, planned: Mapping[str, Any], part: Slice, task: TaskRef) -> _SliceCalls:
+    def open(
+        cls, settings: Settings, planned: Mapping[str, Any], part: Slice, task: TaskRef, endpoint: Endpoint
+    ) -> _SliceCalls:
+        from include.cohorts.judge import Judge
+
         catalog = Catalog(root=settings.data_root)
         models = catalog.models()
         raise_if_any(models.problems, under_way=True)
         folder = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"])
+        store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
+        settle_from_store(journal, store)
         return cls(
-            store=GensDataLayer.from_root(settings.data_root),
+            store=store,
             folder=folder,
             planned=planned,
             part=part,
             task=task,
             models={model.id: model for model in models.value},
-            accept_offline=catalog.offline_replies_allowed(),
+            rules=endpoint.rules,
+            slots=CallSlots(folder.make_slots_folder(), planned["max_concurrency"]),
+            spending=SliceSpending(
+                journal=journal,
+                budget=Budget(**planned["budget"]),
+                task=task,
+                total_timeout_s=endpoint.rules.total_timeout_s,
+            ),
+            judge=Judge(
+                endpoint.client,
+                endpoint.rules,
+                accept_offline=catalog.offline_replies_allowed(),
+                calls_at_once=part.calls_at_once,
+                stop_for=lambda model_id: _stop_for(folder, planned, task, model_id),
+            ),
         )
 
-    def needs_call(self, row: PlanRow) -> bool:
-        """False when a reply is there, or can be put in place from what a crash left."""
-        if self.store.complete_reply(row.member.gen_id):
-            log.info("%s: put in place a reply that an earlier run had received", row.member.gen_id)
-        return needs_call(self.store, row, self.planned)
+    async def run(self, rows: list[PlanRow]) -> None:
+        """Calls for all rows, at most the slice's share at once; a reply is on disk before its place is given on.
 
-    async def run(self, rows: list[PlanRow], endpoint: Endpoint) -> None:
-        """Calls for all rows, at most the slice's share at once; a reply is on disk before its place is given on."""
-        from include.cohorts.judge import Judge
+        What another run has under way is waited for, for a bounded time, and called for when that run gives up.
+        """
+        log.info(
+            "Calling for %d evaluations, %d at once, at %s", len(rows), self.part.calls_at_once, self.judge.base_url
+        )
+        total, waiting, deadline = len(rows), rows, None
+        while waiting:
+            waiting = await self._round(waiting, total)
+            if self.broken is not None:
+                raise self.broken
+            if not waiting:
+                return
+            if deadline is None:
+                deadline = time.monotonic() + self.rules.elsewhere_wait_s
+                log.info("%d are under way elsewhere: waiting up to %g s", len(waiting), self.rules.elsewhere_wait_s)
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        for row in waiting:
+            holder = self.leases[row.member.gen_id].holder()
+            message = f"{holder} was still calling for it after {self.rules.elsewhere_wait_s:g} s"
+            self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
 
-        judge = Judge(endpoint.client, endpoint.rules, accept_offline=self.accept_offline, stop_for=self.stop_for)
-        log.info("Calling for %d evaluations, %d at once, at %s", len(rows), self.part.calls_at_once, judge.base_url)
+    async def _round(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
+        """Tries each row once; returns those that another process has under way."""
+        elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         workers = min(self.part.calls_at_once, len(rows))
-        await asyncio.gather(*(self._work(waiting, judge, len(rows)) for _ in range(workers)))
-        if self.broken is not None:
-            raise self.broken
+        await asyncio.gather(*(self._work(waiting, elsewhere, total) for _ in range(workers)))
+        return elsewhere
 
-    async def _work(self, waiting: Iterator[PlanRow], judge: Judge, total: int) -> None:
+    async def _work(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
         for row in waiting:
             if self.broken is not None:
                 return
             try:
-                await self._call(row, judge)
+                async with self.slots.hold():
+                    if not await self._with_lease(row):
+                        elsewhere.append(row)
+                        continue
             except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
                 self.broken = error
             self.done += 1
             if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
                 log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
-    async def _call(self, row: PlanRow, judge: Judge) -> None:
+    async def _with_lease(self, row: PlanRow) -> bool:
+        """Sees to one evaluation; False when another process has the right to call for it."""
+        gen_id = row.member.gen_id
+        if self.store.metadata(Stage.EVALUATION, gen_id) is None:
+            await self._record_failure(row, _lost("its metadata.json"))
+            return True
+        lease = self.leases.setdefault(gen_id, self.store.call_lease(gen_id, self.task))
+        if not await asyncio.to_thread(lease.take):
+            return False
+        try:
+            reach("after_lease")
+            await self._call(row)
+        finally:
+            await asyncio.to_thread(lease.release)
+            del self.leases[gen_id]
+        return True
+
+    async def _call(self, row: PlanRow) -> None:
         """One evaluation from prompt to reply on disk."""
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        prompt = self.store.prompt(gen_id)
-        if not prompt or model is None or self.store.metadata(Stage.EVALUATION, gen_id) is None:
-            await self._record_failure(row, self._not_ready(row, prompt))
+        if self.store.complete_reply(gen_id):
+            log.info("%s: put in place a reply that an earlier run had received", gen_id)
+        # A slice takes minutes; what another run has finished meanwhile must not be paid for.
+        if self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned):
             return
-        async with self._slot():
-            # A slice takes minutes; what another run has finished meanwhile must not be paid for.
-            if not self.needs_call(row) or self.store.parsed_exists(Stage.EVALUATION, gen_id):
-                return
-            answer = await judge.ask(model, prompt)
-            if isinstance(answer, Failure):
-                await self._record_failure(row, answer)
-            else:
-                await self._store(gen_id, answer, self._reply_record(model, prompt, answer, judge.base_url))
-
-    def _not_ready(self, row: PlanRow, prompt: str | None) -> Failure:
-        if self.store.metadata(Stage.EVALUATION, row.member.gen_id) is None:
-            lost = "its metadata.json"
-        elif not prompt:
-            lost = "its prompt.txt"
+        prompt = self.store.prompt(gen_id)
+        if not prompt or model is None:
+            lost = "its prompt.txt" if not prompt else f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
+            await self._record_failure(row, _lost(lost))
+            return
+        purse = self.spending.purse(gen_id)
+        answer = await self.judge.ask(model, prompt, purse)
+        if isinstance(answer, Failure):
+            await self._record_failure(row, answer)
         else:
-            lost = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
-        return Failure(kind="not_ready", message=f"{lost} is gone since planning")
+            await self._store(gen_id, model, prompt, answer, purse)
 
-    async def _store(self, gen_id: str, reply: Reply, record: Mapping[str, Any]) -> None:
+    async def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply, purse: EvaluationPurse) -> None:
+        reach("after_receive")
+        record = reply_record(model, prompt, reply, self.judge.base_url, self.folder.cohort_id, self.task)
         try:
             await asyncio.to_thread(self.store.store_reply, gen_id, reply.text, record)
         except StoreError:
             log.error("%s: paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY])
+            await purse.settle(model, reply.call, CallEnd.CHARGED, reply.usage)
             raise
+        await purse.settle(model, reply.call, CallEnd.REPLY, reply.usage)
+        self.replies += 1
         log.info("%s: reply stored, %s, %.1f s", gen_id, reply.response_model, reply.duration_s)
-
-    def _slot(self) -> AbstractAsyncContextManager[None]:
-        if not self.part.shared_slots:
-            return nullcontext()
-        return CallSlots(self.folder.slots_folder(self.planned["run_key"]), self.part.shared_slots).hold()
-
-    def stop_for(self, model_id: str) -> Stop | None:
-        """The stop, of any slice of this run, that concerns the model."""
-        stops = self.folder.stops(self.planned["run_key"], ignored=self.planned["former_stops"])
-        current = (stop for stop in stops if stop.try_number >= self.task.try_number)
-        return next((stop for stop in current if stop.concerns(model_id)), None)
 
     async def _record_failure(self, row: PlanRow, failure: Failure) -> None:
         member = row.member
         self.failures[member.gen_id] = failure
-        if failure.stops and self.stop_for(member.llm_model_id) is None:
-            stopped = None if failure.stops == "run" else member.llm_model_id
-            stop = Stop(
-                model_id=stopped,
-                kind=failure.kind,
-                message=failure.message,
-                status=failure.status,
-                try_number=self.task.try_number,
-            )
-            self.folder.add_stop(self.planned["run_key"], stop)
-            log.error("No further calls to %s: %s", stopped or "any model", failure.message)
-        await asyncio.to_thread(
-            self.store.write_failure,
-            member.gen_id,
-            {
-                "kind": failure.kind,
-                "status": failure.status,
-                "message": failure.message,
-                "attempts": failure.attempts,
-                "dag_id": self.task.dag_id,
-                "run_id": self.task.run_id,
-                "try_number": self.task.try_number,
-                "created_at": now(),
-            },
-        )
+        if failure.stops and _stop_for(self.folder, self.planned, self.task, member.llm_model_id) is None:
+            self._stop(failure, None if failure.stops == "run" else member.llm_model_id)
+        if self.store.exists(Stage.EVALUATION, member.gen_id):
+            await asyncio.to_thread(self.store.write_failure, member.gen_id, failure_record(failure, self.task))
         log.warning("%s: no reply after %d attempts: %s", member.gen_id, failure.attempts, failure.message)
 
-    def _reply_record(self, model: JudgeModel, prompt: str, reply: Reply, base_url: str) -> dict[str, Any]:
-        return {
-            "llm_model_id": model.id,
-            "model": model.model,
-            "response_model": reply.response_model,
-            "base_url": base_url,
-            "prompt_sha256": prompt_hash(prompt),
-            "finish_reason": reply.finish_reason,
-            "truncated": reply.truncated,
-            "usage": asdict(reply.usage),
-            "duration_s": reply.duration_s,
-            "attempts": reply.attempts,
-            "temperature": model.temperature,
-            "max_tokens": model.max_tokens,
-            "cost_usd": cost_usd(model, reply.usage),
-            "cohort_id": self.folder.cohort_id,
-            **asdict(self.task),
-            "created_at": now(),
-        }
-
-    def raise_for_missing(self, asked: int) -> None:
-        """RepliesMissing, naming evaluations and reasons, when some got no reply."""
-        if not self.failures:
-            return
-        named = list(self.failures.items())[:_NAMED_IN_MESSAGE]
-        lines = [f"  {gen_id}: {failure.message} (attempts: {failure.attempts})" for gen_id, failure in named]
-        if len(self.failures) > len(named):
-            lines.append(f"  and {len(self.failures) - len(named)} more")
-        raise RepliesMissing(
-            f"{len(self.failures)} of {asked} evaluations got no reply:\n" + "\n".join(lines) + "\n"
-            "Mend the cause, then clear the run or trigger the same conf again: only these are called."
+    def _stop(self, failure: Failure, model_id: str | None) -> None:
+        stop = Stop(
+            model_id=model_id,
+            kind=failure.kind,
+            message=failure.message,
+            status=failure.status,
+            try_number=self.task.try_number,
         )
+        self.folder.add_stop(self.planned["run_key"], stop)
+        log.error("No further calls to %s: %s", model_id or "any model", failure.message)
+
+
+def _lost(what: str) -> Failure:
+    return Failure(kind="not_ready", message=f"{what} is gone since planning")
+
+
+def _stop_for(folder: CohortFolder, planned: Mapping[str, Any], task: TaskRef, model_id: str) -> Stop | None:
+    """The stop, of any slice of this run, that concerns the model."""
+    stops = folder.stops(planned["run_key"], ignored=planned["former_stops"])
+    current = (stop for stop in stops if stop.try_number >= task.try_number)
+    return next((stop for stop in current if stop.concerns(model_id)), None)

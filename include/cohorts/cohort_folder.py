@@ -9,7 +9,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from include.cohorts.atomic_files import copy_former, json_text, new_token, write_text
+from include.cohorts.atomic_files import (
+    check_inside,
+    copy_former,
+    json_text,
+    make_folder,
+    new_token,
+    storing,
+    write_text,
+)
+from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
 from include.cohorts.metadata_fields import read_json
@@ -29,6 +38,8 @@ SCORE_COLUMNS = (
     "origin_cohort_id",
     "cost_usd",
 )
+# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
 
 
@@ -88,12 +99,13 @@ class CohortFolder:
         if path.exists():
             if path.read_bytes() == text.encode("utf-8"):
                 return
-            copy_former(path)
-        write_text(path, text)
+            with storing(path):
+                copy_former(path)
+        self._write(path, text)
 
     def write_selection(self, text: str) -> None:
         """Writes selection.txt: what the cohort was selected by."""
-        write_text(self.path / "selection.txt", text)
+        self._write(self.path / "selection.txt", text)
 
     def manifest(self) -> dict[str, Any]:
         """manifest.json, empty when there is none."""
@@ -101,7 +113,7 @@ class CohortFolder:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Writes manifest.json."""
-        write_text(self.path / "manifest.json", json_text(manifest))
+        self._write(self.path / "manifest.json", json_text(manifest))
 
     def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
         """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
@@ -109,8 +121,8 @@ class CohortFolder:
             PLAN_COLUMNS,
             ([*_cells(asdict(row.member), MEMBER_COLUMNS), row.action, row.reason] for row in rows),
         )
-        write_text(self._run(run_key) / "plan.csv", text)
-        write_text(self.path / "plan.csv", text)
+        self._write(self._run(run_key) / "plan.csv", text)
+        self._write(self.path / "plan.csv", text)
 
     def plan(self, run_key: str) -> tuple[PlanRow, ...]:
         """The run's own plan. StoreError when it is not there or not whole."""
@@ -131,7 +143,7 @@ class CohortFolder:
 
     def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
         """Writes the run's run.json."""
-        write_text(self._run(run_key) / "run.json", json_text(record))
+        self._write(self._run(run_key) / "run.json", json_text(record))
 
     def run(self, run_key: str) -> dict[str, Any]:
         """The run's run.json, empty when there is none."""
@@ -139,7 +151,7 @@ class CohortFolder:
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""
-        write_text(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
+        self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
 
     def stop_names(self, run_key: str) -> frozenset[str]:
         """The names of the stops so far; those from before planning are ignored by its run."""
@@ -152,17 +164,26 @@ class CohortFolder:
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
         return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
 
-    def slots_folder(self, run_key: str) -> Path:
-        """The folder of the locks by which slices share `max_concurrency`."""
-        return self._run(run_key) / "slots"
+    def make_slots_folder(self) -> Path:
+        """The folder of the locks by which slices, of all tries and runs of the cohort, share `max_concurrency`."""
+        return make_folder(self.root, self.path / "slots")
+
+    def call_journal(self) -> CallJournal:
+        """The journal of the requests that were made for the cohort."""
+        check_inside(self.root, self.path)
+        return CallJournal(folder=self.path)
 
     def write_scores(self, rows: Iterable[ScoreRow]) -> None:
         """Writes scores.csv."""
-        write_text(self.scores_csv, _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows)))
+        self._write(self.scores_csv, _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows)))
 
     def write_report(self, html: str) -> None:
         """Writes report.html."""
-        write_text(self.report_html, html)
+        self._write(self.report_html, html)
+
+    def _write(self, path: Path, text: str) -> None:
+        make_folder(self.root, path.parent)
+        write_text(path, text)
 
     def _run(self, run_key: str) -> Path:
         if not is_id(run_key):
@@ -192,7 +213,12 @@ def _member(cells: Sequence[str]) -> Member:
 
 def _score_cells(row: ScoreRow) -> list[Any]:
     values = {**asdict(row.member), **asdict(row)}
-    return _cells(values, SCORE_COLUMNS)
+    return [_inert(cell) for cell in _cells(values, SCORE_COLUMNS)]
+
+
+def _inert(cell: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _cells(values: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:

@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts import reply_files
-from include.cohorts.atomic_files import create_folder_with, json_text, keep_former, sync_folder, write_text
+from include.cohorts.atomic_files import (
+    check_inside,
+    copy_former,
+    create_folder_with,
+    json_text,
+    keep_former,
+    make_folder,
+    storing,
+    sync_folder,
+    write_text,
+)
+from include.cohorts.call_lease import CallLease, holder_of
+from include.cohorts.crash_points import reach
 from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, run_of, text_of
 from include.cohorts.model import (
@@ -26,6 +38,7 @@ from include.cohorts.model import (
     RunRef,
     Stage,
     StoredEvaluation,
+    TaskRef,
     is_id,
 )
 from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA
@@ -132,6 +145,19 @@ class GensDataLayer:
         """The DagRuns that bought this evaluation's reply and its former ones."""
         return frozenset(run_of(record) for record in reply_files.records(self._folder(Stage.EVALUATION, gen_id)))
 
+    def record_of_call(self, gen_id: str, call: str) -> dict[str, Any] | None:
+        """The metadata of the reply, a former one or one not yet in place, that answers this request."""
+        records = reply_files.records(self._folder(Stage.EVALUATION, gen_id), pending=True) if is_id(gen_id) else []
+        return next((record for record in records if record.get("call") == call), None)
+
+    def call_lease(self, gen_id: str, task: TaskRef) -> CallLease:
+        """The right to call for this evaluation and to put its reply in place."""
+        return CallLease(self._writable(gen_id), task)
+
+    def caller(self, gen_id: str) -> str | None:
+        """Who is calling for this evaluation right now, in words; None when nobody is."""
+        return holder_of(self._folder(Stage.EVALUATION, gen_id))
+
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)) or {}
@@ -140,15 +166,18 @@ class GensDataLayer:
         """failure.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, FAILURE)) or {}
 
-    def seed(self, gen_id: str, metadata: Mapping[str, Any]) -> None:
+    def seed(self, gen_id: str, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
         """Creates the folder with its metadata.json, both at once. The same seed twice is fine.
 
-        StoreError when the folder holds another generation: it is never rewritten.
+        StoreError when the folder holds another generation, or unless `shared` that of another cohort: it is never
+        rewritten.
         """
-        if create_folder_with(self._folder(Stage.EVALUATION, gen_id), METADATA, json_text(metadata)):
+        folder = self._writable(gen_id)
+        make_folder(self.gens.parent, folder.parent)
+        if create_folder_with(folder, METADATA, json_text(metadata)):
             return
         present = self.metadata(Stage.EVALUATION, gen_id) or {}
-        same = ("parent_gen_id", "template_id", "llm_model_id", "replicate")
+        same = ["parent_gen_id", "template_id", "llm_model_id", "replicate"] + ["origin_cohort_id"] * (not shared)
         if [present.get(key) for key in same] != [metadata[key] for key in same]:
             raise StoreError(
                 f"gens/evaluation/{gen_id} was taken by another evaluation while this cohort was planned. "
@@ -162,36 +191,50 @@ class GensDataLayer:
             sync_folder(folder)
 
     def write_prompt(self, gen_id: str, prompt: str) -> None:
-        """Writes prompt.txt unless it holds this very prompt already."""
-        if self.prompt(gen_id) != prompt:
-            write_text(self._file(Stage.EVALUATION, gen_id, PROMPT), prompt)
+        """Writes prompt.txt unless it holds this very prompt already. That of a stored reply is kept beside it."""
+        if self.prompt(gen_id) == prompt:
+            return
+        path = self._writable(gen_id) / PROMPT
+        if self.reply_exists(gen_id):
+            with storing(path):
+                copy_former(path)
+        write_text(path, prompt)
 
     def drop_prompt(self, gen_id: str) -> None:
         """Removes the prompt of an evaluation that must not be asked with it."""
-        self._file(Stage.EVALUATION, gen_id, PROMPT).unlink(missing_ok=True)
+        path = self._writable(gen_id) / PROMPT
+        with storing(path):
+            path.unlink(missing_ok=True)
 
     def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any]) -> None:
         """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept."""
-        reply_files.store(self._folder(Stage.EVALUATION, gen_id), text, metadata)
+        reply_files.store(self._writable(gen_id), text, metadata)
 
     def complete_reply(self, gen_id: str) -> bool:
         """Finishes the storing of a whole reply that a crash left in temporary files; False when there is none."""
-        return reply_files.complete(self._folder(Stage.EVALUATION, gen_id))
+        return reply_files.complete(self._writable(gen_id))
+
+    def drop_stale_failure(self, gen_id: str) -> None:
+        """Removes a failure.json that is older than the reply beside it."""
+        reply_files.drop_stale_failure(self._writable(gen_id))
 
     def write_verdict(self, gen_id: str, metadata: Mapping[str, Any], score: str | None) -> None:
         """Writes parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
         if self.parsed_exists(Stage.EVALUATION, gen_id):
             return
-        record = self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)
+        folder = self._writable(gen_id)
         if self.verdict_record(gen_id) != metadata:
-            keep_former(record)
-            write_text(record, json_text(metadata))
+            with storing(folder / PARSED_METADATA):
+                keep_former(folder / PARSED_METADATA)
+            write_text(folder / PARSED_METADATA, json_text(metadata))
+        reach("between_parsed_renames")
         if score is not None:
-            write_text(self._file(Stage.EVALUATION, gen_id, PARSED), score)
+            write_text(folder / PARSED, score)
+            reach("after_parsed_renames")
 
     def write_failure(self, gen_id: str, failure: Mapping[str, Any]) -> None:
         """Writes failure.json, in place of a former one."""
-        write_text(self._file(Stage.EVALUATION, gen_id, FAILURE), json_text(failure))
+        write_text(self._writable(gen_id) / FAILURE, json_text(failure))
 
     def scan_evaluations(self, essay_ids: Container[str]) -> EvaluationScan:
         """Finds the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others."""
@@ -263,6 +306,12 @@ class GensDataLayer:
         if not is_id(gen_id):
             raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
         return self.gens / stage / gen_id
+
+    def _writable(self, gen_id: str) -> Path:
+        """An evaluation's folder, once it is sure that what is written there stays in the data root."""
+        folder = self._folder(Stage.EVALUATION, gen_id)
+        check_inside(self.gens.parent, folder)
+        return folder
 
     def _file(self, stage: Stage, gen_id: str, name: str) -> Path:
         return self._folder(stage, gen_id) / name

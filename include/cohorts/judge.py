@@ -12,9 +12,9 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
 import openai
@@ -27,16 +27,20 @@ from tenacity import (
 )
 
 from include.cohorts.atomic_files import storable
+from include.cohorts.call_pace import CallPace
+from include.cohorts.call_rules import CallRules
 from include.cohorts.completion import error_message, read_completion
-from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import TRUNCATED, Failure, JudgeModel, Reply, Stop
-from include.cohorts.spelling import choose_from, closest
+from include.cohorts.crash_points import reach_under_way
+from include.cohorts.model import TRUNCATED, CallEnd, Failure, JudgeModel, Reply, Stop, Usage
 
 # How a reply's model name begins when a stand-in made it up.
 OFFLINE_MARK = "offline-judge"
 _RETRIED = frozenset({408, 409, 429})
 _STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
 _SAME_REFUSALS = 3
+# A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
+_GATEWAY_TIMEOUTS = frozenset({504, 524})
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 _HINTS = {
     401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
     402: "Top up the account behind the Connection llm_default",
@@ -45,47 +49,21 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CallRules:
-    """Timeouts (s, each for one request), the number of requests a call may make, and the waits between them (s).
+class Purse(Protocol):
+    """What the requests for one evaluation are paid from."""
 
-    A server that asks for a longer wait than `longest_retry_after_s` is not waited for: the call fails.
-    """
+    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+        """Called before each request: its name once it is written down, or why it may not be made."""
 
-    connect_timeout_s: float = 5.0
-    read_timeout_s: float = 120.0
-    total_timeout_s: float = 300.0
-    max_attempts: int = 5
-    first_wait_s: float = 1.0
-    longest_wait_s: float = 30.0
-    longest_retry_after_s: float = 120.0
-
-
-def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
-    """The rules that a Connection's extra sets; what it leaves out keeps its default."""
-    names = [field.name for field in fields(CallRules)]
-    problems: list[Problem] = []
-    values: dict[str, Any] = {}
-    for key, value in extra.items():
-        here = f"{place}: {key}"
-        whole = key == "max_attempts"
-        if key not in names:
-            # Other keys of the extra are for Airflow's hook; one that is nearly ours is a mistake.
-            if closest(key, names) is not None or key.startswith("max_") or key.endswith("_s"):
-                finding, next_step = "there is no such setting.", choose_from(key, names)
-                problems.append(Problem(place=here, finding=finding, next_step=next_step))
-        elif isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not 0 < value <= 3600:
-            next_step = f"Write a {'whole number' if whole else 'number'} above 0 and up to 3600."
-            problems.append(Problem(place=here, finding=f"{value!r} will not do.", next_step=next_step))
-        else:
-            values[key] = value if whole else float(value)
-    return Checked(value=CallRules(**values), problems=tuple(problems))
+    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+        """Called once it is known how the request ended."""
 
 
 class Judge:
     """Asks models over one client. Before every request `stop_for` says whether calls to a model still make sense.
 
-    Replies that say they are made up (see OFFLINE_MARK) are refused unless `accept_offline`.
+    At most `calls_at_once` requests are under way, fewer to a model whose server answers 429. Replies that say they
+    are made up (see OFFLINE_MARK) are refused unless `accept_offline`.
     """
 
     def __init__(
@@ -94,6 +72,7 @@ class Judge:
         rules: CallRules,
         *,
         accept_offline: bool,
+        calls_at_once: int,
         stop_for: Callable[[str], Stop | None] = lambda _: None,
     ) -> None:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
@@ -102,30 +81,61 @@ class Judge:
         self._shapes_of_the_key = _shapes(client.api_key)
         self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
         self._refusals = _Refusals()
+        self._calls_at_once = calls_at_once
+        self._paces: dict[str, CallPace] = {}
 
     @property
     def base_url(self) -> str:
         """The API's address without user, password and query."""
         return self._without_key(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
-    async def ask(self, model: JudgeModel, prompt: str) -> Reply | Failure:
-        """The model's reply to `prompt`, or why there is none."""
+    async def ask(self, model: JudgeModel, prompt: str, purse: Purse) -> Reply | Failure:
+        """The model's reply to `prompt`, or why there is none.
+
+        All requests are settled in `purse` but the one that a reply answers: its caller does that once it is stored.
+        """
         started, attempts = time.monotonic(), 0
         try:
             async for attempt in self._attempts():
                 with attempt:
-                    stop = self._stop_for(model.id)
-                    if stop is not None:
-                        return Failure(kind="stopped", message=stop.message, status=stop.status, attempts=attempts)
-                    attempts += 1
-                    answer = await self._request(model, prompt)
+                    async with self._pace(model).turn() as turn:
+                        stop = self._stop_for(model.id)
+                        if stop is not None:
+                            return Failure(
+                                kind="stopped", message=stop.message, status=stop.status, attempts=attempts
+                            )
+                        call = await purse.reserve(model, prompt)
+                        if isinstance(call, Failure):
+                            return replace(call, attempts=attempts)
+                        attempts += 1
+                        answer = await self._send(model, prompt, purse, call, turn)
                     if isinstance(answer, Failure):
                         return replace(self._refusals.weigh(model.id, answer), attempts=attempts)
                     self._refusals.forget(model.id)
-                    return replace(answer, attempts=attempts, duration_s=round(time.monotonic() - started, 3))
+                    duration_s = round(time.monotonic() - started, 3)
+                    return replace(answer, attempts=attempts, duration_s=duration_s, call=call)
         except _TryAgain as last:
             return replace(last.failure, attempts=attempts)
         raise AssertionError("a retry loop ends with a value or an exception")
+
+    def _pace(self, model: JudgeModel) -> CallPace:
+        if model.id not in self._paces:
+            self._paces[model.id] = CallPace(self._calls_at_once)
+        return self._paces[model.id]
+
+    async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> Reply | Failure:
+        """Sends one request and settles it, unless it got a reply."""
+        try:
+            answer = await self._request(model, prompt)
+        except _NoReply as ended:
+            await purse.settle(model, call, ended.end, ended.usage)
+            if ended.failure.status == 429:
+                self._pace(model).refused(turn)
+            if isinstance(ended, _TryAgain):
+                raise
+            return ended.failure
+        self._pace(model).answered()
+        return answer
 
     def _attempts(self) -> AsyncRetrying:
         return AsyncRetrying(
@@ -135,40 +145,46 @@ class Judge:
             reraise=True,
         )
 
-    async def _request(self, model: JudgeModel, prompt: str) -> Reply | Failure:
+    async def _request(self, model: JudgeModel, prompt: str) -> Reply:
+        """One request. _NoReply, or _TryAgain where that makes sense, when no reply comes of it."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
-                answer = await self._client.chat.completions.with_raw_response.create(**_body(model, prompt))
-        except (TimeoutError, openai.APITimeoutError):
+                request = self._client.chat.completions.with_raw_response.create(**_body(model, prompt))
+                answer = await reach_under_way("after_send", request)
+        except (TimeoutError, openai.APITimeoutError) as error:
             message = (
                 f"no answer in time (read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s)"
             )
-            raise _TryAgain(Failure(kind="timeout", message=message)) from None
+            raise _TryAgain(Failure(kind="timeout", message=message), _end_of(error)) from None
         except openai.APIStatusError as error:
-            return self._judge_status(error)
+            raise self._judge_status(error) from None
         except openai.APIConnectionError as error:
             message = self._clean(f"cannot reach {self.base_url}: {error.__cause__ or error}")
-            raise _TryAgain(Failure(kind="connection", message=message)) from None
+            raise _TryAgain(Failure(kind="connection", message=message), _end_of(error)) from None
         except (openai.APIError, ValueError) as error:
-            return Failure(kind="not_a_completion", message=self._clean(f"unreadable answer: {error}"))
+            failure = Failure(kind="not_a_completion", message=self._clean(f"unreadable answer: {error}"))
+            raise _NoReply(failure, CallEnd.UNKNOWN) from None
         return self._read(answer.http_response.content)
 
-    def _read(self, content: bytes) -> Reply | Failure:
+    def _read(self, content: bytes) -> Reply:
         completion = read_completion(content)
         if completion is None:
             begins = self._clean(content[:200].decode("utf-8", errors="replace"))
             message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
-            return Failure(kind="not_a_completion", message=f"{message} It begins: {begins}")
+            failure = Failure(kind="not_a_completion", message=f"{message} It begins: {begins}")
+            raise _NoReply(failure, CallEnd.UNKNOWN)
         if completion.response_model.strip().lower().startswith(OFFLINE_MARK) and not self._accept_offline:
             message = (
                 f"the reply says that it comes from {completion.response_model}, which is no model. Point "
                 "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
             )
-            return Failure(kind="offline_reply", message=message, stops="run")
+            failure = Failure(kind="offline_reply", message=message, stops="run")
+            raise _NoReply(failure, CallEnd.CHARGED, completion.usage)
         # Cut off before its first word: paid for, and asking again would only be cut off again.
         if not completion.text.strip() and completion.finish_reason != TRUNCATED:
             said = f"the reply is empty: {completion.error}" if completion.error else "the reply is empty"
-            raise _TryAgain(Failure(kind="empty_reply", message=self._clean(said), status=200))
+            failure = Failure(kind="empty_reply", message=self._clean(said), status=200)
+            raise _TryAgain(failure, CallEnd.CHARGED, completion.usage)
         return Reply(
             text=completion.text,
             response_model=self._clean(completion.response_model),
@@ -178,7 +194,7 @@ class Judge:
             duration_s=0.0,
         )
 
-    def _judge_status(self, error: openai.APIStatusError) -> Failure:
+    def _judge_status(self, error: openai.APIStatusError) -> _NoReply:
         status = error.status_code
         said = self._clean(f"the server said {status}: {error_message(error.response.content)}")
         if status in _HINTS:
@@ -188,12 +204,13 @@ class Judge:
         failure = Failure(
             kind=f"http_{status}", message=said, status=status, stops="run" if broke else _STOPS.get(status)
         )
+        end = CallEnd.UNKNOWN if status in _GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
         if broke or not (status in _RETRIED or status >= 500):
-            return failure
+            return _NoReply(failure, end)
         wait = _retry_after_s(error.response.headers.get("retry-after"))
         if wait is not None and wait > self._rules.longest_retry_after_s:
-            return replace(failure, message=f"{said} (it asks to wait {wait:g} s)")
-        raise _TryAgain(failure, wait) from None
+            return _NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end)
+        return _TryAgain(failure, end, wait_s=wait)
 
     def _clean(self, text: str) -> str:
         """`text` on one line, without the key (a server may echo it), storable and of a sane length."""
@@ -214,10 +231,23 @@ def _shapes(key: str) -> tuple[str, ...]:
     return tuple(sorted((shape for shape in shapes if shape), key=len, reverse=True))
 
 
-class _TryAgain(Exception):
-    def __init__(self, failure: Failure, wait_s: float | None = None) -> None:
+class _NoReply(Exception):
+    """A request ended without a reply: why, and what is known of its cost."""
+
+    def __init__(
+        self, failure: Failure, end: CallEnd, usage: Usage | None = None, *, wait_s: float | None = None
+    ) -> None:
         super().__init__(failure.message)
-        self.failure, self.wait_s = failure, wait_s
+        self.failure, self.end, self.usage, self.wait_s = failure, end, usage, wait_s
+
+
+class _TryAgain(_NoReply):
+    """The next request may do better, after `wait_s` where the server said so."""
+
+
+def _end_of(error: Exception) -> CallEnd:
+    """A request that never left cannot be on the bill; any other may be."""
+    return CallEnd.NOT_CHARGED if type(error.__cause__).__name__ in _NEVER_SENT else CallEnd.UNKNOWN
 
 
 class _Wait:

@@ -13,6 +13,9 @@ ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with
 # The finish_reason of a reply that the server cut off.
 TRUNCATED = "length"
 
+# The kind of a failure that is none: the run's budget had no room for the call.
+DEFERRED = "deferred"
+
 _ID = re.compile(ID_PATTERN)
 
 
@@ -45,7 +48,31 @@ class Outcome(StrEnum):
     SCORED = "scored"
     UNSCORED = "unscored"
     FAILED = "failed"
+    IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
+    DEFERRED = "deferred"
     NOT_RUN = "not_run"
+
+    @property
+    def words(self) -> str:
+        """The outcome as a person reads it."""
+        return self.value.replace("_", " ")
+
+
+class CallEnd(StrEnum):
+    """How a request to a judge ended: what it cost is known for all but the last."""
+
+    REPLY = "reply"
+    CHARGED = "charged"
+    NOT_CHARGED = "not_charged"
+    UNKNOWN = "unknown"
+
+
+class Room(StrEnum):
+    """Whether a budget has room for one more request; LATER: perhaps once those under way have ended."""
+
+    YES = "yes"
+    LATER = "later"
+    NO = "no"
 
 
 class Progress(StrEnum):
@@ -217,8 +244,27 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What a DagRun's requests have cost so far, in USD; retried and failed ones count as calls too.
+
+    `settled_usd` is known. `in_flight_usd` is the worst case of requests under way, `unknown_usd` that of requests of
+    which nobody will learn whether they were paid for. A request without a known price counts 0.
+    """
+
+    calls: int = 0
+    settled_usd: float = 0.0
+    in_flight: int = 0
+    in_flight_usd: float = 0.0
+    unknown: int = 0
+    unknown_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds."""
+    """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds.
+
+    `call` is the name under which the journal of calls knows the request that it answers.
+    """
 
     text: str
     response_model: str
@@ -226,6 +272,7 @@ class Reply:
     usage: Usage
     attempts: int
     duration_s: float
+    call: str = ""
 
     @property
     def truncated(self) -> bool:

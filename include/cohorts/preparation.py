@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.cohorts.batching import check_batch_size, rows_of_kind
+from include.cohorts.catalog import MODELS
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, StoredEvaluation
 from include.cohorts.planning import PlanInputs, plan_cohort
-from include.cohorts.pricing import Estimate, estimate_calls
+from include.cohorts.pricing import Estimate, estimate_calls, unpriced
 from include.cohorts.prompting import closing_delimiter, prompt_hash, renderer
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
@@ -57,7 +58,9 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
         )
     )
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
-    raise_if_any(check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo))
+    raise_if_any(
+        [*check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo), *_unpriced_models(inputs, plan)]
+    )
     prompts = _render_all(inputs)
     return Prepared(
         inputs=inputs,
@@ -71,6 +74,20 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
             *_open_delimiters(inputs),
         ),
     )
+
+
+def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
+    """With a cap on the cost each model to be called needs what its worst case is reckoned from."""
+    if inputs.request.max_cost_usd is None:
+        return
+    called = {row.member.llm_model_id for row in plan.evaluations if row.action is Action.CALL}
+    for model in inputs.models:
+        if model.id in called and unpriced(model):
+            yield Problem(
+                place=f"{MODELS}: {model.id}",
+                finding=f"max_cost_usd needs what its calls can cost, and {', '.join(unpriced(model))} is empty.",
+                next_step="Fill it in, leave the model out by models, or leave max_cost_usd out.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from include.cohorts.model import JudgeModel, Usage
 
 # English prose has about four bytes a token in the tokenizers of today's models; a rule of thumb, so "about".
 BYTES_PER_TOKEN = 4
+CHAT_FORMAT_TOKENS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,22 @@ def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
         return None
     spent = usage.prompt_tokens * model.input_usd_per_mtok + usage.completion_tokens * model.output_usd_per_mtok
     return round(spent / 1e6, 9)
+
+
+def worst_case_usd(model: JudgeModel, prompt: str) -> float | None:
+    """The most that one request can cost: (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price.
+
+    No tokenizer makes more than a token of a byte; the 64 are for the tokens that a chat format adds. None when a
+    price or max_tokens is not known.
+    """
+    tokens_in = len(prompt.encode("utf-8", errors="replace")) + CHAT_FORMAT_TOKENS
+    return cost_usd(model, Usage(prompt_tokens=tokens_in, completion_tokens=model.max_tokens))
+
+
+def unpriced(model: JudgeModel) -> tuple[str, ...]:
+    """The columns of llm_models.csv that are empty and without which no worst case can be told."""
+    columns = ("input_usd_per_mtok", "output_usd_per_mtok", "max_tokens")
+    return tuple(column for column in columns if getattr(model, column) is None)
 
 
 def estimate_calls(calls: Sequence[tuple[JudgeModel, int]]) -> Estimate:

@@ -24,6 +24,7 @@ from include.cohorts.atomic_files import (
     sync_folder,
     temporary_name,
 )
+from include.cohorts.crash_points import reach
 from include.cohorts.metadata_fields import read_json
 
 RAW = "raw.txt"
@@ -69,15 +70,17 @@ def complete(folder: Path) -> bool:
     whole = _find_whole(folder)
     with storing(folder / RAW):
         if whole is None:
-            _drop_stale_failure(folder)
+            drop_stale_failure(folder)
             return False
         _put_in_place(folder, whole)
         return True
 
 
-def records(folder: Path) -> list[dict[str, Any]]:
-    """The metadata of the reply and of its former ones."""
-    return [(read_json(path) or {}) for path in sorted(folder.glob("raw_metadata*.json"))]
+def records(folder: Path, *, pending: bool = False) -> list[dict[str, Any]]:
+    """The metadata of the reply and of its former ones; with `pending` of one that is not yet in place too."""
+    found = [(read_json(path) or {}) for path in sorted(folder.glob("raw_metadata*.json"))]
+    whole = _find_whole(folder) if pending else None
+    return found if whole is None else [*found, read_json(whole.metadata) or {}]
 
 
 def is_as_recorded(folder: Path) -> bool:
@@ -95,7 +98,9 @@ def _put_in_place(folder: Path, whole: _WholeReply) -> None:
     if whole.metadata.name != RAW_METADATA:
         _keep_former_reply(folder)
         whole.metadata.replace(folder / RAW_METADATA)
+        reach("between_raw_renames")
     whole.raw.replace(folder / RAW)
+    reach("after_raw_renames")
     (folder / FAILURE).unlink(missing_ok=True)
     sync_folder(folder)
 
@@ -124,11 +129,12 @@ def _keep_former_reply(folder: Path) -> None:
         keep_former(folder / name, number)
 
 
-def _drop_stale_failure(folder: Path) -> None:
+def drop_stale_failure(folder: Path) -> None:
     """Removes a failure.json that is older than the reply: a crash came between the reply and its removal."""
     failure, raw = folder / FAILURE, folder / RAW
-    if failure.exists() and raw.exists() and failure.stat().st_mtime_ns <= raw.stat().st_mtime_ns:
-        failure.unlink()
+    with storing(failure):
+        if failure.exists() and raw.exists() and failure.stat().st_mtime_ns <= raw.stat().st_mtime_ns:
+            failure.unlink(missing_ok=True)
 
 
 def _find_whole(folder: Path) -> _WholeReply | None:

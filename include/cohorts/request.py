@@ -16,7 +16,9 @@ LIMITS = {
     "max_concurrency": (1, 500),
     "batch_size": (1, 100_000),
     "max_unscored": (0, 1_000_000),
+    "max_llm_calls": (1, 10_000_000),
 }
+COST_USD = (0.000001, 1_000_000)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +36,8 @@ class CohortRequest:
     batch_size: int | None = None
     retry_unscored: bool = False
     max_unscored: int = 0
+    max_llm_calls: int | None = None
+    max_cost_usd: float | None = None
     dry_run: bool = False
 
 
@@ -68,6 +72,10 @@ def _unknown_key(key: str, place: str) -> Problem:
 def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
     if key in LIMITS:
         yield from _check_number(given, *LIMITS[key], place)
+    elif key == "max_cost_usd":
+        low, high = COST_USD
+        if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
+            yield _wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
     elif key in ("essay_ids", "templates", "models"):
         yield from _check_list(given, place, ids_only=key != "models")
     elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):

@@ -9,22 +9,24 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
-import pendulum
-
 from include.cohorts import VERSION
 from include.cohorts.batching import Slice, cut_slices, rows_of_kind
 from include.cohorts.catalog import Catalog
+from include.cohorts.clock import now
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, describe
+from include.cohorts.crash_points import reach
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.identity import run_key
 from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Template
 from include.cohorts.plan_table import plan_table
+from include.cohorts.planning_turn import planning_turn
 from include.cohorts.preparation import Prepared, prepare
 from include.cohorts.prompting import renderer
 from include.cohorts.scoring import judge_reply, score_text
@@ -43,6 +45,14 @@ def plan_cohort(
     `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
     written, when an input is wrong.
     """
+    # Two that plan at once would each take numbers that the other is about to take.
+    with nullcontext() if conf.get("dry_run") is True else planning_turn(settings.data_root):
+        return _plan_cohort(settings, conf, task, check_calls)
+
+
+def _plan_cohort(
+    settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None]
+) -> dict[str, Any]:
     prepared = prepare(settings, conf, task.run)
     if prepared.estimate.calls and not prepared.inputs.request.dry_run:
         check_calls()
@@ -98,13 +108,14 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     return written
 
 
-def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -> dict[str, int]:
+def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, task: TaskRef) -> dict[str, int]:
     """Scores the stored replies of the slice; returns how many were scored and how many refused."""
     store = GensDataLayer.from_root(settings.data_root)
     counts = {"scored": 0, "unscored": 0}
     for row in rows_left(store, rows_of(settings, planned, part)):
         gen_id = row.member.gen_id
-        store.complete_reply(gen_id)
+        if not _in_place(store, gen_id, task):
+            continue
         reply = store.reply(gen_id)
         if reply is None:
             log.warning("%s: no reply to score", gen_id)
@@ -124,6 +135,22 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice) -
         log.info("%s: %s", gen_id, verdict.reason if verdict.score is None else f"scored {verdict.score}")
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
+
+
+def _in_place(store: GensDataLayer, gen_id: str, task: TaskRef) -> bool:
+    """Puts a reply in place that a crash left in temporary files; False while another process is storing one."""
+    if not store.has_pending_reply(gen_id):
+        store.drop_stale_failure(gen_id)
+        return True
+    lease = store.call_lease(gen_id, task)
+    if not lease.take():
+        log.warning("%s: %s is storing a reply; it will be scored there", gen_id, lease.holder())
+        return False
+    try:
+        store.complete_reply(gen_id)
+    finally:
+        lease.release()
+    return True
 
 
 def needs_call(store: GensDataLayer, row: PlanRow, planned: Mapping[str, Any]) -> bool:
@@ -178,6 +205,7 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
         "batch_size": request.batch_size,
         "retry_unscored": request.retry_unscored,
         "max_unscored": request.max_unscored,
+        "budget": {"max_llm_calls": request.max_llm_calls, "max_cost_usd": request.max_cost_usd},
         "former_stops": sorted(former_stops),
         "parsers": {template_id: list(parser) for template_id, parser in prepared.inputs.parsers.items()},
         "estimate": asdict(prepared.estimate),
@@ -188,6 +216,10 @@ def log_plan(prepared: Prepared) -> None:
     """Logs the plan as a table, with what a person should know before the calls are made."""
     log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
     log.info("To call: %s", prepared.estimate)
+    request = prepared.inputs.request
+    for name, cap in (("max_llm_calls", request.max_llm_calls), ("max_cost_usd", request.max_cost_usd)):
+        if cap is not None:
+            log.info("Budget of this run: %s %s; what does not fit is deferred", name, cap)
     if prepared.edited:
         log.info("%d reused evaluations were made with another prompt than today's: kept.", prepared.edited)
     for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
@@ -204,14 +236,18 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
     """Seeds, then membership, then manifest: whatever a crash leaves, planning again finds."""
     store = GensDataLayer.from_root(settings.data_root)
     for member in prepared.plan.minted:
-        store.seed(member.gen_id, _seed(member))
+        store.seed(member.gen_id, _seed(member), shared=prepared.inputs.selection.include_existing)
+        reach("between_seeds")
     store.sync()
+    reach("after_seeds")
     folder.write_membership([row.member for row in prepared.plan.rows])
+    reach("after_membership")
     folder.write_selection(prepared.inputs.selection.text)
     manifest = _manifest(prepared.inputs)
     former = folder.manifest()
     if {key: former.get(key) for key in manifest} != manifest:
         folder.write_manifest({**manifest, "created_at": former.get("created_at") or now()})
+    reach("after_manifest")
 
 
 def _render(store: GensDataLayer, template: Template | None, member: Member) -> str:
@@ -270,11 +306,6 @@ def _templates(settings: Settings) -> dict[str, Template]:
     templates = Catalog(root=settings.data_root).templates()
     raise_if_any(templates.problems, under_way=True)
     return {template.template_id: template for template in templates.value}
-
-
-def now() -> str:
-    """The time in UTC as the store's JSON files have it."""
-    return pendulum.now("UTC").to_iso8601_string()
 
 
 def _sha256(text: str) -> str:

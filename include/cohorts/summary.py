@@ -8,25 +8,34 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from include.cohorts.aggregation import Totals, count_totals
+from include.cohorts.clock import now
 from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.crash_points import reach
 from include.cohorts.errors import CohortIncomplete
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.metadata_fields import run_of
-from include.cohorts.model import Action, Outcome, PlanRow, RunRef, ScoreRow, Stage
+from include.cohorts.model import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
 from include.cohorts.report import ReportInputs, render_report
 from include.cohorts.scoring import parse_score_text
 from include.cohorts.settings import Settings
-from include.cohorts.steps import now
+from include.cohorts.spending import settle_from_store
+from include.cohorts.steps import needs_call
 
 log = logging.getLogger(__name__)
 
 _NAMED_IN_MESSAGE = 20
 _NEXT_STEPS = {
     Outcome.FAILED: "mend the cause and clear the run (or trigger the same conf again): only these are called",
+    Outcome.IN_FLIGHT_ELSEWHERE: "wait for the run that calls for them, then clear this one: it takes their replies",
+    Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
     Outcome.NOT_RUN: "mend the cause and clear the run (or trigger the same conf again): only these are worked on",
     Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
     "or with max_unscored at this number to accept them",
 }
+
+
+_RED = (Outcome.FAILED, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE, Outcome.NOT_RUN, Outcome.UNSCORED)
+_SAID = {Outcome.DEFERRED: "deferred: budget"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,16 +76,16 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     rows = [row for row in folder.plan(planned["run_key"]) if row.member.stage is Stage.EVALUATION]
     if planned["dry_run"]:
         return _describe_dry_run(folder, planned)
-    scores = score_rows(GensDataLayer.from_root(settings.data_root), rows, run, planned["parsers"])
+    store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
+    settle_from_store(journal, store)
+    scores = score_rows(store, rows, run, planned)
     totals = count_totals(scores, planned=int(planned["planned"]))
     folder.write_scores(scores)
+    reach("in_summarise")
     folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals)))
     problem = _what_is_missing(scores, totals, int(planned["max_unscored"]))
-    spent = "cost unknown" if totals.cost_usd is None else f"${totals.cost_usd:.4f}"
-    message = (
-        f"{totals.planned} planned = {totals.reused} reused + {totals.scored} scored + {totals.unscored} unscored"
-        f" + {totals.failed} failed + {totals.not_run} not run; {totals.called} called ({spent})"
-    )
+    counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
+    message = f"{totals.planned} planned = {counts}; {_spent(totals, journal.spending(run))}"
     log.info("Cohort %s: %s", folder.cohort_id, message)
     log.info("Scores: %s\nReport: %s", folder.scores_csv, folder.report_html)
     return Summary(
@@ -89,14 +98,28 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     )
 
 
+def _spent(totals: Totals, spending: Spending) -> str:
+    """Replies that were bought, and requests that cost something without a reply."""
+    parts = [f"{totals.called} called ({'cost unknown' if totals.cost_usd is None else f'${totals.cost_usd:.4f}'})"]
+    if spending.calls > totals.called:
+        parts.append(f"{spending.calls} requests")
+    lost = spending.settled_usd - totals.cost_usd if totals.cost_usd is not None else 0.0
+    if round(lost, 6) > 0:
+        parts.append(f"${lost:.4f} for requests without a reply")
+    if spending.unknown:
+        most = f" (at most ${spending.unknown_usd:.4f})" if spending.unknown_usd else ""
+        parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see verify")
+    return ", ".join(parts)
+
+
 def score_rows(
-    store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef, parsers: Mapping[str, Sequence[str]]
+    store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef, planned: Mapping[str, Any]
 ) -> list[ScoreRow]:
     """What became of each planned evaluation, read from the store as it is now."""
-    return [_score_row(store, row, run, parsers[row.member.template_id]) for row in rows]
+    return [_score_row(store, row, run, planned) for row in rows]
 
 
-def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence[str]) -> ScoreRow:
+def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping[str, Any]) -> ScoreRow:
     gen_id = row.member.gen_id
     record = store.reply_record(gen_id)
     called = run_of(record) == run
@@ -110,7 +133,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence
                 "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run",
             )
     else:
-        outcome, reason = _why_unparsed(store, row, run, parser, called=called)
+        outcome, reason = _why_unparsed(store, row, run, planned, called=called)
     cost = record.get("cost_usd")
     metadata = store.metadata(Stage.EVALUATION, gen_id)
     if metadata is None:
@@ -130,26 +153,35 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence
 
 
 def _why_unparsed(
-    store: GensDataLayer, row: PlanRow, run: RunRef, parser: Sequence[str], *, called: bool
+    store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping[str, Any], *, called: bool
 ) -> tuple[Outcome, str]:
     gen_id = row.member.gen_id
     replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
     # A failure that stands beside a reply of the same run is older than the reply.
     if run_of(failure) == run and not (replied and called):
-        attempts = int(failure.get("attempts") or 0)
-        told = str(failure.get("message"))
-        return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
-    if row.action is Action.CALL and not called:
+        return _failed(failure)
+    if needs_call(store, row, planned):
+        caller = store.caller(gen_id)
+        if caller is not None:
+            return Outcome.IN_FLIGHT_ELSEWHERE, f"{caller} is calling for it"
         return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
     if row.action is Action.REUSE:
         return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
     if not replied:
         return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
     verdict = store.verdict_record(gen_id)
-    read = [verdict.get("parser_name"), verdict.get("parser_version")] == list(parser)
+    read = [verdict.get("parser_name"), verdict.get("parser_version")] == planned["parsers"][row.member.template_id]
     if verdict.get("success") is False and read:
         return Outcome.UNSCORED, str(verdict.get("reason", ""))
     return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
+
+
+def _failed(failure: Mapping[str, Any]) -> tuple[Outcome, str]:
+    """The outcome of an evaluation that this run left a failure.json for."""
+    told, attempts = str(failure.get("message")), int(failure.get("attempts") or 0)
+    if failure.get("kind") == DEFERRED:
+        return Outcome.DEFERRED, told
+    return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
 
 
 def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
@@ -157,12 +189,15 @@ def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: i
     parts = []
     if not totals.adds_up:
         parts.append(f"The counts do not add up: {len(scores)} rows for {totals.planned} planned evaluations.")
-    for outcome in (Outcome.FAILED, Outcome.NOT_RUN, Outcome.UNSCORED):
+    for outcome in _RED:
         rows = [row for row in scores if row.outcome is outcome]
         if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):
             continue
-        name = outcome.value.replace("_", " ")
-        parts.append(f"{len(rows)} {name}:\n" + "\n".join(_named(rows)) + f"\n  Next: {_NEXT_STEPS[outcome]}.")
+        parts.append(
+            f"{len(rows)} {_SAID.get(outcome, outcome.words)}:\n"
+            + "\n".join(_named(rows))
+            + f"\n  Next: {_NEXT_STEPS[outcome]}."
+        )
     return "\n".join(parts)
 
 
@@ -181,9 +216,8 @@ def _describe_dry_run(folder: CohortFolder, planned: Mapping[str, Any]) -> Summa
     actions = ", ".join(f"{planned[action.value]} {action.value}" for action in Action)
     message = f"Dry run: {planned['planned']} planned = {actions}. Nothing was seeded and nothing was called."
     log.info("%s", message)
-    totals = Totals(
-        planned=planned["planned"], reused=0, scored=0, unscored=0, failed=0, not_run=0, called=0, cost_usd=0.0
-    )
+    nothing: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
+    totals = Totals(planned=planned["planned"], called=0, cost_usd=0.0, **nothing)
     return Summary(
         cohort_id=folder.cohort_id,
         totals=totals,

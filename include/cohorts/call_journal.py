@@ -1,0 +1,232 @@
+"""Every request that may cost money, in `cohorts/<cohort_id>/calls.jsonl`: written down before it is sent.
+
+A line with the most that it can cost comes first and is durable before the request leaves; a second line says how it
+ended. So after a crash at any point one can say which requests may have been paid for without a reply, and what a run
+can have spent at most. Lines are only ever appended, under a lock that all processes share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from include.cohorts.atomic_files import new_token, storing
+from include.cohorts.clock import now
+from include.cohorts.errors import StoreError
+from include.cohorts.metadata_fields import run_of, text_of
+from include.cohorts.model import CallEnd, Room, RunRef, Spending, TaskRef
+
+JOURNAL = "calls.jsonl"
+_LOCK = "calls.lock"
+_LOCK_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """A request about to be sent: for what, by whom, and the most that it can cost (USD; None: not known).
+
+    After `longest_s` seconds it has ended, whatever became of it.
+    """
+
+    gen_id: str
+    llm_model_id: str
+    worst_usd: float | None
+    longest_s: float
+    task: TaskRef
+
+
+@dataclass(kw_only=True, slots=True)
+class JournalledCall:
+    """A request as the journal knows it; `end` is None while none was written down."""
+
+    name: str
+    intent: Mapping[str, Any]
+    end: CallEnd | None = None
+    cost_usd: float | None = None
+
+    @property
+    def run(self) -> RunRef:
+        """The DagRun that made it."""
+        return run_of(self.intent)
+
+    @property
+    def gen_id(self) -> str:
+        """The evaluation that it was made for."""
+        return text_of(self.intent, "gen_id")
+
+    @property
+    def most_usd(self) -> float:
+        """What it cost where that is known, else the most that it can have cost; 0 without a price."""
+        most = self.intent.get("worst_usd") if self.cost_usd is None else self.cost_usd
+        return float(most) if isinstance(most, int | float) else 0.0
+
+    @property
+    def is_settled(self) -> bool:
+        """True when it is known what became of it."""
+        return self.end not in (None, CallEnd.UNKNOWN)
+
+    def is_under_way(self) -> bool:
+        """True while the process that made it can still write down how it ended."""
+        until = self.intent.get("until")
+        if self.end is not None or not isinstance(until, int | float) or time.time() > until:
+            return False
+        # Of another machine nothing is known before the time is up.
+        return self.intent.get("host") != socket.gethostname() or self.intent.get("since") == _since(
+            self.intent.get("pid")
+        )
+
+
+@dataclass(kw_only=True)
+class CallJournal:
+    """One cohort's journal as one process writes it, with what the runs have spent so far."""
+
+    folder: Path
+    _read: int = 0
+    _counts: defaultdict[RunRef, int] = field(default_factory=lambda: defaultdict(int))
+    _settled_usd: defaultdict[RunRef, float] = field(default_factory=lambda: defaultdict(float))
+    _open: dict[str, JournalledCall] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def reserve(self, intent: Intent, room_for: Callable[[Spending], Room]) -> tuple[Room, str]:
+        """Whether the run's spending leaves room; where it does, the request is on disk under the name returned."""
+        with self._alone():
+            self._catch_up()
+            room, name = room_for(self._spending(intent.task.run)), new_token()
+            if room is Room.YES:
+                self._append(_record(name, intent), durable=True)
+            return room, name
+
+    def settle(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
+        """Writes down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
+        with self._alone():
+            self._append({"call": name, "at": now(), "end": end.value, "cost_usd": cost_usd}, durable=False)
+
+    def spending(self, run: RunRef) -> Spending:
+        """What a run has spent so far."""
+        with self._mutex, storing(self.folder / JOURNAL):
+            self._catch_up()
+            return self._spending(run)
+
+    def unsettled(self) -> tuple[JournalledCall, ...]:
+        """The requests of which it is not known what became of them, those under way included."""
+        with self._mutex, storing(self.folder / JOURNAL):
+            self._catch_up()
+            return tuple(self._open.values())
+
+    def _spending(self, run: RunRef) -> Spending:
+        mine = [call for call in self._open.values() if call.run == run]
+        under_way = [call for call in mine if call.is_under_way()]
+        lost = [call for call in mine if not call.is_under_way()]
+        return Spending(
+            calls=self._counts[run],
+            settled_usd=self._settled_usd[run],
+            in_flight=len(under_way),
+            in_flight_usd=sum(call.most_usd for call in under_way),
+            unknown=len(lost),
+            unknown_usd=sum(call.most_usd for call in lost),
+        )
+
+    def _catch_up(self) -> None:
+        """Reads what was appended since the last look. A torn line is a request that was never sent."""
+        try:
+            with (self.folder / JOURNAL).open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._read:
+                    self._forget()
+                file.seek(self._read)
+                content = file.read()
+        except FileNotFoundError:
+            self._forget()
+            return
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in _records(whole):
+            self._note(line)
+
+    def _forget(self) -> None:
+        self._read = 0
+        for kept in (self._counts, self._settled_usd, self._open):
+            kept.clear()
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        name, end = text_of(line, "call"), line.get("end")
+        if "end" not in line:
+            call = self._open[name] = JournalledCall(name=name, intent=line)
+            self._counts[call.run] += 1
+        elif name in self._open and end in list(CallEnd):
+            call, cost = self._open[name], line.get("cost_usd")
+            call.end, call.cost_usd = CallEnd(end), float(cost) if isinstance(cost, int | float) else None
+            if call.is_settled:
+                self._settled_usd[call.run] += call.most_usd
+                del self._open[name]
+
+    def _append(self, line: Mapping[str, Any], *, durable: bool) -> None:
+        with (self.folder / JOURNAL).open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+            torn = bool(end) and file.read(1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread of one process at a time."""
+        if not self.folder.is_dir():
+            raise StoreError(f"{self.folder} is gone. Check that the data root is still mounted; then clear the run.")
+        lock = FileLock(self.folder / _LOCK, timeout=_LOCK_PATIENCE_S, poll_interval=0.005)
+        with self._mutex, storing(self.folder / JOURNAL):
+            try:
+                with lock:
+                    yield
+            except Timeout:
+                raise StoreError(
+                    f"{self.folder / _LOCK} was held by another process for {_LOCK_PATIENCE_S:g} s. "
+                    "Find that process and end it; then clear the run."
+                ) from None
+
+
+def _record(name: str, intent: Intent) -> dict[str, Any]:
+    return {
+        "call": name,
+        "at": now(),
+        "gen_id": intent.gen_id,
+        "llm_model_id": intent.llm_model_id,
+        "worst_usd": intent.worst_usd,
+        **asdict(intent.task),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": _since(os.getpid()),
+        "until": time.time() + intent.longest_s,
+    }
+
+
+def _records(content: bytes) -> Iterator[dict[str, Any]]:
+    for line in content.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _since(pid: object) -> float | None:
+    """When a process of this machine was started, None when there is none (its number may have passed to another)."""
+    try:
+        return psutil.Process(pid).create_time() if isinstance(pid, int) else None
+    except psutil.Error:
+        return None

@@ -1,0 +1,107 @@
+"""What a slice's requests are paid from: the DagRun's budget, through the cohort's journal of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+
+from include.cohorts.budget import Budget
+from include.cohorts.call_journal import CallJournal, Intent
+from include.cohorts.crash_points import reach
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import DEFERRED, CallEnd, Failure, JudgeModel, Room, Spending, TaskRef, Usage
+from include.cohorts.pricing import cost_usd, worst_case_usd
+
+log = logging.getLogger(__name__)
+
+# Requests of other slices may end and turn out cheaper than their worst case: how often that is looked for, in s.
+_LOOK_AGAIN_S = 0.25
+# What a request may take beyond its total timeout until its end is written down, in s.
+_GRACE_S = 60.0
+
+
+@dataclass(kw_only=True)
+class SliceSpending:
+    """The spending of one slice: reserves the worst case before each request, settles the real cost after it."""
+
+    journal: CallJournal
+    budget: Budget
+    task: TaskRef
+    total_timeout_s: float
+    _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def purse(self, gen_id: str) -> EvaluationPurse:
+        """What the requests for one evaluation are paid from."""
+        return EvaluationPurse(spending=self, gen_id=gen_id)
+
+    async def reserve(self, gen_id: str, model: JudgeModel, prompt: str) -> str | Failure:
+        """The name of a request that may be sent now, or why it may not; waits while it may yet fit."""
+        worst = worst_case_usd(model, prompt)
+        intent = Intent(
+            gen_id=gen_id,
+            llm_model_id=model.id,
+            worst_usd=worst,
+            longest_s=self.total_timeout_s + _GRACE_S,
+            task=self.task,
+        )
+        seen = Spending()
+
+        def room_for(spending: Spending) -> Room:
+            nonlocal seen
+            seen = spending
+            return self.budget.room_for(spending, worst)
+
+        while True:
+            room, call = await asyncio.to_thread(self.journal.reserve, intent, room_for)
+            if room is Room.YES:
+                reach("after_intent")
+                return call
+            if room is Room.NO:
+                return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, worst)}")
+            await self._wait_for_an_end()
+
+    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
+        """Writes down how a request ended and what it cost."""
+        cost = 0.0 if end is CallEnd.NOT_CHARGED else None
+        if usage is not None:
+            cost = cost_usd(model, usage)
+        await asyncio.to_thread(self.journal.settle, call, end, cost)
+        async with self._settled:
+            self._settled.notify_all()
+
+    async def _wait_for_an_end(self) -> None:
+        async with self._settled:
+            try:
+                pause = _LOOK_AGAIN_S * random.uniform(0.5, 1.5)  # noqa: S311  (spreads the lookers out)
+                await asyncio.wait_for(self._settled.wait(), pause)
+            except TimeoutError:
+                return
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationPurse:
+    """Reserves and settles for one evaluation."""
+
+    spending: SliceSpending
+    gen_id: str
+
+    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+        """See SliceSpending.reserve."""
+        return await self.spending.reserve(self.gen_id, model, prompt)
+
+    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+        """See SliceSpending.settle."""
+        await self.spending.settle(model, call, end, usage)
+
+
+def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:
+    """Settles requests whose replies are in the store, though the process that stored them died before it said so."""
+    for call in journal.unsettled():
+        if call.is_under_way():
+            continue
+        record = store.record_of_call(call.gen_id, call.name)
+        if record is not None:
+            cost = record.get("cost_usd")
+            journal.settle(call.name, CallEnd.REPLY, float(cost) if isinstance(cost, int | float) else None)
