@@ -138,7 +138,8 @@ def _loops(schedules: bool) -> dict[str, str]:
         # A worker that misses the end of its task looks again only after this many seconds (5 by default): with
         # 1 a run of 40 short tasks takes 7 s instead of 20.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        # A run that was cut off by a kill goes on soon after the next start.
+        # A run whose scheduler was killed goes on once that one's last heartbeat is 30 s old, looked at this often. A
+        # shorter limit would make a scheduler that is held up for a moment give up tasks of its own.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",

@@ -79,7 +79,7 @@ class Lifeline:
             self._rope.flush()
 
     def check(self) -> None:
-        """Return when everything that should run still runs.
+        """Return when everything that should run still runs; tell on standard error what had to be started again.
 
         Raises:
             HomeInUseError: another live process has the home.
@@ -101,6 +101,9 @@ class Lifeline:
             event = json.loads(line)
             if event["event"] == "started":
                 self.pids[event["name"]] = event["pid"]
+            elif event["event"] == "lost":
+                name, code = event["name"], event["code"]
+                print(f"{name} ended with code {code}; it is started again. Log: {self._logs[name]}", file=sys.stderr)
             else:
                 self._problem = self._problem or self._judge(event)
 

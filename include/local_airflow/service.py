@@ -31,7 +31,8 @@ class LocalAirflow:
 
     The processes end with the one that started them, however that ends. `dag_ids` names the DAGs that must be
     parsed before `start` returns. With `schedules` off only triggered runs exist, whatever schedules DAGs have.
-    A preferred `port` that is in use is replaced by a free one; 0 takes any.
+    A preferred `port` that is in use is replaced by a free one; 0 takes any. With `restarts` off nothing that ended
+    is started again; else all is but the api-server, without which the others' work fails at once.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class LocalAirflow:
         dag_ids: Collection[str] = (),
         schedules: bool = False,
         triggerer: bool = False,
+        restarts: bool = True,
         start_timeout_s: float = 120.0,
     ) -> None:
         self.layout = Layout(home=home.resolve(), project=project.resolve())
@@ -53,6 +55,7 @@ class LocalAirflow:
         self._dag_ids = tuple(dag_ids)
         self._schedules = schedules
         self._components = ("scheduler", "dag_processor", *(("triggerer",) if triggerer else ()))
+        self._restarts = restarts
         self._start_timeout_s = start_timeout_s
         self._lifeline: Lifeline | None = None
 
@@ -171,18 +174,18 @@ class LocalAirflow:
 
     def _commands(self) -> tuple[Command, ...]:
         migrate = [self._command(MIGRATE, "db", "migrate", first=True)] if self._must_migrate() else []
-        triggerer = [self._command("triggerer", "triggerer", "--skip-serve-logs")]
+        triggerer = [self._command("triggerer", "triggerer", "--skip-serve-logs", restart=self._restarts)]
         return (
             *migrate,
             self._command("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
-            self._command("scheduler", "scheduler", "--skip-serve-logs"),
-            self._command("dag-processor", "dag-processor"),
+            self._command("scheduler", "scheduler", "--skip-serve-logs", restart=self._restarts),
+            self._command("dag-processor", "dag-processor", restart=self._restarts),
             *(triggerer if "triggerer" in self._components else []),
         )
 
-    def _command(self, name: str, *arguments: str, first: bool = False) -> Command:
+    def _command(self, name: str, *arguments: str, first: bool = False, restart: bool = False) -> Command:
         argv = (sys.executable, "-m", "airflow", *arguments)
-        return Command(name=name, argv=argv, log=str(self.layout.log(name)), first=first)
+        return Command(name=name, argv=argv, log=str(self.layout.log(name)), first=first, restart=restart)
 
     @property
     def _migration_mark(self) -> Path:

@@ -3,7 +3,7 @@
 Run as `python -m include.local_airflow.supervisor` with a pipe as standard input: its first line is an order
 (JSON), and the pipe is the lifeline. When it closes, because its owner said so, ended or was killed, everything
 that was started is stopped, and so it is on SIGTERM, SIGINT and SIGHUP. Standard output carries one JSON event a
-line: `refused`, `started`, `ended`, `stopped`.
+line: `refused`, `started`, `lost` (ended, and is started again), `ended`, `stopped`.
 """
 
 import contextlib
@@ -30,16 +30,22 @@ LOCK_FILE = "lock"
 OWNER_FILE = "owner.json"
 # An owner that was killed leaves the lock to a supervisor that still stops what it started.
 TAKEOVER_S = 15.0
+# What ends sooner after its start is broken, and would only end again.
+STEADY_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One process: `first` ones run to their end, one after another, before the others start."""
+    """One process: `first` ones run to their end, one after another, before the others start.
+
+    One to `restart` is started again when it ended by itself or was killed, once it had run for a while.
+    """
 
     name: str
     argv: tuple[str, ...]
     log: str
     first: bool = False
+    restart: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +68,13 @@ class Order:
 
 
 class Supervisor:
-    """Starts the order's commands, reports those that end, and stops all that is left."""
+    """Starts the order's commands, reports or restarts those that end, and stops all that is left."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
+        self._commands = {command.name: command for command in order.commands}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._started_at: dict[str, float] = {}
         self._sessions: set[int] = set()
         self._since = psutil.Process().create_time()
         self._told_to_stop = False
@@ -104,7 +112,8 @@ class Supervisor:
                     self._told_to_stop = True
 
     def _start(self, command: Command) -> None:
-        with Path(command.log).open("wb") as log:
+        # A restart keeps what the former process said last.
+        with Path(command.log).open("ab" if command.name in self._started_at else "wb") as log:
             process = subprocess.Popen(
                 command.argv,
                 cwd=self._order.directory,
@@ -117,28 +126,47 @@ class Supervisor:
                 preexec_fn=processes.end_with_parent,
             )
         self._running[command.name] = process
+        self._started_at[command.name] = time.monotonic()
         self._sessions.add(process.pid)
         tell("started", name=command.name, pid=process.pid)
 
     def _report_ended(self) -> int | None:
-        """Report what ended since the last look; return the exit code of the last one of them."""
+        """Report or restart what ended since the last look; return the exit code of the last one of them."""
         code = None
         for name, process in list(self._running.items()):
-            if (code := process.poll()) is not None:
-                del self._running[name]
+            if (code := process.poll()) is None:
+                continue
+            del self._running[name]
+            if self._commands[name].restart and time.monotonic() - self._started_at[name] >= STEADY_S:
+                tell("lost", name=name, code=code)
+                self._end_session(process.pid)
+                self._start(self._commands[name])
+            else:
                 tell("ended", name=name, code=code)
         return code
+
+    def _end_session(self, leader: int) -> None:
+        """End what a process left behind, at once: a task process of a lost scheduler would work against the next."""
+
+        def left() -> list[psutil.Process]:
+            self._reap_adopted()
+            return processes.session_members({leader}, since=self._since)
+
+        processes.end_all(left, grace_s=0)
 
     def _living(self) -> list[psutil.Process]:
         for process in self._running.values():
             process.poll()
-        own = {process.pid for process in self._running.values()}
-        children = psutil.Process().children(recursive=True)
-        processes.reap(child for child in children if child.pid not in own)
-        living = {child for child in children if processes.is_alive(child)}
+        living = {child for child in self._reap_adopted() if processes.is_alive(child)}
         if sys.platform != "linux":  # where orphans are not adopted
             living.update(processes.session_members(self._sessions, since=self._since))
         return list(living)
+
+    def _reap_adopted(self) -> list[psutil.Process]:
+        own = {process.pid for process in self._running.values()}
+        children = psutil.Process().children(recursive=True)
+        processes.reap(child for child in children if child.pid not in own)
+        return children
 
 
 def tell(event: str, **fields: object) -> None:

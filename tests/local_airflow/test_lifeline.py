@@ -15,7 +15,7 @@ import pytest
 from include.local_airflow import processes
 from include.local_airflow.errors import HomeInUseError, StartError
 from include.local_airflow.lifeline import PACKAGE_ROOT, Lifeline
-from include.local_airflow.supervisor import Command
+from include.local_airflow.supervisor import STEADY_S, Command
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)")
 # Two generations, the second of which leaves its parent, its session and its process group.
@@ -28,7 +28,7 @@ OWNER = """
 import json, sys, time
 from pathlib import Path
 from include.local_airflow.lifeline import Lifeline
-from include.local_airflow.supervisor import Command
+from include.local_airflow.supervisor import STEADY_S, Command
 home, argv = Path(sys.argv[1]), tuple(json.loads(sys.argv[2]))
 command = Command(name="child", argv=argv, log=str(home / "child.log"))
 line = Lifeline(home=home, directory=home, environment={}, commands=(command,), label="a test")
@@ -107,6 +107,37 @@ def test_a_process_that_ends_is_reported_with_its_last_words(tmp_path: Path) -> 
     try:
         with pytest.raises(StartError, match=rf"(?s)child ended with code 1.*{tmp_path}/child.log.*no such table"):
             until(line.check)
+    finally:
+        line.stop()
+
+
+def test_what_ends_right_after_its_start_is_not_restarted(tmp_path: Path) -> None:
+    """One to restart that ends at once is broken: that is reported, as without a restart."""
+    argv = (sys.executable, "-c", "raise SystemExit('no such table')")
+    line = lifeline(tmp_path, Command(name="child", argv=argv, log=str(tmp_path / "child.log"), restart=True))
+    line.start()
+    try:
+        with pytest.raises(StartError, match=r"(?s)child ended with code 1.*no such table"):
+            until(line.check)
+    finally:
+        line.stop()
+
+
+def test_what_is_killed_is_restarted_without_what_it_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One to restart that is killed is started again and said to be; its children are ended, its log is kept."""
+    argv = (sys.executable, "-c", "import os, time\nos.fork()\nprint('here', flush=True)\ntime.sleep(600)")
+    log = tmp_path / "child.log"
+    line = started(lifeline(tmp_path, Command(name="child", argv=argv, log=str(log), restart=True)))
+    try:
+        first = psutil.Process(line.pids["child"])
+        time.sleep(STEADY_S)
+        (orphan,) = first.children()
+        first.kill()
+        until(lambda: (line.check(), line.pids["child"] != first.pid)[1])
+        assert not processes.is_alive(orphan)
+        assert processes.is_alive(psutil.Process(line.pids["child"]))
+        until(lambda: log.read_text() == 4 * "here\n")
+        assert f"child ended with code -9; it is started again. Log: {log}\n" in capfd.readouterr().err
     finally:
         line.stop()
 
