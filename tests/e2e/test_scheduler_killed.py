@@ -1,0 +1,202 @@
+"""A scheduler that is killed in the middle of a run: the run ends well by itself, and no reply is bought twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.local_airflow import processes
+from include.local_airflow.api import AirflowApi
+from include.local_airflow.environment import airflow_environment
+from include.local_airflow.keys import ensure_keys
+from include.local_airflow.lifeline import Lifeline
+from include.local_airflow.service import LocalAirflow
+from include.local_airflow.supervisor import STEADY_S, Command
+from tests.e2e.conftest import DAG_ID, PROJECT
+from tests.judge_server import JudgeServer
+from tests.store_builder import StoreBuilder
+
+CALLS, AT_ONCE, REPLIES_BEFORE = 96, 4, 10
+CONF = {"cohort_id": "killed", "max_concurrency": AT_ONCE}
+PATIENCE_S = 180.0
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A store with CALLS evaluations to buy, its judge, and the Airflow that is killed; all of it this test's own."""
+
+    folder: Path
+    store: StoreBuilder
+    judge: JudgeServer
+    essays: list[str]
+    cleanup: ExitStack
+    run_id: str = ""
+    stored: dict[str, bytes] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
+
+    @property
+    def given(self) -> dict[str, str]:
+        connection = {"conn_type": "openai", "host": self.judge.base_url, "password": "sk-killed"}
+        return {"DD_DATA_ROOT": str(self.store.root), "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection)}
+
+    def airflow(self, *, restarts: bool = True) -> LocalAirflow:
+        """Starts an Airflow in the scene's home."""
+        home = self.folder / "airflow"
+        return self.cleanup.enter_context(
+            LocalAirflow(
+                home=home, project=PROJECT, environment=self.given, port=0, dag_ids=[DAG_ID], restarts=restarts
+            )
+        )
+
+    def second_scheduler(self, airflow: LocalAirflow) -> None:
+        """Starts a scheduler that knows nothing of the first one's processes, as a person at a terminal does."""
+        environment = airflow_environment(
+            os.environ,
+            self.given,
+            layout=airflow.layout,
+            keys=ensure_keys(airflow.layout.home),
+            port=airflow.port,
+            schedules=False,
+        )
+        home = self.folder / "second"
+        home.mkdir()
+        argv = (sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs")
+        command = Command(name="scheduler", argv=argv, log=str(home / "scheduler.log"))
+        line = Lifeline(home=home, directory=PROJECT, environment=environment, commands=(command,), label="a test")
+        self.cleanup.callback(line.stop)
+        line.start()
+
+    def trigger_and_wait_for_replies(self, airflow: LocalAirflow) -> list[psutil.Process]:
+        """Triggers the run, and returns the scheduler and all processes below it once some replies were given."""
+        began = time.monotonic()
+        self.judge.faults({"fault": "latency", "seconds": 1})
+        self.run_id = airflow.api.trigger(DAG_ID, {**CONF, "essay_ids": self.essays})
+        scheduler = psutil.Process(airflow.pids["scheduler"])
+        _until(lambda: (airflow.check(), self.judge.stats()["replies"] >= REPLIES_BEFORE)[1])
+        # What ends right after its start is taken for broken, and is not started again.
+        _until(lambda: time.monotonic() - began > STEADY_S)
+        return [scheduler, *processes.descendants(scheduler.pid)]
+
+    def wait_until_gone(self, victims: list[psutil.Process]) -> None:
+        """Returns when no victim lives and the judge knows it; from then on the judge answers at once."""
+        _until(lambda: not _alive(victims) and self.judge.stats()["in_flight"] == 0)
+        self.remember()
+        self.judge.faults()
+
+    def members(self) -> dict[tuple[str, str, str], str]:
+        """The cohort's evaluations, each by the name that the judge's tally has for it."""
+        rows = [row for row in self.store.rows("cohorts/killed/membership.csv") if row["stage"] == "evaluation"]
+        return {
+            (row["parent_gen_id"].removeprefix("e_essay"), row["template_id"], f"example/{row['llm_model_id']}"): (
+                row["gen_id"]
+            )
+            for row in rows
+        }
+
+    def remember(self) -> None:
+        """Keeps the bytes of every reply that is on disk now, and which evaluations were asked for but have none."""
+        self.stored = {
+            name: content
+            for name, content in self.store.files("gens/evaluation").items()
+            if Path(name).name in ("raw.txt", "raw_metadata.json")
+        }
+        members = self.members()
+        self.in_flight = {members[key] for key in self.judge.tally() if _reply(members[key]) not in self.stored}
+
+    def assert_run_ends_well(self, api: AirflowApi) -> set[str]:
+        """The run is green, all are scored, no stored reply was asked for again; returns what was called twice."""
+        assert api.wait(DAG_ID, self.run_id, timeout_s=PATIENCE_S) == "success"
+
+        members = self.members()
+        assert len(members) == CALLS
+        for gen_id in members.values():
+            assert (self.store.root / "gens/evaluation" / gen_id / "parsed.txt").exists()
+
+        now = self.store.files("gens/evaluation")
+        assert {name: now.get(name) for name in self.stored} == self.stored
+
+        asked = self.judge.tally()
+        again = {members[key] for key, times in asked.items() if times > 1}
+        assert set(asked) == set(members)
+        assert max(asked.values()) <= 2
+        assert not {gen_id for gen_id in again if _reply(gen_id) in self.stored}
+        assert len(again) <= AT_ONCE, f"{len(again)} were called twice, and only {AT_ONCE} can have been in flight"
+        return again
+
+
+def _reply(gen_id: str) -> str:
+    return f"gens/evaluation/{gen_id}/raw.txt"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """The store and its judge, before any Airflow."""
+    store = StoreBuilder.sample(tmp_path / "data", replicates=1)
+    with JudgeServer.started(tmp_path) as judge, ExitStack() as cleanup:
+        essays = [store.essay(number) for number in range(100, 100 + CALLS // 4)]
+        yield Scene(folder=tmp_path, store=store, judge=judge, essays=essays, cleanup=cleanup)
+
+
+def test_a_killed_scheduler_is_restarted_and_the_run_goes_on(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    """SIGKILL of the scheduler: it is started again, nothing of the former one stays, and the run is green."""
+    airflow = scene.airflow()
+    tree = scene.trigger_and_wait_for_replies(airflow)
+    tree[0].kill()
+    scene.wait_until_gone(tree)
+    _until(lambda: (airflow.check(), airflow.pids["scheduler"] != tree[0].pid)[1])
+    assert "scheduler ended with code -9; it is started again" in capfd.readouterr().err
+    assert scene.assert_run_ends_well(airflow.api) <= scene.in_flight
+
+
+def test_a_crash_of_the_machine_is_made_good_by_the_next_start(scene: Scene) -> None:
+    """SIGKILL of every process: after the next start in the same home the run goes on and is green."""
+    first = scene.airflow()
+    scene.trigger_and_wait_for_replies(first)
+    supervisor = first.pids["supervisor"]
+    everything = [psutil.Process(supervisor), *processes.descendants(supervisor)]
+    for process in everything:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    scene.wait_until_gone(everything)
+    first.stop()
+    assert scene.assert_run_ends_well(scene.airflow().api) <= scene.in_flight
+
+
+def test_task_processes_that_outlive_their_scheduler_are_not_paid_against(scene: Scene) -> None:
+    """SIGKILL of the scheduler alone while its tasks go on calling: their second try does not call what they call."""
+    airflow = scene.airflow(restarts=False)
+    tree = scene.trigger_and_wait_for_replies(airflow)
+    tasks = [process for process in tree[1:] if process.ppid() != tree[0].pid]
+    assert tasks
+    # Longer than the second try needs to begin, shorter than Airflow lets a process live that it told to end: the
+    # calls of both would overlap. It lasts until the former processes are gone, however long that takes.
+    scene.judge.faults({"fault": "latency", "seconds": 4})
+    tree[0].kill()
+    scene.remember()
+    scene.second_scheduler(airflow)
+    _until(lambda: not _alive(tasks))
+    scene.judge.faults()
+    api = AirflowApi(airflow.url, user=airflow.user, password=airflow.password)
+    scene.assert_run_ends_well(api)
+
+
+def _alive(victims: list[psutil.Process]) -> bool:
+    return any(processes.is_alive(process) for process in victims)
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
