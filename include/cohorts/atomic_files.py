@@ -16,23 +16,27 @@ from typing import Any
 from include.cohorts.errors import StoreError
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses."""
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
+
+    What need not outlive a power cut is written without `durable`: as whole, and without waiting for the disk.
+    """
     with storing(path):
-        temporary = stage_text(path, text)
+        temporary = stage_text(path, text, durable=durable)
         try:
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
-def stage_text(path: Path, text: str, token: str | None = None) -> Path:
+def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
     """Writes and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
     temporary = temporary_name(path, token or new_token())
     try:
-        _write_new(temporary, text)
+        _write_new(temporary, text, durable=durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -54,6 +58,9 @@ def check_inside(root: Path, folder: Path) -> None:
     """StoreError unless `root` exists and what is written to `folder` stays in it, symbolic links followed."""
     if not root.is_dir():
         raise StoreError(f"The data root {root} is gone. Check that it is still mounted; then clear the run.")
+    between = [folder, *folder.parents[: len(folder.parts) - len(root.parts) - 1]]
+    if not any(part.is_symlink() for part in between):
+        return
     real = folder.resolve()
     if not real.is_relative_to(root.resolve()):
         raise StoreError(
@@ -124,11 +131,12 @@ def _is_kept_as(path: Path, number: int) -> bool:
     return kept.exists() and path.exists() and kept.samefile(path)
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, text: str, *, durable: bool = True) -> None:
     with path.open("xb") as file:
         file.write(encoded(text))
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
 
 
 def encoded(text: str) -> bytes:

@@ -14,6 +14,11 @@ class Budget:
     max_llm_calls: int | None = None
     max_cost_usd: float | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """False when nothing is capped."""
+        return self.max_llm_calls is not None or self.max_cost_usd is not None
+
     def room_for(self, spending: Spending, worst_usd: float | None) -> Room:
         """Whether a request that can cost `worst_usd` fits beside what was spent and may yet be spent.
 

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from include.cohorts.model import CallEnd, Room, RunRef, Spending, TaskRef
 JOURNAL = "calls.jsonl"
 _LOCK = "calls.lock"
 _LOCK_PATIENCE_S = 60.0
+_LOCK_POLL_S = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +81,11 @@ class JournalledCall:
 
     def is_under_way(self) -> bool:
         """True while the process that made it can still write down how it ended."""
-        until = self.intent.get("until")
+        until, pid, since = (self.intent.get(key) for key in ("until", "pid", "since"))
         if self.end is not None or not isinstance(until, int | float) or time.time() > until:
             return False
         # Of another machine nothing is known before the time is up.
-        return self.intent.get("host") != socket.gethostname() or self.intent.get("since") == _since(
-            self.intent.get("pid")
-        )
+        return self.intent.get("host") != socket.gethostname() or (since is not None and _since(pid) == since)
 
 
 @dataclass(kw_only=True)
@@ -99,11 +99,19 @@ class CallJournal:
     _open: dict[str, JournalledCall] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def reserve(self, intent: Intent, room_for: Callable[[Spending], Room]) -> tuple[Room, str]:
+    def __post_init__(self) -> None:
+        # Used by whichever thread has the mutex.
+        self._lock = FileLock(
+            self.folder / _LOCK, timeout=_LOCK_PATIENCE_S, poll_interval=_LOCK_POLL_S, thread_local=False
+        )
+
+    def reserve(self, intent: Intent, room_for: Callable[[Spending], Room] | None = None) -> tuple[Room, str]:
         """Whether the run's spending leaves room; where it does, the request is on disk under the name returned."""
         with self._alone():
-            self._catch_up()
-            room, name = room_for(self._spending(intent.task.run)), new_token()
+            room, name = Room.YES, new_token()
+            if room_for is not None:
+                self._catch_up()
+                room = room_for(self._spending(intent.task.run))
             if room is Room.YES:
                 self._append(_record(name, intent), durable=True)
             return room, name
@@ -126,9 +134,11 @@ class CallJournal:
             return tuple(self._open.values())
 
     def _spending(self, run: RunRef) -> Spending:
-        mine = [call for call in self._open.values() if call.run == run]
-        under_way = [call for call in mine if call.is_under_way()]
-        lost = [call for call in mine if not call.is_under_way()]
+        under_way: list[JournalledCall] = []
+        lost: list[JournalledCall] = []
+        for call in self._open.values():
+            if call.run == run:
+                (under_way if call.is_under_way() else lost).append(call)
         return Spending(
             calls=self._counts[run],
             settled_usd=self._settled_usd[run],
@@ -187,10 +197,9 @@ class CallJournal:
         """One thread of one process at a time."""
         if not self.folder.is_dir():
             raise StoreError(f"{self.folder} is gone. Check that the data root is still mounted; then clear the run.")
-        lock = FileLock(self.folder / _LOCK, timeout=_LOCK_PATIENCE_S, poll_interval=0.005)
         with self._mutex, storing(self.folder / JOURNAL):
             try:
-                with lock:
+                with self._lock:
                     yield
             except Timeout:
                 raise StoreError(
@@ -226,7 +235,14 @@ def _records(content: bytes) -> Iterator[dict[str, Any]]:
 
 def _since(pid: object) -> float | None:
     """When a process of this machine was started, None when there is none (its number may have passed to another)."""
+    if pid == os.getpid():
+        return _own_start(os.getpid())
     try:
         return psutil.Process(pid).create_time() if isinstance(pid, int) else None
     except psutil.Error:
         return None
+
+
+@cache
+def _own_start(pid: int) -> float:
+    return psutil.Process(pid).create_time()

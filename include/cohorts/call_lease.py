@@ -46,7 +46,7 @@ class CallLease:
             except Timeout:
                 return False
         try:
-            write_text(self._folder / HOLDER, json_text(asdict(self._task)))
+            write_text(self._folder / HOLDER, json_text(asdict(self._task)), durable=False)
         except StoreError:
             self._lease.release()
             raise

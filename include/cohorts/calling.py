@@ -21,7 +21,7 @@ from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
 from include.cohorts.settings import Settings
-from include.cohorts.spending import EvaluationPurse, SliceSpending, settle_from_store
+from include.cohorts.spending import SliceSpending, settle_from_store
 from include.cohorts.steps import needs_call, rows_left, rows_of
 
 if TYPE_CHECKING:
@@ -71,6 +71,15 @@ async def call_missing(
     if calls.failures:
         raise RepliesMissing(missing_replies(calls.failures, len(rows)))
     return {"called": calls.replies}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Begun:
+    """An evaluation whose turn it is: what to ask whom, or why not, or nothing at all when it is done already."""
+
+    prompt: str = ""
+    model: JudgeModel | None = None
+    answer: Failure | None = None
 
 
 @dataclass(kw_only=True)
@@ -164,77 +173,101 @@ class _SliceCalls:
         return elsewhere
 
     async def _work(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
-        for row in waiting:
-            if self.broken is not None:
-                return
-            try:
-                async with self.slots.hold():
-                    if not await self._with_lease(row):
+        """Sees to one row after another, in one slot."""
+        try:
+            async with self.slots.hold():
+                for row in waiting:
+                    if self.broken is not None:
+                        return
+                    if await self._with_lease(row):
+                        self._tell_progress(total)
+                    else:
                         elsewhere.append(row)
-                        continue
-            except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
-                self.broken = error
-            self.done += 1
-            if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
-                log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
+        except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
+            self.broken = error
+
+    def _tell_progress(self, total: int) -> None:
+        self.done += 1
+        if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
+            log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
     async def _with_lease(self, row: PlanRow) -> bool:
-        """Sees to one evaluation; False when another process has the right to call for it."""
+        """Sees to one evaluation; False when another process has the right to call for it.
+
+        What waits for the disk is done in another thread, and together: each trip there costs as much as a write.
+        """
         gen_id = row.member.gen_id
-        if self.store.metadata(Stage.EVALUATION, gen_id) is None:
-            await self._record_failure(row, _lost("its metadata.json"))
-            return True
         lease = self.leases.setdefault(gen_id, self.store.call_lease(gen_id, self.task))
-        if not await asyncio.to_thread(lease.take):
+        begun = await asyncio.to_thread(self._begin, row, lease)
+        if begun is None:
             return False
+        del self.leases[gen_id]
+        answer: Reply | Failure | None = begun.answer
         try:
-            reach("after_lease")
-            await self._call(row)
-        finally:
-            await asyncio.to_thread(lease.release)
-            del self.leases[gen_id]
+            if begun.prompt and begun.model:
+                answer = await self.judge.ask(begun.model, begun.prompt, self.spending.purse(gen_id))
+        except BaseException:
+            lease.release()
+            raise
+        await asyncio.to_thread(self._finish, row, begun, answer, lease)
+        self.replies += isinstance(answer, Reply)
+        await self.spending.tell_settled()
         return True
 
-    async def _call(self, row: PlanRow) -> None:
-        """One evaluation from prompt to reply on disk."""
+    def _begin(self, row: PlanRow, lease: CallLease) -> _Begun | None:
+        """Takes the lease and looks at the store once more: what another run has finished must not be paid for."""
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        if self.store.complete_reply(gen_id):
-            log.info("%s: put in place a reply that an earlier run had received", gen_id)
-        # A slice takes minutes; what another run has finished meanwhile must not be paid for.
-        if self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned):
-            return
-        prompt = self.store.prompt(gen_id)
-        if not prompt or model is None:
-            lost = "its prompt.txt" if not prompt else f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
-            await self._record_failure(row, _lost(lost))
-            return
-        purse = self.spending.purse(gen_id)
-        answer = await self.judge.ask(model, prompt, purse)
-        if isinstance(answer, Failure):
-            await self._record_failure(row, answer)
-        else:
-            await self._store(gen_id, model, prompt, answer, purse)
+        if not self.store.exists(Stage.EVALUATION, gen_id):
+            return _Begun(answer=_lost("its folder"))
+        if not lease.take():
+            return None
+        try:
+            reach("after_lease")
+            if self.store.complete_reply(gen_id):
+                log.info("%s: put in place a reply that an earlier run had received", gen_id)
+            if self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned):
+                return _Begun()
+            prompt = self.store.prompt(gen_id)
+            if self.store.metadata(Stage.EVALUATION, gen_id) is None:
+                return _Begun(answer=_lost("its metadata.json"))
+            if not prompt:
+                return _Begun(answer=_lost("its prompt.txt"))
+            if model is None:
+                return _Begun(answer=_lost(f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"))
+        except BaseException:
+            lease.release()
+            raise
+        return _Begun(prompt=prompt, model=model)
 
-    async def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply, purse: EvaluationPurse) -> None:
+    def _finish(self, row: PlanRow, begun: _Begun, answer: Reply | Failure | None, lease: CallLease) -> None:
+        """Writes down what came of it and gives the lease back."""
+        try:
+            if isinstance(answer, Failure):
+                self._record_failure(row, answer)
+            elif answer is not None and begun.model:
+                self._store(row.member.gen_id, begun.model, begun.prompt, answer)
+        finally:
+            lease.release()
+
+    def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply) -> None:
         reach("after_receive")
         record = reply_record(model, prompt, reply, self.judge.base_url, self.folder.cohort_id, self.task)
         try:
-            await asyncio.to_thread(self.store.store_reply, gen_id, reply.text, record)
+            self.store.store_reply(gen_id, reply.text, record)
         except StoreError:
             log.error("%s: paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY])
-            await purse.settle(model, reply.call, CallEnd.CHARGED, reply.usage)
+            self.spending.settle_now(model, reply.call, CallEnd.CHARGED, reply.usage)
             raise
-        await purse.settle(model, reply.call, CallEnd.REPLY, reply.usage)
-        self.replies += 1
+        self.spending.settle_now(model, reply.call, CallEnd.REPLY, reply.usage)
         log.info("%s: reply stored, %s, %.1f s", gen_id, reply.response_model, reply.duration_s)
 
-    async def _record_failure(self, row: PlanRow, failure: Failure) -> None:
+    def _record_failure(self, row: PlanRow, failure: Failure) -> None:
         member = row.member
         self.failures[member.gen_id] = failure
         if failure.stops and _stop_for(self.folder, self.planned, self.task, member.llm_model_id) is None:
             self._stop(failure, None if failure.stops == "run" else member.llm_model_id)
         if self.store.exists(Stage.EVALUATION, member.gen_id):
-            await asyncio.to_thread(self.store.write_failure, member.gen_id, failure_record(failure, self.task))
+            self.store.write_failure(member.gen_id, failure_record(failure, self.task))
         log.warning("%s: no reply after %d attempts: %s", member.gen_id, failure.attempts, failure.message)
 
     def _stop(self, failure: Failure, model_id: str | None) -> None:

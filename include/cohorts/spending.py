@@ -54,7 +54,8 @@ class SliceSpending:
             return self.budget.room_for(spending, worst)
 
         while True:
-            room, call = await asyncio.to_thread(self.journal.reserve, intent, room_for)
+            asked = room_for if self.budget.is_set else None
+            room, call = await asyncio.to_thread(self.journal.reserve, intent, asked)
             if room is Room.YES:
                 reach("after_intent")
                 return call
@@ -64,10 +65,18 @@ class SliceSpending:
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
         """Writes down how a request ended and what it cost."""
+        await asyncio.to_thread(self.settle_now, model, call, end, usage)
+        await self.tell_settled()
+
+    def settle_now(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
+        """As `settle`, in this thread; those who wait for room are told by `tell_settled`."""
         cost = 0.0 if end is CallEnd.NOT_CHARGED else None
         if usage is not None:
             cost = cost_usd(model, usage)
-        await asyncio.to_thread(self.journal.settle, call, end, cost)
+        self.journal.settle(call, end, cost)
+
+    async def tell_settled(self) -> None:
+        """Wakes those who wait for room in the budget."""
         async with self._settled:
             self._settled.notify_all()
 
