@@ -5,7 +5,7 @@ JUDGE ?= offline
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test lint bench lock
+.PHONY: help setup backfill up test lint bench mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,11 @@ lint: .venv/.dev ## Check format, style, types and the layers
 
 bench: .venv/.dev ## Measure DAG parsing and planning on generated stores
 	@$(BIN)/python -m benchmarks
+
+mutation: .venv/.dev ## Break the pure modules in small ways and count the mutants that tests kill
+	@rm -rf mutants
+	@$(BIN)/mutmut run
+	@$(BIN)/python -m benchmarks.mutation
 
 lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
 	@$(BIN)/pip install --quiet uv
