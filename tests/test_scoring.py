@@ -50,6 +50,7 @@ RANGE = "not from 0 to 9"
         pytest.param("FINAL SCORE 7", 7.0, id="final score, no colon"),
         pytest.param("Final  Score: 7", 7.0, id="final score, two blanks"),
         pytest.param("Total Score: 7", 7.0, id="total score"),
+        pytest.param("Total  Score: 7", 7.0, id="total score, two blanks"),
         pytest.param("total score:7.25", 7.25, id="total score, lower case"),
         pytest.param("**SCORE: 7**", 7.0, id="bold"),
         pytest.param("**SCORE:** 7", 7.0, id="bold label"),
@@ -147,6 +148,7 @@ def test_replies_with_a_score(reply: str, score: float) -> None:
         pytest.param("SCORE: 1e1", SEVERAL, id="an exponent"),
         pytest.param("SCORE: **7** **8**", SEVERAL, id="two in bold"),
         pytest.param("SCORE: 7 + 1", SEVERAL, id="a sum"),
+        pytest.param("SCORE: 7 (style) 8 (novelty)", SEVERAL, id="two, each with its remark"),
         pytest.param("Score 1: 7", SEVERAL, id="a numbered label"),
         pytest.param("SCORE: 7.", MORE, id="a full stop"),
         pytest.param("SCORE: .5", MORE, id="no digit before the point"),
@@ -154,7 +156,9 @@ def test_replies_with_a_score(reply: str, score: float) -> None:
         pytest.param("SCORE: - 7", MORE, id="a dash and a blank"),
         pytest.param("SCORE: ~7", MORE, id="about"),
         pytest.param("SCORE: 7 points", MORE, id="points"),
+        pytest.param("SCORE: 7 offhand", MORE, id="a word that begins like of"),
         pytest.param("SCORE: 7!", MORE, id="a mark"),
+        pytest.param("SCORE: 7X", MORE, id="a letter"),
         pytest.param("SCORE = 7", MORE, id="an equals sign"),
         pytest.param("SCORE:: 7", MORE, id="two colons"),
         pytest.param("SCORE is 7", MORE, id="a verb"),
@@ -191,7 +195,18 @@ def test_replies_without_a_score(reply: str, reason: str) -> None:
         pytest.param("SCORE: 7 (out of 10)", id="out of ten"),
         pytest.param("SCORE: 7 (/10)", id="of ten"),
         pytest.param("SCORE: 7 (7/10)", id="repeated, of ten"),
+        pytest.param("SCORE: 7 ( 7 / 10 )", id="repeated, of ten, blanks"),
+        pytest.param("SCORE: 8.5 (8.5/10)", id="a decimal, of ten"),
+        pytest.param("SCORE: 7 (7 of 10)", id="of ten in a word"),
+        pytest.param("SCORE: 7 (OUT OF 10)", id="out of ten, capitals"),
+        pytest.param("SCORE: 7 (out of 9.5)", id="out of a decimal"),
+        pytest.param("SCORE: 7 (out of 10 points)", id="out of ten points"),
+        pytest.param("SCORE: 1 (out of 1 point)", id="out of one point"),
         pytest.param("SCORE: 8.5 (85%)", id="as per cent"),
+        pytest.param("SCORE: 7 (on a scale of 1 to 10)", id="a scale in words"),
+        pytest.param("SCORE: 4 (SCALE 1-5)", id="a scale in capitals"),
+        pytest.param("SCORE: 7 (scale 0 to 90)", id="a scale that begins like the right one"),
+        pytest.param("SCORE: 7 (scale 10-9)", id="a scale that ends like the right one"),
     ],
 )
 def test_another_scale_in_a_remark_is_unscored(reply: str) -> None:
@@ -206,11 +221,27 @@ def test_another_scale_in_a_remark_is_unscored(reply: str) -> None:
         pytest.param("SCORE: 7 (one of 5 I would publish)", id="one of several"),
         pytest.param("SCORE: 7 (90% sure)", id="how sure"),
         pytest.param("SCORE: 7 (nothing/10 words wasted)", id="a slash"),
+        pytest.param("SCORE: 7 (one for the 5 upscale magazines)", id="upscale"),
+        pytest.param("SCORE: 7 (scales 1 idea to 5)", id="scales"),
     ],
 )
 def test_a_remark_with_numbers_is_still_a_remark(reply: str) -> None:
     """What a judge remarks on is no scale: only a remark that is nothing but a scale is one."""
     assert read_last_line(reply).score == 7.0
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        pytest.param("(scale 0-9)", id="a dash"),
+        pytest.param("(on a scale of 0 to 9)", id="in words"),
+        pytest.param("(on the 0 - 9 scale)", id="blanks"),
+        pytest.param("(Scale: 0-9, 9 is best)", id="explained"),
+    ],
+)
+def test_the_right_scale_in_a_remark_is_fine(remark: str) -> None:
+    """A judge that repeats the scale that it was asked for is scored."""
+    assert read_last_line(f"SCORE: 7 {remark}").score == 7.0
 
 
 @pytest.mark.parametrize(
@@ -225,10 +256,23 @@ def test_a_number_is_not_rounded_onto_the_scale(reply: str) -> None:
     assert read_last_line(reply).score is None
 
 
-def test_a_reason_quotes_the_line_but_not_all_of_a_long_one() -> None:
-    """The reason shows what stood there, cut to a length that a table can hold."""
-    assert read_last_line("SCORE: seven").reason == "the score line states no number: 'seven'"
-    assert len(read_last_line("SCORE: " + "very " * 1000).reason) < 150
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        pytest.param("", "the reply is empty", id="empty"),
+        pytest.param("Fine.", "none of the last three lines begins with SCORE", id="no label"),
+        pytest.param("SCORE: 7/10", "the score line uses another scale: '7/10'", id="scale"),
+        pytest.param("SCORE: seven", "the score line states no number: 'seven'", id="no number"),
+        pytest.param("SCORE: 7 or 8", "the score line states several numbers: '7 or 8'", id="several"),
+        pytest.param("SCORE: 7 points", "the score line states more than a number: '7 points'", id="more"),
+        pytest.param("SCORE: 10 (superb)", "the score is not from 0 to 9: '10'", id="range"),
+        pytest.param("SCORE: " + "x" * 80, f"the score line states no number: '{'x' * 80}'", id="as long as shown"),
+        pytest.param("SCORE: " + "x" * 81, f"the score line states no number: '{'x' * 77}...'", id="too long"),
+    ],
+)
+def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: str) -> None:
+    """The reason says what is wrong and shows what stood there, cut to a length that a table can hold."""
+    assert read_last_line(reply).reason == reason
 
 
 @pytest.mark.parametrize(

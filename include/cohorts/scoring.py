@@ -20,7 +20,6 @@ _SCALE_REMARK = re.compile(
     r"\(\s*(?:[0-9]+(?:\.[0-9]+)?\s*)?(?:(?:out\s+of|of|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|%)(?:\s+points?)?\s*\)",
     re.IGNORECASE,
 )
-_REMARK = re.compile(r"(?:\bof|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|[0-9]\s*%", re.IGNORECASE)
 _REMARK = re.compile(r"\([^()]*\)")
 _LINES_SEARCHED = 3
 
