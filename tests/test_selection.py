@@ -18,6 +18,9 @@ MODE = f"# mode: {EVALUATION_ONLY}"
 INCLUDE = f"# {INCLUDE_EXISTING}"
 
 
+NOT_RUN = 'is known but not run by evaluation_backfill. This DAG judges essays that exist: write "evaluation-only".'
+
+
 def findings(text: str) -> list[str]:
     """The problems of a selection, as their readers see them."""
     return [str(problem) for problem in parse_selection(text, "sel.txt").problems]
@@ -85,7 +88,18 @@ def test_a_directive_line_switches_backfill_mode_on(line: str) -> None:
         pytest.param(
             "# include-existing-evaluations please, for each of them was paid for", INCLUDE_EXISTING, id="long remark"
         ),
+        pytest.param(
+            "# INCLUDE-EXISTING-EVALUATIONS please, for each of them was paid for",
+            INCLUDE_EXISTING,
+            id="capitals, long remark",
+        ),
+        pytest.param(
+            "# include_existing_evaluations please, for each of them was paid for",
+            INCLUDE_EXISTING,
+            id="underscores, long remark",
+        ),
         pytest.param("# do not include existing evaluations", INCLUDE_EXISTING, id="negated"),
+        pytest.param("# please do not include existing evaluations", INCLUDE_EXISTING, id="negated politely"),
         pytest.param("# no-include-existing-evaluations", INCLUDE_EXISTING, id="negated with dashes"),
         pytest.param("# # include-existing-evaluations", INCLUDE_EXISTING, id="commented out"),
         pytest.param("# - include-existing-evaluations", INCLUDE_EXISTING, id="as a bullet"),
@@ -104,11 +118,24 @@ def test_a_directive_line_switches_backfill_mode_on(line: str) -> None:
         pytest.param("# modes: evaluation-only", "mode: evaluation-only", id="modes"),
         pytest.param("# moed: evaluation-only", "mode: evaluation-only", id="moed"),
         pytest.param("# evaluation-only", "mode: evaluation-only", id="the mode alone"),
+        pytest.param("# evaluation_only", "mode: evaluation-only", id="the mode alone, underscore"),
         pytest.param("# reuse essays", "mode: reuse-essays", id="reuse essays alone"),
+        pytest.param("# reuse-essay", "mode: reuse-essays", id="reuse-essay alone"),
+        pytest.param("# as to the mode: evaluation-only", "mode: evaluation-only", id="words before"),
         pytest.param(
             "# mode evaluation-only as agreed with all of the team",
             "mode: evaluation-only",
             id="colon missing, remark",
+        ),
+        pytest.param(
+            "# Mode evaluation-only as agreed with all of the team",
+            "mode: evaluation-only",
+            id="colon missing, title case, remark",
+        ),
+        pytest.param(
+            "# mode = evaluation-only as agreed with all of the team",
+            "mode: evaluation-only",
+            id="equals sign, remark",
         ),
         pytest.param("# mode reuse_drafts", "mode: reuse_drafts", id="colon missing, reuse_drafts"),
         pytest.param("# mode\uff1a evaluation-only", "mode: evaluation-only", id="wide colon"),
@@ -119,13 +146,14 @@ def test_a_near_directive_is_an_error(line: str, meant: str) -> None:
     text = f"{MODE}\n\n{line}\ne_1\n"
     (found,) = findings(text)
     assert found.startswith("sel.txt:3: ")
-    assert f'Did you mean "# {meant}"' in found
+    assert f'"{line}" is nearly a directive, but not one. Did you mean "# {meant}"' in found
     assert not parse_selection(text, "sel.txt").value.include_existing
 
 
 @pytest.mark.parametrize(
     "line",
     [
+        pytest.param("# include", id="include"),
         pytest.param("# include-existing", id="include-existing"),
         pytest.param("# skip-existing", id="skip-existing"),
         pytest.param("# backfill", id="backfill"),
@@ -151,9 +179,9 @@ def test_a_shortened_directive_is_an_error(line: str) -> None:
         ),
         pytest.param("# mode:", 'Did you mean "evaluation-only"?', id="no mode"),
         pytest.param("# mode: xyz", 'Did you mean "evaluation-only"?', id="like none"),
-        pytest.param("# mode: reuse-drafts", "known but not run by evaluation_backfill", id="reuse-drafts"),
-        pytest.param("# mode: reuse_drafts", "known but not run by evaluation_backfill", id="reuse_drafts"),
-        pytest.param("# mode: Regenerate", "known but not run by evaluation_backfill", id="regenerate"),
+        pytest.param("# mode: reuse-drafts", f'mode "reuse-drafts" {NOT_RUN}', id="reuse-drafts"),
+        pytest.param("# mode: reuse_drafts", f'mode "reuse_drafts" {NOT_RUN}', id="reuse_drafts"),
+        pytest.param("# mode: Regenerate", f'mode "Regenerate" {NOT_RUN}', id="regenerate"),
     ],
 )
 def test_a_mode_that_cannot_be_run_is_an_error(line: str, told: str) -> None:
@@ -181,6 +209,7 @@ def test_a_mode_that_cannot_be_run_is_an_error(line: str, told: str) -> None:
         pytest.param("# re-run of 2025-05-01, see the notes", id="dates"),
         pytest.param("# filler texts", id="filler"),
         pytest.param("# skip", id="skip"),
+        pytest.param("# includ", id="too short to tell"),
         pytest.param("# includes the essays of May", id="includes"),
         pytest.param("# mode", id="mode, alone"),
         pytest.param("# fill the rest later", id="fill"),
@@ -248,10 +277,15 @@ def test_the_directive_twice_is_one_directive() -> None:
         pytest.param("mode_1", False, id="an id"),
         pytest.param("mode one", False, id="a bad id"),
         pytest.param("# mode: evalution-only", True, id="misspelt"),
+        pytest.param("# Mode: evalution-only", True, id="misspelt, title case"),
         pytest.param("# mode: regenerate", True, id="another DAG's"),
         pytest.param("# mode evaluation-only", True, id="colon missing"),
         pytest.param("# modes: evaluation-only", True, id="modes"),
         pytest.param("# evaluation-only", True, id="the mode alone"),
+        pytest.param("Mode: evaluation-only", True, id="mark missing"),
+        pytest.param("fill-up", False, id="another directive, mark missing"),
+        pytest.param("# mode: regenerate\n# include-existing-evaluation", True, id="another misspelt behind it"),
+        pytest.param("# mode: regenerate\nfill-up", True, id="another without its mark behind it"),
     ],
 )
 def test_a_mode_that_was_tried_is_known(line: str, wrong: bool) -> None:
@@ -307,9 +341,7 @@ def test_a_duplicate_names_both_lines() -> None:
     """A gen_id that stands there twice is refused with both line numbers, and selected once."""
     checked = parse_selection("e_1\n# Again:\ne_2\n\n e_1\ne_1\n", "sel.txt")
     found = [str(problem) for problem in checked.problems]
-    assert len(found) == 2
-    assert found[0].startswith("sel.txt:5: e_1 stands on line 1 already.")
-    assert found[1].startswith("sel.txt:6: e_1 stands on line 1 already.")
+    assert found == [f"sel.txt:{line}: e_1 stands on line 1 already. Delete one of the two lines." for line in (5, 6)]
     assert [(selected.gen_id, selected.line) for selected in checked.value.ids] == [("e_1", 1), ("e_2", 3)]
 
 
@@ -441,6 +473,7 @@ def test_no_text_makes_the_parser_fail(text: str) -> None:
     [
         pytest.param("## include-existing-evaluations", id="backfill mode"),
         pytest.param("## mode: evaluation-only", id="a mode"),
+        pytest.param("#### fill-up", id="many marks, a short word"),
     ],
 )
 def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
@@ -457,9 +490,10 @@ def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
         pytest.param("include-existing-evaluations", id="backfill mode"),
         pytest.param("Fill-Up", id="another word for it"),
         pytest.param("mode: evaluation-only", id="a mode"),
+        pytest.param("Mode : evaluation-only", id="a mode, title case"),
     ],
 )
 def test_a_directive_without_its_mark_is_told_so(line: str) -> None:
     """A line that would be a directive but for its # is not taken for the id of an essay."""
     (problem,) = parse_selection(f"{line}\ne_1\n", "file.txt").problems
-    assert (problem.place, problem.next_step) == ("file.txt:1", "Put # in front of it.")
+    assert str(problem) == f'file.txt:1: "{line}" is a directive without its #. Put # in front of it.'

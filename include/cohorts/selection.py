@@ -171,9 +171,9 @@ def _readings(comment: str) -> Iterator[str]:
     words = comment.split()
     yield " ".join(words)
     yield "-".join(words)
-    if words and re.fullmatch(r"mode\W?", words[0], flags=re.IGNORECASE):
-        rest = words[1].lstrip(":=") if len(words) > 1 else ""
-        yield f"mode: {rest}"
+    named = re.match(r"mode\W+(\S+)", comment, flags=re.IGNORECASE)
+    if named:
+        yield f"mode: {named.group(1)}"
     if words and re.search(r"[a-z][-_][a-z]", words[0], flags=re.IGNORECASE):
         yield words[0]
 
