@@ -55,7 +55,7 @@ def _digest(*texts: str, replicate: int) -> str:
 
 def _base36(number: int) -> str:
     digits = ""
-    while number:
+    while number or not digits:
         number, rest = divmod(number, 36)
         digits = _DIGITS[rest] + digits
-    return digits or "0"
+    return digits
