@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.cohorts.batching import MAX_SLICES, Slice, check_batch_size, cut_slices
+from include.cohorts.batching import MAX_SLICES, Kind, Slice, check_batch_size, cut_slices, rows_of_kind
+from include.cohorts.model import Action, Member, PlanRow, Stage
 
 PROPERTY = settings(deadline=None, max_examples=150)
 # Tasks of the mapped group, and tasks outside of it.
@@ -31,6 +32,19 @@ def cut(
     )
 
 
+def evaluation(gen_id: str) -> Member:
+    return Member(
+        stage=Stage.EVALUATION,
+        gen_id=gen_id,
+        cohort_id="c",
+        parent_gen_id="e_1",
+        combo_id="combo",
+        template_id="novelty",
+        llm_model_id="judge-a",
+        replicate=1,
+    )
+
+
 def of_kind(slices: list[Slice], kind: str) -> list[Slice]:
     return [part for part in slices if part.kind == kind]
 
@@ -41,6 +55,19 @@ def test_up_to_eight_to_do_are_mapped_one_each(count: int) -> None:
     assert [(part.start, part.stop, part.label) for part in cut(todo=count)] == [
         (number, number + 1, f"t_{number}") for number in range(count)
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        pytest.param(8, [1] * 8, id="a few"),
+        pytest.param(9, [9], id="one more"),
+        pytest.param(2_001, [2_000, 1], id="too many for one log"),
+    ],
+)
+def test_reused_ones_are_single_while_few_and_then_by_two_thousand(count: int, sizes: list[int]) -> None:
+    """Up to eight reused evaluations have an instance each; more share one, as long as its log can be opened."""
+    assert [part.stop - part.start for part in cut(reuse=count)] == sizes
 
 
 def test_nine_to_do_are_one_slice() -> None:
@@ -54,6 +81,46 @@ def test_many_to_do_are_about_a_slice_a_process() -> None:
     parts = cut(todo=1000, processes=4, at_once=18)
     assert [part.stop - part.start for part in parts] == [250] * 4
     assert {part.calls_at_once for part in parts} == {4}
+
+
+@pytest.mark.parametrize(
+    ("todo", "processes", "at_once", "sizes"),
+    [
+        pytest.param(25, 4, 16, [25], id="not worth a second process"),
+        pytest.param(26, 4, 16, [13, 13], id="worth a second process"),
+        pytest.param(1000, 8, 2, [500, 500], id="fewer calls allowed than processes"),
+    ],
+)
+def test_no_slice_has_too_little_to_call(todo: int, processes: int, at_once: int, sizes: list[int]) -> None:
+    """No more slices than have enough calls to be worth their start, nor than may call at the same time."""
+    assert [part.stop - part.start for part in cut(todo=todo, processes=processes, at_once=at_once)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("todo", "bounds"),
+    [
+        pytest.param(4, (1, 0), id="as many slices as calls"),
+        pytest.param(5, (1, 4), id="a slice more than calls"),
+    ],
+)
+def test_slots_are_shared_once_there_are_more_slices_than_calls(todo: int, bounds: tuple[int, int]) -> None:
+    """Slices share slots only when their shares of one call each would be more calls than allowed."""
+    parts = cut(todo=todo, batch=1, at_once=4)
+    assert {(part.calls_at_once, part.shared_slots) for part in parts} == {bounds}
+
+
+@pytest.mark.parametrize(
+    ("kind", "positions"),
+    [
+        pytest.param("reuse", [1, 4], id="reuse"),
+        pytest.param("todo", [0, 2, 5], id="parse and call"),
+    ],
+)
+def test_the_rows_of_a_kind_are_those_that_its_slices_count(kind: Kind, positions: list[int]) -> None:
+    """A slice's positions count the plan's rows of its kind in their order; a refused reply is in none."""
+    actions = [Action.CALL, Action.REUSE, Action.PARSE, Action.UNSCORED, Action.REUSE, Action.CALL]
+    rows = [PlanRow(member=evaluation(f"v_{at}"), action=action, reason="") for at, action in enumerate(actions)]
+    assert rows_of_kind(rows, kind) == [rows[at] for at in positions]
 
 
 def test_batch_size_one_maps_each_gen_id() -> None:
@@ -186,6 +253,21 @@ def test_more_slices_than_airflow_maps_are_refused(batch: int, reuse: int, todo:
     assert "Airflow maps 1,024 at most" in problem.finding
     suggested = int(problem.next_step.split()[1].replace(",", ""))
     assert check_batch_size(suggested, reuse=reuse, todo=todo) == ()
+
+
+@pytest.mark.parametrize(
+    ("reuse", "todo", "enough"),
+    [
+        pytest.param(0, 10_230, 10, id="all to do"),
+        pytest.param(10_230, 0, 10, id="all reused"),
+        pytest.param(1, 10_230, 11, id="one more"),
+    ],
+)
+def test_the_size_told_is_hardly_larger_than_needed(reuse: int, todo: int, enough: int) -> None:
+    """Who mapped small slices on purpose is told a size that comes near to Airflow's limit."""
+    (problem,) = check_batch_size(1, reuse=reuse, todo=todo)
+    assert problem.finding == f"1 makes {reuse + todo:,} slices; Airflow maps 1,024 at most."
+    assert problem.next_step == f"Write {enough} or more, or leave it out."
 
 
 @pytest.mark.parametrize(

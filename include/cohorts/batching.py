@@ -76,7 +76,8 @@ def check_batch_size(batch_size: int | None, *, reuse: int, todo: int) -> tuple[
     slices = _pieces(reuse, batch_size) + _pieces(todo, batch_size)
     if slices <= MAX_SLICES:
         return ()
-    enough = _pieces(reuse + todo, MAX_SLICES - 2)
+    # One to spare: cut apart, the two lists make up to one slice more than their sum does.
+    enough = _pieces(reuse + todo, MAX_SLICES - 1)
     return (
         Problem(
             place="conf: batch_size",
