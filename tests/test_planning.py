@@ -266,6 +266,13 @@ def test_a_folder_without_metadata_occupies_its_gen_id() -> None:
     assert [one.replicate for one in plan.minted] == [2, 4]
 
 
+def test_an_evaluation_whose_folder_has_just_vanished_keeps_its_gen_id() -> None:
+    """A gen_id that a row of the plan bears is not minted, though its folder is removed while the plan is made."""
+    inputs = asked(Store(evaluations=(parsed(minted_id(1), 7),)), k=2)
+    plan = plan_cohort(replace(inputs, occupied=frozenset()))
+    assert [(one.replicate, one.gen_id) for one in plan.minted] == [(2, minted_id(2))]
+
+
 def test_case_counts_in_a_cell_but_not_in_a_gen_id() -> None:
     """An evaluation by template NOVELTY is in no cell of novelty, and still occupies the gen_id that both give."""
     other = Cell("e_1", "NOVELTY", "judge-a")
@@ -318,14 +325,24 @@ def test_a_draft_without_metadata_is_warned_about() -> None:
     assert len(plan.evaluations) == 4
 
 
+def test_an_essay_that_names_no_draft_is_warned_about() -> None:
+    """The warning about an essay whose metadata names no draft says so, and leaves no hole in the sentence."""
+    (warning,) = plan_cohort(asked(k=1, essays=(essay("e_1", "", draft_is_there=False),))).warnings
+    assert warning == "essay e_1: its draft (none named) has no readable metadata; it gets no draft row."
+
+
 def test_source_rows_say_what_their_metadata_says() -> None:
     """The rows of draft and essay carry their own parent, template, model and replicate, and are reused."""
-    plan = plan_cohort(asked(k=1))
+    one = essay()
+    second_try = Essay(meta=replace(one.meta, replicate=3), text=one.text, draft=replace(draft("d_1"), replicate=2))
+    plan = plan_cohort(asked(k=1, essays=(second_try,)))
     told = [row for row in plan.rows if row.member.stage is not Stage.EVALUATION]
     assert [(r.member.parent_gen_id, r.member.template_id, r.member.llm_model_id) for r in told] == [
         ("", "draft-a", "w"),
         ("d_1", "essay-x", "w"),
     ]
+    assert [r.member.replicate for r in told] == [2, 3]
+    assert [r.reason for r in told] == ["draft of a selected essay", "selected"]
     assert {(r.member.cohort_id, r.member.combo_id, r.action) for r in told} == {(COHORT, "combo", Action.REUSE)}
 
 
@@ -335,6 +352,10 @@ def test_a_stored_member_keeps_its_own_replicate() -> None:
     assert (row.member.replicate, row.member.cohort_id, row.member.combo_id) == (17, COHORT, "combo")
 
 
+NOT_JUDGED = "a reply is stored that in_last_line 1 has not scored yet"
+ASKED_AGAIN = "retry_unscored: the former reply was refused: several numbers"
+
+
 @pytest.mark.parametrize(
     ("found", "retry", "action", "told"),
     [
@@ -342,28 +363,38 @@ def test_a_stored_member_keeps_its_own_replicate() -> None:
         pytest.param(parsed("v"), True, Action.REUSE, "parsed.txt exists", id="scored, retry on"),
         pytest.param(stored("v"), False, Action.CALL, "begun by cohort old, no reply yet", id="begun"),
         pytest.param(
-            stored("v", origin=""), False, Action.CALL, "begun by cohort unknown", id="begun by nobody knows"
+            stored("v", origin=""),
+            False,
+            Action.CALL,
+            "begun by cohort unknown, no reply yet",
+            id="begun by nobody knows",
         ),
-        pytest.param(replied("v"), False, Action.PARSE, "in_last_line 1 has not scored", id="reply not judged"),
-        pytest.param(replied("v"), True, Action.PARSE, "in_last_line 1 has not scored", id="not judged, retry on"),
+        pytest.param(replied("v"), False, Action.PARSE, NOT_JUDGED, id="reply not judged"),
+        pytest.param(replied("v"), True, Action.PARSE, NOT_JUDGED, id="not judged, retry on"),
         pytest.param(refused("v"), False, Action.UNSCORED, "reply refused: several numbers", id="refused"),
-        pytest.param(refused("v"), True, Action.CALL, "the former reply was refused", id="refused, retry on"),
-        pytest.param(refused("v", run=None), True, Action.CALL, "former reply was refused", id="retry, run unknown"),
+        pytest.param(refused("v"), True, Action.CALL, ASKED_AGAIN, id="refused, retry on"),
+        pytest.param(refused("v", run=None), True, Action.CALL, ASKED_AGAIN, id="retry, run unknown"),
         pytest.param(
             refused("v", run=THIS_RUN),
             True,
             Action.UNSCORED,
-            "asked for again in this run already",
+            "reply refused, and asked for again in this run already: several numbers",
             id="retried already",
         ),
-        pytest.param(refused("v", run=THIS_RUN), False, Action.UNSCORED, "reply refused", id="refused in this run"),
+        pytest.param(
+            refused("v", run=THIS_RUN),
+            False,
+            Action.UNSCORED,
+            "reply refused: several numbers",
+            id="refused in this run",
+        ),
     ],
 )
 def test_actions(found: StoredEvaluation, retry: bool, action: Action, told: str) -> None:
     """What a run does for a member follows from what the store holds of it, and is said in words."""
     (row,) = plan_cohort(asked(Store(evaluations=(found,)), k=1, retry=retry)).evaluations
     assert row.action is action
-    assert told in row.reason
+    assert row.reason == told
 
 
 def test_a_run_of_another_dag_with_the_same_id_is_another_run() -> None:
