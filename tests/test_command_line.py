@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from include.cohorts.identity import evaluation_gen_id
+from tests.conftest import PlayedDag
+from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -90,6 +93,25 @@ def test_status_counts_cells_and_says_what_is_unfinished(held: StoreBuilder) -> 
     finished = _run(held, "status", "c")
     assert finished.returncode == 0
     assert "16 of 16 evaluations have a score." in finished.stdout
+
+
+def test_verify_lists_calls_that_may_have_been_paid_in_vain(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Requests that were dropped are listed with what they were for; a run that got its replies adds none."""
+    store.models("judge-a")
+    judge_server.faults({"fault": "disconnect", "contains": "number 1."})
+    dag.run(
+        {"cohort_id": "c", "essay_ids": [store.essay(1), store.essay(2)], "templates": ["novelty"], "replicates": 1}
+    )
+    done = _run(store, "verify", "--json")
+    lost = json.loads(done.stdout)["lost_calls"]
+    wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
+    assert [(one["gen_id"], one["cohort_id"], one["run_id"]) for one in lost] == [(wanted, "c", "run-1")] * 3
+    assert done.returncode == 0, "it is no damage that somebody could mend"
+    assert (
+        "3 calls may have been paid for without a reply: compare them with the bill." in _run(store, "verify").stdout
+    )
 
 
 @pytest.mark.parametrize(

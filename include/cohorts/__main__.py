@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
 from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
-from include.cohorts.verification import find_damage
+from include.cohorts.verification import find_damage, find_lost_calls
 
 # Wide enough for any three ids: a cut id names nothing.
 _WIDTH = 500
@@ -110,17 +111,23 @@ def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False
 
 @app.command()
 def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Look for damage in the store; exit 1 when there is some."""
-    store = GensDataLayer.from_root(_settings(data_root).data_root)
-    damage = list(find_damage(store))
+    """Look for damage in the store (exit 1 when there is some) and for calls that may have been paid in vain."""
+    root = _settings(data_root).data_root
+    store = GensDataLayer.from_root(root)
+    damage, lost = list(find_damage(store)), list(find_lost_calls(root))
     if as_json:
-        found = [{"place": d.place, "finding": d.finding, "next_step": d.next_step} for d in damage]
-        typer.echo(json.dumps({"damage": found}))
+        typer.echo(
+            json.dumps({"damage": [asdict(one) for one in damage], "lost_calls": [asdict(one) for one in lost]})
+        )
     else:
         for problem in damage:
             typer.echo(str(problem))
         counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
         typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
+        if lost:
+            typer.echo(f"{len(lost)} calls may have been paid for without a reply: compare them with the bill.")
+        for call in lost:
+            typer.echo(f"  {call}")
     raise typer.Exit(1 if damage else 0)
 
 

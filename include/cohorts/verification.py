@@ -1,15 +1,58 @@
-"""Damage in a store: what `verify` looks for. Reads everything, writes nothing."""
+"""Damage in a store, and requests that may have been paid for in vain: what `verify` looks for. Writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+from include.cohorts.call_journal import JournalledCall
+from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import Problem
 from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.metadata_fields import text_of
 from include.cohorts.model import ID_RULE, Stage, is_id
 from include.cohorts.scoring import parse_score_text
 
 _PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LostCall:
+    """A request that may be on the bill, though nobody learned how it ended: at most `most_usd` (0: no price)."""
+
+    cohort_id: str
+    gen_id: str
+    model_id: str
+    run_id: str
+    sent_at: str
+    most_usd: float
+
+    def __str__(self) -> str:
+        most = f", at most ${self.most_usd:.6f}" if self.most_usd else ""
+        return (
+            f"{self.gen_id}: {self.model_id}, sent {self.sent_at} by {self.run_id} for cohort {self.cohort_id}{most}"
+        )
+
+
+def find_lost_calls(root: Path) -> Iterator[LostCall]:
+    """The requests that may have been paid for without a reply, cohort by cohort; those under way are left out."""
+    store = GensDataLayer.from_root(root)
+    for cohort_id in cohort_ids(root):
+        for call in CohortFolder(root=root, cohort_id=cohort_id).call_journal().unsettled():
+            if not call.is_under_way() and store.record_of_call(call.gen_id, call.name) is None:
+                yield _lost(cohort_id, call)
+
+
+def _lost(cohort_id: str, call: JournalledCall) -> LostCall:
+    return LostCall(
+        cohort_id=cohort_id,
+        gen_id=call.gen_id,
+        model_id=text_of(call.intent, "llm_model_id"),
+        run_id=call.run.run_id,
+        sent_at=text_of(call.intent, "at"),
+        most_usd=call.most_usd,
+    )
 
 
 def find_damage(store: GensDataLayer) -> Iterator[Problem]:
