@@ -1,0 +1,105 @@
+"""Plays a cohort on a disk of its own that gets into trouble while the judge is being asked; prints what was seen.
+
+    unshare --map-root-user --mount python -m tests.small_disk TROUBLE MOUNT_POINT JUDGE_URL
+
+The disk is a tmpfs in a mount namespace of this process, so that the trouble is the kernel's own and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from include.cohorts import steps
+from include.cohorts.batching import Slice
+from include.cohorts.calling import call_missing
+from include.cohorts.errors import CohortError
+from tests.conftest import PlayedDag, task_ref
+from tests.store_builder import StoreBuilder
+
+ESSAYS = 6
+# Room for the leases and the journal of the calls, and not for one reply of REPLY_BYTES.
+ROOM_BYTES = 48_000
+BALLAST = "ballast"
+
+
+def fill(root: Path) -> None:
+    """Leaves ROOM_BYTES on the disk."""
+    with (root / BALLAST).open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            file.truncate(file.tell() - ROOM_BYTES)
+
+
+def make_read_only(root: Path) -> None:
+    """Makes the disk refuse every write, as a kernel does after an error of the device."""
+    # A mount with files open for writing cannot be made so by hand: its likeness is laid over it.
+    likeness = root.with_name("likeness")
+    shutil.copytree(root, likeness)
+    subprocess.run(["mount", "--bind", str(likeness), str(root)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(root)], check=True)
+
+
+def unmount(root: Path) -> None:
+    """Takes the disk away; what is left is the empty folder that it was mounted on."""
+    subprocess.run(["umount", "--lazy", str(root)], check=True)
+
+
+TROUBLES: dict[str, Callable[[Path], None]] = {"full": fill, "read-only": make_read_only, "gone": unmount}
+
+
+class Lines(logging.Handler):
+    """Keeps what was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
+    """The calling step, half a second into which the trouble comes; then what the disk holds."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(root)], check=True)
+    store = StoreBuilder.sample(root)
+    essays = [store.essay(number) for number in range(1, ESSAYS + 1)]
+    dag = PlayedDag(root=root, base_url=judge_url)
+    conf = {"cohort_id": "c", "essay_ids": essays, "templates": ["novelty"], "models": ["judge-a"], "replicates": 1}
+    planned = dag.plan({**conf, "max_concurrency": 3})
+    part = Slice(kind="todo", start=0, stop=ESSAYS, label="all", calls_at_once=3)
+    steps.write_prompts(dag.settings, planned, part)
+    logged = Lines()
+    logging.getLogger("include").addHandler(logged)
+    timer = threading.Timer(0.5, TROUBLES[trouble], [root])
+    timer.start()
+    task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+    error = ""
+    try:
+        asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect))
+    except CohortError as told:
+        error = str(told)
+    timer.join()
+    seen: dict[str, Any] = {"error": error, "log": logged.lines, "files": sorted(store.files())}
+    if trouble == "full":
+        (root / BALLAST).unlink()
+        run = dag.run(conf, run_id="run-2")
+        seen["then"] = {"complete": run.summary.complete, "message": run.summary.message}
+    journal = [json.loads(line) for line in store.files().get("cohorts/c/calls.jsonl", b"").splitlines()]
+    return {**seen, "ends": Counter(line["end"] for line in journal if "end" in line)}
+
+
+if __name__ == "__main__":
+    logging.getLogger("include").setLevel(logging.INFO)
+    sys.stdout.write(json.dumps(play(sys.argv[1], Path(sys.argv[2]), sys.argv[3])) + "\n")
