@@ -15,6 +15,8 @@ from typing import Any
 
 from include.cohorts.errors import StoreError
 
+LINK_STEP = "Replace the symbolic link by a folder, or make its target the data root."
+
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
@@ -58,15 +60,18 @@ def check_inside(root: Path, folder: Path) -> None:
     """StoreError unless `root` exists and what is written to `folder` stays in it, symbolic links followed."""
     if not root.is_dir():
         raise StoreError(f"The data root {root} is gone. Check that it is still mounted; then clear the run.")
+    real = leads_to(root, folder)
+    if real is not None:
+        raise StoreError(f"{folder} leads out of the data root, to {real}: nothing is written there. {LINK_STEP}")
+
+
+def leads_to(root: Path, folder: Path) -> Path | None:
+    """Where a symbolic link takes what is written to `folder` out of `root`; None when it stays in it."""
     between = [folder, *folder.parents[: len(folder.parts) - len(root.parts) - 1]]
     if not any(part.is_symlink() for part in between):
-        return
+        return None
     real = folder.resolve()
-    if not real.is_relative_to(root.resolve()):
-        raise StoreError(
-            f"{folder} leads out of the data root, to {real}: nothing is written there. "
-            "Replace the symbolic link by a folder, or make its target the data root."
-        )
+    return None if real.is_relative_to(root.resolve()) else real
 
 
 def create_folder_with(folder: Path, name: str, text: str) -> bool:

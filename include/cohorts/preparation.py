@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from include.cohorts.atomic_files import LINK_STEP, leads_to
 from include.cohorts.batching import check_batch_size, rows_of_kind
 from include.cohorts.catalog import MODELS
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, StoredEvaluation
+from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage, StoredEvaluation
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls, unpriced
 from include.cohorts.prompting import closing_delimiter, prompt_hash, renderer
@@ -59,7 +61,11 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
     )
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     raise_if_any(
-        [*check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo), *_unpriced_models(inputs, plan)]
+        [
+            *check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo),
+            *_unpriced_models(inputs, plan),
+            *_links_out(settings.data_root, inputs.cohort_id, plan),
+        ]
     )
     prompts = _render_all(inputs)
     return Prepared(
@@ -74,6 +80,17 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
             *_open_delimiters(inputs),
         ),
     )
+
+
+def _links_out(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:
+    """Folders to be written to that symbolic links place outside the data root."""
+    evaluations = f"gens/{Stage.EVALUATION}"
+    shared = [evaluations, f"cohorts/{cohort_id}"]
+    single = [f"{evaluations}/{row.member.gen_id}" for row in rows_of_kind(plan.evaluations, "todo")]
+    for place in shared if leads_to(root, root / evaluations) else [*shared, *single]:
+        real = leads_to(root, root / place)
+        if real is not None:
+            yield Problem(place=place, finding=f"it leads out of the data root, to {real}.", next_step=LINK_STEP)
 
 
 def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
