@@ -1,53 +1,11 @@
 """The trigger form of `evaluation_backfill`: one Param a conf key, with the schema that validates it."""
 
-from typing import Any
-
 from airflow.sdk import Param
 
-ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+from form_fields import ID_PATTERN, ids, number, switch
+
 _DEFER = "As the selection file says"
 _DEFERRED = "What does not fit in this run is deferred, and the run is red. Empty: no cap."
-
-
-def _ids(title: str, help_text: str, section: str | None, pattern: str | None = ID_PATTERN) -> Param:
-    items: dict[str, Any] = {"type": "string", "minLength": 1}
-    if pattern:
-        items["pattern"] = pattern
-    return Param(
-        None,
-        type=["null", "array"],
-        items=items,
-        minItems=1,
-        uniqueItems=True,
-        title=title,
-        description_md=help_text,
-        section=section,
-    )
-
-
-def _number(
-    default: int | None,
-    low: float,
-    high: int,
-    title: str,
-    help_text: str,
-    section: str | None,
-    kind: str = "integer",
-) -> Param:
-    return Param(
-        default,
-        type=kind if default is not None else ["null", kind],
-        minimum=low,
-        maximum=high,
-        title=title,
-        description_md=f"{help_text} From {low:,} to {high:,}.",
-        section=section,
-    )
-
-
-def _switch(title: str, help_text: str, section: str | None) -> Param:
-    return Param(False, type="boolean", title=title, description_md=help_text, section=section)
-
 
 # The help texts have no `code` in them: the form draws it over the line above.
 # None is the form's first section, the only one that is open when the form is.
@@ -63,16 +21,16 @@ PARAMS: dict[str, Param] = {
         "the environment, else a name made from the inputs, so that the same inputs are the same cohort.",
         section=_WHAT,
     ),
-    "essay_ids": _ids(
+    "essay_ids": ids(
         "Essays",
         "gen_ids of essays, one a line. When given, **no selection file is read** and existing evaluations are "
         "included unless you say otherwise below. Empty: 2_tasks/selected_essays.txt.",
         _WHAT,
     ),
-    "templates": _ids(
+    "templates": ids(
         "Templates", "Narrows the active evaluation templates to these ids, one a line. Empty: all active.", _WHAT
     ),
-    "models": _ids(
+    "models": ids(
         "Judge models",
         "Narrows the models with for_evaluation to these ids, one a line. Empty: all of them.",
         _WHAT,
@@ -100,7 +58,7 @@ PARAMS: dict[str, Param] = {
         description_md="Backfill mode. With essays given above, empty means **yes**: buying anew must be asked for.",
         section=_HOW,
     ),
-    "replicates": _number(
+    "replicates": number(
         None,
         1,
         1000,
@@ -109,12 +67,12 @@ PARAMS: dict[str, Param] = {
         "1_raw/replication_config.csv.",
         _HOW,
     ),
-    "retry_unscored": _switch(
+    "retry_unscored": switch(
         "Ask again for refused replies",
         "A stored reply that the parser refused is asked for once more, at most once a run; the former one is kept.",
         _HOW,
     ),
-    "max_unscored": _number(
+    "max_unscored": number(
         0,
         0,
         1_000_000,
@@ -122,14 +80,14 @@ PARAMS: dict[str, Param] = {
         "The run is red when more replies than this are refused by their parser.",
         _HOW,
     ),
-    "dry_run": _switch(
+    "dry_run": switch(
         "Dry run", "Plans and shows what would be called and cost; seeds nothing and calls nothing.", _CALLS
     ),
-    "max_concurrency": _number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
-    "max_llm_calls": _number(
+    "max_concurrency": number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
+    "max_llm_calls": number(
         None, 1, 10_000_000, "Budget: requests", f"Retried and failed ones count. {_DEFERRED}", _CALLS
     ),
-    "max_cost_usd": _number(
+    "max_cost_usd": number(
         None,
         0.000001,
         1_000_000,
@@ -138,7 +96,7 @@ PARAMS: dict[str, Param] = {
         _CALLS,
         "number",
     ),
-    "batch_size": _number(
+    "batch_size": number(
         None,
         1,
         100_000,

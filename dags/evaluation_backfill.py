@@ -20,6 +20,7 @@ a reply that a parser refused unless told to (`retry_unscored`).
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from backfill_params import PARAMS
 from task_border import RETRY_POLICY, readable_failure, this_conf, this_task
 
+CALLING = timedelta(hours=12)
 LABEL = "{{ task.op_kwargs['part']['label'] }}"
 
 
@@ -87,14 +89,16 @@ def evaluation_backfill() -> None:
             with readable_failure():
                 steps.write_prompts(settings.read_settings(), planned, steps.Slice(**part))
 
-        @task(map_index_template=LABEL, execution_timeout=timedelta(hours=12))
+        @task(map_index_template=LABEL, execution_timeout=CALLING + timedelta(minutes=10))
         async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
             from include.cohorts import calling, settings
             from llm_connection import connect
 
-            with readable_failure():
-                slice_ = calling.Slice(**part)
-                await calling.call_missing(settings.read_settings(), planned, slice_, this_task(), connect)
+            # Earlier than Airflow's timeout, which breaks off the event loop with replies still in memory.
+            async with asyncio.timeout(CALLING.total_seconds()):
+                with readable_failure():
+                    slice_ = calling.Slice(**part)
+                    await calling.call_missing(settings.read_settings(), planned, slice_, this_task(), connect)
 
         # The replies that a partly failed slice did get are scored; a skipped slice stays skipped.
         @task(map_index_template=LABEL, trigger_rule=TriggerRule.NONE_SKIPPED)
