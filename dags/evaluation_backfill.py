@@ -42,12 +42,11 @@ LABEL = "{{ task.op_kwargs['part']['label'] }}"
     params=PARAMS,
     tags=["evaluation", "backfill", "llm"],
     doc_md=__doc__,
-    # For a worker that dies: every step finds what the former try left.
+    # Retries are for a worker that dies: every step finds what the former try left. The timeout is the last net.
     default_args={
         "retries": 2,
         "retry_delay": timedelta(seconds=10),
         "retry_policy": RETRY_POLICY,
-        # The last net: each call has timeouts of its own.
         "execution_timeout": timedelta(hours=1),
     },
 )

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from include.cohorts.atomic_files import new_token, storing
+from include.cohorts.atomic_files import new_token, storing, sync_folder
 from include.cohorts.clock import now
 from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import run_of, text_of
@@ -191,6 +191,8 @@ class CallJournal:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        if durable and not end:
+            sync_folder(self.folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

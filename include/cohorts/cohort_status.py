@@ -9,7 +9,7 @@ from enum import StrEnum
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Cell, Member, Stage
+from include.cohorts.model import DEFERRED, Cell, Member, Stage
 from include.cohorts.settings import Settings
 
 
@@ -64,7 +64,8 @@ def _evaluations(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
 def _state(store: GensDataLayer, gen_id: str) -> MemberState:
     if store.parsed_exists(Stage.EVALUATION, gen_id):
         return MemberState.SCORED
-    if store.failure_record(gen_id).get("attempts"):
+    failure = store.failure_record(gen_id)
+    if failure.get("attempts") and failure.get("kind") != DEFERRED:
         return MemberState.FAILED
     if not store.reply_exists(gen_id):
         return MemberState.NO_REPLY
