@@ -97,19 +97,6 @@ def test_no_slice_has_too_little_to_call(todo: int, processes: int, at_once: int
 
 
 @pytest.mark.parametrize(
-    ("todo", "bounds"),
-    [
-        pytest.param(4, (1, 0), id="as many slices as calls"),
-        pytest.param(5, (1, 4), id="a slice more than calls"),
-    ],
-)
-def test_slots_are_shared_once_there_are_more_slices_than_calls(todo: int, bounds: tuple[int, int]) -> None:
-    """Slices share slots only when their shares of one call each would be more calls than allowed."""
-    parts = cut(todo=todo, batch=1, at_once=4)
-    assert {(part.calls_at_once, part.shared_slots) for part in parts} == {bounds}
-
-
-@pytest.mark.parametrize(
     ("kind", "positions"),
     [
         pytest.param("reuse", [1, 4], id="reuse"),

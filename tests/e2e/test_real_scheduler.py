@@ -168,7 +168,7 @@ def test_a_slice_with_three_bad_calls_stores_the_others_and_is_mended_by_one_cal
     message = run.log("summarise_cohort")
     assert run.state == "failed"
     assert len(run.xcom("batches")) == 1
-    assert "3 scored + 2 unscored + 1 failed + 0 not run" in message
+    assert "3 scored + 2 unscored + 1 failed + 0 in flight elsewhere + 0 deferred + 0 not run" in message
     assert f"{failed}: the server said 500: the judge is ill (attempts: 3)" in message
     assert f"{garbage}: none of the last three lines begins with SCORE" in message
     assert f"{truncated}: truncated: the reply hit its token limit" in message
