@@ -12,7 +12,11 @@ from include.cohorts.model import ParserRef, Verdict
 DEFAULT_PARSER = "in_last_line"
 LOWEST, HIGHEST = Decimal(0), Decimal(9)
 
+# What editors count as the end of a line; str.splitlines() knows more, and would make a 7 of "7\x0b/10".
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _MARKS = str.maketrans("", "", "*#_`")
+# Marks inside a number: with nothing left in their place, 1.5*2 would read as 1.52.
+_MARKS_IN_NUMBER = re.compile(r"(?<=[0-9.-])[*#_`]+(?=[0-9.])")
 _LABELLED = re.compile(r"(?:final\s+score|total\s+score|score)\b\s*:?\s*(?P<rest>.*)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 # A remark that is nothing but a scale, "(out of 10)" or "(7/10)"; one of 9 is the scale that is asked for.
@@ -20,6 +24,7 @@ _SCALE_REMARK = re.compile(
     r"\(\s*(?:[0-9]+(?:\.[0-9]+)?\s*)?(?:(?:out\s+of|of|/)\s*(?P<top>[0-9]+(?:\.[0-9]+)?)|%)(?:\s+points?)?\s*\)",
     re.IGNORECASE,
 )
+_WANTED_SCALE = re.compile(r"(?<![\w.])0\s*(?:-|to)\s*9(?!\w|\.[0-9])")
 _REMARK = re.compile(r"\([^()]*\)")
 _LINES_SEARCHED = 3
 
@@ -67,9 +72,7 @@ def read_last_line(text: str) -> Reading:
     That line must state one number from 0 to 9 and nothing else but a remark in parentheses; if it does not, the
     reply is unscored: an earlier line may be a draft of the judgement, and is never fallen back to.
     """
-    lines = [
-        line for line in (raw.translate(_MARKS).strip().strip("\ufeff").strip() for raw in text.splitlines()) if line
-    ]
+    lines = [line for line in map(_without_marks, _LINE_END.split(text)) if line]
     if not lines:
         return Reading(reason="the reply is empty")
     for line in reversed(lines[-_LINES_SEARCHED:]):
@@ -77,6 +80,10 @@ def read_last_line(text: str) -> Reading:
         if labelled:
             return _read_statement(labelled.group("rest"))
     return Reading(reason="none of the last three lines begins with SCORE")
+
+
+def _without_marks(line: str) -> str:
+    return _MARKS_IN_NUMBER.sub(" ", line).translate(_MARKS).strip().strip("\ufeff").strip()
 
 
 def _read_statement(statement: str) -> Reading:
@@ -106,7 +113,7 @@ def _on_scale(number: str) -> float | None:
 
 def _is_another_scale(remark: str) -> bool:
     if re.search(r"\bscale\b", remark, re.IGNORECASE):
-        return re.search(r"\b0\s*(?:-|to)\s*9\b", remark) is None
+        return _WANTED_SCALE.search(remark) is None
     named = _SCALE_REMARK.fullmatch(remark)
     return named is not None and (named.group("top") is None or Decimal(named.group("top")) != HIGHEST)
 
