@@ -72,8 +72,8 @@ def _words(choice: dict[str, Any]) -> str:
 
 def _object(content: bytes) -> dict[str, Any] | None:
     try:
-        # Lenient: a stray byte, a raw line end in a text or an endless number must not cost a reply.
-        body = json.loads(content.decode("utf-8", errors="replace"), strict=False, parse_int=_whole)
+        # Lenient: a BOM, a stray byte, a raw line end in a text or an endless number must not cost a reply.
+        body = json.loads(content.decode("utf-8-sig", errors="replace"), strict=False, parse_int=_whole)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
@@ -87,7 +87,8 @@ def _first(choices: object) -> dict[str, Any]:
 def _text(value: object) -> str:
     """A text, or the texts of a list of parts put together."""
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+        texts = [part.get("text") for part in value if isinstance(part, dict)]
+        return "".join(text for text in texts if isinstance(text, str))
     return value if isinstance(value, str) else ""
 
 
