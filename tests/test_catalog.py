@@ -361,7 +361,8 @@ def test_replicates(store: StoreBuilder, catalog: Catalog, text: str, expected: 
     ("rows", "place", "finding"),
     [
         pytest.param("essay,1\n", REPLICATION, 'no rows for the stage "evaluation"', id="missing"),
-        pytest.param("evaluation,\n", REPLICATION, "no rows", id="empty cell"),
+        pytest.param("evaluation,\n", f"{REPLICATION}:2, column replicates", "empty", id="empty cell"),
+        pytest.param("evaluation,\nevaluation,3\n", f"{REPLICATION}:2, column replicates", "empty", id="one empty"),
         pytest.param("evaluation,2\nevaluation,3\n", REPLICATION, "2 rows", id="double"),
         pytest.param("evaluation,2\nevaluatoin,2\n", f"{REPLICATION}:3, column stage", '"evaluatoin"', id="unknown"),
         *(

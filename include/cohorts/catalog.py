@@ -99,9 +99,11 @@ class Catalog:
         problems = list(table.problems)
         found: list[int] = []
         for row in table.rows:
-            count = row.number("replicates", int, low=1, high=1000)
-            problems += row.problems
             stage = row.text("stage").lower()
+            count = row.number("replicates", int, low=1, high=1000)
+            if stage == Stage.EVALUATION and count is None and not row.problems:
+                row.required("replicates")
+            problems += row.problems
             if stage not in list(Stage):
                 problems.append(row.problem("stage", f'"{stage}" is not a stage.', choose_from(stage, list(Stage))))
             elif stage == Stage.EVALUATION and count is not None:
