@@ -18,7 +18,9 @@ class Problem:
     next_step: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.finding} {self.next_step}"
+        text = f"{self.place}: {self.finding} {self.next_step}"
+        # JSON can carry lone surrogates; a terminal or a log that is given one fails instead of telling the mistake.
+        return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
