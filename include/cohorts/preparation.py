@@ -12,7 +12,7 @@ from include.cohorts.batching import check_batch_size, rows_of_kind
 from include.cohorts.catalog import MODELS
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
-from include.cohorts.errors import BadInput, Problem, raise_if_any
+from include.cohorts.errors import BadInput, Problem, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage, StoredEvaluation
 from include.cohorts.planning import PlanInputs, plan_cohort
@@ -37,7 +37,20 @@ class Prepared:
 
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
-    """Reads, checks and plans; writes nothing. BadInput with every problem that was found."""
+    """Reads, checks and plans; writes nothing. BadInput with every problem that was found.
+
+    StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for anew.
+    """
+    try:
+        return _prepare(settings, conf, run)
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename}: cannot be read: {error.strerror}. Mend it, or take it out of the data root; "
+            "nothing was written and nothing was called."
+        ) from error
+
+
+def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
     inputs = read_inputs(settings, conf)
     store = GensDataLayer.from_root(settings.data_root)
     former = CohortFolder(root=settings.data_root, cohort_id=inputs.cohort_id).members()
