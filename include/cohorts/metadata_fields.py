@@ -36,6 +36,21 @@ def text_of(metadata: Mapping[str, Any], key: str) -> str:
     return storable(value) if isinstance(value, str) else ""
 
 
+def count_of(record: Mapping[str, Any], key: str) -> int:
+    """A count, 0 when it is missing or none."""
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def price_of(record: Mapping[str, Any], key: str) -> float | None:
+    """An amount of money, None when it is missing or none."""
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # JSON can hold NaN, Infinity and whole numbers that no float can.
+    return float(value) if 0 <= value < 1e12 else None
+
+
 def run_of(record: Mapping[str, Any]) -> RunRef:
     """The DagRun that a record of a reply or a failure names; empty texts when it names none."""
     return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))

@@ -13,7 +13,7 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.crash_points import reach
 from include.cohorts.errors import CohortIncomplete
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.metadata_fields import run_of
+from include.cohorts.metadata_fields import count_of, price_of, run_of, text_of
 from include.cohorts.model import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
 from include.cohorts.report import ReportInputs, render_report
 from include.cohorts.scoring import parse_score_text
@@ -134,7 +134,6 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping
             )
     else:
         outcome, reason = _why_unparsed(store, row, run, planned, called=called)
-    cost = record.get("cost_usd")
     metadata = store.metadata(Stage.EVALUATION, gen_id)
     if metadata is None:
         outcome, score = Outcome.NOT_RUN, None
@@ -146,8 +145,8 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping
         outcome=outcome,
         score=score,
         reason=reason,
-        origin_cohort_id=str((metadata or {}).get("origin_cohort_id", "")),
-        cost_usd=float(cost) if isinstance(cost, int | float) else None,
+        origin_cohort_id=text_of(metadata or {}, "origin_cohort_id"),
+        cost_usd=price_of(record, "cost_usd"),
         called=called,
     )
 
@@ -172,13 +171,14 @@ def _why_unparsed(
     verdict = store.verdict_record(gen_id)
     read = [verdict.get("parser_name"), verdict.get("parser_version")] == planned["parsers"][row.member.template_id]
     if verdict.get("success") is False and read:
-        return Outcome.UNSCORED, str(verdict.get("reason", ""))
+        return Outcome.UNSCORED, text_of(verdict, "reason")
     return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
 
 
 def _failed(failure: Mapping[str, Any]) -> tuple[Outcome, str]:
     """The outcome of an evaluation that this run left a failure.json for."""
-    told, attempts = str(failure.get("message")), int(failure.get("attempts") or 0)
+    attempts = count_of(failure, "attempts")
+    told = text_of(failure, "message") or "its failure.json does not say why"
     if failure.get("kind") == DEFERRED:
         return Outcome.DEFERRED, told
     return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
