@@ -77,9 +77,9 @@ class CohortFolder:
             lines = _read_csv(path)
         except FileNotFoundError:
             return Checked(value=())
-        except (UnicodeDecodeError, csv.Error) as error:
-            finding = "it is not UTF-8." if isinstance(error, UnicodeDecodeError) else f"it is not CSV: {error}."
-            return Checked(value=(), problems=(Problem(place=place, finding=finding, next_step=_REPLAN),))
+        except UnicodeDecodeError:
+            problem = Problem(place=place, finding="it is not UTF-8.", next_step=_REPLAN)
+            return Checked(value=(), problems=(problem,))
         if not lines or tuple(lines[0][1]) != MEMBER_COLUMNS:
             finding = f"its header is not {','.join(MEMBER_COLUMNS)}."
             return Checked(value=(), problems=(Problem(place=f"{place}:1", finding=finding, next_step=_REPLAN),))
@@ -135,7 +135,7 @@ class CohortFolder:
                 PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1])
                 for _, cells in lines[1:]
             )
-        except (FileNotFoundError, ValueError, IndexError, csv.Error) as error:
+        except (FileNotFoundError, ValueError, IndexError) as error:
             state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
             raise StoreError(
                 f"{path} {state}: the run cannot go on without its plan. Clear the whole run."

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterator
 from typing import Protocol
+
+# A combo_id or a reason that was written to membership.csv or plan.csv must be readable there, however long it is.
+csv.field_size_limit(sys.maxsize)
 
 
 class LineReader(Protocol):
@@ -22,7 +26,7 @@ def csv_reader(text: str, *, strict: bool = False) -> LineReader:
 
 
 def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
-    """Pairs of a row's first line, from 1, and its cells. csv.Error where the text is no CSV."""
+    """Pairs of a row's first line, from 1, and its cells. csv.Error where a strict reader finds no CSV."""
     first_line = 1
     for cells in reader:
         yield first_line, cells
