@@ -1,0 +1,213 @@
+"""No reply, however odd, is given a score that it does not state."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from include.cohorts.scoring import DEFAULT_PARSER, judge_reply, read_last_line
+from tests.fuzz import fuzzed
+from tests.fuzz.near_misses import HOSTILE_LINES, ODD_CHARACTERS, is_readable, lines_of, odd_texts, with_slips
+
+LABELS = (
+    *("SCORE", "Score", "score", "sCoRe", "Final Score", "FINAL  SCORE", "Total Score", "total\u00a0score"),
+    *(
+        "ſcore",
+        "fınal score",
+        "SC0RE",
+        "ＳＣＯＲＥ",
+        "SCORES",
+        "Scored",
+        "Overall score",
+        "- SCORE",
+        "Score 1",
+        "S*CORE",
+    ),
+)
+COLONS = (":", ":", ": ", " : ", " ", "", "\t", "\u00a0", "：", "::", " =", " is ", "-", ": - ", ":\x00", ":\u202e ")
+NUMBERS = (
+    *("0", "1", "5", "7", "9", "7.5", "6.875", "9.0", "0.0", "07", "00.50", "-0", "-0.0", "0.00001"),
+    *("7.", ".5", "1e1", "1E0", "NaN", "inf", "10", "9.0001", "-1", "-0.1", "75", "100", "+7", "−7", "- 7", "~7"),
+    *("7/10", "7 / 9", "85%", "85 %", "7 out of 10", "7 of 9", "7-8", "7–8", "7 8", "7, 8", "7,5", "7.5.1", "7 or 8"),
+    *("７", "٧", "½", "7²", "𝟟", "①", "VII", "seven", "0x7", "7_0", "1_5", "0*5", "1.5*2", "0.5**1", "7`5`", "#7"),
+    *("**7**", "_7_", "**7** **8**", "-*0*", "<7>", "[7]", "$7$", "(7)", "7!", "7 points", "", "<n>", "N/A"),
+    *("9" * 400, "0" * 400 + "7", "9." + "0" * 400 + "1", "-0." + "0" * 400 + "1", "8." + "9" * 400),
+)
+REMARKS = (
+    *("", "", "", " (good)", "(x)", " ()", " (it has 3 fresh ideas)", " (90% sure)", " (3 of 4 criteria)"),
+    *(" (out of 9)", " (7/9)", " (out of 10)", " (/10)", "(7/10)", " (85%)", " (of 9.5 points)", " (scale 1 to 10)"),
+    *(
+        " (scale 0-9)",
+        " (scale 0 to 9)",
+        " (scale 0-90)",
+        " (scale 1.0-9.5)",
+        " (scale 10-9)",
+        " (on a 5-point scale)",
+    ),
+    *(
+        " (a (b) c)",
+        " (never closed",
+        " )(",
+        " [good]",
+        " (or\n8)",
+        " (or\x0bSCORE: 3\x0b)",
+        " \u202e(8)",
+        "(good) 8",
+    ),
+)
+WRAPS = ("", "", "**", "_", "`", "### ", "***", "* ", "> ", '"', "\ufeff", "\u200b", "\u200f", "\x00", " ")
+ENDS = ("\n", "\n", "\n", "\r\n", "\r", "\n\n", " \n\t\n", "\n***\n", "\u2028", "\x0b", "\x0c", "\x85", "\x1c", "")
+OTHER_LINES = ("", "Because of its tides.", "Thank you.", "---", "```", "7", "\u200b", "\ufeff", *HOSTILE_LINES)
+
+score_lines = st.tuples(*map(st.sampled_from, (WRAPS, LABELS, COLONS, WRAPS, NUMBERS, REMARKS, WRAPS))).map("".join)
+near_scores = st.tuples(*map(st.sampled_from, (WRAPS[:8], LABELS[:8], COLONS[:7], NUMBERS, REMARKS))).map("".join)
+lines = st.one_of(near_scores, near_scores, score_lines, st.sampled_from(OTHER_LINES), odd_texts(20))
+whole_replies = st.lists(st.tuples(lines, st.sampled_from(ENDS)).map("".join), min_size=1, max_size=5).map("".join)
+pieces = st.sampled_from([*LABELS[:8], *COLONS, *NUMBERS, *REMARKS, *ENDS, *ODD_CHARACTERS])
+replies = st.one_of(
+    near_scores,
+    with_slips(near_scores),
+    with_slips(score_lines),
+    with_slips(whole_replies),
+    with_slips(whole_replies),
+    st.lists(pieces, max_size=10).map("".join),
+)
+
+
+DIGITS = tuple("0123456789")
+DIGIT_BEFORE, DIGIT_BEHIND = (*DIGITS, ".", "-"), (*DIGITS, ".")
+
+
+def stated_number(reply: str) -> str | None:
+    """The number from 0 to 9 that a reply states as its score, as written; None when it states none.
+
+    Reads character by character what the rule says, to share nothing with a parser made of patterns.
+    """
+    worded = [line for line in map(without_marks, lines_of(reply)) if line]
+    for line in reversed(worded[-3:]):
+        statement = behind_label(line)
+        if statement is not None:
+            number, remarks = apart_from_remarks(statement)
+            return number if on_the_scale(number) and not any(map(names_another_scale, remarks)) else None
+    return None
+
+
+def without_marks(line: str) -> str:
+    """The line without marks; where they part the digits of a number, a blank goes on parting them."""
+    kept, marks = "", ""
+    for character in line:
+        if character in "*#_`":
+            marks += character
+            continue
+        parts = marks and kept[-1:] in DIGIT_BEFORE and character in DIGIT_BEHIND
+        kept, marks = kept + (" " if parts else "") + character, ""
+    return kept.strip().strip("\ufeff").strip()
+
+
+def behind_label(line: str) -> str | None:
+    """What follows the label and its colon; None when the line begins with none of the three labels."""
+    for words in (["final", "score"], ["total", "score"], ["score"]):
+        rest: str | None = line
+        for position, word in enumerate(words):
+            blanks = len(rest) - len(rest.lstrip())
+            starts = (blanks > 0) == (position > 0) and is_same_word(rest.lstrip()[: len(word)], word)
+            rest = rest.lstrip()[len(word) :] if starts else None
+            if rest is None:
+                break
+        if rest is not None and not (is_in_a_word(rest[:1])):
+            rest = rest.lstrip()
+            return rest[1:].lstrip() if rest.startswith(":") else rest
+    return None
+
+
+def is_same_word(written: str, word: str) -> bool:
+    """The same letters, each in either case: the long s is a small S, the dotless i a small I."""
+    return len(written) == len(word) and all(
+        letter.lower() == meant or letter.upper() == meant.upper() or (letter == "İ" and meant == "i")
+        for letter, meant in zip(written, word, strict=True)
+    )
+
+
+def apart_from_remarks(statement: str) -> tuple[str, list[str]]:
+    """What is left without its innermost parentheses, and what stood in those."""
+    kept, remarks, opened = "", [], -1
+    for character in statement:
+        kept += character
+        if character == "(":
+            opened = len(kept) - 1
+        elif character == ")" and opened >= 0:
+            remarks.append(kept[opened + 1 : -1])
+            kept, opened = kept[:opened] + " ", -1
+    return kept.strip(), remarks
+
+
+def on_the_scale(number: str) -> bool:
+    """True for digits, perhaps a point and digits, of a value from 0 to 9; minus nothing is nothing."""
+    whole, point, fraction = number.removeprefix("-").partition(".")
+    digits = set(whole + fraction)
+    if not whole or (point and not fraction) or not digits <= set("0123456789"):
+        return False
+    if number.startswith("-"):
+        return digits == {"0"}
+    ones = whole.lstrip("0")
+    return len(ones) < 2 and (ones != "9" or not fraction.strip("0"))
+
+
+def names_another_scale(remark: str) -> bool:
+    """True when a remark is nothing but a scale other than 9, or speaks of a scale and not of one from 0 to 9."""
+    words = " ".join(remark.lower().split())
+    if "scale" in "".join(letter if letter.isalnum() else " " for letter in remark.lower()).split():
+        return not any(is_nought_to_nine(remark[:at], remark[at:]) for at in range(len(remark)))
+    words = words.removesuffix(" points").removesuffix(" point")
+    for sign in ("out of", "of", "/"):
+        before, found, top = (part.strip() for part in words.partition(sign))
+        if found and is_plain_number(top) and (not before or is_plain_number(before)):
+            return float(top) != 9
+    return words.endswith("%") and is_plain_number(words[:-1].rstrip())
+
+
+def is_nought_to_nine(before: str, rest: str) -> bool:
+    """True when `rest` begins with 0-9 or 0 to 9, and neither number is a part of another one."""
+    behind = rest.removeprefix("0").lstrip()
+    end = next((behind[len(word) :].lstrip() for word in ("-", "to") if behind.startswith(word)), "")
+    after = end.removeprefix("9")
+    whole = not is_in_a_word(before[-1:]) and before[-1:] != "." and not is_in_a_word(after[:1])
+    return rest[:1] == "0" and end[:1] == "9" and whole and not (after[:1] == "." and after[1:2] in DIGITS)
+
+
+def is_in_a_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def is_plain_number(text: str) -> bool:
+    return on_the_scale("0." + text.replace(".", "", 1)) and text[0] != "." and text[-1] != "."
+
+
+@fuzzed("replies")
+@given(replies, st.booleans())
+@example(f"SCORE: 9.{'0' * 20}1", False).via("above nine by less than a float can tell")
+@example("SCORE: 7\x0b/10", False).via("a line end that only str.splitlines() knows")
+@example("SCORE: 7 (scale 1.0-9.5)", False).via("another scale with 0-9 in it")
+@example("SCORE: 1.5*2", False).via("marks must not join two numbers")
+def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> None:
+    """A reply has the score that the last labelled line of its last three states, else none and a readable reason."""
+    verdict = judge_reply(DEFAULT_PARSER, reply, truncated=truncated)
+    stated = None if truncated else stated_number(reply)
+    assert verdict.score == (None if stated is None else abs(float(stated)))
+    assert (verdict.score is None) == bool(verdict.reason)
+    assert verdict.score is not None or is_readable(verdict.reason)
+
+
+@fuzzed("stated scores")
+@given(
+    st.one_of(odd_texts(), whole_replies),
+    st.tuples(*map(st.sampled_from, (("", "**", "`", "### "), LABELS[:8], (":", ": ", " ", " : ", ":\u00a0")))),
+    st.integers(0, 9_000),
+    st.sampled_from(["", " (good)", "(x)", " (out of 9)", " (90% sure)", "**", "`"]),
+    st.sampled_from(["", "\n", "\r\n", "\r", "\n\n***\n", "\nThank you.", "\n{{ response }}\n<b>"]),
+)
+def test_a_stated_score_is_given(before: str, start: tuple[str, ...], size: int, remark: str, behind: str) -> None:
+    """A judge that does as it was asked has its score read, whatever it wrote before."""
+    number = f"{size / 1000:g}"
+    blank = "" if start[-1].endswith((":", " ", "\u00a0")) else " "
+    assert read_last_line(f"{before}\n{''.join(start)}{blank}{number}{remark}{behind}").score == float(number)
