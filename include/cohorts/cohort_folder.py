@@ -92,6 +92,14 @@ class CohortFolder:
                 problems.append(Problem(place=f"{place}:{number}", finding=finding, next_step=_REPLAN))
         return Checked(value=tuple(members), problems=tuple(problems))
 
+    def membership_stamp(self) -> tuple[int, int] | None:
+        """Differs once membership.csv was replaced; None when there is none."""
+        try:
+            found = (self.path / "membership.csv").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
     def write_membership(self, members: Sequence[Member]) -> None:
         """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
         path = self.path / "membership.csv"

@@ -262,6 +262,13 @@ class GensDataLayer:
         except FileNotFoundError:
             return []
 
+    def fingerprint(self) -> tuple[int, int]:
+        """Differs, within one process, once an evaluation's folder was added or removed; a look at all names."""
+        count = combined = 0
+        for name in self.folder_names(Stage.EVALUATION):
+            count, combined = count + 1, combined ^ hash(name)
+        return count, combined
+
     def file_names(self, stage: Stage, gen_id: str) -> frozenset[str]:
         """The names of a generation's files, temporary ones included."""
         return frozenset(path.name for path in self._folder(stage, gen_id).iterdir())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import SoftFileLease, Timeout
 
-from include.cohorts.atomic_files import storing
+from include.cohorts.atomic_files import check_inside, storing
 from include.cohorts.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ def planning_turn(root: Path) -> Iterator[None]:
 
     What a planner that died held is taken over: at once on its own machine, else after 30 s.
     """
+    check_inside(root, root)
     path = root / LEASE
     lease = SoftFileLease(path, lease_duration=_LEASE_S)
     with storing(path):

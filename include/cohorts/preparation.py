@@ -26,7 +26,7 @@ from include.cohorts.settings import Settings
 class Prepared:
     """The inputs, the plan made of them, and what a person should know before it is carried out.
 
-    `edited` counts reused evaluations whose prompt would be another one today.
+    `edited` counts reused evaluations whose prompt would be another one today. `seen` is what `still_holds` compares.
     """
 
     inputs: Inputs
@@ -34,6 +34,7 @@ class Prepared:
     estimate: Estimate
     edited: int
     warnings: tuple[str, ...]
+    seen: tuple[object, ...]
 
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
@@ -53,6 +54,7 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepare
 def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
     inputs = read_inputs(settings, conf)
     store = GensDataLayer.from_root(settings.data_root)
+    seen = _seen(settings, inputs.cohort_id)
     former = CohortFolder(root=settings.data_root, cohort_id=inputs.cohort_id).members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays})
@@ -86,6 +88,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepar
         plan=plan,
         estimate=_estimate(plan, inputs.models, prompts),
         edited=_count_edited(plan, prompts, store),
+        seen=seen,
         warnings=(
             *_not_reused(inputs, plan, scan.evaluations),
             *scan.warnings,
@@ -93,6 +96,16 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepar
             *_open_delimiters(inputs),
         ),
     )
+
+
+def still_holds(settings: Settings, prepared: Prepared) -> bool:
+    """False when evaluations or members came or went since: what was about to be minted may be taken."""
+    return _seen(settings, prepared.inputs.cohort_id) == prepared.seen
+
+
+def _seen(settings: Settings, cohort_id: str) -> tuple[object, ...]:
+    folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
+    return GensDataLayer.from_root(settings.data_root).fingerprint(), folder.membership_stamp()
 
 
 def _links_out(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -27,7 +26,7 @@ from include.cohorts.identity import run_key
 from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Template
 from include.cohorts.plan_table import plan_table
 from include.cohorts.planning_turn import planning_turn
-from include.cohorts.preparation import Prepared, prepare
+from include.cohorts.preparation import Prepared, prepare, still_holds
 from include.cohorts.prompting import renderer
 from include.cohorts.scoring import judge_reply, score_text
 from include.cohorts.settings import Settings
@@ -45,26 +44,29 @@ def plan_cohort(
     `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
     written, when an input is wrong.
     """
-    # Two that plan at once would each take numbers that the other is about to take.
-    with nullcontext() if conf.get("dry_run") is True else planning_turn(settings.data_root):
-        return _plan_cohort(settings, conf, task, check_calls)
-
-
-def _plan_cohort(
-    settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None]
-) -> dict[str, Any]:
     prepared = prepare(settings, conf, task.run)
-    if prepared.estimate.calls and not prepared.inputs.request.dry_run:
+    if prepared.inputs.request.dry_run:
+        return _write_plan(settings, prepared, task)
+    if prepared.estimate.calls:
         check_calls()
+    # Two that plan at once would each take numbers that the other is about to take.
+    with planning_turn(settings.data_root):
+        if not still_holds(settings, prepared):
+            prepared = prepare(settings, conf, task.run)
+        planned = _write_plan(settings, prepared, task)
+        folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+        _write_cohort(settings, prepared, folder)
+        folder.write_run(planned["run_key"], _run_record(task, planned, conf))
+    return planned
+
+
+def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> dict[str, Any]:
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
     # There are some only when a run was deleted and triggered anew under its former run_id.
     former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
     planned = describe_plan(prepared, task, former_stops)
     log_plan(prepared)
     folder.write_plan(planned["run_key"], prepared.plan.rows)
-    if not prepared.inputs.request.dry_run:
-        _write_cohort(settings, prepared, folder)
-        folder.write_run(planned["run_key"], _run_record(task, planned, conf))
     return planned
 
 

@@ -107,7 +107,8 @@ class Scene:
     def remember(self) -> None:
         """Keeps the bytes of every reply that is on disk now, and which evaluations were asked for but have none."""
         root = self.store.root
-        replies = [path for name in ("raw.txt", "raw_metadata.json") for path in root.glob(f"gens/evaluation/*/{name}")]
+        folder = root / "gens/evaluation"
+        replies = [*folder.glob("*/raw.txt"), *folder.glob("*/raw_metadata.json")]
         self.stored = {str(path.relative_to(root)): path.read_bytes() for path in replies}
         members = self.members()
         self.in_flight = {members[key] for key in self.judge.tally() if _reply(members[key]) not in self.stored}

@@ -141,7 +141,7 @@ def work_through(store: StoreBuilder, planned: dict[str, Any]) -> None:
         for part in (Slice(**part) for part in steps.batches(settings, planned)):
             steps.check_parsed(settings, planned, part)
             steps.write_prompts(settings, planned, part)
-            steps.parse_replies(settings, planned, part)
+            steps.parse_replies(settings, planned, part, task_ref(RUN_ID, "evaluation.evaluation_parsed", 1))
     assert outside(store.root, writes) == []
 
 
@@ -217,6 +217,7 @@ def test_no_trigger_writes_outside_its_cohort(conf: dict[str, Any], run_id: str)
         assert may_be_an_id(planned["cohort_id"])
         root = Path(os.path.realpath(store.root))
         places = (root / "cohorts" / planned["cohort_id"], root / "gens/evaluation")
-        parents = {root / "cohorts", root / "gens"}
+        # The turn to plan is taken in the data root itself, and given back.
+        parents = {root, root / ".planning.lease", root / "cohorts", root / "gens"}
         assert [path for path in writes if path not in parents and not any(map(path.is_relative_to, places))] == []
         assert unchanged(store, existed)
