@@ -11,9 +11,9 @@ Four layers; imports only go down (`make lint` holds it):
             pricing.py  budget.py  aggregation.py
             report.py                                  values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  metadata_fields.py  reply_files.py  cohort_folder.py
-            csv_rows.py  atomic_files.py  planning_turn.py  call_lease.py  call_slots.py  call_journal.py
-            call_pace.py  call_rules.py  judge.py  completion.py  clock.py  crash_points.py
-                                                       the environment, files, locks, the LLM client
+            csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  call_lease.py  call_slots.py
+            call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
+            crash_points.py                            the environment, files, locks, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours
 
 Core and edges do not import each other; nothing here imports Airflow.

@@ -24,7 +24,7 @@ from include.cohorts.atomic_files import (
     sync_folder,
     write_text,
 )
-from include.cohorts.call_lease import CallLease, holder_of
+from include.cohorts.call_lease import LEASE, CallLease, holder_of
 from include.cohorts.crash_points import reach
 from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, run_of, text_of
@@ -153,6 +153,10 @@ class GensDataLayer:
     def call_lease(self, gen_id: str, task: TaskRef) -> CallLease:
         """The right to call for this evaluation and to put its reply in place."""
         return CallLease(self._writable(gen_id), task)
+
+    def has_lease(self, gen_id: str) -> bool:
+        """True when somebody calls for this evaluation, or died while doing so."""
+        return self._file(Stage.EVALUATION, gen_id, LEASE).exists()
 
     def caller(self, gen_id: str) -> str | None:
         """Who is calling for this evaluation right now, in words; None when nobody is."""

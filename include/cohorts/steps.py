@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -34,6 +35,9 @@ from include.cohorts.settings import Settings
 log = logging.getLogger(__name__)
 
 _MOST_WARNINGS = 20
+# A reply that another process is just storing is waited for so long; in s.
+_STORING_S = 10.0
+_LOOK_AGAIN_S = 0.1
 
 
 def plan_cohort(
@@ -116,8 +120,7 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
     counts = {"scored": 0, "unscored": 0}
     for row in rows_left(store, rows_of(settings, planned, part)):
         gen_id = row.member.gen_id
-        if not _in_place(store, gen_id, task):
-            continue
+        _put_in_place(store, gen_id, task)
         reply = store.reply(gen_id)
         if reply is None:
             log.warning("%s: no reply to score", gen_id)
@@ -139,20 +142,21 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
     return counts
 
 
-def _in_place(store: GensDataLayer, gen_id: str, task: TaskRef) -> bool:
-    """Puts a reply in place that a crash left in temporary files; False while another process is storing one."""
-    if not store.has_pending_reply(gen_id):
+def _put_in_place(store: GensDataLayer, gen_id: str, task: TaskRef) -> None:
+    """Finishes what a process left that died while it called: a reply in temporary files, a lease, an old failure."""
+    if not store.has_pending_reply(gen_id) and not store.has_lease(gen_id):
         store.drop_stale_failure(gen_id)
-        return True
+        return
     lease = store.call_lease(gen_id, task)
-    if not lease.take():
-        log.warning("%s: %s is storing a reply; it will be scored there", gen_id, lease.holder())
-        return False
+    end = time.monotonic() + _STORING_S
+    while not lease.take():
+        if time.monotonic() > end or not store.has_pending_reply(gen_id):
+            return
+        time.sleep(_LOOK_AGAIN_S)
     try:
         store.complete_reply(gen_id)
     finally:
         lease.release()
-    return True
 
 
 def needs_call(store: GensDataLayer, row: PlanRow, planned: Mapping[str, Any]) -> bool:

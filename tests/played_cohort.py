@@ -1,0 +1,26 @@
+"""Plays one DagRun in this process, so that a test can have it die where it likes.
+
+    python -m tests.played_cohort DATA_ROOT JUDGE_URL RUN_ID TRY_NUMBER CONF
+
+Prints the summary's message and whether the run was complete, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.conftest import PlayedDag
+
+
+def main() -> None:
+    """Plays and prints."""
+    root, base_url, run_id, try_number, conf = sys.argv[1:]
+    dag = PlayedDag(root=Path(root), base_url=base_url)
+    summary = dag.run(json.loads(conf), run_id=run_id, try_number=int(try_number)).summary
+    sys.stdout.write(json.dumps({"complete": summary.complete, "message": summary.message}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
