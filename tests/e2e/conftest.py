@@ -66,6 +66,7 @@ class Stage:
     store: StoreBuilder
     key: str
     cli_environment: dict[str, str]
+    crash_order: Path
 
     def trigger(self, conf: dict[str, Any]) -> FinishedRun:
         return self.wait(self.airflow.api.trigger(DAG_ID, conf))
@@ -110,7 +111,11 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with JudgeServer.started(folder) as judge:
         extra = {"max_attempts": 3, "first_wait_s": 0.05, "longest_wait_s": 0.2}
         connection = {"conn_type": "openai", "host": judge.base_url, "password": key, "extra": extra}
-        given = {"DD_DATA_ROOT": str(store.root), "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection)}
+        given = {
+            "DD_DATA_ROOT": str(store.root),
+            "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection),
+            "DD_CRASH_FILE": str(folder / "crash"),
+        }
         airflow = LocalAirflow(home=folder / "airflow", project=PROJECT, environment=given, port=0, dag_ids=[DAG_ID])
         with airflow:
             environment = airflow_environment(
@@ -121,7 +126,14 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 port=airflow.port,
                 schedules=False,
             )
-            yield Stage(airflow=airflow, judge=judge, store=store, key=key, cli_environment=dict(environment))
+            yield Stage(
+                airflow=airflow,
+                judge=judge,
+                store=store,
+                key=key,
+                cli_environment=dict(environment),
+                crash_order=folder / "crash",
+            )
 
 
 @pytest.fixture
