@@ -27,7 +27,7 @@ lint: .venv/.dev ## Check format, style, types and the layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: .venv/.dev ## Measure DAG parsing and planning on generated stores
+bench: .venv/.dev ## Measure DAG parsing, planning and the pace at a limited server
 	@$(BIN)/python -m benchmarks
 
 mutation: .venv/.dev ## Break the pure modules in small ways and count the mutants that tests kill

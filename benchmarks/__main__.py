@@ -1,6 +1,7 @@
 """Times DAG parsing and planning, each beside its alternative in the same run, and prints medians and ratios.
 
-A machine is noisy: the two of a pair run in turn, and the ratio is what to quote.
+A machine is noisy: the two of a pair run in turn, and the ratio is what to quote. Then it tries how well a run keeps
+to the rate that a server allows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.rate_limit import ask_a_limited_server
 from benchmarks.stores import generate_store
 from include.cohorts.model import RunRef
 from include.cohorts.preparation import prepare
@@ -103,7 +105,14 @@ def main() -> None:
     for pair in (parse_the_dag(options.runs), plan_a_store(options.runs, options.evaluations)):
         ratio = f"{pair.seconds / pair.other_seconds:.2f}"
         table.add_row(pair.name, f"{pair.seconds:.3f}", pair.compared_with, f"{pair.other_seconds:.3f}", ratio)
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    paces = Table("latency s", "at once", "slices", "calls lost", "of the allowed rate", "answered 429", box=None)
+    for latency_s, at_once in track([(0.0, 16), (0.5, 16), (0.5, 50)], description="ask a server of 10 requests/s"):
+        pace = ask_a_limited_server(latency_s, at_once)
+        figures = (str(pace.slices), str(pace.lost), f"{pace.used:.0%}", f"{pace.refused:.1%}")
+        paces.add_row(str(latency_s), str(at_once), *figures)
+    console.print(paces)
 
 
 if __name__ == "__main__":

@@ -78,21 +78,23 @@ def test_nine_to_do_are_one_slice() -> None:
 
 def test_many_to_do_are_about_a_slice_a_process() -> None:
     """A large cohort's calls are spread over the processes of the machine, and their calls over the slices."""
-    parts = cut(todo=1000, processes=4, at_once=18)
+    parts = cut(todo=1000, processes=4, at_once=70)
     assert [part.stop - part.start for part in parts] == [250] * 4
-    assert {part.calls_at_once for part in parts} == {4}
+    assert {part.calls_at_once for part in parts} == {17}
 
 
 @pytest.mark.parametrize(
     ("todo", "processes", "at_once", "sizes"),
     [
-        pytest.param(25, 4, 16, [25], id="not worth a second process"),
-        pytest.param(26, 4, 16, [13, 13], id="worth a second process"),
-        pytest.param(1000, 8, 2, [500, 500], id="fewer calls allowed than processes"),
+        pytest.param(25, 4, 64, [25], id="not worth a second process"),
+        pytest.param(26, 4, 64, [13, 13], id="worth a second process"),
+        pytest.param(1000, 8, 31, [1000], id="calls at once that one process makes with ease"),
+        pytest.param(1000, 8, 32, [500, 500], id="enough calls at once for two"),
+        pytest.param(1000, 8, 1, [1000], id="one call at once"),
     ],
 )
 def test_no_slice_has_too_little_to_call(todo: int, processes: int, at_once: int, sizes: list[int]) -> None:
-    """No more slices than have enough calls to be worth their start, nor than may call at the same time."""
+    """No more slices than have enough to call, and enough calls at once, to be worth their start."""
     assert [part.stop - part.start for part in cut(todo=todo, processes=processes, at_once=at_once)] == sizes
 
 
@@ -287,5 +289,5 @@ def test_the_check_and_the_cut_agree(batch: int, reuse: int, todo: int) -> None:
 
 def test_a_share_changes_nothing_else_of_a_slice() -> None:
     """The bound on calls depends on max_concurrency, the slices do not while it is large enough."""
-    one, other = cut(100, 100, at_once=16), cut(100, 100, at_once=32)
+    one, other = cut(100, 100, at_once=64), cut(100, 100, at_once=128)
     assert [replace(part, calls_at_once=0) for part in one] == [replace(part, calls_at_once=0) for part in other]

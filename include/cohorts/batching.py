@@ -15,6 +15,8 @@ Kind = Literal["reuse", "todo"]
 SINGLES = 8
 # Below this many calls a second process costs more start-up (importing the LLM client) than it saves.
 CALLS_WORTH_A_SLICE = 25
+# One process has so many calls under way with ease; and what a server grants, one finds out sooner than several.
+CALLS_AT_ONCE_WORTH_A_SLICE = 16
 # One log line each: a log that a person can still open. 20,000 reused ones make 10 slices of 4 task instances.
 REUSED_IN_A_SLICE = 2_000
 # Airflow's [core] max_map_length, above which expand() fails.
@@ -98,7 +100,8 @@ def _reuse_size(total: int) -> int:
 def _todo_size(total: int, max_concurrency: int, processes: int) -> int:
     if total <= SINGLES:
         return 1
-    return _pieces(total, min(processes, max_concurrency, _pieces(total, CALLS_WORTH_A_SLICE)))
+    worth = max(1, max_concurrency // CALLS_AT_ONCE_WORTH_A_SLICE)
+    return _pieces(total, min(processes, worth, _pieces(total, CALLS_WORTH_A_SLICE)))
 
 
 def _cut(kind: Kind, gen_ids: Sequence[str], size: int) -> list[Slice]:

@@ -16,9 +16,10 @@ from contextlib import asynccontextmanager
 
 _SHRINK = 0.7
 _WINDOW_S = 1.0
-_BELOW_OBSERVED = 0.95
+_BELOW = 0.95
 _SLOWEST = 0.05
-# The rate creeps up by 1 % a second at first, and the faster the longer nothing is refused.
+# The rate creeps up by so much a second, and twice as fast each second once nothing was refused for _PATIENCE_S: then
+# others may have left the server.
 _GROWTH_A_SECOND = 0.01
 _PATIENCE_S = 5.0
 
@@ -31,6 +32,7 @@ class CallPace:
         self.rate: float | None = None
         self._most, self._clock = most, clock
         self._in_flight = 0
+        self._learned = False
         self._freed = asyncio.Condition()
         self._gate = asyncio.Lock()
         self._next_start = self._shrunk_at = self._grown_at = clock()
@@ -43,7 +45,7 @@ class CallPace:
             async with self._freed:
                 await self._freed.wait_for(lambda: self._in_flight < int(self.limit))
             if self.rate is not None:
-                self._next_start = max(self._clock(), self._next_start + 1 / self.rate)
+                self._next_start = max(self._clock(), self._next_start + 1 / self.rate, self._window_ends(self.rate))
                 await asyncio.sleep(self._next_start - self._clock())
             self._in_flight += 1
         try:
@@ -53,15 +55,22 @@ class CallPace:
                 self._in_flight -= 1
                 self._freed.notify_all()
 
+    def _window_ends(self, rate: float) -> float:
+        """When another start keeps to the rate over a whole window, in which a burst may have used it up."""
+        allowed = max(1, int(rate * _WINDOW_S))
+        return self._answered[-allowed] + allowed / rate if len(self._answered) >= allowed else 0.0
+
     def answered(self) -> None:
         """A request succeeded."""
         now = self._clock()
         self._answered.append(now)
         self._drop_old(now)
         self.limit = min(float(self._most), self.limit + 1 / self.limit)
-        if self.rate is not None:
-            hurry = 1 + ((now - self._shrunk_at) / _PATIENCE_S) ** 2
-            self.rate *= 1 + min(1.0, _GROWTH_A_SECOND * hurry * (now - self._grown_at))
+        if self.rate is not None and not self._learned:
+            self._learn(now)
+        elif self.rate is not None:
+            hurry = 2.0 ** min(10.0, max(0.0, now - self._shrunk_at - _PATIENCE_S))
+            self.rate *= 1 + min(0.5, _GROWTH_A_SECOND * hurry * (now - self._grown_at))
         self._grown_at = now
 
     def refused(self, started: float) -> None:
@@ -72,11 +81,16 @@ class CallPace:
         self._drop_old(now)
         self._shrunk_at = self._grown_at = now
         self.limit = max(1.0, self.limit * _SHRINK)
-        observed = _BELOW_OBSERVED * len(self._answered) / _WINDOW_S
-        if observed:
-            self.rate = observed if self.rate is None else min(observed, self.rate * _BELOW_OBSERVED)
-        elif self.rate is not None:
-            self.rate = max(_SLOWEST, self.rate * _SHRINK)
+        if self.rate is not None and self._learned:
+            # Not by what was answered last: of a few requests a second a single one more or less is chance.
+            self.rate = max(_SLOWEST, self.rate * _BELOW)
+        elif self._answered and self.rate is None:
+            self.rate = _BELOW * len(self._answered) / _WINDOW_S
+
+    def _learn(self, now: float) -> None:
+        """Answers of the burst that met the first 429 still come in: they tell the rate too."""
+        self.rate = max(self.rate or 0.0, _BELOW * len(self._answered) / _WINDOW_S)
+        self._learned = now - self._shrunk_at > _WINDOW_S
 
     def _drop_old(self, now: float) -> None:
         while self._answered and self._answered[0] <= now - _WINDOW_S:
