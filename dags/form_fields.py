@@ -34,13 +34,14 @@ def number(
     kind: str = "integer",
 ) -> Param:
     """A number with its limits; null when it is left empty, unless it has a default."""
+    lowest = f"{low:,}" if isinstance(low, int) else f"{low:f}"
     return Param(
         default,
         type=kind if default is not None else ["null", kind],
         minimum=low,
         maximum=high,
         title=title,
-        description_md=f"{help_text} From {low:,} to {high:,}.",
+        description_md=f"{help_text} From {lowest} to {high:,}.",
         section=section,
     )
 
