@@ -23,6 +23,10 @@ from include.local_airflow.readiness import wait_until_ready
 from include.local_airflow.supervisor import Command
 
 MIGRATE = "migrate"
+# By its path: a project that has an Airflow run for it need not hold this package. -P: its folder is no place to
+# import from.
+WARM_SCHEDULER = ("-P", str(Path(__file__).with_name("warm_scheduler.py")))
+PLAIN_SCHEDULER = ("-m", "airflow", "scheduler")
 CONFIG_NOTE = "# Every setting of this Airflow is an environment variable; nothing is read from here.\n"
 
 
@@ -32,7 +36,8 @@ class LocalAirflow:
     The processes end with the one that started them, however that ends. `dag_ids` names the DAGs that must be
     parsed before `start` returns. With `schedules` off only triggered runs exist, whatever schedules DAGs have.
     A preferred `port` that is in use is replaced by a free one; 0 takes any. With `restarts` off nothing that ended
-    is started again; else all is but the api-server, without which the others' work fails at once.
+    is started again; else all is but the api-server, without which the others' work fails at once. With `warm` off
+    the scheduler is Airflow's own: each task imports for itself what it needs.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class LocalAirflow:
         schedules: bool = False,
         triggerer: bool = False,
         restarts: bool = True,
+        warm: bool = True,
         start_timeout_s: float = 120.0,
     ) -> None:
         self.layout = Layout(home=home.resolve(), project=project.resolve())
@@ -56,6 +62,7 @@ class LocalAirflow:
         self._schedules = schedules
         self._components = ("scheduler", "dag_processor", *(("triggerer",) if triggerer else ()))
         self._restarts = restarts
+        self._scheduler = WARM_SCHEDULER if warm else PLAIN_SCHEDULER
         self._start_timeout_s = start_timeout_s
         self._lifeline: Lifeline | None = None
 
@@ -178,13 +185,20 @@ class LocalAirflow:
         return (
             *migrate,
             self._command("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
-            self._command("scheduler", "scheduler", "--skip-serve-logs", restart=self._restarts),
+            self._command("scheduler", "--skip-serve-logs", program=self._scheduler, restart=self._restarts),
             self._command("dag-processor", "dag-processor", restart=self._restarts),
             *(triggerer if "triggerer" in self._components else []),
         )
 
-    def _command(self, name: str, *arguments: str, first: bool = False, restart: bool = False) -> Command:
-        argv = (sys.executable, "-m", "airflow", *arguments)
+    def _command(
+        self,
+        name: str,
+        *arguments: str,
+        program: tuple[str, ...] = ("-m", "airflow"),
+        first: bool = False,
+        restart: bool = False,
+    ) -> Command:
+        argv = (sys.executable, *program, *arguments)
         return Command(name=name, argv=argv, log=str(self.layout.log(name)), first=first, restart=restart)
 
     @property

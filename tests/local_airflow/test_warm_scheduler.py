@@ -1,0 +1,42 @@
+"""The scheduler that has the tasks' heavy libraries in memory before it forks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import include.local_airflow.warm_scheduler as warm
+
+IMPORT_ALL = """
+import importlib, json, os, sys
+from include.local_airflow.warm_scheduler import LIBRARIES
+for name in LIBRARIES:
+    importlib.import_module(name)
+print(json.dumps({"ours": [name for name in sys.modules if name.startswith("include.cohorts")],
+                  "threads": len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1}))
+"""
+
+
+def run(*arguments: str) -> str:
+    """What a Python process prints."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_only_libraries_are_kept_in_memory() -> None:
+    """None of our modules, which may be edited while the scheduler runs, and no thread, which a fork would lose."""
+    assert json.loads(run("-c", IMPORT_ALL)) == {"ours": [], "threads": 1}
+
+
+def test_it_is_airflow_s_scheduler() -> None:
+    """Started by its path, from anywhere, it takes the arguments of `airflow scheduler`."""
+    told = run("-P", str(Path(warm.__file__)), "--help")
+    assert "airflow scheduler" in told and "--skip-serve-logs" in told
