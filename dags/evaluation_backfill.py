@@ -5,8 +5,7 @@ Scores essays with LLM judges: evaluation templates x judge models x replicates.
 into the cohort and **never paid for again**; only missing ones call the LLM.
 
 1. `plan_cohort` reads the selection, looks up what the store holds, and writes the cohort's membership. Its log shows
-   the plan as a table: reuse, parse, call, unscored, and what the calls may cost. Bad input fails here, before
-   anything is written or paid.
+   the plan as a table: reuse, parse, call, unscored, and what calls may cost. Bad input fails here, before any write.
 2. `batches` cuts the members into slices: reused ones apart from those to do.
 3. `evaluation` runs once a slice. `check_parsed` logs `Skipping <gen_id>: parsed.txt already exists` for each that is
    done, and skips the whole slice when nothing is left; then prompts are written, judges asked, replies scored.
@@ -51,13 +50,14 @@ LABEL = "{{ task.op_kwargs['part']['label'] }}"
     },
 )
 def evaluation_backfill() -> None:
-    @task
+    # A dict's keys as XComs of their own (the default for one) would cost 0.4 s of requests.
+    @task(multiple_outputs=False)
     def plan_cohort() -> dict[str, Any]:
-        from include.cohorts import settings, steps
+        from include.cohorts import planning_step, settings
         from llm_connection import check_connection
 
         with readable_failure():
-            return steps.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
+            return planning_step.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def not_a_dry_run(planned: dict[str, Any]) -> bool:
@@ -111,7 +111,7 @@ def evaluation_backfill() -> None:
         chain(*(step(planned=planned, part=part) for step in order))
 
     # The only leaf: its state is the run's, so it looks at the outcome itself.
-    @task(trigger_rule=TriggerRule.ALL_DONE)
+    @task(trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
     def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
         from include.cohorts import settings, summary
 

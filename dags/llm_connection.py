@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ async def connect() -> Endpoint:
     except AirflowNotFoundException:
         connection = None
     rules = _rules(connection, under_way=True)
+    # It would log a line for each request; `call_missing` logs what came of it.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     return Endpoint(client=await OpenAIHook(conn_id=CONN_ID).aget_conn(), rules=rules)
 
 

@@ -101,10 +101,10 @@ class PlayedDag:
         self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1
     ) -> dict[str, Any]:
         """The first task; BadInput passes through."""
-        from include.cohorts import steps
+        from include.cohorts.planning_step import plan_cohort
 
         task = task_ref(run_id, "plan_cohort", try_number)
-        planned: dict[str, Any] = json.loads(json.dumps(steps.plan_cohort(self.settings, conf or {}, task)))
+        planned: dict[str, Any] = json.loads(json.dumps(plan_cohort(self.settings, conf or {}, task)))
         return planned
 
     def run(self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:

@@ -14,10 +14,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from include.cohorts import steps
 from include.cohorts.batching import Slice
@@ -26,7 +29,7 @@ from include.cohorts.errors import CohortError
 from tests.conftest import PlayedDag, task_ref
 from tests.store_builder import StoreBuilder
 
-ESSAYS = 6
+ESSAYS, AT_ONCE = 6, 3
 # Room for the leases and the journal of the calls, and not for one reply of REPLY_BYTES.
 ROOM_BYTES = 48_000
 BALLAST = "ballast"
@@ -70,27 +73,35 @@ class Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+def strike(trouble: str, root: Path, judge_url: str) -> None:
+    """Brings the trouble as soon as AT_ONCE requests wait for their answer."""
+    with httpx.Client(base_url=judge_url.removesuffix("/v1"), trust_env=False) as http:
+        while http.get("/stats").raise_for_status().json()["in_flight"] < AT_ONCE:
+            time.sleep(0.02)
+    TROUBLES[trouble](root)
+
+
 def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
-    """The calling step, half a second into which the trouble comes; then what the disk holds."""
+    """The calling step, into which the trouble comes once AT_ONCE calls are under way; then what the disk holds."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(root)], check=True)
     store = StoreBuilder.sample(root)
     essays = [store.essay(number) for number in range(1, ESSAYS + 1)]
     dag = PlayedDag(root=root, base_url=judge_url)
     conf = {"cohort_id": "c", "essay_ids": essays, "templates": ["novelty"], "models": ["judge-a"], "replicates": 1}
-    planned = dag.plan({**conf, "max_concurrency": 3})
-    part = Slice(kind="todo", start=0, stop=ESSAYS, label="all", calls_at_once=3)
+    planned = dag.plan({**conf, "max_concurrency": AT_ONCE})
+    part = Slice(kind="todo", start=0, stop=ESSAYS, label="all", calls_at_once=AT_ONCE)
     steps.write_prompts(dag.settings, planned, part)
     logged = Lines()
     logging.getLogger("include").addHandler(logged)
-    timer = threading.Timer(0.5, TROUBLES[trouble], [root])
-    timer.start()
+    striking = threading.Thread(target=strike, args=(trouble, root, judge_url))
+    striking.start()
     task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
     error = ""
     try:
         asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect))
     except CohortError as told:
         error = str(told)
-    timer.join()
+    striking.join()
     seen: dict[str, Any] = {"error": error, "log": logged.lines, "files": sorted(store.files())}
     if trouble == "full":
         (root / BALLAST).unlink()

@@ -66,6 +66,21 @@ def test_what_each_end_costs(end: CallEnd, cost: float | None, spending: Spendin
     assert journal.spending(RUN) == spending
 
 
+def test_what_is_settled_later_comes_with_the_next_line(tmp_path: Path) -> None:
+    """It is on disk with the next request, or when the journal is flushed, once each."""
+    journal = CallJournal(folder=tmp_path)
+    _, first = journal.reserve(intent())
+    journal.settle_later(first, CallEnd.REPLY, 0.125)
+    assert CallJournal(folder=tmp_path).spending(RUN).in_flight == 1
+    _, second = journal.reserve(intent())
+    assert CallJournal(folder=tmp_path).spending(RUN).settled_usd == 0.125
+    journal.settle_later(second, CallEnd.REPLY, 0.25)
+    journal.flush()
+    journal.flush()
+    assert CallJournal(folder=tmp_path).spending(RUN) == Spending(calls=2, settled_usd=0.375)
+    assert len(lines(tmp_path)) == 4
+
+
 def test_no_room_writes_nothing(tmp_path: Path) -> None:
     """A request that is not to be made leaves no trace."""
     journal = CallJournal(folder=tmp_path)

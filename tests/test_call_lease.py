@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from include.cohorts.call_lease import HOLDER, LEASE, CallLease, holder_of
+from include.cohorts.call_lease import CLAIM, CallLease, holder_of
+from include.cohorts.caller_card import CALLERS, CallerCard
 from include.cohorts.errors import StoreError
 from include.cohorts.lease_file import EMPTY_S
 from tests.conftest import task_ref
@@ -17,6 +19,26 @@ from tests.conftest import task_ref
 TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 3)
 SHORT_S = 1.0
 PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An evaluation's folder in a data root."""
+    made = tmp_path / "v_1"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[CallerCard]:
+    """The card of this process."""
+    with CallerCard(tmp_path, TASK) as made:
+        yield made
+
+
+def left_in(root: Path) -> list[str]:
+    """What lies in the data root, apart from folders."""
+    return sorted(path.name for path in root.rglob("*") if path.is_file())
 
 
 def take_within(lease: CallLease, seconds: float) -> bool:
@@ -29,16 +51,16 @@ def take_within(lease: CallLease, seconds: float) -> bool:
     return True
 
 
-def holder_process(folder: Path, *, lease_s: float = 30.0) -> int:
-    """A process that has the lease and does nothing more; returns its number."""
+def holder_process(folder: Path, *more: Path, lease_s: float = 30.0) -> int:
+    """A process that has the leases of these folders and does nothing more; returns its number."""
     ready, says_ready = os.pipe()
     child = os.fork()
     if not child:
         try:
-            lease = CallLease(folder, TASK, lease_s)
-            assert lease.take()
-            os.write(says_ready, b"x")
-            time.sleep(60)
+            with CallerCard(folder.parent, TASK, lease_s) as card:
+                assert all(CallLease(each, card).take() for each in (folder, *more))
+                os.write(says_ready, b"x")
+                time.sleep(60)
         finally:
             os._exit(1)
     os.close(says_ready)
@@ -53,24 +75,26 @@ def end(child: int) -> None:
     os.waitpid(child, 0)
 
 
-def test_one_holder_and_its_name(tmp_path: Path) -> None:
+def test_one_holder_and_its_name(tmp_path: Path, folder: Path, card: CallerCard) -> None:
     """Who has the lease is told; another one gets it once it was given back, and nothing is left."""
-    first, second = CallLease(tmp_path, TASK), CallLease(tmp_path, TASK)
-    assert first.take() and not second.take()
-    assert second.holder() == "evaluation_backfill run-1, evaluation.evaluation_raw 3, try 1"
-    assert holder_of(tmp_path) == second.holder()
-    first.release()
-    assert holder_of(tmp_path) is None
-    assert second.take()
-    second.release()
-    assert list(tmp_path.iterdir()) == []
+    with CallerCard(tmp_path, TASK) as other:
+        first, second = CallLease(folder, card), CallLease(folder, other)
+        assert first.take() and not second.take()
+        assert second.holder() == "evaluation_backfill run-1, evaluation.evaluation_raw 3, try 1"
+        assert holder_of(tmp_path, folder) == second.holder()
+        first.release()
+        assert holder_of(tmp_path, folder) is None
+        assert second.take()
+        first.release()
+        assert holder_of(tmp_path, folder) == second.holder()
+        second.release()
+    card.__exit__(None, None, None)
+    assert left_in(tmp_path) == []
 
 
-def test_racing_processes_hold_it_one_at_a_time(tmp_path: Path) -> None:
+def test_racing_processes_hold_it_one_at_a_time(tmp_path: Path, folder: Path) -> None:
     """Five processes that want the same lease twenty times each never have it together."""
-    folder, inside = tmp_path / "v_1", tmp_path / "inside"
-    folder.mkdir()
-    children = [_racer(folder, inside) for _ in range(5)]
+    children = [_racer(folder, tmp_path / "inside") for _ in range(5)]
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 5
 
 
@@ -79,75 +103,115 @@ def _racer(folder: Path, inside: Path) -> int:
     if child:
         return child
     try:
-        lease = CallLease(folder, TASK)
-        for _ in range(20):
-            while not lease.take():
-                time.sleep(0.001)
-            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
-            inside.unlink()
-            lease.release()
+        with CallerCard(folder.parent, TASK) as card:
+            lease = CallLease(folder, card)
+            for _ in range(20):
+                while not lease.take():
+                    time.sleep(0.001)
+                os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+                inside.unlink()
+                lease.release()
         os._exit(0)
     finally:
         os._exit(1)
 
 
-def test_a_killed_holder_is_followed_at_once(tmp_path: Path) -> None:
-    """The lease of a process of this machine that is gone is taken long before it runs out."""
-    end(holder_process(tmp_path))
-    assert (tmp_path / LEASE).exists()
-    assert take_within(CallLease(tmp_path, TASK), 2.0)
+def test_one_of_many_takes_over_from_a_killed_holder(tmp_path: Path, folder: Path) -> None:
+    """Of five processes that find the same claim of a dead one, one gets the lease."""
+    end(holder_process(folder))
+    children = [_heir(folder, tmp_path / "heirs") for _ in range(5)]
+    assert sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children) == [0] * 5
+    assert (tmp_path / "heirs").read_text(encoding="ascii") == "x"
 
 
-def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path) -> None:
-    """A lease is refreshed as long as its process lives."""
-    child = holder_process(tmp_path, lease_s=SHORT_S)
+def _heir(folder: Path, heirs: Path) -> int:
+    child = os.fork()
+    if child:
+        return child
     try:
-        assert not take_within(CallLease(tmp_path, TASK, SHORT_S), 3 * SHORT_S)
+        with CallerCard(folder.parent, TASK) as card:
+            if take_within(CallLease(folder, card), 2.0):
+                descriptor = os.open(heirs, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+                os.write(descriptor, b"x")
+            time.sleep(3.0)  # its claim is respected as long as it lives
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_a_killed_holder_is_followed_at_once(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+    """The leases of a process of this machine that is gone are taken long before they run out."""
+    other = tmp_path / "v_2"
+    other.mkdir()
+    end(holder_process(folder, other))
+    for each in (folder, other):
+        assert (each / CLAIM).exists()
+        assert take_within(CallLease(each, card), 2.0)
+
+
+def test_the_card_of_a_killed_process_is_cleared_by_the_next(tmp_path: Path, folder: Path) -> None:
+    """Nothing gathers in the data root, whatever was killed there."""
+    end(holder_process(folder))
+    assert len(list((tmp_path / CALLERS).iterdir())) == 1
+    with CallerCard(tmp_path, TASK):
+        assert len(list((tmp_path / CALLERS).iterdir())) == 1
+    assert list((tmp_path / CALLERS).iterdir()) == []
+
+
+def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path, folder: Path) -> None:
+    """A lease is refreshed as long as its process lives."""
+    child = holder_process(folder, lease_s=SHORT_S)
+    try:
+        with CallerCard(tmp_path, TASK, SHORT_S) as card:
+            assert not take_within(CallLease(folder, card), 3 * SHORT_S)
     finally:
         end(child)
 
 
-def test_a_frozen_holder_loses_it(tmp_path: Path) -> None:
+def test_a_frozen_holder_loses_it(tmp_path: Path, folder: Path) -> None:
     """A process that gives no sign of life for the duration of its lease has it no more."""
-    child = holder_process(tmp_path, lease_s=SHORT_S)
+    child = holder_process(folder, lease_s=SHORT_S)
     try:
         os.kill(child, signal.SIGSTOP)
-        assert take_within(CallLease(tmp_path, TASK, SHORT_S), PATIENCE_S)
+        with CallerCard(tmp_path, TASK, SHORT_S) as card:
+            assert take_within(CallLease(folder, card), PATIENCE_S)
     finally:
         end(child)
 
 
-def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_path: Path) -> None:
+def test_whose_card_was_taken_claims_under_a_new_one(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+    """A process that was frozen for too long does not go on claiming in a name that others take for dead."""
+    [mine] = (tmp_path / CALLERS).iterdir()
+    mine.unlink()
+    assert CallLease(folder, card).take()
+    with CallerCard(tmp_path, TASK) as other:
+        assert not CallLease(folder, other).take()
+
+
+def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_path: Path, folder: Path) -> None:
     """Whether a process of another machine lives only its silence can tell."""
-    end(holder_process(tmp_path, lease_s=SHORT_S))
-    marker = (tmp_path / LEASE).read_text(encoding="ascii")
-    (tmp_path / LEASE).write_text(marker.replace("host=", "host=not-"), encoding="ascii")
-    lease = CallLease(tmp_path, TASK, SHORT_S)
-    assert not lease.take()
-    assert take_within(lease, PATIENCE_S)
+    end(holder_process(folder, lease_s=SHORT_S))
+    [left] = (tmp_path / CALLERS).iterdir()
+    left.write_text(left.read_text(encoding="ascii").replace("host=", "host=not-"), encoding="ascii")
+    with CallerCard(tmp_path, TASK, SHORT_S) as card:
+        lease = CallLease(folder, card)
+        assert not lease.take()
+        assert take_within(lease, PATIENCE_S)
 
 
-def test_a_lease_that_nobody_wrote_into_is_taken(tmp_path: Path) -> None:
-    """An empty file, left by a process killed right after making it, belongs to nobody; a fresh one is respected."""
-    (tmp_path / LEASE).touch()
-    lease = CallLease(tmp_path, TASK)
+@pytest.mark.parametrize("claim", ["", '{"caller": "9', '{"caller": "../../v_2"}', "[]"])
+def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: CallerCard, claim: str) -> None:
+    """A torn claim, left by a process killed while it wrote it, belongs to nobody; a fresh one is respected."""
+    (folder / CLAIM).write_text(claim, encoding="ascii")
+    lease = CallLease(folder, card)
     assert not take_within(lease, EMPTY_S / 2)
     assert take_within(lease, PATIENCE_S)
     lease.release()
-    assert list(tmp_path.iterdir()) == []
+    assert left_in(folder) == []
 
 
-def test_what_a_killed_holder_left_of_its_name_is_cleared(tmp_path: Path) -> None:
-    """The torn beginning of the file that names the holder goes with the next lease."""
-    (tmp_path / f".{HOLDER}.0123.tmp").write_text("{", encoding="ascii")
-    lease = CallLease(tmp_path, TASK)
-    assert lease.take()
-    lease.release()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_a_folder_there_is_no_lease(tmp_path: Path) -> None:
+def test_without_a_folder_there_is_no_lease(tmp_path: Path, card: CallerCard) -> None:
     """A folder that is gone is not made anew: StoreError."""
     with pytest.raises(StoreError, match="v_1 is gone"):
-        CallLease(tmp_path / "v_1", TASK).take()
-    assert list(tmp_path.iterdir()) == []
+        CallLease(tmp_path / "v_1", card).take()
+    assert not (tmp_path / "v_1").exists()

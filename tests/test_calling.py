@@ -582,10 +582,10 @@ def test_calls_under_way_are_stored_when_one_breaks(
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
     judge_server.faults(
-        {"fault": "reply", "content": "x" * 200_000, "contains": "number 1."},
-        {"fault": "latency", "seconds": 0.2, "contains": "number 2."},
+        {"fault": "reply", "content": "x" * 200_000, "contains": "number 3."},
+        {"fault": "latency", "seconds": 0.5, "contains": "number 2."},
     )
-    with full_disk(50_000), pytest.raises(StoreError, match=gen_id(1)):
+    with full_disk(50_000), pytest.raises(StoreError, match=gen_id(3)):
         call(dag, planned)
     assert holds(store, gen_id(2), "raw.txt")
 

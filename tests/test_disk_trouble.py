@@ -17,6 +17,7 @@ from include.cohorts import reply_files
 from include.cohorts.atomic_files import make_folder, write_text
 from include.cohorts.call_journal import CallJournal, Intent
 from include.cohorts.call_lease import CallLease
+from include.cohorts.caller_card import CallerCard
 from include.cohorts.errors import StoreError
 from include.cohorts.planning_turn import planning_turn
 from tests.conftest import task_ref
@@ -93,13 +94,21 @@ def test_what_a_full_disk_cost_is_known_and_bought_again_once_there_is_room(tmp_
     assert seen.ends == {"charged": 3, "reply": 6}
 
 
+class WrittenCard(CallerCard):
+    """A card that needs no file."""
+
+    def claim(self) -> str:
+        return '{"caller": "0123456789ab"}'
+
+
 @pytest.mark.parametrize(
     "write",
     [
         pytest.param(lambda folder: write_text(folder / "raw.txt", "new"), id="a file"),
         pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
         pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
-        pytest.param(lambda folder: CallLease(folder, TASK).take(), id="a lease"),
+        pytest.param(lambda folder: CallerCard(folder, TASK).__enter__(), id="a card"),
+        pytest.param(lambda folder: CallLease(folder, WrittenCard(folder, TASK)).take(), id="a lease"),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
         pytest.param(lambda folder: planning_turn(folder).__enter__(), id="the turn to plan"),
     ],

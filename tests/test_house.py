@@ -90,7 +90,7 @@ def test_the_docs_explain_every_setting() -> None:
 
 def test_the_links_of_the_docs_lead_somewhere() -> None:
     """Each relative link in README, changelog and docs names a file of the project."""
-    for page in [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").glob("*.md")]:
+    for page in [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -109,7 +109,8 @@ def test_the_sample_data_is_sound_and_tracked() -> None:
 def test_importing_the_steps_needs_no_heavy_module() -> None:
     """What every task imports brings neither pandas nor the LLM client along; those who need them import them."""
     code = (
-        "import include.cohorts.steps, sys; print([m for m in ('pandas', 'openai', 'tenacity') if m in sys.modules])"
+        "import include.cohorts.planning_step, include.cohorts.steps, sys; "
+        "print([m for m in ('pandas', 'openai', 'tenacity') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from include.cohorts import reply_files, steps
+from include.cohorts import planning_step, reply_files, steps
 from include.cohorts.batching import Slice
 from include.cohorts.errors import BadInput, Problem, StoreError
 from tests.conftest import API_KEY, PlayedDag
@@ -66,9 +66,9 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
 
     task = steps.TaskRef(dag_id="d", run_id="r", task_id="plan_cohort", map_index=-1, try_number=1)
     with pytest.raises(BadInput, match="it does not exist"):
-        steps.plan_cohort(dag.settings, conf, task, refuse)
+        planning_step.plan_cohort(dag.settings, conf, task, refuse)
     assert store.tree_hash() == tree
-    assert steps.plan_cohort(dag.settings, {**conf, "dry_run": True}, task, refuse)["call"] == 4
+    assert planning_step.plan_cohort(dag.settings, {**conf, "dry_run": True}, task, refuse)["call"] == 4
 
 
 def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]) -> None:

@@ -2,7 +2,7 @@
 
 Four layers; imports only go down (`make lint` holds it):
 
-    shell   steps.py  calling.py  summary.py           what the DAG's tasks call
+    shell   planning_step.py  steps.py  calling.py  summary.py   what the DAG's tasks call
             spending.py  call_records.py               what a call is paid from, and what is written down about it
             preparation.py  cohort_inputs.py           what comes before the first write
             __main__.py  cohort_status.py  verification.py
@@ -10,9 +10,10 @@ Four layers; imports only go down (`make lint` holds it):
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py
             report.py                                  values in, values out: no file, no clock, no network
-    edges   settings.py  catalog.py  gens_data_layer.py  metadata_fields.py  reply_files.py  cohort_folder.py
-            csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  call_lease.py  call_slots.py
-            call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
+    edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
+            reply_files.py  cohort_folder.py  side_by_side.py  disk_threads.py
+            csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py
+            call_slots.py  call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
             crash_points.py                            the environment, files, locks, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours
 

@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from rich.console import Console
 from rich.table import Table
 
-from include.cohorts import steps
+from include.cohorts import planning_step
 from include.cohorts.cohort_status import CellStatus, MemberState, cohort_status, skipped_ids
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.gens_data_layer import GensDataLayer
@@ -71,11 +71,11 @@ def plan(
         try_number=1,
     )
     if write:
-        described = steps.plan_cohort(settings, asked, task)
+        described = planning_step.plan_cohort(settings, asked, task)
     else:
-        prepared = prepare(settings, asked, task.run)
-        described = steps.describe_plan(prepared, task)
-        steps.log_plan(prepared)
+        prepared = prepare(settings, asked, task.run, by_index=True)
+        described = planning_step.describe_plan(prepared, task)
+        planning_step.log_plan(prepared)
     if as_json:
         typer.echo(json.dumps(described))
     elif write:

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from include.cohorts.atomic_files import new_token, storing, sync_folder
+from include.cohorts.atomic_files import new_token, storing, sync_folder, write_whole
 from include.cohorts.clock import now
 from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import run_of, text_of
@@ -97,6 +97,7 @@ class CallJournal:
     _counts: defaultdict[RunRef, int] = field(default_factory=lambda: defaultdict(int))
     _settled_usd: defaultdict[RunRef, float] = field(default_factory=lambda: defaultdict(float))
     _open: dict[str, JournalledCall] = field(default_factory=dict)
+    _later: list[dict[str, Any]] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -113,13 +114,23 @@ class CallJournal:
                 self._catch_up()
                 room = room_for(self._spending(intent.task.run))
             if room is Room.YES:
-                self._append(_record(name, intent), durable=True)
+                self._append([_record(name, intent)], durable=True)
             return room, name
 
     def settle(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
         """Writes down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
         with self._alone():
-            self._append({"call": name, "at": now(), "end": end.value, "cost_usd": cost_usd}, durable=False)
+            self._append([_end_record(name, end, cost_usd)], durable=False)
+
+    def settle_later(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
+        """As `settle`, but with the next line or by `flush`: for a request whose stored reply tells as much."""
+        self._later.append(_end_record(name, end, cost_usd))
+
+    def flush(self) -> None:
+        """Writes what `settle_later` kept."""
+        if self._later:
+            with self._alone():
+                self._append([], durable=False)
 
     def spending(self, run: RunRef) -> Spending:
         """What a run has spent so far."""
@@ -181,16 +192,19 @@ class CallJournal:
                 self._settled_usd[call.run] += call.most_usd
                 del self._open[name]
 
-    def _append(self, line: Mapping[str, Any], *, durable: bool) -> None:
-        with (self.folder / JOURNAL).open("ab+") as file:
-            end = file.seek(0, os.SEEK_END)
-            if end:
-                file.seek(end - 1)
-            torn = bool(end) and file.read(1) != b"\n"
-            file.write(b"\n" * torn + json.dumps(line).encode() + b"\n")
-            file.flush()
+    def _append(self, lines: list[dict[str, Any]], *, durable: bool) -> None:
+        kept = len(self._later)
+        content = b"".join(json.dumps(line).encode() + b"\n" for line in [*self._later[:kept], *lines])
+        descriptor = os.open(self.folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            torn = bool(end) and os.pread(descriptor, 1, end - 1) != b"\n"
+            write_whole(descriptor, b"\n" * torn + content)
             if durable:
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        del self._later[:kept]
         if durable and not end:
             sync_folder(self.folder)
 
@@ -217,12 +231,18 @@ def _record(name: str, intent: Intent) -> dict[str, Any]:
         "gen_id": intent.gen_id,
         "llm_model_id": intent.llm_model_id,
         "worst_usd": intent.worst_usd,
-        **asdict(intent.task),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "since": _since(os.getpid()),
+        **_writer(intent.task, os.getpid()),
         "until": time.time() + intent.longest_s,
     }
+
+
+@cache
+def _writer(task: TaskRef, pid: int) -> dict[str, Any]:
+    return {**asdict(task), "host": socket.gethostname(), "pid": pid, "since": _since(pid)}
+
+
+def _end_record(name: str, end: CallEnd, cost_usd: float | None) -> dict[str, Any]:
+    return {"call": name, "at": now(), "end": end.value, "cost_usd": cost_usd}
 
 
 def _records(content: bytes) -> Iterator[dict[str, Any]]:

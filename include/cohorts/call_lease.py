@@ -1,71 +1,106 @@
 """The right to call for one evaluation: at most one process has it, whatever runs, machines and tries there are.
 
-A lease cannot end a process that was frozen for longer than it lasts and wakes up; a late reply of such a one is kept
-beside the first.
+It is a claim, a file made by exclusive creation that names the card of the task that made it. Who finds one may take
+its place once that task is gone. A lease cannot end a process that was frozen for longer than it lasts and wakes up;
+a late reply of such a one is kept beside the first.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from include.cohorts.atomic_files import json_text, storing, write_text
+from include.cohorts.atomic_files import storing, write_text
+from include.cohorts.caller_card import CALLERS, CallerCard, lease_of
 from include.cohorts.errors import StoreError
-from include.cohorts.lease_file import LEASE_S, Lease
-from include.cohorts.metadata_fields import read_json
-from include.cohorts.model import TaskRef
+from include.cohorts.lease_file import EMPTY_S
+from include.cohorts.metadata_fields import json_object, read_json, read_text, text_of
 
-LEASE = "call.lease"
-HOLDER = "call.json"
+CLAIM = "call.json"
+_CARD = re.compile(r"[0-9a-f]{12}")
+# Whose place one takes when a claim names nobody: its process was killed between making it and writing into it.
+_NOBODY = "nobody"
 
 
 class CallLease:
-    """One evaluation's lease, seen by one task. Keep it to try again: how long a lease was silent is counted here."""
+    """One evaluation's lease, seen by one task. Keep it to try again: how long a claim was empty is counted here."""
 
-    def __init__(self, folder: Path, task: TaskRef, lease_s: float = LEASE_S) -> None:
-        self._folder, self._task = folder, task
-        self._lease = Lease(folder / LEASE, lease_s)
+    def __init__(self, folder: Path, card: CallerCard) -> None:
+        self._folder, self._card = folder, card
+        self._claim = f"{folder}{os.sep}{CLAIM}"
+        self._mine: str | None = None
+        self._empty_since: float | None = None
 
     def take(self) -> bool:
         """True when this task has the lease now; False when another process has it. StoreError without a folder."""
-        # filelock would make it, and with it a data root that is not mounted any more.
-        if not self._folder.is_dir():
-            raise StoreError(
-                f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
-            )
-        if not self._lease.take():
-            return False
-        try:
-            for left in self._folder.glob(f".{HOLDER}.*.tmp"):
-                left.unlink(missing_ok=True)
-            write_text(self._folder / HOLDER, json_text(asdict(self._task)), durable=False)
-        except StoreError:
-            self._lease.release()
-            raise
+        self._mine = mine = self._card.claim()
+        with storing(self._folder / CLAIM):
+            try:
+                descriptor = os.open(self._claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            except FileExistsError:
+                return self._take_over(mine)
+            except FileNotFoundError:
+                raise StoreError(
+                    f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
+                ) from None
+            try:
+                os.write(descriptor, mine.encode())
+            finally:
+                os.close(descriptor)
         return True
 
     def release(self) -> None:
-        """Gives the lease back."""
-        with storing(self._folder / HOLDER):
-            (self._folder / HOLDER).unlink(missing_ok=True)
-        self._lease.release()
+        """Gives the lease back, unless another process has taken it from this one."""
+        with storing(self._folder / CLAIM):
+            if self._mine is not None and read_text(self._claim) == self._mine:
+                Path(self._claim).unlink(missing_ok=True)
 
     def holder(self) -> str:
         """Who has the lease, in words."""
-        return _in_words(read_json(self._folder / HOLDER) or {})
+        return _in_words(read_json(self._claim) or {})
+
+    def _take_over(self, mine: str) -> bool:
+        found = read_text(self._claim)
+        name = self._caller_of(found)
+        if name is None:
+            return False
+        with self._card.gone(name) as gone:
+            # Whoever finds the same task gone waits for its turn; the first has changed the claim by then.
+            if not gone or read_text(self._claim) != found:
+                return False
+            write_text(self._folder / CLAIM, mine, durable=False)
+        return True
+
+    def _caller_of(self, claim: str | None) -> str | None:
+        """The card that a claim names; None when there is no claim, or an empty one that is perhaps being written."""
+        name = _card_in(json_object(claim or "") or {})
+        if claim is None or name:
+            self._empty_since = None
+            return name or None
+        self._empty_since = self._empty_since or time.monotonic()
+        return _NOBODY if time.monotonic() - self._empty_since >= EMPTY_S else None
 
 
-def holder_of(folder: Path) -> str | None:
+def holder_of(root: Path, folder: Path) -> str | None:
     """Who has the lease of an evaluation's folder, in words; None when nobody has."""
-    if not (folder / LEASE).exists():
+    claim = read_json(folder / CLAIM)
+    name = _card_in(claim or {})
+    if claim is None or not name or not (root / CALLERS).is_dir():
         return None
-    lease = Lease(folder / LEASE)
+    lease = lease_of(root, name)
     if not lease.take():
-        return _in_words(read_json(folder / HOLDER) or {})
+        return _in_words(claim)
     lease.release()
     return None
+
+
+def _card_in(claim: Mapping[str, Any]) -> str:
+    name = text_of(claim, "caller")
+    return name if _CARD.fullmatch(name) else ""
 
 
 def _in_words(holder: Mapping[str, Any]) -> str:

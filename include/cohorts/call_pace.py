@@ -38,6 +38,11 @@ class CallPace:
         self._next_start = self._shrunk_at = self._grown_at = clock()
         self._answered: deque[float] = deque()
 
+    @property
+    def is_free(self) -> bool:
+        """True while no request is held back: none was refused yet."""
+        return self.rate is None and self.limit >= self._most
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
         """Waits for the turn to send one request; yields the moment of its start, for the verdict on it."""

@@ -14,14 +14,16 @@ from include.cohorts.budget import Budget
 from include.cohorts.call_lease import CallLease
 from include.cohorts.call_records import failure_record, missing_replies, reply_record
 from include.cohorts.call_slots import CallSlots
+from include.cohorts.caller_card import CallerCard
 from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.crash_points import reach
+from include.cohorts.disk_threads import DiskThreads
 from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
 from include.cohorts.settings import Settings
-from include.cohorts.spending import SliceSpending, settle_from_store
+from include.cohorts.spending import EvaluationPurse, SliceSpending, settle_from_store
 from include.cohorts.steps import needs_call, rows_left, rows_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _LOGGED_REPLY = 4_000
 _PROGRESS_LINES = 20
 # How often a call that is under way elsewhere is looked at, in s.
 _LOOK_AGAIN_S = 0.5
+# The first calls of a slice with more than _WAVE at once start so long after each other, in s: replies that come back
+# one by one cost a third less processor time to store than a wave of them.
+_WAVE, _START_S = 16, 0.01
 IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 
@@ -65,18 +70,25 @@ async def call_missing(
         log.info("Nothing to call")
         return {"called": 0}
     endpoint = await connect()
-    async with endpoint.client:
-        calls = _SliceCalls.open(settings, planned, part, task, endpoint)
-        await calls.run(rows)
+    async with endpoint.client, DiskThreads() as disk:
+        with CallerCard(settings.data_root, task) as card:
+            calls = _SliceCalls.open(settings, planned, part, task, endpoint, card, disk)
+            try:
+                await calls.run(rows)
+            finally:
+                calls.spending.journal.flush()
     if calls.failures:
         raise RepliesMissing(missing_replies(calls.failures, len(rows)))
     return {"called": calls.replies}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Begun:
+class _Held:
     """An evaluation whose turn it is: what to ask whom, or why not, or nothing at all when it is done already."""
 
+    row: PlanRow
+    lease: CallLease
+    purse: EvaluationPurse
     prompt: str = ""
     model: JudgeModel | None = None
     answer: Failure | None = None
@@ -91,6 +103,8 @@ class _SliceCalls:
     planned: Mapping[str, Any]
     part: Slice
     task: TaskRef
+    card: CallerCard
+    disk: DiskThreads
     models: Mapping[str, JudgeModel]
     rules: CallRules
     slots: CallSlots
@@ -104,7 +118,14 @@ class _SliceCalls:
 
     @classmethod
     def open(
-        cls, settings: Settings, planned: Mapping[str, Any], part: Slice, task: TaskRef, endpoint: Endpoint
+        cls,
+        settings: Settings,
+        planned: Mapping[str, Any],
+        part: Slice,
+        task: TaskRef,
+        endpoint: Endpoint,
+        card: CallerCard,
+        disk: DiskThreads,
     ) -> _SliceCalls:
         from include.cohorts.judge import Judge
 
@@ -120,6 +141,8 @@ class _SliceCalls:
             planned=planned,
             part=part,
             task=task,
+            card=card,
+            disk=disk,
             models={model.id: model for model in models.value},
             rules=endpoint.rules,
             slots=CallSlots(folder.make_slots_folder(), planned["max_concurrency"]),
@@ -128,6 +151,7 @@ class _SliceCalls:
                 budget=Budget(**planned["budget"]),
                 task=task,
                 total_timeout_s=endpoint.rules.total_timeout_s,
+                disk=disk,
             ),
             judge=Judge(
                 endpoint.client,
@@ -169,20 +193,24 @@ class _SliceCalls:
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         workers = min(self.part.calls_at_once, len(rows))
-        await asyncio.gather(*(self._work(waiting, elsewhere, total) for _ in range(workers)))
+        await asyncio.gather(*(self._work(number, waiting, elsewhere, total) for number in range(workers)))
         return elsewhere
 
-    async def _work(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
+    async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
         """Sees to one row after another, in one slot."""
         try:
+            if self.part.calls_at_once > _WAVE:
+                await asyncio.sleep(number * _START_S)
             async with self.slots.hold():
-                for row in waiting:
-                    if self.broken is not None:
-                        return
-                    if await self._with_lease(row):
-                        self._tell_progress(total)
-                    else:
-                        elsewhere.append(row)
+                held = await self.disk.run(self._begin_next, waiting, elsewhere)
+                while held is not None:
+                    answer = await self._ask(held)
+                    # Together: each trip to another thread costs as much as what is done there.
+                    following = await self.disk.run(self._finish_and_begin_next, held, answer, waiting, elsewhere)
+                    self.replies += isinstance(answer, Reply)
+                    await self.spending.tell_settled()
+                    self._tell_progress(total)
+                    held = following
         except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
             self.broken = error
 
@@ -191,63 +219,92 @@ class _SliceCalls:
         if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
             log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
-    async def _with_lease(self, row: PlanRow) -> bool:
-        """Sees to one evaluation; False when another process has the right to call for it.
-
-        What waits for the disk is done in another thread, and together: each trip there costs as much as a write.
-        """
-        gen_id = row.member.gen_id
-        lease = self.leases.setdefault(gen_id, self.store.call_lease(gen_id, self.task))
-        begun = await asyncio.to_thread(self._begin, row, lease)
-        if begun is None:
-            return False
-        del self.leases[gen_id]
-        answer: Reply | Failure | None = begun.answer
+    async def _ask(self, held: _Held) -> Reply | Failure | None:
+        """What the judge says, or why there is nothing to ask."""
+        if not (held.prompt and held.model):
+            return held.answer
         try:
-            if begun.prompt and begun.model:
-                answer = await self.judge.ask(begun.model, begun.prompt, self.spending.purse(gen_id))
+            return await self.judge.ask(held.model, held.prompt, held.purse)
         except BaseException:
-            lease.release()
+            held.lease.release()
             raise
-        await asyncio.to_thread(self._finish, row, begun, answer, lease)
-        self.replies += isinstance(answer, Reply)
-        await self.spending.tell_settled()
-        return True
 
-    def _begin(self, row: PlanRow, lease: CallLease) -> _Begun | None:
+    def _finish_and_begin_next(
+        self,
+        held: _Held,
+        answer: Reply | Failure | None,
+        waiting: Iterator[PlanRow],
+        elsewhere: list[PlanRow],
+    ) -> _Held | None:
+        self._finish(held, answer)
+        return self._begin_next(waiting, elsewhere)
+
+    def _begin_next(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> _Held | None:
+        """The next row that nobody else calls for, with its lease; None when there is none, or something broke."""
+        for row in waiting:
+            if self.broken is not None:
+                return None
+            held = self._begin(row)
+            if held is not None:
+                return held
+            elsewhere.append(row)
+        return None
+
+    def _begin(self, row: PlanRow) -> _Held | None:
         """Takes the lease and looks at the store once more: what another run has finished must not be paid for."""
-        gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
+        gen_id = row.member.gen_id
+        lease = self.leases.get(gen_id) or self.store.call_lease(gen_id, self.card)
         if not self.store.exists(Stage.EVALUATION, gen_id):
-            return _Begun(answer=_lost("its folder"))
+            return _Held(row=row, lease=lease, purse=self.spending.purse(gen_id), answer=_lost("its folder"))
         if not lease.take():
+            self.leases[gen_id] = lease
             return None
+        self.leases.pop(gen_id, None)
         try:
             reach("after_lease")
-            if self.store.complete_reply(gen_id):
-                log.info("%s: put in place a reply that an earlier run had received", gen_id)
-            if self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned):
-                return _Begun()
-            prompt = self.store.prompt(gen_id)
-            if self.store.metadata(Stage.EVALUATION, gen_id) is None:
-                return _Begun(answer=_lost("its metadata.json"))
-            if not prompt:
-                return _Begun(answer=_lost("its prompt.txt"))
-            if model is None:
-                return _Begun(answer=_lost(f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"))
+            return self._look(row, lease)
         except BaseException:
             lease.release()
             raise
-        return _Begun(prompt=prompt, model=model)
 
-    def _finish(self, row: PlanRow, begun: _Begun, answer: Reply | Failure | None, lease: CallLease) -> None:
+    def _look(self, row: PlanRow, lease: CallLease) -> _Held:
+        gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
+        purse = self.spending.purse(gen_id)
+        if self._is_done_already(row):
+            return _Held(row=row, lease=lease, purse=purse)
+        prompt, missing = self.store.prompt(gen_id), ""
+        if self.store.metadata(Stage.EVALUATION, gen_id) is None:
+            missing = "its metadata.json"
+        elif not prompt:
+            missing = "its prompt.txt"
+        elif model is None:
+            missing = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
+        if missing or not prompt or not model:
+            return _Held(row=row, lease=lease, purse=purse, answer=_lost(missing))
+        # What would wait for its turn at a slow server is written down only when that turn comes.
+        if self.judge.asks_at_once(model):
+            purse.reserve_now(model, prompt)
+        return _Held(row=row, lease=lease, purse=purse, prompt=prompt, model=model)
+
+    def _is_done_already(self, row: PlanRow) -> bool:
+        gen_id = row.member.gen_id
+        if self.store.is_untouched(gen_id):
+            return False
+        if self.store.complete_reply(gen_id):
+            log.info("%s: put in place a reply that an earlier run had received", gen_id)
+        return self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned)
+
+    def _finish(self, held: _Held, answer: Reply | Failure | None) -> None:
         """Writes down what came of it and gives the lease back."""
         try:
+            if held.model:
+                held.purse.give_back(held.model)
             if isinstance(answer, Failure):
-                self._record_failure(row, answer)
-            elif answer is not None and begun.model:
-                self._store(row.member.gen_id, begun.model, begun.prompt, answer)
+                self._record_failure(held.row, answer)
+            elif answer is not None and held.model:
+                self._store(held.row.member.gen_id, held.model, held.prompt, answer)
         finally:
-            lease.release()
+            held.lease.release()
 
     def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply) -> None:
         reach("after_receive")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -164,12 +165,17 @@ class CohortFolder:
     def stop_names(self, run_key: str) -> frozenset[str]:
         """The names of the stops so far; those from before planning are ignored by its run."""
         folder = self._run(run_key) / "stops"
-        return frozenset(path.name for path in folder.glob("*.json")) if folder.is_dir() else frozenset()
+        try:
+            return frozenset(name for name in os.listdir(folder) if name.endswith(".json") and name[0] != ".")  # noqa: PTH208
+        except FileNotFoundError:
+            return frozenset()
 
     def stops(self, run_key: str, ignored: Container[str] = ()) -> tuple[Stop, ...]:
         """The stops of the run, without those named."""
-        folder = self._run(run_key) / "stops"
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
+        if not names:
+            return ()
+        folder = self._run(run_key) / "stops"
         return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
 
     def make_slots_folder(self) -> Path:

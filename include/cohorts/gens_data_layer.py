@@ -7,7 +7,8 @@ Besides what this package writes it reads stores of others: a prompt called `inp
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,13 @@ from include.cohorts.atomic_files import (
     sync_folder,
     write_text,
 )
-from include.cohorts.call_lease import LEASE, CallLease, holder_of
+from include.cohorts.call_lease import CLAIM, CallLease, holder_of
+from include.cohorts.caller_card import CallerCard
 from include.cohorts.crash_points import reach
 from include.cohorts.errors import StoreError
-from include.cohorts.metadata_fields import cell_of, read_json, read_text, replicate_of, run_of, text_of
+from include.cohorts.evaluation_index import NameSums, folder_names
+from include.cohorts.evaluation_scan import METADATA, find_folders
+from include.cohorts.metadata_fields import cell_of, read_bytes, read_json, read_text, replicate_of, run_of, text_of
 from include.cohorts.model import (
     ID_RULE,
     TRUNCATED,
@@ -38,22 +42,29 @@ from include.cohorts.model import (
     RunRef,
     Stage,
     StoredEvaluation,
-    TaskRef,
     is_id,
 )
 from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA
 
-METADATA = "metadata.json"
+# Below the data root; see evaluation_index.
+INDEX = ".index/evaluations.sqlite"
 PROMPT = "prompt.txt"
 FORMER_PROMPT = "input.txt"
+_AFTER_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, RAW, RAW_METADATA})
+_BEFORE_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, CLAIM})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationScan:
-    """The stored evaluations of some essays, and a sentence for each folder that could not be read."""
+    """The stored evaluations of some essays, and a sentence for each folder that could not be read.
+
+    `names` is the sum of all folders' names; `by_index` is true when an index told which folders to look at.
+    """
 
     evaluations: tuple[StoredEvaluation, ...]
     warnings: tuple[str, ...]
+    names: int
+    by_index: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,13 +93,17 @@ class GensDataLayer:
     def parsed_exists(self, stage: Stage, gen_id: str) -> bool:
         """True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
         try:
-            return self._file(stage, gen_id, PARSED).stat().st_size > 0
+            return os.stat(self._file(stage, gen_id, PARSED)).st_size > 0  # noqa: PTH116  (asked of each evaluation)
         except FileNotFoundError:
             return False
 
     def reply_exists(self, gen_id: str) -> bool:
         """True when the evaluation's raw.txt exists."""
-        return self._file(Stage.EVALUATION, gen_id, RAW).exists()
+        return Path(self._file(Stage.EVALUATION, gen_id, RAW)).exists()
+
+    def is_clean_reply(self, gen_id: str) -> bool:
+        """True when a reply waits to be scored for the first time and nothing else was left beside it."""
+        return RAW in (names := self.file_names(Stage.EVALUATION, gen_id)) and names <= _AFTER_A_CALL
 
     def generation(self, stage: Stage, gen_id: str) -> Generation | None:
         """A draft's or essay's metadata, None when it is missing or unreadable."""
@@ -124,7 +139,7 @@ class GensDataLayer:
         UnicodeDecodeError when it is not UTF-8: a judge must not be paid for reading replacement characters.
         """
         try:
-            return self._file(Stage.ESSAY, gen_id, PARSED).read_bytes().decode("utf-8")
+            return read_bytes(self._file(Stage.ESSAY, gen_id, PARSED)).decode("utf-8")
         except (FileNotFoundError, IsADirectoryError):
             return None
 
@@ -150,17 +165,17 @@ class GensDataLayer:
         records = reply_files.records(self._folder(Stage.EVALUATION, gen_id), pending=True) if is_id(gen_id) else []
         return next((record for record in records if record.get("call") == call), None)
 
-    def call_lease(self, gen_id: str, task: TaskRef) -> CallLease:
+    def call_lease(self, gen_id: str, card: CallerCard) -> CallLease:
         """The right to call for this evaluation and to put its reply in place."""
-        return CallLease(self._writable(gen_id), task)
+        return CallLease(self._writable(gen_id), card)
 
     def has_lease(self, gen_id: str) -> bool:
         """True when somebody calls for this evaluation, or died while doing so."""
-        return self._file(Stage.EVALUATION, gen_id, LEASE).exists()
+        return Path(self._file(Stage.EVALUATION, gen_id, CLAIM)).exists()
 
     def caller(self, gen_id: str) -> str | None:
         """Who is calling for this evaluation right now, in words; None when nobody is."""
-        return holder_of(self._folder(Stage.EVALUATION, gen_id))
+        return holder_of(self.gens.parent, self._folder(Stage.EVALUATION, gen_id))
 
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
@@ -188,6 +203,14 @@ class GensDataLayer:
                 "Nothing was overwritten; trigger the run again."
             )
 
+    def drop_unfinished_seeds(self) -> None:
+        """Removes what a planner that died in `seed` left; nobody but the one whose turn it is may be seeding."""
+        folder = self.gens / Stage.EVALUATION
+        for name in folder_names(folder, temporary=True):
+            with suppress(OSError):
+                (folder / name / METADATA).unlink(missing_ok=True)
+                (folder / name).rmdir()
+
     def sync(self) -> None:
         """Makes the folders created by `seed` durable."""
         folder = self.gens / Stage.EVALUATION
@@ -202,7 +225,8 @@ class GensDataLayer:
         if self.reply_exists(gen_id):
             with storing(path):
                 copy_former(path)
-        write_text(path, prompt)
+        # The folder is made durable with the reply; without one a lost prompt is written again.
+        write_text(path, prompt, folder_later=True)
 
     def drop_prompt(self, gen_id: str) -> None:
         """Removes the prompt of an evaluation that must not be asked with it."""
@@ -230,7 +254,7 @@ class GensDataLayer:
         if self.verdict_record(gen_id) != metadata:
             with storing(folder / PARSED_METADATA):
                 keep_former(folder / PARSED_METADATA)
-            write_text(folder / PARSED_METADATA, json_text(metadata))
+            write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
         reach("between_parsed_renames")
         if score is not None:
             write_text(folder / PARSED, score)
@@ -240,42 +264,54 @@ class GensDataLayer:
         """Writes failure.json, in place of a former one."""
         write_text(self._writable(gen_id) / FAILURE, json_text(failure))
 
-    def scan_evaluations(self, essay_ids: Container[str]) -> EvaluationScan:
-        """Finds the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others."""
-        found: list[StoredEvaluation] = []
-        warnings: list[str] = []
-        for name in self.folder_names(Stage.EVALUATION):
-            metadata = self.metadata(Stage.EVALUATION, name) if is_id(name) else None
-            cell = cell_of(metadata) if metadata is not None else None
-            replicate = replicate_of(metadata) if metadata is not None else None
-            if metadata is None or cell is None or replicate is None:
-                warnings.append(
-                    f"gens/evaluation/{name}: its metadata.json is missing or unusable; it is in no cell."
-                )
+    def scan_evaluations(self, essay_ids: Collection[str], *, by_index: bool = False) -> EvaluationScan:
+        """Finds the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others.
+
+        With `by_index` the others are not read but for new ones; without it nothing but the store is relied on.
+        """
+        index = self.gens.parent / INDEX if by_index else None
+        found = find_folders(self.gens / Stage.EVALUATION, essay_ids, index)
+        evaluations: list[StoredEvaluation] = []
+        warnings = [_unusable(name) for name in found.unusable]
+        for name in found.selected:
+            metadata = self.metadata(Stage.EVALUATION, name) or {}
+            cell, replicate = cell_of(metadata), replicate_of(metadata)
+            if cell is None or replicate is None:
+                warnings.append(_unusable(name))
             elif cell.essay_id in essay_ids:
-                found.append(self._inspect(name, cell, replicate, text_of(metadata, "origin_cohort_id")))
-                if found[-1].progress is not Progress.PARSED and self._file(Stage.EVALUATION, name, PARSED).exists():
+                stored = self._inspect(name, cell, replicate, text_of(metadata, "origin_cohort_id"))
+                evaluations.append(stored)
+                if (
+                    stored.progress is not Progress.PARSED
+                    and (self._folder(Stage.EVALUATION, name) / PARSED).exists()
+                ):
                     warnings.append(f"gens/evaluation/{name}: its parsed.txt is empty; treated as missing.")
-        return EvaluationScan(evaluations=tuple(found), warnings=tuple(sorted(warnings)))
+        return EvaluationScan(
+            evaluations=tuple(evaluations),
+            warnings=tuple(sorted(warnings)),
+            names=found.names,
+            by_index=found.by_index,
+        )
 
     def folder_names(self, stage: Stage, *, temporary: bool = False) -> list[str]:
         """The names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
-        try:
-            with os.scandir(self.gens / stage) as entries:
-                return [entry.name for entry in entries if entry.is_dir() and entry.name.startswith(".") is temporary]
-        except FileNotFoundError:
-            return []
+        return list(folder_names(self.gens / stage, temporary=temporary))
 
-    def fingerprint(self) -> tuple[int, int]:
-        """Differs, within one process, once an evaluation's folder was added or removed; a look at all names."""
-        count = combined = 0
-        for name in self.folder_names(Stage.EVALUATION):
-            count, combined = count + 1, combined ^ hash(name)
-        return count, combined
+    def names_seen(self) -> int:
+        """A sum that differs once an evaluation's folder was added or removed; a look at all names."""
+        return NameSums.of(self.gens / Stage.EVALUATION).total
 
     def file_names(self, stage: Stage, gen_id: str) -> frozenset[str]:
-        """The names of a generation's files, temporary ones included."""
-        return frozenset(path.name for path in self._folder(stage, gen_id).iterdir())
+        """The names of a generation's files, temporary ones included; none without its folder."""
+        try:
+            return frozenset(os.listdir(self._folder(stage, gen_id)))  # noqa: PTH208  (asked of each evaluation)
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+
+    def is_untouched(self, gen_id: str) -> bool:
+        """True when nobody was asked for this evaluation yet: one look at its folder that spares many."""
+        names = self.file_names(Stage.EVALUATION, gen_id)
+        return bool(names) and names <= _BEFORE_A_CALL
 
     def has_pending_reply(self, gen_id: str) -> bool:
         """True when a whole reply waits in temporary files; `complete_reply` puts it in place."""
@@ -314,8 +350,7 @@ class GensDataLayer:
         )
 
     def _folder(self, stage: Stage, gen_id: str) -> Path:
-        if not is_id(gen_id):
-            raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+        _check_id(stage, gen_id)
         return self.gens / stage / gen_id
 
     def _writable(self, gen_id: str) -> Path:
@@ -324,8 +359,19 @@ class GensDataLayer:
         check_inside(self.gens.parent, folder)
         return folder
 
-    def _file(self, stage: Stage, gen_id: str, name: str) -> Path:
-        return self._folder(stage, gen_id) / name
+    def _file(self, stage: Stage, gen_id: str, name: str) -> str:
+        """Where a file is that is read: as a text, since of 10,000 evaluations pathlib alone costs a second."""
+        _check_id(stage, gen_id)
+        return f"{self.gens}{os.sep}{stage}{os.sep}{gen_id}{os.sep}{name}"
+
+
+def _check_id(stage: Stage, gen_id: str) -> None:
+    if not is_id(gen_id):
+        raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+
+
+def _unusable(name: str) -> str:
+    return f"gens/evaluation/{name}: its metadata.json is missing or unusable; it is in no cell."
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Lease:
         self.path = path
         # Taken in one thread and released in another.
         self._lock = SoftFileLease(path, lease_duration=lease_s, thread_local=False)
+        self._file: tuple[int, int] | None = None
         self._empty: tuple[tuple[int, int], float] | None = None
 
     def take(self) -> bool:
@@ -39,13 +40,26 @@ class Lease:
                     if not self._drop_if_empty():
                         return False
                 else:
+                    self._file = self._standing_file()
                     return True
         return False
+
+    def is_held(self) -> bool:
+        """False once another process has taken it, as from one that was frozen for longer than the lease lasts."""
+        return self._file is not None and self._standing_file() == self._file
 
     def release(self) -> None:
         """Gives the lease back."""
         with storing(self.path):
             self._lock.release()
+
+    def _standing_file(self) -> tuple[int, int] | None:
+        """Which file stands there; None when it is gone, as it may be at any moment after it was made."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _drop_if_empty(self) -> bool:
         """Removes a file that nobody wrote into; one process at a time, so that none removes another's new one."""

@@ -27,6 +27,7 @@ class Prepared:
     """The inputs, the plan made of them, and what a person should know before it is carried out.
 
     `edited` counts reused evaluations whose prompt would be another one today. `seen` is what `still_holds` compares.
+    `by_index` is true when the index had a say in what exists.
     """
 
     inputs: Inputs
@@ -35,29 +36,33 @@ class Prepared:
     edited: int
     warnings: tuple[str, ...]
     seen: tuple[object, ...]
+    by_index: bool
 
 
-def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
-    """Reads, checks and plans; writes nothing. BadInput with every problem that was found.
+def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
+    """Reads, checks and plans; writes nothing but the index. BadInput with every problem that was found.
 
+    With `by_index` an index may tell what exists; what is to be called for must then be decided anew without it.
     StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for anew.
     """
     try:
-        return _prepare(settings, conf, run)
+        return _prepare(settings, conf, run, by_index=by_index)
     except OSError as error:
+        place = error.filename or settings.data_root
         raise StoreError(
-            f"{error.filename}: cannot be read: {error.strerror}. Mend it, or take it out of the data root; "
+            f"{place}: cannot be read: {error.strerror}. Mend it, or take it out of the data root; "
             "nothing was written and nothing was called."
         ) from error
 
 
-def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepared:
+def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool) -> Prepared:
     inputs = read_inputs(settings, conf)
     store = GensDataLayer.from_root(settings.data_root)
-    seen = _seen(settings, inputs.cohort_id)
-    former = CohortFolder(root=settings.data_root, cohort_id=inputs.cohort_id).members()
+    folder = CohortFolder(root=settings.data_root, cohort_id=inputs.cohort_id)
+    members_seen = folder.membership_stamp()
+    former = folder.members()
     raise_if_any(former.problems)
-    scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays})
+    scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
     plan = plan_cohort(
         PlanInputs(
             cohort_id=inputs.cohort_id,
@@ -88,7 +93,8 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepar
         plan=plan,
         estimate=_estimate(plan, inputs.models, prompts),
         edited=_count_edited(plan, prompts, store),
-        seen=seen,
+        seen=(scan.names, members_seen),
+        by_index=scan.by_index,
         warnings=(
             *_not_reused(inputs, plan, scan.evaluations),
             *scan.warnings,
@@ -100,12 +106,9 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef) -> Prepar
 
 def still_holds(settings: Settings, prepared: Prepared) -> bool:
     """False when evaluations or members came or went since: what was about to be minted may be taken."""
-    return _seen(settings, prepared.inputs.cohort_id) == prepared.seen
-
-
-def _seen(settings: Settings, cohort_id: str) -> tuple[object, ...]:
-    folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
-    return GensDataLayer.from_root(settings.data_root).fingerprint(), folder.membership_stamp()
+    folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+    names = GensDataLayer.from_root(settings.data_root).names_seen()
+    return (names, folder.membership_stamp()) == prepared.seen
 
 
 def _links_out(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:

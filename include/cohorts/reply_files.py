@@ -6,6 +6,7 @@ at any point a whole temporary reply can be told from a torn one, and `complete`
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,6 +33,7 @@ RAW_METADATA = "raw_metadata.json"
 PARSED = "parsed.txt"
 PARSED_METADATA = "parsed_metadata.json"
 FAILURE = "failure.json"
+_RAW_BEGINS = f".{RAW}."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,10 +49,10 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
 
     StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
     """
-    token = new_token()
+    token, place = new_token(), folder / RAW
     record = {**metadata, "reply_sha256": _hash(encoded(text))}
-    with storing(folder / RAW):
-        raw = stage_text(folder / RAW, text, token)
+    with storing(place):
+        raw = stage_text(place, text, token)
         try:
             staged = stage_text(folder / RAW_METADATA, json_text(record), token)
         except OSError:
@@ -90,18 +92,21 @@ def is_as_recorded(folder: Path) -> bool:
 
 
 def _put_in_place(folder: Path, whole: _WholeReply) -> None:
-    if _is_scored(folder):
+    present = set(os.listdir(folder))  # noqa: PTH208  (of each reply; pathlib would look at each name)
+    if PARSED in present and _is_scored(folder):
         _keep_beside(folder, whole)
         return
-    if not whole.raw.exists():
+    if whole.raw.name not in present:
         return  # another process put this very reply in place
     if whole.metadata.name != RAW_METADATA:
-        _keep_former_reply(folder)
+        if present & {RAW, RAW_METADATA, PARSED_METADATA}:
+            _keep_former_reply(folder)
         whole.metadata.replace(folder / RAW_METADATA)
         reach("between_raw_renames")
     whole.raw.replace(folder / RAW)
     reach("after_raw_renames")
-    (folder / FAILURE).unlink(missing_ok=True)
+    if FAILURE in present:
+        (folder / FAILURE).unlink(missing_ok=True)
     sync_folder(folder)
 
 
@@ -138,8 +143,12 @@ def drop_stale_failure(folder: Path) -> None:
 
 
 def _find_whole(folder: Path) -> _WholeReply | None:
-    for raw in sorted(folder.glob(f".{RAW}.*.tmp")):
-        token = raw.name.removeprefix(f".{RAW}.").removesuffix(".tmp")
+    try:
+        present = os.listdir(folder)  # noqa: PTH208  (asked of each evaluation)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    for name in sorted(name for name in present if name.startswith(_RAW_BEGINS) and name.endswith(".tmp")):
+        raw, token = folder / name, name.removeprefix(_RAW_BEGINS).removesuffix(".tmp")
         for metadata in (temporary_name(folder / RAW_METADATA, token), folder / RAW_METADATA):
             if _vouches_for(metadata, raw):
                 return _WholeReply(raw=raw, metadata=metadata)

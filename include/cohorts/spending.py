@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from include.cohorts.budget import Budget
 from include.cohorts.call_journal import CallJournal, Intent
 from include.cohorts.crash_points import reach
+from include.cohorts.disk_threads import DiskThreads
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import DEFERRED, CallEnd, Failure, JudgeModel, Room, Spending, TaskRef, Usage
 from include.cohorts.pricing import cost_usd, worst_case_usd
@@ -30,6 +31,7 @@ class SliceSpending:
     budget: Budget
     task: TaskRef
     total_timeout_s: float
+    disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def purse(self, gen_id: str) -> EvaluationPurse:
@@ -38,34 +40,41 @@ class SliceSpending:
 
     async def reserve(self, gen_id: str, model: JudgeModel, prompt: str) -> str | Failure:
         """The name of a request that may be sent now, or why it may not; waits while it may yet fit."""
-        worst = worst_case_usd(model, prompt)
-        intent = Intent(
-            gen_id=gen_id,
-            llm_model_id=model.id,
-            worst_usd=worst,
-            longest_s=self.total_timeout_s + _GRACE_S,
-            task=self.task,
-        )
-        seen = Spending()
+        intent, seen = self._intent(gen_id, model, prompt), Spending()
 
         def room_for(spending: Spending) -> Room:
             nonlocal seen
             seen = spending
-            return self.budget.room_for(spending, worst)
+            return self.budget.room_for(spending, intent.worst_usd)
 
         while True:
             asked = room_for if self.budget.is_set else None
-            room, call = await asyncio.to_thread(self.journal.reserve, intent, asked)
+            room, call = await self.disk.run(self.journal.reserve, intent, asked)
             if room is Room.YES:
                 reach("after_intent")
                 return call
             if room is Room.NO:
-                return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, worst)}")
+                return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
             await self._wait_for_an_end()
+
+    def reserve_now(self, gen_id: str, model: JudgeModel, prompt: str) -> str:
+        """As `reserve`, in this thread, for a run without a budget."""
+        _, call = self.journal.reserve(self._intent(gen_id, model, prompt))
+        reach("after_intent")
+        return call
+
+    def _intent(self, gen_id: str, model: JudgeModel, prompt: str) -> Intent:
+        return Intent(
+            gen_id=gen_id,
+            llm_model_id=model.id,
+            worst_usd=worst_case_usd(model, prompt),
+            longest_s=self.total_timeout_s + _GRACE_S,
+            task=self.task,
+        )
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
         """Writes down how a request ended and what it cost."""
-        await asyncio.to_thread(self.settle_now, model, call, end, usage)
+        await self.disk.run(self.settle_now, model, call, end, usage)
         await self.tell_settled()
 
     def settle_now(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
@@ -73,7 +82,9 @@ class SliceSpending:
         cost = 0.0 if end is CallEnd.NOT_CHARGED else None
         if usage is not None:
             cost = cost_usd(model, usage)
-        self.journal.settle(call, end, cost)
+        # Nobody waits for room where nothing is capped, and of a reply the store itself tells what it cost.
+        later = end is CallEnd.REPLY and not self.budget.is_set
+        (self.journal.settle_later if later else self.journal.settle)(call, end, cost)
 
     async def tell_settled(self) -> None:
         """Wakes those who wait for room in the budget."""
@@ -89,16 +100,29 @@ class SliceSpending:
                 return
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class EvaluationPurse:
-    """Reserves and settles for one evaluation."""
+    """Reserves and settles for one evaluation; `at_hand` is a request that was reserved in advance."""
 
     spending: SliceSpending
     gen_id: str
+    at_hand: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
         """See SliceSpending.reserve."""
-        return await self.spending.reserve(self.gen_id, model, prompt)
+        call, self.at_hand = self.at_hand, None
+        return call or await self.spending.reserve(self.gen_id, model, prompt)
+
+    def reserve_now(self, model: JudgeModel, prompt: str) -> None:
+        """Reserves the first request, in this thread, unless there is a budget to wait for."""
+        if not self.spending.budget.is_set:
+            self.at_hand = self.spending.reserve_now(self.gen_id, model, prompt)
+
+    def give_back(self, model: JudgeModel) -> None:
+        """Settles, in this thread, a request at hand that was never sent."""
+        if self.at_hand is not None:
+            self.spending.settle_now(model, self.at_hand, CallEnd.NOT_CHARGED, None)
+            self.at_hand = None
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """See SliceSpending.settle."""

@@ -13,7 +13,17 @@ from include.cohorts.model import ID_PATTERN
 from include.cohorts.request import KEYS, LIMITS, CohortRequest
 
 PROJECT = Path(__file__).resolve().parents[2]
-HEAVY = ("pandas", "numpy", "openai", "httpx2", "tenacity", "filelock", "typer", "include.cohorts.steps")
+HEAVY = (
+    "pandas",
+    "numpy",
+    "openai",
+    "httpx2",
+    "tenacity",
+    "filelock",
+    "typer",
+    "include.cohorts.planning_step",
+    "include.cohorts.steps",
+)
 
 INSPECT = """
 import json, logging, sys

@@ -1,0 +1,78 @@
+"""A task that calls, as others see it: a lease in `<data root>/.callers` that is refreshed while its process lives.
+
+An evaluation's claim names the card of the task that has it. One card a task: a lease for each evaluation, with a
+thread that refreshes it, would cost more than all else that is written for a call.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from include.cohorts.atomic_files import make_folder, new_token
+from include.cohorts.lease_file import LEASE_S, Lease
+from include.cohorts.model import TaskRef
+
+CALLERS = ".callers"
+
+
+class CallerCard:
+    """One task's card; a context manager that every thread of the task may use."""
+
+    def __init__(self, root: Path, task: TaskRef, lease_s: float = LEASE_S) -> None:
+        self._root, self._task, self._lease_s = root, task, lease_s
+        self._turn = threading.RLock()
+        # Kept to try again: how long a card was silent is counted there.
+        self._others: dict[str, Lease] = {}
+        self._lease: Lease | None = None
+        self._claim = ""
+
+    def __enter__(self) -> CallerCard:
+        for left in make_folder(self._root, self._root / CALLERS).glob("*.lease"):
+            with self.gone(left.stem):
+                pass  # what a dead task left goes with the look at it
+        self._renew()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._lease is not None:
+            self._lease.release()
+
+    def claim(self) -> str:
+        """What a claim of this task says; a process that was frozen for too long makes itself a new card first."""
+        with self._turn:
+            if self._lease is None or not self._lease.is_held():
+                self._renew()
+            return self._claim
+
+    @contextmanager
+    def gone(self, name: str) -> Iterator[bool]:
+        """Yields True when the task of the card `name` lives no more; then nobody else is told so meanwhile."""
+        with self._turn:
+            lease = self._others.setdefault(name, lease_of(self._root, name, self._lease_s))
+            gone = lease.take()
+            try:
+                yield gone
+            finally:
+                if gone:
+                    lease.release()
+                    del self._others[name]
+
+    def _renew(self) -> None:
+        make_folder(self._root, self._root / CALLERS)
+        name = new_token()
+        self._lease = lease_of(self._root, name, self._lease_s)
+        self._lease.take()
+        self._claim = json.dumps({"caller": name, **asdict(self._task)}) + "\n"
+
+
+def lease_of(root: Path, name: str, lease_s: float = LEASE_S) -> Lease:
+    """The lease that a card is."""
+    return Lease(root / CALLERS / f"{name}.lease", lease_s)
