@@ -1,118 +1,128 @@
-"""Times DAG parsing and planning, each beside its alternative in the same run, and prints medians and ratios.
+"""Measures what the package promises of its speed, each beside its limit and its alternatives: `make bench`.
 
-A machine is noisy: the two of a pair run in turn, and the ratio is what to quote. Then it tries how well a run keeps
-to the rate that a server allows.
+A machine is noisy: what is compared runs in turn, and the ratio is what to quote. Writes results.json and growth.svg
+into --output.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.rate_limit import ask_a_limited_server
-from benchmarks.stores import generate_store
-from include.cohorts.model import RunRef
-from include.cohorts.preparation import prepare
-from include.cohorts.settings import Settings
+from benchmarks.alone import run_alone
+from benchmarks.call_path import measure_calls
+from benchmarks.dag_runs import ALL, QUICK, measure_dag_runs
+from benchmarks.figures import Figure, in_turn, table_of
+from benchmarks.growth_plot import draw, slopes
+from benchmarks.planning import Growth, measure_planning
+from benchmarks.rate_limit import Pace, ask_a_limited_server
+from benchmarks.results import results, write_results
+from benchmarks.summarising import measure_summary
 
-PROJECT = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Something measured and what it is compared with, each as medians of wall seconds."""
-
-    name: str
-    compared_with: str
-    seconds: float
-    other_seconds: float
+HERE = Path(__file__).resolve().parent
+# Names of figures are long, and a table that wraps them cannot be read.
+_WIDTH = 190
+PARTS = ("parse", "planning", "summary", "calls", "dag-runs", "rate-limit")
 
 
-def measure(
-    name: str, compared_with: str, subject: Callable[[], object], other: Callable[[], object], runs: int
-) -> Pair:
-    """Runs both once to warm up, then in turn `runs` times."""
-    subject(), other()
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in track(range(runs), description=name):
-        for times, function in zip(taken, (subject, other), strict=True):
-            started = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - started)
-    medians = [statistics.median(times) for times in taken]
-    return Pair(name=name, compared_with=compared_with, seconds=medians[0], other_seconds=medians[1])
+class Report:
+    """What was measured so far."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.figures: list[Figure] = []
+        self.growth: Growth = {}
+        self.paces: list[Pace] = []
+
+    def parse(self) -> None:
+        """A fresh process that imports the DAG file, beside one that imports `airflow.sdk` alone."""
+        dag = "import sys; sys.path.insert(0, 'dags'); import evaluation_backfill"
+        subjects = {
+            "dag": lambda: run_alone("-c", dag).wall_s,
+            "import airflow.sdk": lambda: run_alone("-c", "import airflow.sdk").wall_s,
+        }
+        seconds = in_turn(subjects, self.options.runs, "parse the DAG file")
+        runs = seconds.pop("dag")
+        self.figures.append(Figure(name="parse the DAG file", unit="s", runs=runs, others=seconds))
+
+    def planning(self) -> None:
+        """Planning over stores of growing size."""
+        sizes = [1_000, 10_000]
+        if not self.options.quick:
+            sizes += [100_000] if self.options.skip_million else [100_000, 1_000_000]
+        figures, self.growth = measure_planning(sizes, self.options.runs)
+        self.figures += figures
+
+    def summary(self) -> None:
+        """`summarise_cohort` of 10,000 scored, of 1,000 when it must be quick."""
+        self.figures += measure_summary(1_000 if self.options.quick else 10_000, self.options.runs)
+
+    def calls(self) -> None:
+        """A slice's calls beside the bare script's."""
+        calls, latency_s = (200, 0.2) if self.options.quick else (1_000, 1.0)
+        self.figures += measure_calls(calls, self.options.runs, latency_s)
+
+    def dag_runs(self) -> None:
+        """DagRuns in a real Airflow."""
+        quick = self.options.quick
+        self.figures += measure_dag_runs(QUICK if quick else ALL, self.options.runs, defaults=not quick)
+
+    def rate_limit(self) -> None:
+        """How well a run keeps to the rate that a server allows."""
+        tried = [(100, 0.5, 16)] if self.options.quick else [(300, 0.0, 16), (300, 0.5, 16), (300, 0.5, 50)]
+        self.paces = [ask_a_limited_server(*one) for one in track(tried, description="ask a server of 10 requests/s")]
+
+    def show(self, console: Console) -> None:
+        """Prints the tables."""
+        console.print(table_of(self.figures))
+        for name, slope in slopes(self.growth).items():
+            console.print(f"plan, {name}: grows with the number of evaluations to the power of {slope:.2f}")
+        if self.paces:
+            console.print(_table_of_paces(self.paces))
 
 
-def parse_the_dag(runs: int) -> Pair:
-    """A fresh process that imports the DAG file, beside one that imports `airflow.sdk` alone."""
-    return measure(
-        "parse the DAG file",
-        "import airflow.sdk",
-        lambda: _python("import sys; sys.path.insert(0, 'dags'); import evaluation_backfill"),
-        lambda: _python("import airflow.sdk"),
-        runs,
+def _table_of_paces(paces: list[Pace]) -> Table:
+    table = Table(
+        "calls", "latency s", "at once", "slices", "calls lost", "of the allowed rate", "answered 429", box=None
     )
+    for pace in paces:
+        figures = (str(pace.slices), str(pace.lost), f"{pace.used:.0%}", f"{pace.refused:.1%}")
+        table.add_row(str(pace.calls), str(pace.latency_s), str(pace.max_concurrency), *figures)
+    return table
 
 
-def plan_a_store(runs: int, evaluations: int) -> Pair:
-    """Planning in full, beside a plain loop that reads the same metadata and looks for the same parsed.txt."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        generate_store(root, evaluations=evaluations)
-        settings = Settings(data_root=root)
-        return measure(
-            f"plan over {evaluations:,} existing evaluations",
-            "a loop that reads and stats the same files",
-            lambda: prepare(settings, {"cohort_id": "bench"}, RunRef("bench", "bench")),
-            lambda: _read_all(root),
-            runs,
-        )
-
-
-def _read_all(root: Path) -> int:
-    found = 0
-    for folder in (root / "gens" / "evaluation").iterdir():
-        json.loads((folder / "metadata.json").read_bytes())
-        found += (folder / "parsed.txt").stat().st_size > 0
-    return found
-
-
-def _python(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small stores, one run of each, under 3 minutes")
+    parser.add_argument("--runs", type=int, default=None, help="counted runs of each (default: 3; quick: 1)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to measure")
+    parser.add_argument("--skip-million", action="store_true", help="leave out the largest store (13 GB on disk)")
+    parser.add_argument("--output", type=Path, help=f"folder of the results (default: {HERE.name}/; quick: none)")
+    options = parser.parse_args()
+    options.runs = options.runs or (1 if options.quick else 3)
+    options.output = options.output or (None if options.quick else HERE)
+    return options
 
 
 def main() -> None:
-    """Measures all pairs and prints them as a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each (default: 5)")
-    parser.add_argument(
-        "--evaluations", type=int, default=10_000, help="size of the generated store (default: 10000)"
-    )
-    options = parser.parse_args()
-    table = Table("measured", "median s", "compared with", "median s", "ratio", box=None)
-    for pair in (parse_the_dag(options.runs), plan_a_store(options.runs, options.evaluations)):
-        ratio = f"{pair.seconds / pair.other_seconds:.2f}"
-        table.add_row(pair.name, f"{pair.seconds:.3f}", pair.compared_with, f"{pair.other_seconds:.3f}", ratio)
-    console = Console(soft_wrap=True)
-    console.print(table)
-    paces = Table("latency s", "at once", "slices", "calls lost", "of the allowed rate", "answered 429", box=None)
-    for latency_s, at_once in track([(0.0, 16), (0.5, 16), (0.5, 50)], description="ask a server of 10 requests/s"):
-        pace = ask_a_limited_server(latency_s, at_once)
-        figures = (str(pace.slices), str(pace.lost), f"{pace.used:.0%}", f"{pace.refused:.1%}")
-        paces.add_row(str(latency_s), str(at_once), *figures)
-    console.print(paces)
+    """Measures, prints, and writes the results."""
+    options = _options()
+    report, console = Report(options), Console(width=_WIDTH)
+    for part in options.only:
+        measure: Callable[[], None] = getattr(report, part.replace("-", "_"))
+        measure()
+    report.show(console)
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        write_results(options.output / "results.json", results(report.figures, report.growth, report.paces))
+        if report.growth:
+            draw(report.growth, options.output / "growth.svg")
+        console.print(f"Written: {options.output / 'results.json'}")
 
 
 if __name__ == "__main__":

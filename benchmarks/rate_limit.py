@@ -10,13 +10,14 @@ from tests.conftest import PlayedDag
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
-CALLS, ALLOWED_A_SECOND = 300, 10
+ALLOWED_A_SECOND = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What one run of CALLS against a limited server came to; `used` and `refused` are parts of 1."""
+    """What one run against a limited server came to; `used` and `refused` are parts of 1."""
 
+    calls: int
     latency_s: float
     max_concurrency: int
     slices: int
@@ -25,12 +26,12 @@ class Pace:
     refused: float
 
 
-def ask_a_limited_server(latency_s: float, max_concurrency: int) -> Pace:
-    """Plays a cohort of CALLS missing evaluations against a server that answers 429 beyond its rate."""
+def ask_a_limited_server(calls: int, latency_s: float, max_concurrency: int) -> Pace:
+    """Plays a cohort of so many missing evaluations against a server that answers 429 beyond its rate."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = StoreBuilder.sample(folder / "data")
-        essays = [store.essay(number) for number in range(1, CALLS + 1)]
+        essays = [store.essay(number) for number in range(1, calls + 1)]
         with JudgeServer.started(folder, "--latency-s", str(latency_s)) as judge:
             judge.faults({"fault": "rate_limit", "per_second": ALLOWED_A_SECOND, "retry_after": 1})
             dag = PlayedDag(root=store.root, base_url=judge.base_url)
@@ -40,10 +41,11 @@ def ask_a_limited_server(latency_s: float, max_concurrency: int) -> Pace:
             stats, requests = judge.stats(), judge.requests()
     granted = [request["at"] for request in requests if request["status"] == 200]
     return Pace(
+        calls=calls,
         latency_s=latency_s,
         max_concurrency=max_concurrency,
         slices=len(run.slices),
-        lost=CALLS - run.summary.totals.scored,
+        lost=calls - run.summary.totals.scored,
         # The first second's worth is granted at its beginning.
         used=len(granted) / ((max(granted) - min(granted) + 1) * ALLOWED_A_SECOND),
         refused=stats["by_status"].get("429", 0) / stats["requests"],

@@ -1,46 +1,115 @@
-"""Generated data roots of any size, the same for the same size."""
+"""Generated data roots of any size, the same for the same arguments."""
 
 from __future__ import annotations
 
 import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TEMPLATES, MODELS, REPLICATES = ("novelty", "coherence"), ("judge-a", "judge-b"), 4
-_PER_ESSAY = len(TEMPLATES) * len(MODELS) * REPLICATES
+PER_ESSAY = len(TEMPLATES) * len(MODELS) * REPLICATES
+_ESSAY = "Tides and ledgers: what the harbour master wrote down, and what she left out of it.\n" * 40
+_DRAFT = "d_only"
+_TEMPLATE = "<<<ESSAY {{ boundary }}\n{{ response }}\nESSAY {{ boundary }}>>>\nEnd with a line SCORE: n\n"
+_REPLY = "The essay weighs its sources with care, and says so.\n" * 20
+_RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "task_id": "evaluation.evaluation_raw"}
 
 
-def generate_store(root: Path, *, evaluations: int) -> None:
-    """A store of about so many scored evaluations, all of selected essays, every cell full."""
-    essays = [f"e_{number}" for number in range(-(-evaluations // _PER_ESSAY))]
-    _write_inputs(root, essays)
-    for essay in essays:
-        _write(
-            root / "gens/essay" / essay, {"parent_gen_id": "d_none", "combo_id": "c"}, "Tides and ledgers.\n" * 100
-        )
-        for template in TEMPLATES:
-            for model in MODELS:
-                for replicate in range(1, REPLICATES + 1):
-                    name = f"v_{essay}_{template}_{model}_{replicate}"
-                    cell = {"parent_gen_id": essay, "template_id": template, "llm_model_id": model}
-                    _write(root / "gens/evaluation" / name, {**cell, "replicate": replicate}, "6.0\n")
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """A generated data root: `judged` essays have all their evaluations, `fresh` ones have none."""
+
+    root: Path
+    judged: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+    def spread(self, count: int) -> list[str]:
+        """So many judged essays, from all over the store."""
+        count = min(count, len(self.judged))
+        return [self.judged[number * len(self.judged) // count] for number in range(count)]
 
 
-def _write_inputs(root: Path, essays: list[str]) -> None:
-    texts = root / "1_raw/templates/evaluation"
-    texts.mkdir(parents=True)
-    rows = "".join(f"{template},true\n" for template in TEMPLATES)
-    (root / "1_raw/evaluation_templates.csv").write_text(f"template_id,active\n{rows}")
-    for template in TEMPLATES:
-        (texts / f"{template}.txt").write_text("{{ boundary }}\n{{ response }}\n{{ boundary }}\nSCORE:\n")
-    rows = "".join(f"{model},{model},true\n" for model in MODELS)
-    (root / "1_raw/llm_models.csv").write_text(f"id,model,for_evaluation\n{rows}")
-    (root / "1_raw/replication_config.csv").write_text(f"stage,replicates\nevaluation,{REPLICATES}\n")
-    (root / "2_tasks").mkdir()
+def generate_store(root: Path, *, evaluations: int, fresh: int = 0, whole: bool = False) -> Store:
+    """About so many scored evaluations, PER_ESSAY an essay, and `fresh` essays without any.
+
+    Each evaluation has metadata.json and parsed.txt, what planning reads; with `whole` its other files too.
+    """
+    draw = random.Random(evaluations)  # noqa: S311  (scores that nobody relies on, the same every time)
+    judged = tuple(f"e_{number:06d}" for number in range(-(-evaluations // PER_ESSAY)))
+    new = tuple(f"n_{number:06d}" for number in range(fresh))
+    _write_inputs(root)
+    for essay in (*judged, *new):
+        _write_folder(root / "gens/essay" / essay, _essay_files(essay))
+    (root / "gens/evaluation").mkdir(parents=True)
+    for essay in judged:
+        for gen_id, files in _evaluations(essay, draw, whole=whole):
+            _write_folder(root / "gens/evaluation" / gen_id, files)
+    return Store(root=root, judged=judged, fresh=new)
+
+
+def write_selection(root: Path, essays: list[str]) -> None:
+    """A selection file in backfill mode."""
     head = "# mode: evaluation-only\n# include-existing-evaluations\n"
     (root / "2_tasks/selected_essays.txt").write_text(head + "".join(f"{essay}\n" for essay in essays))
 
 
-def _write(folder: Path, metadata: dict[str, object], parsed: str) -> None:
-    folder.mkdir(parents=True)
-    (folder / "metadata.json").write_text(json.dumps(metadata))
-    (folder / "parsed.txt").write_text(parsed)
+def _write_inputs(root: Path) -> None:
+    texts = root / "1_raw/templates/evaluation"
+    texts.mkdir(parents=True)
+    rows = "".join(f"{template},in_last_line,true\n" for template in TEMPLATES)
+    (root / "1_raw/evaluation_templates.csv").write_text(f"template_id,parser,active\n{rows}")
+    for template in TEMPLATES:
+        (texts / f"{template}.txt").write_text(_TEMPLATE)
+    rows = "".join(f"{model},example/{model},true\n" for model in MODELS)
+    (root / "1_raw/llm_models.csv").write_text(f"id,model,for_evaluation\n{rows}")
+    (root / "1_raw/replication_config.csv").write_text(f"stage,replicates\nevaluation,{REPLICATES}\n")
+    (root / "1_raw/OFFLINE_OK").touch()
+    (root / "2_tasks").mkdir()
+    (root / "gens/essay").mkdir(parents=True)
+    (root / "gens/draft").mkdir()
+    _write_folder(root / "gens/draft" / _DRAFT, {"metadata.json": _json({"stage": "draft", "gen_id": _DRAFT})})
+
+
+def _essay_files(essay: str) -> dict[str, str]:
+    metadata = {"stage": "essay", "gen_id": essay, "parent_gen_id": _DRAFT, "combo_id": "c", "replicate": 1}
+    return {"metadata.json": _json(metadata), "parsed.txt": f"Essay {essay}.\n{_ESSAY}"}
+
+
+def _evaluations(essay: str, draw: random.Random, *, whole: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    for template in TEMPLATES:
+        for model in MODELS:
+            for replicate in range(1, REPLICATES + 1):
+                gen_id = f"v_{draw.getrandbits(64):016x}"
+                metadata = {"stage": "evaluation", "gen_id": gen_id, "origin_cohort_id": "old", "mode": "llm"}
+                metadata |= {"template_id": template, "combo_id": "c", "parent_gen_id": essay}
+                metadata |= {"llm_model_id": model, "replicate": replicate}
+                score = draw.randint(0, 90) / 10
+                files = {"metadata.json": _json(metadata), "parsed.txt": f"{score}\n"}
+                yield gen_id, files | (_reply_files(model, score) if whole else {})
+
+
+def _reply_files(model: str, score: float) -> dict[str, str]:
+    raw = {**_RUN, "map_index": 0, "try_number": 1, "llm_model_id": model, "cost_usd": 0.001, "duration_s": 1.0}
+    verdict = {"parser_name": "in_last_line", "parser_version": "1", "success": True, "score": score, "reason": ""}
+    return {
+        "prompt.txt": f"{_ESSAY}\nEnd with a line SCORE: n\n",
+        "raw.txt": f"{_REPLY}\nSCORE: {score}\n",
+        "raw_metadata.json": _json(raw),
+        "parsed_metadata.json": _json(verdict),
+    }
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
+
+
+def _write_folder(folder: Path, files: dict[str, str]) -> None:
+    path = str(folder)
+    os.mkdir(path)  # noqa: PTH102  (pathlib would take a third of the time that a million folders need)
+    for name, text in files.items():
+        with open(f"{path}/{name}", "w") as file:  # noqa: PTH123
+            file.write(text)

@@ -1,0 +1,46 @@
+"""Runs a command in a fresh process and tells its wall time, its processor time and its peak memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a process took, its start included; `told` is the last line that it printed."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    told: str
+
+    def json(self) -> dict[str, Any]:
+        """The last line as a JSON object."""
+        value: dict[str, Any] = json.loads(self.told)
+        return value
+
+
+def run_alone(*arguments: str) -> Spent:
+    """Runs `python ARGUMENTS` in the project's folder; it must succeed."""
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], cwd=PROJECT, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        lines = output.read().decode(errors="replace").splitlines()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}:\n" + "\n".join(lines[-20:]))
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Spent(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024, told=lines[-1] if lines else "")

@@ -1,0 +1,46 @@
+"""The work of one slice in this process, planning aside: `python -m benchmarks.slice_work ROOT BASE_URL ESSAY...`.
+
+Prints one JSON object: what prompts, calls with their writes, and parsing took. Libraries are imported before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import include.cohorts.judge  # noqa: F401  (a slice's first call imports it)
+from include.cohorts import steps
+from include.cohorts.batching import Slice
+from include.cohorts.calling import call_missing
+from tests.conftest import PlayedDag, task_ref
+
+AT_ONCE = 50
+
+
+def main() -> None:
+    """Plans, then works through the one slice that the plan makes."""
+    root, base_url, *essays = sys.argv[1:]
+    dag = PlayedDag(root=Path(root), base_url=base_url, processes=1)
+    conf = {"cohort_id": f"bench_{essays[0]}", "essay_ids": essays, "include_existing_evaluations": True}
+    planned = dag.plan({**conf, "templates": ["novelty"], "models": ["judge-a"], "max_concurrency": AT_ONCE})
+    (part,) = (Slice(**each) for each in steps.batches(dag.settings, planned))
+    task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+    pieces: dict[str, Callable[[], object]] = {
+        "prompts": lambda: steps.write_prompts(dag.settings, planned, part),
+        "calls": lambda: asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect)),
+        "parsing": lambda: steps.parse_replies(dag.settings, planned, part, task),
+    }
+    told: dict[str, dict[str, float]] = {}
+    for name, piece in pieces.items():
+        wall, cpu = time.perf_counter(), time.process_time()
+        piece()
+        told[name] = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    main()
