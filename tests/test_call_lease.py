@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -186,6 +188,76 @@ def test_whose_card_was_taken_claims_under_a_new_one(tmp_path: Path, folder: Pat
     assert CallLease(folder, card).take()
     with CallerCard(tmp_path, TASK) as other:
         assert not CallLease(folder, other).take()
+
+
+def test_whose_card_is_refreshed_no_more_claims_under_a_new_one(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that the disk does not let be refreshed is silent to the others, though it stands."""
+    second = tmp_path / "v_2"
+    second.mkdir()
+    with CallerCard(tmp_path, TASK, SHORT_S) as card, CallerCard(tmp_path, TASK, SHORT_S) as other:
+        assert CallLease(folder, card).take()
+        monkeypatch.setattr("filelock._lease.touch", _refuse)
+        time.sleep(3 * SHORT_S)
+        monkeypatch.undo()
+        assert CallLease(second, card).take()
+        # The first claim stands under the former card, which is silent; the second under a living one.
+        assert not take_within(CallLease(second, other), 3 * SHORT_S)
+        assert take_within(CallLease(folder, other), PATIENCE_S)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, "made up")
+
+
+def test_the_card_of_a_machine_that_is_no_more_is_cleared_after_a_day(tmp_path: Path, folder: Path) -> None:
+    """Whether its task lives nobody can see, so the first look leaves it; silent for a day, it goes."""
+    end(holder_process(folder))
+    [left] = (tmp_path / CALLERS).iterdir()
+    left.write_text(left.read_text(encoding="ascii").replace("host=", "host=not-"), encoding="ascii")
+    for age_s, stands in ((3_600, True), (90_000, False)):
+        past = time.time() - age_s
+        os.utime(left, (past, past))
+        with CallerCard(tmp_path, TASK):
+            assert left.exists() is stands
+
+
+def test_callers_that_are_no_folder_are_told(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+    """A StoreError that names the place, and not what the system raised."""
+    shutil.rmtree(tmp_path / CALLERS)
+    (tmp_path / CALLERS).write_text("in the way")
+    with pytest.raises(StoreError, match=CALLERS):
+        CallLease(folder, card).take()
+
+
+def test_who_was_stopped_while_it_claimed_has_no_lease(
+    folder: Path, card: CallerCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process stopped between making its claim and writing it finds that another has taken its place."""
+
+    def write(descriptor: int, content: bytes) -> int:
+        (folder / "theirs").write_text("another's claim")
+        (folder / "theirs").replace(folder / CLAIM)
+        return len(content)
+
+    monkeypatch.setattr("include.cohorts.call_lease.os.write", write)
+    lease = CallLease(folder, card)
+    taken = lease.take()
+    monkeypatch.undo()
+    assert not taken
+    lease.release()
+    assert (folder / CLAIM).read_text() == "another's claim"
+
+
+def test_who_takes_over_clears_what_another_left_that_tried(folder: Path, card: CallerCard) -> None:
+    """A process killed while it took a claim over left a temporary file: nothing of it stays."""
+    end(holder_process(folder))
+    (folder / f".{CLAIM}.0123456789ab.tmp").write_text("torn")
+    lease = CallLease(folder, card)
+    assert take_within(lease, PATIENCE_S)
+    lease.release()
+    assert left_in(folder) == []
 
 
 def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_path: Path, folder: Path) -> None:

@@ -124,6 +124,61 @@ def test_a_reply_that_another_run_bought_meanwhile_is_not_bought_again(
     assert dag.go_on(mine).summary.complete
 
 
+# ---------------------------------------------------------------- ended before its time
+
+
+def test_a_task_that_is_ended_stores_what_it_asked_for(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """No further request is sent, the replies under way are stored, and nothing stays held or unsettled."""
+    essays(store, 12)
+    judge_server.faults({"fault": "latency", "seconds": 0.6})
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 4})
+    write_prompts(dag, planned)
+
+    async def end_it() -> None:
+        part = Slice(kind="todo", start=0, stop=12, label="all", calls_at_once=4)
+        task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+        async with asyncio.timeout(0.3):
+            await call_missing(dag.settings, planned, part, task, dag.connect)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(end_it())
+    assert judge_server.calls() == 4
+    assert sum(holds(store, gen_id(number), "raw.txt") for number in range(1, 13)) == 4
+    assert not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+    assert CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled() == ()
+    judge_server.reset()
+    assert call(dag, planned, try_number=2) == {"called": 8}
+
+
+def test_a_task_that_is_broken_off_gives_back_what_it_held(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Cancelled again while it waits for its last replies, it leaves no lease, and says which requests were sent."""
+    essays(store, 3)
+    judge_server.faults({"fault": "hang"})
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
+    write_prompts(dag, planned)
+
+    async def break_it_off() -> None:
+        part = Slice(kind="todo", start=0, stop=3, label="all", calls_at_once=2)
+        task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+        calling = asyncio.ensure_future(call_missing(dag.settings, planned, part, task, dag.connect))
+        while judge_server.calls() < 2:  # noqa: ASYNC110  (the server is another process)
+            await asyncio.sleep(0.02)
+        for _ in range(2):
+            calling.cancel()
+            await asyncio.sleep(0.1)
+        await calling
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(break_it_off())
+    assert not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+    unsettled = CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled()
+    assert len(unsettled) == 2
+
+
 # ---------------------------------------------------------------- partly failed slices
 
 

@@ -61,6 +61,25 @@ def test_an_error_is_raised_where_it_was_awaited() -> None:
     assert asyncio.run(run_both()) == 7
 
 
+def test_what_was_asked_for_is_done_though_nobody_waits_any_more() -> None:
+    """Who waits may be cancelled, before its work began or while it is done: it is done all the same."""
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    async def run_and_cancel() -> None:
+        async with DiskThreads() as disk:
+            waiting = [asyncio.ensure_future(disk.run(work, number)) for number in range(5)]
+            await asyncio.sleep(0.01)
+            for one in waiting:
+                one.cancel()
+
+    asyncio.run(run_and_cancel())
+    assert done == list(range(5))
+
+
 @pytest.mark.parametrize("quick_s", [NEVER_S, 0.0], ids=["quick", "slow"])
 def test_side_by_side_keeps_the_order(quick_s: float) -> None:
     """Each item with its result, in order, whether in threads or not; slow work is spread over threads."""

@@ -177,6 +177,19 @@ def test_an_old_index_is_made_anew(folder: Path) -> None:
     assert "v_1" in same(folder, "e_2").selected
 
 
+def test_an_index_that_is_kept_up_does_not_grow_young(folder: Path) -> None:
+    """What was read long ago and only copied is as old as before: an edit is seen within the hour all the same."""
+    past = time.time() - OLDEST_S / 2
+    os.utime(index_of(folder), (past, past))
+    for number in range(COUNT, COUNT + 1_001):
+        add(folder, number)
+    assert find(folder).by_index
+    with evaluation_index.EvaluationIndex.opened(index_of(folder)) as index:
+        assert index is not None
+        assert index.total == COUNT + 1_001
+        assert abs(index.made_at - past) < 1
+
+
 def damaged(index: Path, damage: str) -> None:
     """Damages an index file."""
     match damage:
@@ -310,6 +323,22 @@ def test_what_is_paid_for_is_not_decided_by_the_index(
     """An index that hides an evaluation shows a wrong plan in a dry run, and costs no call in a run."""
     essay = store.essay(1)
     indexed(essay)
+    dag = PlayedDag(root=store.root, base_url="")
+    conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
+    conf |= {"templates": ["novelty"], "models": ["judge-a"]}
+    shown = dag.plan({**conf, "dry_run": True})
+    planned = dag.plan(conf, run_id="run-2")
+    assert (shown["reuse"], shown["call"]) == (0, 1)
+    assert (planned["reuse"], planned["call"]) == (1, 0)
+
+
+def test_an_unfinished_evaluation_is_not_called_for_by_the_index(
+    indexed: Callable[[str], StoreBuilder], store: StoreBuilder
+) -> None:
+    """The index knows a seed and hides a score: the run finds the score, and the seed is not called for."""
+    essay = store.essay(1)
+    indexed(essay)
+    store.evaluation("v_seed", essay, replicate=2, score=None)
     dag = PlayedDag(root=store.root, base_url="")
     conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
     conf |= {"templates": ["novelty"], "models": ["judge-a"]}

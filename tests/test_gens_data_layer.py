@@ -430,6 +430,32 @@ def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDat
     assert store.tree_hash() == before
 
 
+def test_what_a_dead_planner_left_is_cleared_and_nothing_else(
+    store: StoreBuilder, layer: GensDataLayer, tmp_path: Path
+) -> None:
+    """A seed that was not whole yet goes. An evaluation that a person hid, a link and a fuller folder stay."""
+    store.evaluation("v_1", "e_1")
+    store.write("gens/evaluation/.v_torn.0123456789ab.tmp/metadata.json", "{")
+    (store.root / "gens/evaluation/.v_empty.0123456789ab.tmp").mkdir()
+    kept = {
+        store.write("gens/evaluation/.v_hidden/metadata.json", "{}"),
+        store.write("gens/evaluation/.v_full.0123456789ab.tmp/metadata.json", "{}"),
+        store.write("gens/evaluation/.v_full.0123456789ab.tmp/raw.txt", "paid for"),
+    }
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/metadata.json").write_text("{}")
+    link = store.root / "gens/evaluation/.v_link.0123456789ab.tmp"
+    link.symlink_to(tmp_path / "outside")
+    layer.drop_unfinished_seeds()
+    assert all(path.exists() for path in (*kept, link / "metadata.json"))
+    assert {path.name for path in (store.root / "gens/evaluation").iterdir()} == {
+        "v_1",
+        ".v_hidden",
+        ".v_full.0123456789ab.tmp",
+        ".v_link.0123456789ab.tmp",
+    }
+
+
 @pytest.mark.parametrize(
     "present",
     [

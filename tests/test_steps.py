@@ -12,6 +12,8 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 
 from include.cohorts import VERSION, steps
 from include.cohorts.batching import Slice
+from include.cohorts.caller_card import CallerCard
 from include.cohorts.calling import call_missing
 from include.cohorts.errors import BadInput, StoreError
 from include.cohorts.identity import evaluation_gen_id, run_key
@@ -168,6 +171,34 @@ def test_unfinished_work_is_taken_up(store: StoreBuilder, dag: PlayedDag, judge_
     assert store.read("gens/evaluation/replied/raw.txt") == "Fine.\nSCORE: 8\n"
     assert evaluations(store) == {"scored1", "scored2", "replied", "begun"}
     assert run.summary.complete
+
+
+def test_a_reply_that_a_machine_left_that_is_no_more_is_scored(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim is waited for until its card has been silent for long enough, once for all evaluations of a slice."""
+    monkeypatch.setattr(steps, "CallerCard", partial(CallerCard, lease_s=1.0))
+    essays = [store.essay(number) for number in (1, 2)]
+    store.backfill(*essays)
+    other = CallerCard(store.root, task_ref("before", "evaluation.evaluation_raw", 1, 0), 1.0)
+    with other:
+        for number, essay in enumerate(essays):
+            gen_id = store.evaluation(f"v_{number}", essay, score=None)
+            reply = reply_record_of("SCORE: 8\n")
+            store.json(f"gens/evaluation/{gen_id}/.raw_metadata.json.0123456789ab.tmp", reply)
+            store.write(f"gens/evaluation/{gen_id}/.raw.txt.0123456789ab.tmp", "SCORE: 8\n")
+            store.write(f"gens/evaluation/{gen_id}/call.json", other.claim())
+        [card] = (store.root / ".callers").iterdir()
+        left = card.read_text(encoding="ascii").replace("host=", "host=not-")
+    card.write_text(left, encoding="ascii")
+    assert dag.run({**ONE_CELL, "replicates": 1}).summary.complete
+    assert judge_server.calls() == 0
+    assert [store.read(f"gens/evaluation/v_{number}/parsed.txt") for number in (0, 1)] == ["8.0\n"] * 2
+
+
+def reply_record_of(text: str) -> dict[str, Any]:
+    """What vouches for a reply in temporary files."""
+    return {"reply_sha256": sha256(text.encode()).hexdigest()}
 
 
 def test_gaps_of_replicates_are_filled(store: StoreBuilder, dag: PlayedDag) -> None:

@@ -3,6 +3,7 @@
 Four layers; imports only go down (`make lint` holds it):
 
     shell   planning_step.py  steps.py  calling.py  summary.py   what the DAG's tasks call
+            slice_calls.py  run_stops.py               the calls of one slice, and what stops them
             spending.py  call_records.py               what a call is paid from, and what is written down about it
             preparation.py  cohort_inputs.py           what comes before the first write
             __main__.py  cohort_status.py  verification.py

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 from include.cohorts.errors import StoreError
 
+_STAGING = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LINK_STEP = "Replace the symbolic link by a folder, or make its target the data root."
 
 
@@ -80,7 +82,7 @@ def leads_to(root: Path, folder: Path) -> Path | None:
 def create_folder_with(folder: Path, name: str, text: str) -> bool:
     """Makes `folder` holding one file, both at once or neither; False when it holds something already."""
     with storing(folder):
-        staging = folder.parent / f".{folder.name}.{new_token()}.tmp"
+        staging = temporary_name(folder, new_token())
         staging.mkdir()
         try:
             _write_new(staging / name, text)
@@ -92,6 +94,11 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
                 return False
             raise
         return True
+
+
+def is_staging_name(name: str) -> bool:
+    """True for the name that `create_folder_with` gives a folder until it is whole."""
+    return _STAGING.fullmatch(name) is not None
 
 
 def keep_former(path: Path, number: int | None = None) -> None:

@@ -49,9 +49,10 @@ class CallLease:
                 ) from None
             try:
                 os.write(descriptor, mine.encode())
+                # Gone when this process was stopped right before that, long enough to be taken for dead.
+                return os.fstat(descriptor).st_nlink > 0
             finally:
                 os.close(descriptor)
-        return True
 
     def release(self) -> None:
         """Gives the lease back, unless another process has taken it from this one."""
@@ -73,6 +74,8 @@ class CallLease:
             if not gone or read_text(self._claim) != found:
                 return False
             write_text(self._folder / CLAIM, mine, durable=False)
+            for left in self._folder.glob(f".{CLAIM}.*.tmp"):
+                left.unlink(missing_ok=True)  # of one that was killed while it took over
         return True
 
     def _caller_of(self, claim: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,8 @@ from include.cohorts.lease_file import LEASE_S, Lease
 from include.cohorts.model import TaskRef
 
 CALLERS = ".callers"
+# Whether a task of another machine lives nobody can see; a card that was silent for so long, in s, is cleared away.
+_ABANDONED_S = 86_400.0
 
 
 class CallerCard:
@@ -29,26 +31,25 @@ class CallerCard:
         self._turn = threading.RLock()
         # Kept to try again: how long a card was silent is counted there.
         self._others: dict[str, Lease] = {}
-        self._lease: Lease | None = None
+        # The last one is in use. Claims under those before it may still stand.
+        self._mine: list[Lease] = []
         self._claim = ""
 
     def __enter__(self) -> CallerCard:
-        for left in make_folder(self._root, self._root / CALLERS).glob("*.lease"):
-            with self.gone(left.stem):
-                pass  # what a dead task left goes with the look at it
         self._renew()
+        self._clear()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._lease is not None:
-            self._lease.release()
+        for lease in self._mine:
+            lease.release()
 
     def claim(self) -> str:
-        """What a claim of this task says; a process that was frozen for too long makes itself a new card first."""
+        """What a claim of this task says. Once its card is lost, as while it was frozen, it makes a new one."""
         with self._turn:
-            if self._lease is None or not self._lease.is_held():
+            if not self._mine[-1].is_held():
                 self._renew()
             return self._claim
 
@@ -65,11 +66,25 @@ class CallerCard:
                     lease.release()
                     del self._others[name]
 
+    def _clear(self) -> None:
+        """Removes the cards of tasks that are gone."""
+        own = self._mine[-1].path
+        for left in own.parent.glob("*.lease"):
+            if left == own:
+                continue
+            with self.gone(left.stem):
+                pass  # a card goes with the look at it
+            with suppress(FileNotFoundError):
+                # By the clock of the one file system that both are on.
+                if own.stat().st_mtime - left.stat().st_mtime > _ABANDONED_S:
+                    left.unlink()
+
     def _renew(self) -> None:
         make_folder(self._root, self._root / CALLERS)
         name = new_token()
-        self._lease = lease_of(self._root, name, self._lease_s)
-        self._lease.take()
+        lease = lease_of(self._root, name, self._lease_s)
+        lease.take()
+        self._mine.append(lease)
         self._claim = json.dumps({"caller": name, **asdict(self._task)}) + "\n"
 
 

@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.cohorts.batching import Slice
-from include.cohorts.budget import Budget
-from include.cohorts.call_lease import CallLease
-from include.cohorts.call_records import failure_record, missing_replies, reply_record
-from include.cohorts.call_slots import CallSlots
+from include.cohorts.call_records import missing_replies
 from include.cohorts.caller_card import CallerCard
-from include.cohorts.catalog import Catalog
-from include.cohorts.cohort_folder import CohortFolder
-from include.cohorts.crash_points import reach
 from include.cohorts.disk_threads import DiskThreads
-from include.cohorts.errors import RepliesMissing, StoreError, raise_if_any
+from include.cohorts.errors import RepliesMissing
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Reply, Stage, Stop, TaskRef
+from include.cohorts.model import PlanRow, TaskRef
 from include.cohorts.settings import Settings
-from include.cohorts.spending import EvaluationPurse, SliceSpending, settle_from_store
+from include.cohorts.slice_calls import SliceCalls
 from include.cohorts.steps import needs_call, rows_left, rows_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from include.cohorts.call_rules import CallRules
-    from include.cohorts.judge import Judge
 
 log = logging.getLogger(__name__)
-
-# A reply that the disk refuses is at least kept in the task's log, up to this many characters.
-_LOGGED_REPLY = 4_000
-_PROGRESS_LINES = 20
-# How often a call that is under way elsewhere is looked at, in s.
-_LOOK_AGAIN_S = 0.5
-# The first calls of a slice with more than _WAVE at once start so long after each other, in s: replies that come back
-# one by one cost a third less processor time to store than a wave of them.
-_WAVE, _START_S = 16, 0.01
-IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,289 +45,40 @@ async def call_missing(
     """Gets a reply for each evaluation of the slice that lacks one; returns {"called": n}.
 
     `connect` is awaited only when there is something to call. RepliesMissing, after every evaluation of the slice was
-    tried, when some got no reply; each of those that this task tried has its failure.json.
+    tried, when some got no reply; each of those that this task tried has its failure.json. When it is cancelled it
+    sends no further request, and ends once the replies to those that it sent are stored.
     """
     store = GensDataLayer.from_root(settings.data_root)
     rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}
-    endpoint = await connect()
-    async with endpoint.client, DiskThreads() as disk:
+    endpoint, disk = await connect(), DiskThreads()
+    async with endpoint.client:
+        # Given back last: while something is being stored, nobody may take this task for gone.
         with CallerCard(settings.data_root, task) as card:
-            calls = _SliceCalls.open(settings, planned, part, task, endpoint, card, disk)
+            calls = SliceCalls.open(settings, planned, part, task, endpoint.client, endpoint.rules, card, disk)
             try:
-                await calls.run(rows)
+                async with disk:
+                    await _run(calls, rows)
             finally:
-                calls.spending.journal.flush()
+                calls.close()
     if calls.failures:
         raise RepliesMissing(missing_replies(calls.failures, len(rows)))
     return {"called": calls.replies}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Held:
-    """An evaluation whose turn it is: what to ask whom, or why not, or nothing at all when it is done already."""
-
-    row: PlanRow
-    lease: CallLease
-    purse: EvaluationPurse
-    prompt: str = ""
-    model: JudgeModel | None = None
-    answer: Failure | None = None
-
-
-@dataclass(kw_only=True)
-class _SliceCalls:
-    """The calls of one slice: what they share while they are under way."""
-
-    store: GensDataLayer
-    folder: CohortFolder
-    planned: Mapping[str, Any]
-    part: Slice
-    task: TaskRef
-    card: CallerCard
-    disk: DiskThreads
-    models: Mapping[str, JudgeModel]
-    rules: CallRules
-    slots: CallSlots
-    spending: SliceSpending
-    judge: Judge
-    failures: dict[str, Failure] = field(default_factory=dict)
-    leases: dict[str, CallLease] = field(default_factory=dict)
-    broken: Exception | None = None
-    done: int = 0
-    replies: int = 0
-
-    @classmethod
-    def open(
-        cls,
-        settings: Settings,
-        planned: Mapping[str, Any],
-        part: Slice,
-        task: TaskRef,
-        endpoint: Endpoint,
-        card: CallerCard,
-        disk: DiskThreads,
-    ) -> _SliceCalls:
-        from include.cohorts.judge import Judge
-
-        catalog = Catalog(root=settings.data_root)
-        models = catalog.models()
-        raise_if_any(models.problems, under_way=True)
-        folder = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"])
-        store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
-        settle_from_store(journal, store)
-        return cls(
-            store=store,
-            folder=folder,
-            planned=planned,
-            part=part,
-            task=task,
-            card=card,
-            disk=disk,
-            models={model.id: model for model in models.value},
-            rules=endpoint.rules,
-            slots=CallSlots(folder.make_slots_folder(), planned["max_concurrency"]),
-            spending=SliceSpending(
-                journal=journal,
-                budget=Budget(**planned["budget"]),
-                task=task,
-                total_timeout_s=endpoint.rules.total_timeout_s,
-                disk=disk,
-            ),
-            judge=Judge(
-                endpoint.client,
-                endpoint.rules,
-                accept_offline=catalog.offline_replies_allowed(),
-                calls_at_once=part.calls_at_once,
-                stop_for=lambda model_id: _stop_for(folder, planned, task, model_id),
-            ),
-        )
-
-    async def run(self, rows: list[PlanRow]) -> None:
-        """Calls for all rows, at most the slice's share at once; a reply is on disk before its place is given on.
-
-        What another run has under way is waited for, for a bounded time, and called for when that run gives up.
-        """
-        log.info(
-            "Calling for %d evaluations, %d at once, at %s", len(rows), self.part.calls_at_once, self.judge.base_url
-        )
-        total, waiting, deadline = len(rows), rows, None
-        while waiting:
-            waiting = await self._round(waiting, total)
-            if self.broken is not None:
-                raise self.broken
-            if not waiting:
-                return
-            if deadline is None:
-                deadline = time.monotonic() + self.rules.elsewhere_wait_s
-                log.info("%d are under way elsewhere: waiting up to %g s", len(waiting), self.rules.elsewhere_wait_s)
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(_LOOK_AGAIN_S)
-        for row in waiting:
-            holder = self.leases[row.member.gen_id].holder()
-            message = f"{holder} was still calling for it after {self.rules.elsewhere_wait_s:g} s"
-            self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
-
-    async def _round(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
-        """Tries each row once; returns those that another process has under way."""
-        elsewhere: list[PlanRow] = []
-        waiting = iter(rows)
-        workers = min(self.part.calls_at_once, len(rows))
-        await asyncio.gather(*(self._work(number, waiting, elsewhere, total) for number in range(workers)))
-        return elsewhere
-
-    async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
-        """Sees to one row after another, in one slot."""
+async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
+    """Runs the calls; when that is cancelled, what was sent is paid for, so its replies are waited for."""
+    running = asyncio.ensure_future(calls.run(rows))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        calls.end_soon()
         try:
-            if self.part.calls_at_once > _WAVE:
-                await asyncio.sleep(number * _START_S)
-            async with self.slots.hold():
-                held = await self.disk.run(self._begin_next, waiting, elsewhere)
-                while held is not None:
-                    answer = await self._ask(held)
-                    # Together: each trip to another thread costs as much as what is done there.
-                    following = await self.disk.run(self._finish_and_begin_next, held, answer, waiting, elsewhere)
-                    self.replies += isinstance(answer, Reply)
-                    await self.spending.tell_settled()
-                    self._tell_progress(total)
-                    held = following
-        except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
-            self.broken = error
-
-    def _tell_progress(self, total: int) -> None:
-        self.done += 1
-        if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
-            log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
-
-    async def _ask(self, held: _Held) -> Reply | Failure | None:
-        """What the judge says, or why there is nothing to ask."""
-        if not (held.prompt and held.model):
-            return held.answer
-        try:
-            return await self.judge.ask(held.model, held.prompt, held.purse)
-        except BaseException:
-            held.lease.release()
-            raise
-
-    def _finish_and_begin_next(
-        self,
-        held: _Held,
-        answer: Reply | Failure | None,
-        waiting: Iterator[PlanRow],
-        elsewhere: list[PlanRow],
-    ) -> _Held | None:
-        self._finish(held, answer)
-        return self._begin_next(waiting, elsewhere)
-
-    def _begin_next(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> _Held | None:
-        """The next row that nobody else calls for, with its lease; None when there is none, or something broke."""
-        for row in waiting:
-            if self.broken is not None:
-                return None
-            held = self._begin(row)
-            if held is not None:
-                return held
-            elsewhere.append(row)
-        return None
-
-    def _begin(self, row: PlanRow) -> _Held | None:
-        """Takes the lease and looks at the store once more: what another run has finished must not be paid for."""
-        gen_id = row.member.gen_id
-        lease = self.leases.get(gen_id) or self.store.call_lease(gen_id, self.card)
-        if not self.store.exists(Stage.EVALUATION, gen_id):
-            return _Held(row=row, lease=lease, purse=self.spending.purse(gen_id), answer=_lost("its folder"))
-        if not lease.take():
-            self.leases[gen_id] = lease
-            return None
-        self.leases.pop(gen_id, None)
-        try:
-            reach("after_lease")
-            return self._look(row, lease)
-        except BaseException:
-            lease.release()
-            raise
-
-    def _look(self, row: PlanRow, lease: CallLease) -> _Held:
-        gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        purse = self.spending.purse(gen_id)
-        if self._is_done_already(row):
-            return _Held(row=row, lease=lease, purse=purse)
-        prompt, missing = self.store.prompt(gen_id), ""
-        if self.store.metadata(Stage.EVALUATION, gen_id) is None:
-            missing = "its metadata.json"
-        elif not prompt:
-            missing = "its prompt.txt"
-        elif model is None:
-            missing = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
-        if missing or not prompt or not model:
-            return _Held(row=row, lease=lease, purse=purse, answer=_lost(missing))
-        # What would wait for its turn at a slow server is written down only when that turn comes.
-        if self.judge.asks_at_once(model):
-            purse.reserve_now(model, prompt)
-        return _Held(row=row, lease=lease, purse=purse, prompt=prompt, model=model)
-
-    def _is_done_already(self, row: PlanRow) -> bool:
-        gen_id = row.member.gen_id
-        if self.store.is_untouched(gen_id):
-            return False
-        if self.store.complete_reply(gen_id):
-            log.info("%s: put in place a reply that an earlier run had received", gen_id)
-        return self.store.parsed_exists(Stage.EVALUATION, gen_id) or not needs_call(self.store, row, self.planned)
-
-    def _finish(self, held: _Held, answer: Reply | Failure | None) -> None:
-        """Writes down what came of it and gives the lease back."""
-        try:
-            if held.model:
-                held.purse.give_back(held.model)
-            if isinstance(answer, Failure):
-                self._record_failure(held.row, answer)
-            elif answer is not None and held.model:
-                self._store(held.row.member.gen_id, held.model, held.prompt, answer)
+            await asyncio.wait({running})
         finally:
-            held.lease.release()
-
-    def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply) -> None:
-        reach("after_receive")
-        record = reply_record(model, prompt, reply, self.judge.base_url, self.folder.cohort_id, self.task)
-        try:
-            self.store.store_reply(gen_id, reply.text, record)
-        except StoreError:
-            log.error("%s: paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY])
-            self.spending.settle_now(model, reply.call, CallEnd.CHARGED, reply.usage)
-            raise
-        self.spending.settle_now(model, reply.call, CallEnd.REPLY, reply.usage)
-        log.info("%s: reply stored, %s, %.1f s", gen_id, reply.response_model, reply.duration_s)
-
-    def _record_failure(self, row: PlanRow, failure: Failure) -> None:
-        member = row.member
-        self.failures[member.gen_id] = failure
-        if failure.stops and _stop_for(self.folder, self.planned, self.task, member.llm_model_id) is None:
-            self._stop(failure, None if failure.stops == "run" else member.llm_model_id)
-        if self.store.exists(Stage.EVALUATION, member.gen_id):
-            self.store.write_failure(member.gen_id, failure_record(failure, self.task))
-        log.warning("%s: no reply after %d attempts: %s", member.gen_id, failure.attempts, failure.message)
-
-    def _stop(self, failure: Failure, model_id: str | None) -> None:
-        stop = Stop(
-            model_id=model_id,
-            kind=failure.kind,
-            message=failure.message,
-            status=failure.status,
-            try_number=self.task.try_number,
-        )
-        self.folder.add_stop(self.planned["run_key"], stop)
-        log.error("No further calls to %s: %s", model_id or "any model", failure.message)
-
-
-def _lost(what: str) -> Failure:
-    return Failure(kind="not_ready", message=f"{what} is gone since planning")
-
-
-def _stop_for(folder: CohortFolder, planned: Mapping[str, Any], task: TaskRef, model_id: str) -> Stop | None:
-    """The stop, of any slice of this run, that concerns the model."""
-    stops = folder.stops(planned["run_key"], ignored=planned["former_stops"])
-    current = (stop for stop in stops if stop.try_number >= task.try_number)
-    return next((stop for stop in current if stop.concerns(model_id)), None)
+            running.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await running
+        raise

@@ -123,10 +123,13 @@ def _scanned(folder: AnyStr) -> Iterator[Iterator[os.DirEntry[AnyStr]]]:
 
 
 class EvaluationIndex:
-    """A snapshot, open for reading: `total` entries, and the `sums` of their names."""
+    """A snapshot, open for reading: `total` entries, and the `sums` of their names.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._connection = path, connection
+    `made_at` is when the oldest of its entries were read from the store.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, made_at: float) -> None:
+        self.path, self.made_at, self._connection = path, made_at, connection
         form, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
         if form != _FORM:
             raise ValueError("it is of another form")
@@ -136,12 +139,16 @@ class EvaluationIndex:
     @contextmanager
     def opened(cls, path: Path) -> Iterator[EvaluationIndex | None]:
         """The index at `path`; None when there is none, or one too old. sqlite3.Error later when it is damaged."""
-        if not path.is_file() or time.time() - path.stat().st_mtime > OLDEST_S:
+        try:
+            made_at = path.stat().st_mtime
+        except OSError:
+            made_at = 0.0
+        if time.time() - made_at > OLDEST_S:
             yield None
             return
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             try:
-                index = cls(path, connection)
+                index = cls(path, connection, made_at)
             except (sqlite3.Error, TypeError, ValueError) as error:
                 log.info("%s is made anew: %s", path, error)
                 index = None
@@ -176,6 +183,7 @@ class IndexWriter:
     def __init__(self, path: Path) -> None:
         self._path, self._temporary = path, temporary_name(path, new_token())
         self._sums, self._total = NameSums(), 0
+        self._made_at = time.time()
         self._waiting: list[Entry] = []
         self._connection: sqlite3.Connection | None = None
         self._failed = False
@@ -184,6 +192,7 @@ class IndexWriter:
     def after(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
         """A writer that begins with the entries of `former` outside `buckets`."""
         writer = cls(former.path)
+        writer._made_at = former.made_at
         with writer._sparing():
             writer._stay_inside()
             shutil.copyfile(former.path, writer._temporary)
@@ -257,6 +266,7 @@ class IndexWriter:
         self._connection.execute("COMMIT")
         self._connection.close()
         sync_path(self._temporary)
+        os.utime(self._temporary, (self._made_at, self._made_at))
         self._temporary.replace(self._path)
         _remove_abandoned(self._path)
 

@@ -18,6 +18,7 @@ from include.cohorts.atomic_files import (
     check_inside,
     copy_former,
     create_folder_with,
+    is_staging_name,
     json_text,
     keep_former,
     make_folder,
@@ -207,9 +208,12 @@ class GensDataLayer:
         """Removes what a planner that died in `seed` left; nobody but the one whose turn it is may be seeding."""
         folder = self.gens / Stage.EVALUATION
         for name in folder_names(folder, temporary=True):
-            with suppress(OSError):
-                (folder / name / METADATA).unlink(missing_ok=True)
-                (folder / name).rmdir()
+            left = folder / name
+            if is_staging_name(name) and not left.is_symlink():
+                with suppress(OSError):
+                    if set(os.listdir(left)) <= {METADATA}:  # noqa: PTH208
+                        (left / METADATA).unlink(missing_ok=True)
+                        left.rmdir()
 
     def sync(self) -> None:
         """Makes the folders created by `seed` durable."""

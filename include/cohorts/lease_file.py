@@ -45,8 +45,11 @@ class Lease:
         return False
 
     def is_held(self) -> bool:
-        """False once another process has taken it, as from one that was frozen for longer than the lease lasts."""
-        return self._file is not None and self._standing_file() == self._file
+        """False once it is lost: another process took it, as from one that was frozen, or it is refreshed no more."""
+        if self._lock.compromise is not None:
+            return False
+        with storing(self.path):
+            return self._file is not None and self._standing_file() == self._file
 
     def release(self) -> None:
         """Gives the lease back."""

@@ -39,8 +39,8 @@ def plan_cohort(
     prepared = prepare(settings, conf, task.run, by_index=True)
     if prepared.inputs.request.dry_run:
         return _write_plan(settings, prepared, task)
-    if prepared.by_index and prepared.plan.minted:
-        # That something is missing, and is to be paid for, only the store itself can say.
+    if prepared.by_index and prepared.estimate.calls:
+        # That something is to be paid for only the store itself can say.
         prepared = prepare(settings, conf, task.run)
     if prepared.estimate.calls:
         check_calls()

@@ -17,6 +17,7 @@ from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.lease_file import LEASE_S
 from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Template, Verdict
 from include.cohorts.prompting import renderer
 from include.cohorts.scoring import judge_reply, score_text
@@ -25,8 +26,8 @@ from include.cohorts.side_by_side import side_by_side
 
 log = logging.getLogger(__name__)
 
-# A reply that another process is just storing is waited for so long; in s.
-_STORING_S = 10.0
+# A reply that another process is just storing is waited for so long, in s: until a dead one's card has run out.
+_STORING_S = LEASE_S + 10.0
 _LOOK_AGAIN_S = 0.1
 
 
@@ -81,22 +82,24 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
 
     def parse(row: PlanRow) -> Verdict | None:
         # The parser that planning checked, whatever the CSV names meanwhile.
-        return _parse(store, row.member.gen_id, planned["parsers"][row.member.template_id][0], task)
+        return _parse(store, row.member.gen_id, planned["parsers"][row.member.template_id][0], card)
 
-    for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
-        gen_id = row.member.gen_id
-        if verdict is None:
-            log.warning("%s: no reply to score", gen_id)
-            continue
-        counts["unscored" if verdict.score is None else "scored"] += 1
-        log.info("%s: %s", gen_id, verdict.reason if verdict.score is None else f"scored {verdict.score}")
+    # One card for all: how long the card of a dead task was silent is counted by the one that looks at it.
+    with CallerCard(settings.data_root, task) as card:
+        for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
+            gen_id = row.member.gen_id
+            if verdict is None:
+                log.warning("%s: no reply to score", gen_id)
+                continue
+            counts["unscored" if verdict.score is None else "scored"] += 1
+            log.info("%s: %s", gen_id, verdict.reason if verdict.score is None else f"scored {verdict.score}")
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
 
 
-def _parse(store: GensDataLayer, gen_id: str, parser_name: str, task: TaskRef) -> Verdict | None:
+def _parse(store: GensDataLayer, gen_id: str, parser_name: str, card: CallerCard) -> Verdict | None:
     """Scores one stored reply and writes the verdict down; None when there is no reply."""
-    _put_in_place(store, gen_id, task)
+    _put_in_place(store, gen_id, card)
     reply = store.reply(gen_id)
     if reply is None:
         return None
@@ -112,24 +115,23 @@ def _parse(store: GensDataLayer, gen_id: str, parser_name: str, task: TaskRef) -
     return verdict
 
 
-def _put_in_place(store: GensDataLayer, gen_id: str, task: TaskRef) -> None:
+def _put_in_place(store: GensDataLayer, gen_id: str, card: CallerCard) -> None:
     """Finishes what a process left that died while it called: a reply in temporary files, a lease, an old failure."""
     if store.is_clean_reply(gen_id):
         return
     if not store.has_pending_reply(gen_id) and not store.has_lease(gen_id):
         store.drop_stale_failure(gen_id)
         return
-    with CallerCard(store.gens.parent, task) as card:
-        lease = store.call_lease(gen_id, card)
-        end = time.monotonic() + _STORING_S
-        while not lease.take():
-            if time.monotonic() > end or not store.has_pending_reply(gen_id):
-                return
-            time.sleep(_LOOK_AGAIN_S)
-        try:
-            store.complete_reply(gen_id)
-        finally:
-            lease.release()
+    lease = store.call_lease(gen_id, card)
+    end = time.monotonic() + _STORING_S
+    while not lease.take():
+        if time.monotonic() > end or not store.has_pending_reply(gen_id):
+            return
+        time.sleep(_LOOK_AGAIN_S)
+    try:
+        store.complete_reply(gen_id)
+    finally:
+        lease.release()
 
 
 def needs_call(store: GensDataLayer, row: PlanRow, planned: Mapping[str, Any]) -> bool:
