@@ -83,10 +83,10 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
     """Makes `folder` holding one file, both at once or neither; False when it holds something already."""
     with storing(folder):
         staging = temporary_name(folder, new_token())
-        staging.mkdir()
+        os.mkdir(staging)  # noqa: PTH102
         try:
             _write_new(staging / name, text)
-            staging.rename(folder)
+            os.rename(staging, folder)  # noqa: PTH104
         except OSError:
             (staging / name).unlink(missing_ok=True)
             staging.rmdir()

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from include.cohorts.metadata_fields import read_json
 from include.cohorts.model import ID_RULE, Action, Member, PlanRow, ScoreRow, Stage, Stop, is_id
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
+# Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
+_MEMBER_CELLS = attrgetter(*MEMBER_COLUMNS)
 PLAN_COLUMNS = (*MEMBER_COLUMNS, "action", "reason")
 SCORE_COLUMNS = (
     "gen_id",
@@ -104,7 +107,7 @@ class CohortFolder:
     def write_membership(self, members: Sequence[Member]) -> None:
         """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
         path = self.path / "membership.csv"
-        text = _csv_text(MEMBER_COLUMNS, (_cells(asdict(member), MEMBER_COLUMNS) for member in members))
+        text = _csv_text(MEMBER_COLUMNS, map(_MEMBER_CELLS, members))
         if path.exists():
             if path.read_bytes() == text.encode("utf-8"):
                 return
@@ -128,7 +131,7 @@ class CohortFolder:
         """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
         text = _csv_text(
             PLAN_COLUMNS,
-            ([*_cells(asdict(row.member), MEMBER_COLUMNS), row.action, row.reason] for row in rows),
+            ([*_MEMBER_CELLS(row.member), row.action, row.reason] for row in rows),
         )
         self._write(self._run(run_key) / "plan.csv", text)
         self._write(self.path / "plan.csv", text)
@@ -226,17 +229,13 @@ def _member(cells: Sequence[str]) -> Member:
 
 
 def _score_cells(row: ScoreRow) -> list[Any]:
-    values = {**asdict(row.member), **asdict(row)}
-    return [_inert(cell) for cell in _cells(values, SCORE_COLUMNS)]
+    cells = (getattr(row if hasattr(row, column) else row.member, column) for column in SCORE_COLUMNS)
+    return ["" if cell is None else _inert(cell) for cell in cells]
 
 
 def _inert(cell: Any) -> Any:
     """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _cells(values: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
-    return ["" if values[column] is None else values[column] for column in columns]
 
 
 def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

@@ -193,7 +193,8 @@ class GensDataLayer:
         rewritten.
         """
         folder = self._writable(gen_id)
-        make_folder(self.gens.parent, folder.parent)
+        if not os.path.isdir(folder.parent):  # noqa: PTH112  (asked for each seed)
+            make_folder(self.gens.parent, folder.parent)
         if create_folder_with(folder, METADATA, json_text(metadata)):
             return
         present = self.metadata(Stage.EVALUATION, gen_id) or {}

@@ -115,7 +115,9 @@ def _links_out(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:
     """Folders to be written to that symbolic links place outside the data root."""
     evaluations = f"gens/{Stage.EVALUATION}"
     shared = [evaluations, f"cohorts/{cohort_id}"]
-    single = [f"{evaluations}/{row.member.gen_id}" for row in rows_of_kind(plan.evaluations, "todo")]
+    minted = {member.gen_id for member in plan.minted}  # of which nothing stands there
+    todo = (row.member.gen_id for row in rows_of_kind(plan.evaluations, "todo"))
+    single = [f"{evaluations}/{gen_id}" for gen_id in todo if gen_id not in minted]
     for place in shared if leads_to(root, root / evaluations) else [*shared, *single]:
         real = leads_to(root, root / place)
         if real is not None:

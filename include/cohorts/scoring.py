@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 from include.cohorts.model import ParserRef, Verdict
 
@@ -72,10 +73,11 @@ def read_last_line(text: str) -> Reading:
     That line must state one number from 0 to 9 and nothing else but a remark in parentheses; if it does not, the
     reply is unscored: an earlier line may be a draft of the judgement, and is never fallen back to.
     """
-    lines = [line for line in map(_without_marks, _LINE_END.split(text)) if line]
-    if not lines:
+    from_the_end = map(_without_marks, reversed(_LINE_END.split(text)))
+    last_first = list(islice(filter(None, from_the_end), _LINES_SEARCHED))
+    if not last_first:
         return Reading(reason="the reply is empty")
-    for line in reversed(lines[-_LINES_SEARCHED:]):
+    for line in last_first:
         labelled = _LABELLED.fullmatch(line)
         if labelled:
             return _read_statement(labelled.group("rest"))
