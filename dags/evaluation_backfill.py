@@ -27,7 +27,7 @@ from airflow.sdk import TriggerRule, chain, dag, task, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backfill_params import PARAMS
-from task_border import RETRY_POLICY, readable_failure, this_conf, this_task
+from task_border import RETRY_POLICY, readable_failure, tasks_at_once, this_conf, this_task
 
 CALLING = timedelta(hours=12)
 LABEL = "{{ task.op_kwargs['part']['label'] }}"
@@ -68,7 +68,7 @@ def evaluation_backfill() -> None:
         from include.cohorts import settings, steps
 
         with readable_failure():
-            return steps.batches(settings.read_settings(), planned)
+            return steps.batches(settings.read_settings(), planned, tasks_at_once())
 
     @task_group
     def evaluation(planned: dict[str, Any], part: dict[str, Any]) -> None:

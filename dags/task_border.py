@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, conf, get_current_context
 
 if TYPE_CHECKING:
     from include.cohorts.model import TaskRef
@@ -30,6 +30,11 @@ def readable_failure() -> Iterator[None]:
     except CohortError as error:
         log.error("%s", error)
         raise SystemExit(1) from None
+
+
+def tasks_at_once() -> int:
+    """How many tasks this Airflow runs at once, 0 for any number: more slices would only wait for each other."""
+    return conf.getint("core", "parallelism")
 
 
 def this_task() -> TaskRef:

@@ -471,6 +471,17 @@ def test_slices_cover_each_evaluation_once(varied: StoreBuilder, dag: PlayedDag)
         assert found == Counter((kind, gen_id) for gen_id, kind in kinds.items())
 
 
+@pytest.mark.parametrize(("tasks_at_once", "slices"), [(0, 2), (1, 1), (32, 2)])
+def test_no_more_slices_call_than_tasks_run_at_once(
+    store: StoreBuilder, dag: PlayedDag, tasks_at_once: int, slices: int
+) -> None:
+    """Of slices that wait for each other each would use only its share of the calls allowed."""
+    store.backfill(*(store.essay(number) for number in range(1, 61)))
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 50})
+    parts = steps.batches(dag.settings, planned, tasks_at_once)
+    assert [part["calls_at_once"] for part in parts] == [50 // slices] * slices
+
+
 def test_a_slice_is_of_this_runs_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
     """A later planning of the same cohort does not change what an earlier run's slices stand for."""
     planned = dag.plan({"cohort_id": "c"}, run_id="1")

@@ -31,15 +31,15 @@ _STORING_S = LEASE_S + 10.0
 _LOOK_AGAIN_S = 0.1
 
 
-def batches(settings: Settings, planned: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The slices to map over, as XCom carries them."""
+def batches(settings: Settings, planned: Mapping[str, Any], tasks_at_once: int = 0) -> list[dict[str, Any]]:
+    """The slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
     rows = _plan_rows(settings, planned)
     slices = cut_slices(
         reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
         todo_ids=[row.member.gen_id for row in rows_of_kind(rows, "todo")],
         batch_size=planned["batch_size"],
         max_concurrency=planned["max_concurrency"],
-        processes=settings.processes,
+        processes=min(settings.processes, tasks_at_once or settings.processes),
     )
     log.info("%d slices over %d evaluations", len(slices), sum(part.stop - part.start for part in slices))
     return [part.to_xcom() for part in slices]
