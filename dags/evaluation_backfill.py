@@ -88,12 +88,12 @@ def evaluation_backfill() -> None:
             with readable_failure():
                 steps.write_prompts(settings.read_settings(), planned, steps.Slice(**part))
 
-        @task(map_index_template=LABEL, execution_timeout=CALLING + timedelta(minutes=10))
+        @task(map_index_template=LABEL, execution_timeout=CALLING + timedelta(minutes=70))
         async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
             from include.cohorts import calling, settings
             from llm_connection import connect
 
-            # Earlier than Airflow's timeout, which breaks off the event loop with replies still in memory.
+            # Earlier than Airflow's timeout, which breaks off replies under way, by more than a request may take.
             async with asyncio.timeout(CALLING.total_seconds()):
                 with readable_failure():
                     slice_ = calling.Slice(**part)

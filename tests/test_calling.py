@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,29 +128,90 @@ def test_a_reply_that_another_run_bought_meanwhile_is_not_bought_again(
 # ---------------------------------------------------------------- ended before its time
 
 
+async def call_and_cancel(
+    dag: PlayedDag, planned: dict[str, Any], judge: JudgeServer, *, after_calls: int, times: int = 1
+) -> None:
+    """The calling step, cancelled once so many requests are under way, and again 0.1 s later as often as is said."""
+    part = Slice(kind="todo", start=0, stop=1_000, label="all", calls_at_once=planned["max_concurrency"])
+    task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+    calling = asyncio.ensure_future(call_missing(dag.settings, planned, part, task, dag.connect))
+    while judge.calls() < after_calls:  # noqa: ASYNC110  (the server is another process)
+        await asyncio.sleep(0.02)
+    for _ in range(times):
+        calling.cancel()
+        await asyncio.sleep(0.1)
+    await calling
+
+
+def nothing_is_held(store: StoreBuilder) -> bool:
+    """No lease, no card, no temporary file."""
+    return not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+
+
+PRICED = (
+    "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\n"
+    "judge-a,example/judge-a,true,1000,1,2\n"
+)
+
+
+@pytest.mark.parametrize("capped", [False, True], ids=["no budget", "a budget that is waited for"])
 def test_a_task_that_is_ended_stores_what_it_asked_for(
-    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, capped: bool
 ) -> None:
     """No further request is sent, the replies under way are stored, and nothing stays held or unsettled."""
     essays(store, 12)
+    store.write("1_raw/llm_models.csv", PRICED)
     judge_server.faults({"fault": "latency", "seconds": 0.6})
-    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 4})
+    # Room for the worst case of two requests; each will cost much less.
+    budget = {"max_cost_usd": 0.005} if capped else {}
+    at_once = 2 if capped else 4
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 4, **budget})
     write_prompts(dag, planned)
-
-    async def end_it() -> None:
-        part = Slice(kind="todo", start=0, stop=12, label="all", calls_at_once=4)
-        task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
-        async with asyncio.timeout(0.3):
-            await call_missing(dag.settings, planned, part, task, dag.connect)
-
-    with pytest.raises(TimeoutError):
-        asyncio.run(end_it())
-    assert judge_server.calls() == 4
-    assert sum(holds(store, gen_id(number), "raw.txt") for number in range(1, 13)) == 4
-    assert not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(call_and_cancel(dag, planned, judge_server, after_calls=at_once))
+    assert judge_server.calls() == at_once
+    assert sum(holds(store, gen_id(number), "raw.txt") for number in range(1, 13)) == at_once
+    assert nothing_is_held(store)
     assert CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled() == ()
     judge_server.reset()
-    assert call(dag, planned, try_number=2) == {"called": 8}
+    assert call(dag, planned, try_number=2) == {"called": 12 - at_once}
+
+
+def test_a_task_that_is_ended_waits_for_no_further_attempt(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """A request to be tried again later, and those that wait for their turn, end at once and are not called for."""
+    essays(store, 6)
+    judge_server.faults({"fault": "status", "status": 429, "retry_after": 60})
+    dag.rules = {"max_attempts": 9}
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 3})
+    write_prompts(dag, planned)
+    started = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(call_and_cancel(dag, planned, judge_server, after_calls=3))
+    assert time.monotonic() - started < 50
+    assert judge_server.calls() == 3
+    assert nothing_is_held(store)
+
+
+def test_what_goes_wrong_while_a_task_is_ended_is_told(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """A disk that refuses the last replies is said as such: a retry would only pay for them again."""
+    essays(store, 2)
+    judge_server.faults({"fault": "latency", "seconds": 0.6})
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
+    write_prompts(dag, planned)
+
+    async def with_a_full_disk() -> None:
+        ended = asyncio.ensure_future(call_and_cancel(dag, planned, judge_server, after_calls=2))
+        while judge_server.calls() < 2:  # noqa: ASYNC110  (the server is another process)
+            await asyncio.sleep(0.02)
+        with full_disk(300):
+            await ended
+
+    with pytest.raises(StoreError):
+        asyncio.run(with_a_full_disk())
 
 
 def test_a_task_that_is_broken_off_gives_back_what_it_held(
@@ -161,20 +223,9 @@ def test_a_task_that_is_broken_off_gives_back_what_it_held(
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
     write_prompts(dag, planned)
 
-    async def break_it_off() -> None:
-        part = Slice(kind="todo", start=0, stop=3, label="all", calls_at_once=2)
-        task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
-        calling = asyncio.ensure_future(call_missing(dag.settings, planned, part, task, dag.connect))
-        while judge_server.calls() < 2:  # noqa: ASYNC110  (the server is another process)
-            await asyncio.sleep(0.02)
-        for _ in range(2):
-            calling.cancel()
-            await asyncio.sleep(0.1)
-        await calling
-
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(break_it_off())
-    assert not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+        asyncio.run(call_and_cancel(dag, planned, judge_server, after_calls=2, times=2))
+    assert nothing_is_held(store)
     unsettled = CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled()
     assert len(unsettled) == 2
 

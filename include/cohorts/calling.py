@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +76,9 @@ async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
         calls.end_soon()
         try:
             await asyncio.wait({running})
-        finally:
+        except asyncio.CancelledError:
             running.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await running
+            await asyncio.wait({running})
+            raise
+        running.result()  # raises what went wrong meanwhile, such as a full disk: more than that it was ended
         raise

@@ -24,7 +24,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -85,6 +84,8 @@ class Judge:
         self._refusals = _Refusals()
         self._calls_at_once = calls_at_once
         self._paces: dict[str, CallPace] = {}
+        self._asking: set[asyncio.Task[Any] | None] = set()
+        self._is_ending = False
 
     @cached_property
     def base_url(self) -> str:
@@ -94,6 +95,11 @@ class Judge:
     def asks_at_once(self, model: JudgeModel) -> bool:
         """False when a request to the model would wait, for its server is slow or calls to it were stopped."""
         return self._pace(model).is_free and self._stop_for(model.id) is None
+
+    def end_soon(self) -> frozenset[asyncio.Task[Any] | None]:
+        """From now on no request is tried again; returns the tasks whose requests are under way."""
+        self._is_ending = True
+        return frozenset(self._asking)
 
     async def ask(self, model: JudgeModel, prompt: str, purse: Purse) -> Reply | Failure:
         """The model's reply to `prompt`, or why there is none.
@@ -131,6 +137,16 @@ class Judge:
 
     async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> Reply | Failure:
         """Sends one request and settles it, unless it got a reply."""
+        task = asyncio.current_task()
+        self._asking.add(task)
+        try:
+            return await self._send_and_settle(model, prompt, purse, call, turn)
+        finally:
+            self._asking.discard(task)
+
+    async def _send_and_settle(
+        self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float
+    ) -> Reply | Failure:
         try:
             answer = await self._request(model, prompt)
         except _NoReply as ended:
@@ -147,7 +163,7 @@ class Judge:
     def _attempts(self) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
-            stop=stop_after_attempt(self._rules.max_attempts),
+            stop=lambda state: self._is_ending or state.attempt_number >= self._rules.max_attempts,
             wait=_Wait(self._rules),
             reraise=True,
         )

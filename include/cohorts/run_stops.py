@@ -24,15 +24,16 @@ class RunStops:
 
     def stop_for(self, model_id: str) -> Stop | None:
         """The stop that concerns the model; those of earlier tries are thought to be mended."""
-        if self.is_ending:
-            return _ENDING
+        return _ENDING if self.is_ending else self._written_for(model_id)
+
+    def _written_for(self, model_id: str) -> Stop | None:
         stops = self._folder.stops(self._run_key, ignored=self._former)
         current = (stop for stop in stops if stop.try_number >= self._task.try_number)
         return next((stop for stop in current if stop.concerns(model_id)), None)
 
     def add_for(self, failure: Failure, model_id: str) -> None:
         """Writes the stop down that a failure calls for, where it does and none stands yet."""
-        if not failure.stops or self.stop_for(model_id) is not None:
+        if not failure.stops or self._written_for(model_id) is not None:
             return
         concerned = None if failure.stops == "run" else model_id
         stop = Stop(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ class SliceCalls:
     failures: dict[str, Failure] = field(default_factory=dict)
     leases: dict[str, CallLease] = field(default_factory=dict)
     begun: dict[str, _Held] = field(default_factory=dict)
+    workers: set[asyncio.Task[None]] = field(default_factory=set)
     broken: Exception | None = None
     done: int = 0
     replies: int = 0
@@ -165,19 +167,31 @@ class SliceCalls:
         """From now on no request is sent; `run` returns once those that were sent have ended."""
         log.warning("The task is to end: no further requests; %d evaluations are under way", len(self.begun))
         self.stops.is_ending = True
+        # Some would wait for long for a slot, for room in the budget or for their next attempt, and all in vain.
+        for worker in self.workers - self.judge.end_soon():
+            worker.cancel()
 
     def close(self) -> None:
         """Gives back what is still held and writes the last lines of the journal; for when nothing runs any more."""
-        for held in list(self.begun.values()):
-            self._finish(held, None)
-        self.spending.journal.flush()
+        with ExitStack() as last:
+            last.callback(self.spending.journal.flush)
+            for held in list(self.begun.values()):
+                last.callback(self._finish, held, None)
 
     async def _round(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
         """Tries each row once; returns those that another process has under way."""
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
-        workers = min(self.part.calls_at_once, len(rows))
-        await asyncio.gather(*(self._work(number, waiting, elsewhere, total) for number in range(workers)))
+        count = min(self.part.calls_at_once, len(rows))
+        work = (self._work(number, waiting, elsewhere, total) for number in range(count))
+        self.workers = {asyncio.ensure_future(each) for each in work}
+        try:
+            await asyncio.wait(self.workers)
+        except asyncio.CancelledError:
+            for worker in self.workers:
+                worker.cancel()
+            await asyncio.wait(self.workers)
+            raise
         return elsewhere
 
     async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:

@@ -38,21 +38,27 @@ class SliceSpending:
         """What the requests for one evaluation are paid from."""
         return EvaluationPurse(spending=self, gen_id=gen_id)
 
-    async def reserve(self, gen_id: str, model: JudgeModel, prompt: str) -> str | Failure:
-        """The name of a request that may be sent now, or why it may not; waits while it may yet fit."""
-        intent, seen = self._intent(gen_id, model, prompt), Spending()
+    async def reserve(self, purse: EvaluationPurse, model: JudgeModel, prompt: str) -> Failure | None:
+        """Puts a request that may be sent now into the purse, or says why it may not; waits while it may yet fit."""
+        intent, seen = self._intent(purse.gen_id, model, prompt), Spending()
 
         def room_for(spending: Spending) -> Room:
             nonlocal seen
             seen = spending
             return self.budget.room_for(spending, intent.worst_usd)
 
+        def reserve() -> Room:
+            room, call = self.journal.reserve(intent, room_for if self.budget.is_set else None)
+            if room is Room.YES:
+                # In the same breath: who waits for it may be cancelled meanwhile.
+                purse.at_hand = call
+            return room
+
         while True:
-            asked = room_for if self.budget.is_set else None
-            room, call = await self.disk.run(self.journal.reserve, intent, asked)
+            room = await self.disk.run(reserve)
             if room is Room.YES:
                 reach("after_intent")
-                return call
+                return None
             if room is Room.NO:
                 return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
             await self._wait_for_an_end()
@@ -102,16 +108,20 @@ class SliceSpending:
 
 @dataclass(kw_only=True, slots=True)
 class EvaluationPurse:
-    """Reserves and settles for one evaluation; `at_hand` is a request that was reserved in advance."""
+    """Reserves and settles for one evaluation; `at_hand` is a request that is reserved and not sent yet."""
 
     spending: SliceSpending
     gen_id: str
     at_hand: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
-        """See SliceSpending.reserve."""
-        call, self.at_hand = self.at_hand, None
-        return call or await self.spending.reserve(self.gen_id, model, prompt)
+        """The name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
+        if self.at_hand is None:
+            refused = await self.spending.reserve(self, model, prompt)
+            if refused is not None:
+                return refused
+        call, self.at_hand = self.at_hand or "", None
+        return call
 
     def reserve_now(self, model: JudgeModel, prompt: str) -> None:
         """Reserves the first request, in this thread, unless there is a budget to wait for."""
