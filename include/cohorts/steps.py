@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from include.cohorts.batching import Slice, cut_slices, rows_of_kind
@@ -18,7 +19,7 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.lease_file import LEASE_S
-from include.cohorts.model import Action, Member, PlanRow, Stage, TaskRef, Template, Verdict
+from include.cohorts.model import Action, PlanRow, Stage, TaskRef, Template, Verdict
 from include.cohorts.prompting import renderer
 from include.cohorts.scoring import judge_reply, score_text
 from include.cohorts.settings import Settings
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 # A reply that another process is just storing is waited for so long, in s: until a dead one's card has run out.
 _STORING_S = LEASE_S + 10.0
 _LOOK_AGAIN_S = 0.1
+# The evaluations of one essay by one template follow each other and have one prompt; a thread or two may be ahead.
+_PROMPTS_AT_HAND = 8
+# Each line of a task's log passes through two processes: one for each score would take a tenth of the step.
+_SCORES_A_LINE = 1_000
 
 
 def batches(settings: Settings, planned: Mapping[str, Any], tasks_at_once: int = 0) -> list[dict[str, Any]]:
@@ -56,9 +61,13 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     store = GensDataLayer.from_root(settings.data_root)
     templates = _templates(settings)
 
+    @lru_cache(maxsize=_PROMPTS_AT_HAND)
+    def render(template_id: str, essay_id: str) -> str:
+        return _render(store, template_id, templates.get(template_id), essay_id)
+
     def write(row: PlanRow) -> Exception | None:
         try:
-            prompt = _render(store, templates.get(row.member.template_id), row.member)
+            prompt = render(row.member.template_id, row.member.parent_gen_id)
         except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
             store.drop_prompt(row.member.gen_id)
             return error
@@ -92,7 +101,10 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
                 log.warning("%s: no reply to score", gen_id)
                 continue
             counts["unscored" if verdict.score is None else "scored"] += 1
-            log.info("%s: %s", gen_id, verdict.reason if verdict.score is None else f"scored {verdict.score}")
+            if verdict.score is None:
+                log.info("%s: %s", gen_id, verdict.reason)
+            if sum(counts.values()) % _SCORES_A_LINE == 0:
+                log.info("%d replies read so far", sum(counts.values()))
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
 
@@ -167,12 +179,12 @@ def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanR
             yield row
 
 
-def _render(store: GensDataLayer, template: Template | None, member: Member) -> str:
+def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> str:
     if template is None:
-        raise StoreError(f"template {member.template_id} is not active any more")
-    essay = store.essay_text(member.parent_gen_id)
+        raise StoreError(f"template {template_id} is not active any more")
+    essay = store.essay_text(essay_id)
     if essay is None or not essay.strip():
-        raise StoreError(f"the text of essay {member.parent_gen_id} is gone")
+        raise StoreError(f"the text of essay {essay_id} is gone")
     return renderer(template)(essay)
 
 
