@@ -54,9 +54,22 @@ def holds(store: StoreBuilder, name: str, file: str) -> bool:
 
 def call(dag: PlayedDag, planned: dict[str, Any], *, run_id: str = "run-1", try_number: int = 1) -> dict[str, int]:
     """The calling step alone, over all evaluations to do as one slice."""
+    return asyncio.run(calling_step(dag, planned, run_id=run_id, try_number=try_number))
+
+
+async def calling_step(
+    dag: PlayedDag, planned: dict[str, Any], *, run_id: str = "run-1", try_number: int = 1
+) -> dict[str, int]:
+    """What `call` runs."""
     part = Slice(kind="todo", start=0, stop=1_000, label="all", calls_at_once=planned["max_concurrency"])
     task = task_ref(run_id, "evaluation.evaluation_raw", try_number, 0)
-    return asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect))
+    return await call_missing(dag.settings, planned, part, task, dag.connect)
+
+
+async def until_called(judge: JudgeServer, calls: int) -> None:
+    """Waits until the judge has so many requests."""
+    while judge.calls() < calls:  # noqa: ASYNC110  (the server is another process)
+        await asyncio.sleep(0.02)
 
 
 def write_prompts(dag: PlayedDag, planned: dict[str, Any]) -> None:
@@ -132,11 +145,8 @@ async def call_and_cancel(
     dag: PlayedDag, planned: dict[str, Any], judge: JudgeServer, *, after_calls: int, times: int = 1
 ) -> None:
     """The calling step, cancelled once so many requests are under way, and again 0.1 s later as often as is said."""
-    part = Slice(kind="todo", start=0, stop=1_000, label="all", calls_at_once=planned["max_concurrency"])
-    task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
-    calling = asyncio.ensure_future(call_missing(dag.settings, planned, part, task, dag.connect))
-    while judge.calls() < after_calls:  # noqa: ASYNC110  (the server is another process)
-        await asyncio.sleep(0.02)
+    calling = asyncio.ensure_future(calling_step(dag, planned))
+    await until_called(judge, after_calls)
     for _ in range(times):
         calling.cancel()
         await asyncio.sleep(0.1)
@@ -205,8 +215,7 @@ def test_what_goes_wrong_while_a_task_is_ended_is_told(
 
     async def with_a_full_disk() -> None:
         ended = asyncio.ensure_future(call_and_cancel(dag, planned, judge_server, after_calls=2))
-        while judge_server.calls() < 2:  # noqa: ASYNC110  (the server is another process)
-            await asyncio.sleep(0.02)
+        await until_called(judge_server, 2)
         with full_disk(300):
             await ended
 

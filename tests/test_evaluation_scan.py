@@ -317,19 +317,25 @@ def indexed(monkeypatch: pytest.MonkeyPatch, store: StoreBuilder) -> Callable[[s
     return build
 
 
+def shown_and_planned(store: StoreBuilder, essay: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How many of one cell are reused and called for, by a dry run and by a run after it."""
+    dag = PlayedDag(root=store.root, base_url="")
+    conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
+    conf |= {"templates": ["novelty"], "models": ["judge-a"]}
+    shown = dag.plan({**conf, "dry_run": True})
+    planned = dag.plan(conf, run_id="run-2")
+    return (shown["reuse"], shown["call"]), (planned["reuse"], planned["call"])
+
+
 def test_what_is_paid_for_is_not_decided_by_the_index(
     indexed: Callable[[str], StoreBuilder], store: StoreBuilder
 ) -> None:
     """An index that hides an evaluation shows a wrong plan in a dry run, and costs no call in a run."""
     essay = store.essay(1)
     indexed(essay)
-    dag = PlayedDag(root=store.root, base_url="")
-    conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
-    conf |= {"templates": ["novelty"], "models": ["judge-a"]}
-    shown = dag.plan({**conf, "dry_run": True})
-    planned = dag.plan(conf, run_id="run-2")
-    assert (shown["reuse"], shown["call"]) == (0, 1)
-    assert (planned["reuse"], planned["call"]) == (1, 0)
+    shown, planned = shown_and_planned(store, essay)
+    assert shown == (0, 1)
+    assert planned == (1, 0)
 
 
 def test_an_unfinished_evaluation_is_not_called_for_by_the_index(
@@ -339,13 +345,9 @@ def test_an_unfinished_evaluation_is_not_called_for_by_the_index(
     essay = store.essay(1)
     indexed(essay)
     store.evaluation("v_seed", essay, replicate=2, score=None)
-    dag = PlayedDag(root=store.root, base_url="")
-    conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
-    conf |= {"templates": ["novelty"], "models": ["judge-a"]}
-    shown = dag.plan({**conf, "dry_run": True})
-    planned = dag.plan(conf, run_id="run-2")
-    assert (shown["reuse"], shown["call"]) == (0, 1)
-    assert (planned["reuse"], planned["call"]) == (1, 0)
+    shown, planned = shown_and_planned(store, essay)
+    assert shown == (0, 1)
+    assert planned == (1, 0)
 
 
 def test_a_read_only_data_root_is_planned_without_an_index(folder: Path) -> None:

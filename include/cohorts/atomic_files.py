@@ -34,7 +34,7 @@ def write_text(path: Path, text: str, *, durable: bool = True, folder_later: boo
             temporary.unlink(missing_ok=True)
             raise
         if durable and not folder_later:
-            sync_folder(path.parent)
+            sync_path(path.parent)
 
 
 def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
@@ -178,11 +178,6 @@ def storable(text: str) -> str:
 def new_token() -> str:
     """A name that no other writer has."""
     return secrets.token_hex(6)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames in `folder` durable."""
-    sync_path(folder)
 
 
 def sync_path(path: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from include.cohorts.atomic_files import new_token, storing, sync_folder, write_whole
+from include.cohorts.atomic_files import new_token, storing, sync_path, write_whole
 from include.cohorts.clock import now
 from include.cohorts.errors import StoreError
 from include.cohorts.metadata_fields import run_of, text_of
@@ -206,7 +206,7 @@ class CallJournal:
             os.close(descriptor)
         del self._later[:kept]
         if durable and not end:
-            sync_folder(self.folder)
+            sync_path(self.folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

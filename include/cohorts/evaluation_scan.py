@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sqlite3
@@ -19,7 +18,7 @@ from include.cohorts.evaluation_index import (
     bucket_of,
     folder_names,
 )
-from include.cohorts.metadata_fields import cell_of, read_bytes, replicate_of
+from include.cohorts.metadata_fields import cell_of, read_json, replicate_of
 from include.cohorts.model import is_id
 
 log = logging.getLogger(__name__)
@@ -121,11 +120,8 @@ def _essay_of(folder: Path, name: str) -> str | None:
     """The essay that a folder's metadata.json names; None when it is missing or puts the evaluation in no cell."""
     if not is_id(name):
         return None
-    try:
-        metadata = json.loads(read_bytes(f"{folder}{os.sep}{name}{os.sep}{METADATA}"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
-        return None
-    if not isinstance(metadata, dict) or replicate_of(metadata) is None:
+    metadata = read_json(f"{folder}{os.sep}{name}{os.sep}{METADATA}")
+    if metadata is None or replicate_of(metadata) is None:
         return None
     cell = cell_of(metadata)
     return cell.essay_id if cell else None

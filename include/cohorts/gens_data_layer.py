@@ -23,7 +23,7 @@ from include.cohorts.atomic_files import (
     keep_former,
     make_folder,
     storing,
-    sync_folder,
+    sync_path,
     write_text,
 )
 from include.cohorts.call_lease import CLAIM, CallLease, holder_of
@@ -220,7 +220,7 @@ class GensDataLayer:
         """Makes the folders created by `seed` durable."""
         folder = self.gens / Stage.EVALUATION
         if folder.is_dir():
-            sync_folder(folder)
+            sync_path(folder)
 
     def write_prompt(self, gen_id: str, prompt: str) -> None:
         """Writes prompt.txt unless it holds this very prompt already. That of a stored reply is kept beside it."""

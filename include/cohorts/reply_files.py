@@ -22,7 +22,7 @@ from include.cohorts.atomic_files import (
     new_token,
     stage_text,
     storing,
-    sync_folder,
+    sync_path,
     temporary_name,
 )
 from include.cohorts.crash_points import reach
@@ -58,7 +58,7 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
         except OSError:
             raw.unlink(missing_ok=True)
             raise
-        sync_folder(folder)
+        sync_path(folder)
         _put_in_place(folder, _WholeReply(raw=raw, metadata=staged))
 
 
@@ -107,7 +107,7 @@ def _put_in_place(folder: Path, whole: _WholeReply) -> None:
     reach("after_raw_renames")
     if FAILURE in present:
         (folder / FAILURE).unlink(missing_ok=True)
-    sync_folder(folder)
+    sync_path(folder)
 
 
 def _is_scored(folder: Path) -> bool:
@@ -124,7 +124,7 @@ def _keep_beside(folder: Path, whole: _WholeReply) -> None:
     whole.raw.replace(former_name(folder / RAW, number))
     if whole.metadata.name != RAW_METADATA:
         whole.metadata.replace(former_name(folder / RAW_METADATA, number))
-    sync_folder(folder)
+    sync_path(folder)
 
 
 def _keep_former_reply(folder: Path) -> None:

@@ -204,11 +204,10 @@ class SliceCalls:
                 while held is not None:
                     answer = await self._ask(held)
                     # Together: each trip to another thread costs as much as what is done there.
-                    following = await self.disk.run(self._finish_and_begin_next, held, answer, waiting, elsewhere)
+                    held = await self.disk.run(self._finish_and_begin_next, held, answer, waiting, elsewhere)
                     self.replies += isinstance(answer, Reply)
                     await self.spending.tell_settled()
                     self._tell_progress(total)
-                    held = following
         except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
             self.broken = error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from include.cohorts.budget import Budget
@@ -47,15 +48,9 @@ class SliceSpending:
             seen = spending
             return self.budget.room_for(spending, intent.worst_usd)
 
-        def reserve() -> Room:
-            room, call = self.journal.reserve(intent, room_for if self.budget.is_set else None)
-            if room is Room.YES:
-                # In the same breath: who waits for it may be cancelled meanwhile.
-                purse.at_hand = call
-            return room
-
+        asked = room_for if self.budget.is_set else None
         while True:
-            room = await self.disk.run(reserve)
+            room = await self.disk.run(self._put_at_hand, purse, intent, asked)
             if room is Room.YES:
                 reach("after_intent")
                 return None
@@ -63,11 +58,19 @@ class SliceSpending:
                 return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
             await self._wait_for_an_end()
 
-    def reserve_now(self, gen_id: str, model: JudgeModel, prompt: str) -> str:
+    def reserve_now(self, purse: EvaluationPurse, model: JudgeModel, prompt: str) -> None:
         """As `reserve`, in this thread, for a run without a budget."""
-        _, call = self.journal.reserve(self._intent(gen_id, model, prompt))
+        self._put_at_hand(purse, self._intent(purse.gen_id, model, prompt), None)
         reach("after_intent")
-        return call
+
+    def _put_at_hand(
+        self, purse: EvaluationPurse, intent: Intent, room_for: Callable[[Spending], Room] | None
+    ) -> Room:
+        """Reserves and hands over in one step: who waits for it may be cancelled meanwhile."""
+        room, call = self.journal.reserve(intent, room_for)
+        if room is Room.YES:
+            purse.at_hand = call
+        return room
 
     def _intent(self, gen_id: str, model: JudgeModel, prompt: str) -> Intent:
         return Intent(
@@ -126,7 +129,7 @@ class EvaluationPurse:
     def reserve_now(self, model: JudgeModel, prompt: str) -> None:
         """Reserves the first request, in this thread, unless there is a budget to wait for."""
         if not self.spending.budget.is_set:
-            self.at_hand = self.spending.reserve_now(self.gen_id, model, prompt)
+            self.spending.reserve_now(self, model, prompt)
 
     def give_back(self, model: JudgeModel) -> None:
         """Settles, in this thread, a request at hand that was never sent."""
