@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from include.cohorts import planning_step
-from include.cohorts.cohort_status import CellStatus, MemberState, cohort_status, skipped_ids
+from include.cohorts.cohort_status import CellStatus, cohort_status, skipped_ids
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.member_states import MemberState
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
 from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings

@@ -132,8 +132,8 @@ class CallJournal:
             with self._alone():
                 self._append([], durable=False)
 
-    def spending(self, run: RunRef) -> Spending:
-        """What a run has spent so far."""
+    def spending(self, run: RunRef | None = None) -> Spending:
+        """What a run has spent so far; without one, what all runs have spent together."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return self._spending(run)
@@ -144,15 +144,15 @@ class CallJournal:
             self._catch_up()
             return tuple(self._open.values())
 
-    def _spending(self, run: RunRef) -> Spending:
+    def _spending(self, run: RunRef | None) -> Spending:
         under_way: list[JournalledCall] = []
         lost: list[JournalledCall] = []
         for call in self._open.values():
-            if call.run == run:
+            if run is None or call.run == run:
                 (under_way if call.is_under_way() else lost).append(call)
         return Spending(
-            calls=self._counts[run],
-            settled_usd=self._settled_usd[run],
+            calls=sum(self._counts.values()) if run is None else self._counts[run],
+            settled_usd=sum(self._settled_usd.values()) if run is None else self._settled_usd[run],
             in_flight=len(under_way),
             in_flight_usd=sum(call.most_usd for call in under_way),
             unknown=len(lost),

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -23,8 +24,8 @@ from include.cohorts.atomic_files import (
 from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
-from include.cohorts.metadata_fields import read_json
-from include.cohorts.model import ID_RULE, Action, Member, PlanRow, ScoreRow, Stage, Stop, is_id
+from include.cohorts.metadata_fields import read_json, run_of
+from include.cohorts.model import ID_RULE, Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop, is_id
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
 # Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
@@ -45,6 +46,26 @@ SCORE_COLUMNS = (
 # A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownScore:
+    """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
+
+    score: float | None
+    reused: bool
+    origin_cohort_id: str
+    cost_usd: float | None
+    as_of: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatestRun:
+    """The run that planned the cohort last, and when, in ns since 1970."""
+
+    key: str
+    run: RunRef
+    planned_at: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,6 +182,28 @@ class CohortFolder:
         """The run's run.json, empty when there is none."""
         return read_json(self._run(run_key) / "run.json") or {}
 
+    def latest_run(self) -> LatestRun | None:
+        """The run whose planning ended last; dry runs write no run.json."""
+        found = []
+        for path in (self.path / "runs").glob("*/run.json"):
+            with suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime_ns, path.parent.name))
+        if not found:
+            return None
+        planned_at, key = max(found)
+        return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
+
+    def known_scores(self) -> dict[str, KnownScore]:
+        """The rows of scores.csv by gen_id; none when it is missing or not as this program writes it."""
+        try:
+            as_of = self.scores_csv.stat().st_mtime_ns
+            header, *lines = csv_reader(self.scores_csv.read_bytes().decode("utf-8-sig"))
+            if tuple(header) != SCORE_COLUMNS:
+                return {}
+            return {cells[0]: _known_score(cells, as_of) for cells in lines}
+        except (FileNotFoundError, ValueError, IndexError):
+            return {}
+
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""
         self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
@@ -192,7 +235,7 @@ class CohortFolder:
 
     def write_scores(self, rows: Iterable[ScoreRow]) -> None:
         """Writes scores.csv."""
-        self._write(self.scores_csv, _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows)))
+        self._write(self.scores_csv, scores_text(rows))
 
     def write_report(self, html: str) -> None:
         """Writes report.html."""
@@ -206,6 +249,11 @@ class CohortFolder:
         if not is_id(run_key):
             raise StoreError(f"{run_key!r} cannot be a run key.")
         return self.path / "runs" / run_key
+
+
+def scores_text(rows: Iterable[ScoreRow]) -> str:
+    """The content of a scores.csv."""
+    return _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
 
 
 def cohort_ids(root: Path) -> list[str]:
@@ -236,6 +284,17 @@ def _score_cells(row: ScoreRow) -> list[Any]:
 def _inert(cell: Any) -> Any:
     """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
+    score, origin, cost = (cells[SCORE_COLUMNS.index(name)] for name in ("score", "origin_cohort_id", "cost_usd"))
+    return KnownScore(
+        score=float(score) if score else None,
+        reused=cells[SCORE_COLUMNS.index("outcome")] == Outcome.REUSED,
+        origin_cohort_id=origin[1:] if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS) else origin,
+        cost_usd=float(cost) if cost else None,
+        as_of=as_of,
+    )
 
 
 def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

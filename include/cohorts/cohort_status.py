@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import DEFERRED, Cell, Member, Stage
+from include.cohorts.member_states import MemberState, look_at
+from include.cohorts.model import Cell, Member, Stage
 from include.cohorts.settings import Settings
-
-
-class MemberState(StrEnum):
-    """What the store holds of an evaluation."""
-
-    SCORED = "scored"
-    UNSCORED = "unscored"
-    REPLIED = "replied"
-    FAILED = "failed"
-    NO_REPLY = "no_reply"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +25,8 @@ def cohort_status(settings: Settings, cohort_id: str) -> tuple[CellStatus, ...]:
     """The cells of the cohort in membership order. BadInput when there is no such cohort."""
     store = GensDataLayer.from_root(settings.data_root)
     cells: dict[Cell, Counter[MemberState]] = {}
-    for member in _evaluations(settings, cohort_id):
-        cells.setdefault(member.cell, Counter())[_state(store, member.gen_id)] += 1
+    for member in evaluations_of(settings, cohort_id):
+        cells.setdefault(member.cell, Counter())[look_at(store, member.gen_id).state] += 1
     return tuple(
         CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
         for cell, counts in cells.items()
@@ -46,11 +36,12 @@ def cohort_status(settings: Settings, cohort_id: str) -> tuple[CellStatus, ...]:
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
     """The members with a parsed.txt, in membership order: what a run skips."""
     store = GensDataLayer.from_root(settings.data_root)
-    members = _evaluations(settings, cohort_id)
+    members = evaluations_of(settings, cohort_id)
     return tuple(m.gen_id for m in members if store.parsed_text(Stage.EVALUATION, m.gen_id) is not None)
 
 
-def _evaluations(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
+def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
+    """The cohort's evaluations in membership order. BadInput when there is no such cohort."""
     members = CohortFolder(root=settings.data_root, cohort_id=cohort_id).members()
     raise_if_any(members.problems)
     if not members.value:
@@ -59,15 +50,3 @@ def _evaluations(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
         next_step = f"Cohorts here: {', '.join(known[-10:])}." if known else "No cohort was planned here yet."
         raise BadInput([Problem(place="cohorts", finding=finding, next_step=next_step)])
     return tuple(member for member in members.value if member.stage is Stage.EVALUATION)
-
-
-def _state(store: GensDataLayer, gen_id: str) -> MemberState:
-    if store.parsed_exists(Stage.EVALUATION, gen_id):
-        return MemberState.SCORED
-    failure = store.failure_record(gen_id)
-    if failure.get("attempts") and failure.get("kind") != DEFERRED:
-        return MemberState.FAILED
-    if not store.reply_exists(gen_id):
-        return MemberState.NO_REPLY
-    refused = store.verdict_record(gen_id).get("success") is False
-    return MemberState.UNSCORED if refused else MemberState.REPLIED

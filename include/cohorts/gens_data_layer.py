@@ -93,10 +93,15 @@ class GensDataLayer:
 
     def parsed_exists(self, stage: Stage, gen_id: str) -> bool:
         """True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
+        return self.parsed_at(stage, gen_id) is not None
+
+    def parsed_at(self, stage: Stage, gen_id: str) -> int | None:
+        """When parsed.txt was written, in ns since 1970; None unless `parsed_exists`."""
         try:
-            return os.stat(self._file(stage, gen_id, PARSED)).st_size > 0  # noqa: PTH116  (asked of each evaluation)
+            found = os.stat(self._file(stage, gen_id, PARSED))  # noqa: PTH116  (asked of each evaluation)
         except FileNotFoundError:
-            return False
+            return None
+        return found.st_mtime_ns if found.st_size else None
 
     def reply_exists(self, gen_id: str) -> bool:
         """True when the evaluation's raw.txt exists."""
@@ -181,6 +186,12 @@ class GensDataLayer:
     def verdict_record(self, gen_id: str) -> dict[str, Any]:
         """parsed_metadata.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, PARSED_METADATA)) or {}
+
+    def former_text(self, gen_id: str, name: str) -> str | None:
+        """A former file of an evaluation, by one of its `file_names`; None when it is missing."""
+        if Path(name).name != name:
+            raise StoreError(f"{name!r} cannot be a file of {gen_id}.")
+        return read_text(self._file(Stage.EVALUATION, gen_id, name))
 
     def failure_record(self, gen_id: str) -> dict[str, Any]:
         """failure.json, empty when it is missing or unreadable."""

@@ -26,13 +26,14 @@ from include.cohorts.settings import Settings
 class Prepared:
     """The inputs, the plan made of them, and what a person should know before it is carried out.
 
-    `edited` counts reused evaluations whose prompt would be another one today. `seen` is what `still_holds` compares.
-    `by_index` is true when the index had a say in what exists.
+    `estimates` is that by template and model. `edited` counts reused evaluations whose prompt would be another
+    one today. `seen` is what `still_holds` compares. `by_index` is true when the index had a say in what exists.
     """
 
     inputs: Inputs
     plan: Plan
     estimate: Estimate
+    estimates: Mapping[tuple[str, str], Estimate]
     edited: int
     warnings: tuple[str, ...]
     seen: tuple[object, ...]
@@ -88,10 +89,12 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         ]
     )
     prompts = _render_all(inputs)
+    sizes = _sizes(plan, inputs.models, prompts)
     return Prepared(
         inputs=inputs,
         plan=plan,
-        estimate=_estimate(plan, inputs.models, prompts),
+        estimate=estimate_calls([call for calls in sizes.values() for call in calls]),
+        estimates={judge: estimate_calls(calls) for judge, calls in sizes.items()},
         edited=_count_edited(plan, prompts, store),
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
@@ -166,12 +169,18 @@ def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
     return prompts
 
 
-def _estimate(plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], _Prompt]) -> Estimate:
+def _sizes(
+    plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], _Prompt]
+) -> dict[tuple[str, str], list[tuple[JudgeModel, int]]]:
+    """By template and model: for each call its model and the size of its prompt."""
     by_id = {model.id: model for model in models}
-    members = [row.member for row in plan.evaluations if row.action is Action.CALL]
-    return estimate_calls(
-        [(by_id[m.llm_model_id], prompts[m.parent_gen_id, m.template_id].size) for m in members],
-    )
+    sizes: dict[tuple[str, str], list[tuple[JudgeModel, int]]] = {}
+    for row in plan.evaluations:
+        member = row.member
+        calls = sizes.setdefault((member.template_id, member.llm_model_id), [])
+        if row.action is Action.CALL:
+            calls.append((by_id[member.llm_model_id], prompts[member.parent_gen_id, member.template_id].size))
+    return sizes
 
 
 def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store: GensDataLayer) -> int:

@@ -44,6 +44,7 @@ class Parser:
 
     ref: ParserRef
     read: Callable[[str], Reading]
+    deciding_line: Callable[[str], int | None]
 
 
 def judge_reply(parser_name: str, text: str, *, truncated: bool) -> Verdict:
@@ -73,15 +74,31 @@ def read_last_line(text: str) -> Reading:
     That line must state one number from 0 to 9 and nothing else but a remark in parentheses; if it does not, the
     reply is unscored: an earlier line may be a draft of the judgement, and is never fallen back to.
     """
-    from_the_end = map(_without_marks, reversed(_LINE_END.split(text)))
-    last_first = list(islice(filter(None, from_the_end), _LINES_SEARCHED))
+    last_first = _last_lines(text)
     if not last_first:
         return Reading(reason="the reply is empty")
-    for line in last_first:
+    for _, line in last_first:
         labelled = _LABELLED.fullmatch(line)
         if labelled:
             return _read_statement(labelled.group("rest"))
     return Reading(reason="none of the last three lines begins with SCORE")
+
+
+def last_score_line(text: str) -> int | None:
+    """The number, from 0, of the line by which `in_last_line` decides; None when no line has a score label."""
+    return next((number for number, line in _last_lines(text) if _LABELLED.fullmatch(line)), None)
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a reply as parsers count them."""
+    return _LINE_END.split(text)
+
+
+def _last_lines(text: str) -> list[tuple[int, str]]:
+    """The last non-empty lines, bare of marks, with their numbers from 0; the last one first."""
+    lines = split_lines(text)
+    from_the_end = ((number, _without_marks(lines[number])) for number in range(len(lines) - 1, -1, -1))
+    return list(islice((pair for pair in from_the_end if pair[1]), _LINES_SEARCHED))
 
 
 def _without_marks(line: str) -> str:
@@ -125,5 +142,8 @@ def _quote(text: str) -> str:
 
 
 PARSERS: Mapping[str, Parser] = {
-    parser.ref.name: parser for parser in [Parser(ref=ParserRef(DEFAULT_PARSER, "1"), read=read_last_line)]
+    parser.ref.name: parser
+    for parser in [
+        Parser(ref=ParserRef(DEFAULT_PARSER, "1"), read=read_last_line, deciding_line=last_score_line),
+    ]
 }

@@ -12,7 +12,9 @@ from include.cohorts.clock import now
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.crash_points import reach
 from include.cohorts.errors import CohortIncomplete
+from include.cohorts.essay_titles import essay_titles
 from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.member_states import NO_NUMBER
 from include.cohorts.metadata_fields import count_of, price_of, run_of, text_of
 from include.cohorts.model import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
 from include.cohorts.report import ReportInputs, render_report
@@ -128,10 +130,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping
         outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
         score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
         if score is None:
-            outcome, reason = (
-                Outcome.UNSCORED,
-                "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run",
-            )
+            outcome, reason = Outcome.UNSCORED, NO_NUMBER
     else:
         outcome, reason = _why_unparsed(store, row, run, planned, called=called)
     metadata = store.metadata(Stage.EVALUATION, gen_id)
@@ -236,17 +235,11 @@ def _report_inputs(
     totals: Totals,
 ) -> ReportInputs:
     store = GensDataLayer.from_root(settings.data_root)
-    essay_ids = dict.fromkeys(row.member.parent_gen_id for row in scores)
     return ReportInputs(
         cohort_id=folder.cohort_id,
         written_at=now(),
         replicates=int(planned["replicates"]),
         totals=totals,
         rows=tuple(scores),
-        titles={essay_id: _title(store.parsed_text(Stage.ESSAY, essay_id)) for essay_id in essay_ids},
+        titles=essay_titles(store, (row.member.parent_gen_id for row in scores)),
     )
-
-
-def _title(text: str | None) -> str:
-    first = next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
-    return first if len(first) <= 80 else first[:77] + "..."

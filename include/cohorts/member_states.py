@@ -1,0 +1,65 @@
+"""What the store holds of an evaluation right now: the one answer that `status` and the cohort page give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.metadata_fields import count_of, text_of
+from include.cohorts.model import DEFERRED, Stage
+from include.cohorts.scoring import parse_score_text
+
+NO_NUMBER = "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run"
+
+
+class MemberState(StrEnum):
+    """How far an evaluation has come; `no_reply` and `replied` may still get their score by another run."""
+
+    SCORED = "scored"
+    UNSCORED = "unscored"
+    REPLIED = "replied"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    IN_FLIGHT = "in_flight"
+    NO_REPLY = "no_reply"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberLook:
+    """An evaluation's state, its score when it has one, and in words why it has none."""
+
+    state: MemberState
+    score: float | None = None
+    reason: str = ""
+
+
+def look_at(store: GensDataLayer, gen_id: str) -> MemberLook:
+    """Reads as few files as the answer needs: one when there is a score, none when nobody was asked yet."""
+    if store.parsed_exists(Stage.EVALUATION, gen_id):
+        score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+        if score is None:
+            return MemberLook(state=MemberState.UNSCORED, reason=NO_NUMBER)
+        return MemberLook(state=MemberState.SCORED, score=score)
+    if store.has_lease(gen_id):
+        caller = store.caller(gen_id)
+        if caller is not None:
+            return MemberLook(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
+    if store.is_untouched(gen_id):
+        return MemberLook(state=MemberState.NO_REPLY, reason="no call was made yet")
+    return _look_at_files(store, gen_id)
+
+
+def _look_at_files(store: GensDataLayer, gen_id: str) -> MemberLook:
+    failure = store.failure_record(gen_id)
+    told = text_of(failure, "message") or "its failure.json does not say why"
+    if failure.get("kind") == DEFERRED:
+        return MemberLook(state=MemberState.DEFERRED, reason=told)
+    if attempts := count_of(failure, "attempts"):
+        return MemberLook(state=MemberState.FAILED, reason=f"{told} (attempts: {attempts})")
+    if not store.reply_exists(gen_id):
+        return MemberLook(state=MemberState.NO_REPLY, reason=told if failure else "it has no reply")
+    verdict = store.verdict_record(gen_id)
+    if verdict.get("success") is False:
+        return MemberLook(state=MemberState.UNSCORED, reason=text_of(verdict, "reason"))
+    return MemberLook(state=MemberState.REPLIED, reason="a reply is stored, but it was not scored yet")

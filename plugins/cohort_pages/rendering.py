@@ -1,0 +1,159 @@
+"""From values to HTML, with links that hold wherever Airflow is mounted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from include.cohorts.coverage import CellState
+from include.cohorts.model import Action, Outcome, RunRef, TaskRef
+
+HERE = Path(__file__).parent
+STATIC = {
+    "cohorts.css": "text/css",
+    "cohorts.js": "text/javascript",
+    "theme.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "icon_dark.svg": "image/svg+xml",
+}
+# A state is told by its shape too, for those who do not tell its colour.
+SHAPES = {
+    CellState.COMPLETE: "●",
+    CellState.PARTLY: "◑",
+    CellState.MISSING: "○",
+    CellState.UNSCORED: "⊘",
+    CellState.FAILED: "✕",
+    CellState.IN_FLIGHT: "▶",
+}
+_OUTCOME_SHAPES = {
+    Outcome.REUSED: SHAPES[CellState.COMPLETE],
+    Outcome.SCORED: SHAPES[CellState.COMPLETE],
+    Outcome.UNSCORED: SHAPES[CellState.UNSCORED],
+    Outcome.FAILED: SHAPES[CellState.FAILED],
+    Outcome.IN_FLIGHT_ELSEWHERE: SHAPES[CellState.IN_FLIGHT],
+    Outcome.DEFERRED: SHAPES[CellState.MISSING],
+    Outcome.NOT_RUN: SHAPES[CellState.MISSING],
+}
+
+
+class Links:
+    """Addresses of one request: of the pages, and of Airflow's own."""
+
+    def __init__(self, root_path: str, prefix: str = "/cohorts") -> None:
+        self._pages = root_path
+        self._airflow = root_path.removesuffix(prefix)
+
+    def page(self, *path: str, **query: Any) -> str:
+        """A page by the parts of its path; a query field that is None or empty is left out, a list repeated."""
+        fields = [
+            (name, each)
+            for name, value in query.items()
+            for each in (value if isinstance(value, list | tuple | set | frozenset) else [value])
+            if each not in (None, "")
+        ]
+        address = "/".join([self._pages, *(quote(part, safe="") for part in path)])
+        return (address if path else f"{address}/") + (f"?{urlencode(fields)}" if fields else "")
+
+    def static(self, name: str) -> str:
+        """A file of static/, by a name that changes with its content."""
+        return self.page("static", name, v=_digest(name))
+
+    def dag(self, dag_id: str) -> str:
+        """The DAG's page in Airflow."""
+        return f"{self._airflow}/dags/{quote(dag_id, safe='')}"
+
+    def run(self, run: RunRef) -> str:
+        """A DagRun's page in Airflow."""
+        return f"{self.dag(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
+
+    def run_api(self, run: RunRef) -> str:
+        """Where Airflow's REST API tells of a DagRun."""
+        return f"{self._airflow}/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.run_id, safe='')}"
+
+    def log(self, task: TaskRef) -> str:
+        """The log of one try of a task instance in Airflow."""
+        mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
+        place = f"{self.run(task.run)}/tasks/{quote(task.task_id, safe='')}{mapped}"
+        return f"{place}?try_number={task.try_number}"
+
+
+def render(request: Request, name: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """The page of a template with these values."""
+    links = Links(request.scope.get("root_path", ""))
+    template = _environment().get_template(f"{name}.html.j2")
+    return HTMLResponse(template.render(links=links, **values), status_code=status_code)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        shapes=SHAPES, outcome_shapes=_OUTCOME_SHAPES, Outcome=Outcome, CellState=CellState, Action=Action
+    )
+    environment.filters.update(usd=_usd, when=_when, score=_score, signed=_signed, count=_count, words=_words)
+    return environment
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else f"${amount:,.4f}"
+
+
+def _when(moment: str) -> str:
+    """An ISO 8601 time to the minute, with a zone only where it is not UTC."""
+    return f"{moment[:10]} {moment[11:16]}" if len(moment) >= 16 else moment or "unknown"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _words(value: Any) -> str:
+    return str(value).replace("_", " ")
+
+
+def as_bar(counts: Mapping[Outcome, int]) -> list[dict[str, Any]]:
+    """The parts of a bar of width 100, in the order of the outcomes; `not run` and `deferred` are missing."""
+    total = sum(counts.values()) or 1
+    order = (
+        Outcome.REUSED,
+        Outcome.SCORED,
+        Outcome.IN_FLIGHT_ELSEWHERE,
+        Outcome.UNSCORED,
+        Outcome.FAILED,
+        Outcome.DEFERRED,
+        Outcome.NOT_RUN,
+    )
+    parts, start = [], 0.0
+    for outcome in order:
+        width = 100 * counts[outcome] / total
+        if width:
+            parts.append({"outcome": outcome, "x": start, "width": width, "count": counts[outcome]})
+        start += width
+    return parts

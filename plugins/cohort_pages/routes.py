@@ -1,0 +1,318 @@
+"""One function a page: reads the request, asks `include.cohorts`, renders. None writes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from cohort_pages import forms
+from cohort_pages.rendering import HERE, STATIC, as_bar, render
+from include.cohorts.catalog import Catalog
+from include.cohorts.cohort_folder import SCORE_COLUMNS, scores_text
+from include.cohorts.cohort_list import CohortEntry, list_cohorts
+from include.cohorts.cohort_snapshot import CohortSnapshot
+from include.cohorts.comparison import compare
+from include.cohorts.coverage import Sort, columns_of, matrix
+from include.cohorts.errors import BadInput, CohortError, Problem
+from include.cohorts.essay_titles import essay_titles
+from include.cohorts.evaluation_record import read_evaluation
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.model import ID_RULE, Cell, Outcome, ScoreRow, is_id
+from include.cohorts.plan_preview import preview_plan
+from include.cohorts.settings import Settings, read_settings
+from include.cohorts.snapshot_cache import SnapshotCache
+
+DAG_ID = "evaluation_backfill"
+COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
+_YEAR_S = 365 * 24 * 3600
+
+router = APIRouter()
+snapshots = SnapshotCache()
+# One at a time: a plan reads the store and renders every prompt.
+_planning = Lock()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedCohort:
+    """A row of the list: the cohort as its manifest and as the store have it, or why the latter cannot be told."""
+
+    entry: CohortEntry
+    snapshot: CohortSnapshot | None
+    problem: str = ""
+
+
+_SORTS: dict[str, Callable[[CohortSnapshot], float]] = {
+    "members": lambda one: len(one.rows),
+    "score": lambda one: one.with_score,
+    "missing": lambda one: one.missing,
+    "cost": lambda one: one.spending.settled_usd,
+}
+
+
+@router.get("/")
+def cohorts(request: Request) -> Response:
+    """The list of cohorts; only those shown are looked at in the store, unless they are sorted by what it holds."""
+    settings, query = read_settings(), request.query_params
+    text, sort, descending = query.get("text", "")[:100], query.get("sort", "created"), query.get("order") != "asc"
+    entries = list_cohorts(settings.data_root, text)
+    if sort in _SORTS:
+        listed = [_listed(settings, entry) for entry in entries]
+        value = _SORTS[sort]
+        listed.sort(key=lambda one: value(one.snapshot) if one.snapshot else -1, reverse=descending)
+    else:
+        key: Callable[[CohortEntry], str] = lambda one: one.cohort_id if sort == "name" else one.created_at  # noqa: E731
+        listed = [ListedCohort(entry=one, snapshot=None) for one in sorted(entries, key=key, reverse=descending)]
+    page, pages, shown = _cut(listed, COHORTS_A_PAGE, forms.page_number(query))
+    return render(
+        request,
+        "cohorts",
+        cohorts=[one if one.snapshot or one.problem else _listed(settings, one.entry) for one in shown],
+        found=len(entries),
+        text=text,
+        sort=sort,
+        descending=descending,
+        page=page,
+        pages=pages,
+        as_bar=as_bar,
+    )
+
+
+@router.get("/c/{cohort_id}")
+def cohort(request: Request, cohort_id: str) -> Response:
+    """A cohort's totals and its coverage matrix."""
+    settings = read_settings()
+    snapshot = snapshots.get(settings, _checked(cohort_id))
+    query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
+    essays = (each.cell.essay_id for each in snapshot.cells)
+    titles = essay_titles(store, essays) if query.text.strip() else {}
+    page = matrix(snapshot.cells, query, titles)
+    return render(
+        request,
+        "cohort",
+        snapshot=snapshot,
+        query=query,
+        fields=forms.matrix_fields(query),
+        matrix=page,
+        titles=essay_titles(store, (row.essay_id for row in page.rows)),
+        templates=_distinct(template for template, _ in columns_of(snapshot.cells)),
+        models=_distinct(model for _, model in columns_of(snapshot.cells)),
+        Sort=Sort,
+        bar=as_bar(snapshot.counts),
+        progress=_progress(snapshot),
+    )
+
+
+@router.get("/c/{cohort_id}/progress")
+def progress(cohort_id: str) -> Response:
+    """The counts of a cohort as JSON: what a page under way asks for again and again."""
+    return JSONResponse(_progress(snapshots.get(read_settings(), _checked(cohort_id))))
+
+
+@router.get("/c/{cohort_id}/cell")
+def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", model: str = "") -> Response:
+    """The replicates of one cell."""
+    settings = read_settings()
+    snapshot = snapshots.get(settings, _checked(cohort_id))
+    wanted = Cell(essay, template, model)
+    rows = [row for row in snapshot.rows if row.member.cell == wanted]
+    if not rows:
+        finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
+        raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
+    store = GensDataLayer.from_root(settings.data_root)
+    return render(
+        request,
+        "cell",
+        snapshot=snapshot,
+        cell=wanted,
+        coverage=next(each for each in snapshot.cells if each.cell == wanted),
+        title=essay_titles(store, [essay])[essay],
+        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in rows if _is_there(store, row)],
+        gone=[row for row in rows if not _is_there(store, row)],
+    )
+
+
+@router.get("/evaluation/{gen_id}")
+def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
+    """One evaluation: prompt, reply, score, metadata, history."""
+    record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
+    return render(
+        request,
+        "evaluation",
+        record=record,
+        cohort_id=cohort if is_id(cohort) else record.origin_cohort_id,
+        as_json=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
+    )
+
+
+@router.get("/c/{cohort_id}/scores")
+def scores(request: Request, cohort_id: str) -> Response:
+    """Distributions, agreement, spread and the ranking of one template."""
+    # They load pandas, which no other page needs.
+    from include.cohorts.aggregation import BINS, summarise_judges
+    from include.cohorts.score_spread import judge_pairs, rank_essays, replicate_spreads
+
+    settings, query = read_settings(), request.query_params
+    snapshot = snapshots.get(settings, _checked(cohort_id))
+    judges = summarise_judges(snapshot.rows)
+    templates = _distinct(judge.template_id for judge in judges)
+    chosen = query.get("template", "") if query.get("template") in templates else templates[0]
+    ranking = rank_essays(snapshot.rows, chosen)
+    page, pages, shown = _cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
+    store = GensDataLayer.from_root(settings.data_root)
+    return render(
+        request,
+        "scores",
+        snapshot=snapshot,
+        judges=judges,
+        bins=range(BINS),
+        tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
+        pairs=judge_pairs(snapshot.rows),
+        spreads={(each.template_id, each.model_id): each for each in replicate_spreads(snapshot.rows)},
+        templates=templates,
+        template=chosen,
+        ranking=shown,
+        ranked=len(ranking),
+        titles=essay_titles(store, (each.essay_id for each in shown)),
+        page=page,
+        pages=pages,
+    )
+
+
+@router.get("/c/{cohort_id}/scores.csv")
+def scores_csv(cohort_id: str) -> Response:
+    """The scores as they are now, in the form of scores.csv."""
+    rows = snapshots.get(read_settings(), _checked(cohort_id)).rows
+    return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
+
+
+@router.get("/c/{cohort_id}/scores.jsonl")
+def scores_jsonl(cohort_id: str) -> Response:
+    """The same, one JSON object a line."""
+    rows = snapshots.get(read_settings(), _checked(cohort_id)).rows
+    lines = (json.dumps(_record(row), ensure_ascii=False) for row in rows)
+    return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
+
+
+@router.get("/compare")
+def comparison(request: Request, first: str = "", second: str = "") -> Response:
+    """Two cohorts side by side, or the choice of two."""
+    settings = read_settings()
+    known = [entry.cohort_id for entry in list_cohorts(settings.data_root)]
+    if not (first and second):
+        return render(request, "compare", known=known, first=first, second=second, result=None, titles={}, shown=0)
+    here, there = (snapshots.get(settings, _checked(each)) for each in (first, second))
+    result = compare(here.rows, there.rows)
+    shown = [each.essay_id for each in result.essays[:DIFFERENCES_SHOWN]]
+    shown += [each.cell.essay_id for each in result.cells[:DIFFERENCES_SHOWN]]
+    titles = essay_titles(GensDataLayer.from_root(settings.data_root), shown)
+    return render(
+        request,
+        "compare",
+        known=known,
+        first=first,
+        second=second,
+        result=result,
+        titles=titles,
+        shown=DIFFERENCES_SHOWN,
+    )
+
+
+@router.get("/plan")
+def plan(request: Request, cohort: str = "") -> Response:
+    """What a run would do now: a dry run that writes nothing."""
+    settings, query = read_settings(), request.query_params
+    conf = forms.plan_conf(query)
+    if cohort and not query.get("show"):
+        conf = forms.conf_of_cohort(snapshots.get(settings, _checked(cohort)).manifest)
+    preview, problems = None, []
+    if cohort or query.get("show"):
+        try:
+            with _planning:
+                preview = preview_plan(settings, conf)
+        except CohortError as error:
+            problems = str(error).splitlines()
+    catalog = Catalog(root=settings.data_root)
+    return render(
+        request,
+        "plan",
+        dag_id=DAG_ID,
+        conf=conf,
+        conf_json=json.dumps(conf, indent=2),
+        command=forms.trigger_command(DAG_ID, conf),
+        preview=preview,
+        problems=problems,
+        templates=[each.template_id for each in catalog.templates().value],
+        models=[each.id for each in catalog.models().value],
+    )
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """A style sheet, a script or an icon."""
+    if name not in STATIC:
+        raise HTTPException(404, f"There is no file {name}.")
+    headers = {"Cache-Control": f"private, max-age={_YEAR_S}, immutable"}
+    return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+
+
+@router.get("/{rest:path}")
+def unknown(rest: str) -> Response:
+    """Anything else: behind the login, too."""
+    raise HTTPException(404, f"There is no page {rest!r}.")
+
+
+def _checked(cohort_id: str) -> str:
+    if not is_id(cohort_id):
+        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
+    return cohort_id
+
+
+def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
+    try:
+        return ListedCohort(entry=entry, snapshot=snapshots.get(settings, entry.cohort_id))
+    except CohortError as error:
+        return ListedCohort(entry=entry, snapshot=None, problem=str(error))
+
+
+def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
+    """What has to differ for a page to be out of date, and whether it may still become so by a run."""
+    return {
+        "cohort_id": snapshot.cohort_id,
+        "members": len(snapshot.rows),
+        **{outcome.value: snapshot.counts[outcome] for outcome in Outcome},
+        "calls": snapshot.spending.calls,
+        "settled_usd": round(snapshot.spending.settled_usd, 6),
+        "run_id": snapshot.last_run.run_id if snapshot.last_run else "",
+        "may_change": snapshot.with_score < len(snapshot.rows),
+        "seen_at": snapshot.seen_at,
+    }
+
+
+def _record(row: ScoreRow) -> dict[str, Any]:
+    values = asdict(row.member) | {"outcome": row.outcome.value} | asdict(row)
+    return {name: values[name] for name in SCORE_COLUMNS}
+
+
+def _is_there(store: GensDataLayer, row: ScoreRow) -> bool:
+    return bool(store.file_names(row.member.stage, row.member.gen_id))
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _cut(items: Sequence[Any], size: int, page: int) -> tuple[int, int, Sequence[Any]]:
+    pages = max(1, -(-len(items) // size))
+    page = min(max(1, page), pages)
+    return page, pages, items[(page - 1) * size : page * size]
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=f"{media_type}; charset=utf-8", headers=headers)

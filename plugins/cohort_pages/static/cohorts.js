@@ -1,0 +1,115 @@
+"use strict";
+
+// Airflow shows this page in a frame that may not lead the window elsewhere: the page around it follows the link.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-airflow]");
+  if (!link || window.parent === window || event.button !== 0) return;
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  try {
+    const outer = window.parent.document.createElement("a");
+    outer.href = link.href;
+    window.parent.document.body.append(outer);
+    event.preventDefault();
+    outer.click();
+    outer.remove();
+  } catch {
+    // Framed by another origin: the link opens here.
+  }
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const text = button.closest("section").querySelector("[data-copied]").textContent;
+  const label = button.textContent;
+  button.textContent = (await copy(text)) ? "Copied" : "Press Ctrl-C";
+  setTimeout(() => (button.textContent = label), 1500);
+});
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+function prepare(part) {
+  for (const button of part.querySelectorAll("button[data-copy]")) button.hidden = false;
+  showRunStates(part);
+}
+
+// What became of a DagRun Airflow's own API tells, to whom may see it.
+async function showRunStates(part) {
+  const links = [...part.querySelectorAll("a[data-run]")];
+  const ask = async (link) => {
+    try {
+      const answer = await fetch(link.dataset.run, { credentials: "same-origin" });
+      const state = answer.ok ? (await answer.json()).state : answer.status === 404 ? "deleted" : "";
+      if (!state) return;
+      const badge = link.nextElementSibling?.matches(".state") ? link.nextElementSibling : document.createElement("span");
+      badge.className = `state r-${state}`;
+      badge.textContent = state;
+      link.after(badge);
+    } catch {
+      // The link leads there all the same.
+    }
+  };
+  for (let start = 0; start < links.length; start += 6) await Promise.all(links.slice(start, start + 6).map(ask));
+}
+
+// While a cohort may change, its counts are asked for; the page is taken anew only when one differs.
+const SOON_MS = 2000;
+const LATE_MS = 30000;
+
+function follow() {
+  const live = document.getElementById("live");
+  if (!live) return;
+  let wait = SOON_MS;
+  const same = (a, b) => Object.keys(b).every((name) => name === "seen_at" || a[name] === b[name]);
+  const look = async () => {
+    const before = JSON.parse(live.dataset.now);
+    if (!document.hidden) {
+      try {
+        const answer = await fetch(live.dataset.progress, { credentials: "same-origin" });
+        if (answer.ok) {
+          const now = await answer.json();
+          const changed = !same(before, now);
+          if (changed) await renew(live);
+          wait = changed ? SOON_MS : Math.min(LATE_MS, wait * 1.5);
+          if (!now.may_change && !changed) wait = LATE_MS;
+        }
+      } catch {
+        wait = Math.min(LATE_MS, wait * 2);
+      }
+    }
+    setTimeout(look, wait);
+  };
+  setTimeout(look, JSON.parse(live.dataset.now).may_change ? wait : LATE_MS);
+}
+
+async function renew(live) {
+  // A person who is filling in the filter is not disturbed.
+  if (live.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
+  const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+  if (!fresh) return;
+  const scrolled = live.querySelector(".matrix");
+  const [top, left] = scrolled ? [scrolled.scrollTop, scrolled.scrollLeft] : [0, 0];
+  live.dataset.now = fresh.dataset.now;
+  live.replaceChildren(...fresh.childNodes);
+  const matrix = live.querySelector(".matrix");
+  if (matrix) matrix.scrollTo(left, top);
+  prepare(live);
+}
+
+prepare(document);
+follow();
