@@ -5,7 +5,7 @@ JUDGE ?= offline
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test lint bench bench-quick mutation lock
+.PHONY: help setup backfill up test browser lint bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -18,8 +18,14 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m include.local_airflow up
 
-test: .venv/.dev ## Run every test
+test: .venv/.dev .venv-fab/.done browser ## Run every test
 	@$(BIN)/python -m pytest
+
+browser:
+	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing Chromium, for the tests of the pages"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "The tests of the pages need a browser. Next: sudo apt-get install chromium, or CHROMIUM=/path/to/one make test"; exit 1; fi
 
 lint: .venv/.dev ## Check format, style, types and the layers
 	@$(BIN)/ruff format --check .
@@ -42,6 +48,7 @@ lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-fab.in -o requirements-fab.txt
 
 .venv/.run: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -54,4 +61,11 @@ lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
 .venv/.dev: .venv/.run requirements-dev.txt
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# An Airflow with roles, for one test; its pins are not those of the product.
+.venv-fab/.done: .venv/.run requirements-fab.txt
+	@test -x .venv-fab/bin/python || $(BIN)/python -m venv .venv-fab
+	@echo "Installing requirements-fab.txt into .venv-fab"
+	@.venv-fab/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fab.txt
 	@touch $@

@@ -19,6 +19,7 @@ from benchmarks.call_path import measure_calls
 from benchmarks.dag_runs import ALL, QUICK, measure_dag_runs
 from benchmarks.figures import Figure, in_turn, table_of
 from benchmarks.growth_plot import draw, slopes
+from benchmarks.pages import measure_pages
 from benchmarks.planning import Growth, measure_planning
 from benchmarks.rate_limit import Pace, ask_a_limited_server
 from benchmarks.results import results, write_results
@@ -28,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 # Names of figures are long, and a table that wraps them cannot be read.
 _WIDTH = 190
 # Planning comes last: the disk is busy for a while once a store of millions of files was removed.
-PARTS = ("parse", "calls", "summary", "dag-runs", "rate-limit", "planning")
+PARTS = ("parse", "calls", "summary", "dag-runs", "rate-limit", "pages", "planning")
 
 
 class Report:
@@ -77,6 +78,11 @@ class Report:
         """How well a run keeps to the rate that a server allows."""
         tried = [(100, 0.5, 16)] if self.options.quick else [(300, 0.0, 16), (300, 0.5, 16), (300, 0.5, 50)]
         self.paces = [ask_a_limited_server(*one) for one in track(tried, description="ask a server of 10 requests/s")]
+
+    def pages(self) -> None:
+        """The cohort pages in a browser."""
+        cells, cohorts = (5_000, 50) if self.options.quick else (100_000, 500)
+        self.figures += measure_pages(cells, cohorts, self.options.runs)
 
     def show(self, console: Console) -> None:
         """Prints the tables."""

@@ -20,6 +20,21 @@ _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "task_id": "
 
 
 @dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What an essay is judged by. Of the evaluations a share `scored` has a score, the others are only seeded."""
+
+    templates: tuple[str, ...] = TEMPLATES
+    models: tuple[str, ...] = MODELS
+    replicates: int = REPLICATES
+    scored: float = 1.0
+
+    @property
+    def per_essay(self) -> int:
+        """How many evaluations an essay has."""
+        return len(self.templates) * len(self.models) * self.replicates
+
+
+@dataclass(frozen=True, kw_only=True)
 class Store:
     """A generated data root: `judged` essays have all their evaluations, `fresh` ones have none."""
 
@@ -33,20 +48,22 @@ class Store:
         return [self.judged[number * len(self.judged) // count] for number in range(count)]
 
 
-def generate_store(root: Path, *, evaluations: int, fresh: int = 0, whole: bool = False) -> Store:
-    """About so many scored evaluations, PER_ESSAY an essay, and `fresh` essays without any.
+def generate_store(
+    root: Path, *, evaluations: int, fresh: int = 0, whole: bool = False, grid: Grid = Grid()
+) -> Store:
+    """About so many evaluations, `grid.per_essay` an essay, and `fresh` essays without any.
 
     Each evaluation has metadata.json and parsed.txt, what planning reads; with `whole` its other files too.
     """
     draw = random.Random(evaluations)  # noqa: S311  (scores that nobody relies on, the same every time)
-    judged = tuple(f"e_{number:06d}" for number in range(-(-evaluations // PER_ESSAY)))
+    judged = tuple(f"e_{number:06d}" for number in range(-(-evaluations // grid.per_essay)))
     new = tuple(f"n_{number:06d}" for number in range(fresh))
-    _write_inputs(root)
+    _write_inputs(root, grid)
     for essay in (*judged, *new):
         _write_folder(root / "gens/essay" / essay, _essay_files(essay))
     (root / "gens/evaluation").mkdir(parents=True)
     for essay in judged:
-        for gen_id, files in _evaluations(essay, draw, whole=whole):
+        for gen_id, files in _evaluations(essay, draw, grid, whole=whole):
             _write_folder(root / "gens/evaluation" / gen_id, files)
     return Store(root=root, judged=judged, fresh=new)
 
@@ -57,16 +74,16 @@ def write_selection(root: Path, essays: list[str]) -> None:
     (root / "2_tasks/selected_essays.txt").write_text(head + "".join(f"{essay}\n" for essay in essays))
 
 
-def _write_inputs(root: Path) -> None:
+def _write_inputs(root: Path, grid: Grid) -> None:
     texts = root / "1_raw/templates/evaluation"
     texts.mkdir(parents=True)
-    rows = "".join(f"{template},in_last_line,true\n" for template in TEMPLATES)
+    rows = "".join(f"{template},in_last_line,true\n" for template in grid.templates)
     (root / "1_raw/evaluation_templates.csv").write_text(f"template_id,parser,active\n{rows}")
-    for template in TEMPLATES:
+    for template in grid.templates:
         (texts / f"{template}.txt").write_text(_TEMPLATE)
-    rows = "".join(f"{model},example/{model},true\n" for model in MODELS)
+    rows = "".join(f"{model},example/{model},true\n" for model in grid.models)
     (root / "1_raw/llm_models.csv").write_text(f"id,model,for_evaluation\n{rows}")
-    (root / "1_raw/replication_config.csv").write_text(f"stage,replicates\nevaluation,{REPLICATES}\n")
+    (root / "1_raw/replication_config.csv").write_text(f"stage,replicates\nevaluation,{grid.replicates}\n")
     (root / "1_raw/OFFLINE_OK").touch()
     (root / "2_tasks").mkdir()
     (root / "gens/essay").mkdir(parents=True)
@@ -79,15 +96,18 @@ def _essay_files(essay: str) -> dict[str, str]:
     return {"metadata.json": _json(metadata), "parsed.txt": f"Essay {essay}.\n{_ESSAY}"}
 
 
-def _evaluations(essay: str, draw: random.Random, *, whole: bool) -> Iterator[tuple[str, dict[str, str]]]:
-    for template in TEMPLATES:
-        for model in MODELS:
-            for replicate in range(1, REPLICATES + 1):
+def _evaluations(essay: str, draw: random.Random, grid: Grid, *, whole: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    for template in grid.templates:
+        for model in grid.models:
+            for replicate in range(1, grid.replicates + 1):
                 gen_id = f"v_{draw.getrandbits(64):016x}"
                 metadata = {"stage": "evaluation", "gen_id": gen_id, "origin_cohort_id": "old", "mode": "llm"}
                 metadata |= {"template_id": template, "combo_id": "c", "parent_gen_id": essay}
                 metadata |= {"llm_model_id": model, "replicate": replicate}
                 score = draw.randint(0, 90) / 10
+                if grid.scored < 1 and draw.random() >= grid.scored:
+                    yield gen_id, {"metadata.json": _json(metadata)}
+                    continue
                 files = {"metadata.json": _json(metadata), "parsed.txt": f"{score}\n"}
                 yield gen_id, files | (_reply_files(model, score) if whole else {})
 

@@ -65,6 +65,11 @@ class CohortSnapshot:
         return bool(self.manifest.get("directives"))
 
     @property
+    def cost_usd(self) -> float | None:
+        """What all runs have spent for sure; None when there were requests and none had a price."""
+        return self.spending.settled_usd if self.spending.settled_usd or not self.spending.calls else None
+
+    @property
     def with_score(self) -> int:
         """How many evaluations have a score."""
         return self.counts[Outcome.REUSED] + self.counts[Outcome.SCORED]

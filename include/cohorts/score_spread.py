@@ -62,7 +62,8 @@ def judge_pairs(rows: Sequence[ScoreRow]) -> tuple[JudgePair, ...]:
     """Every two models of each template that scored an essay in common, in the order of the rows."""
     found = []
     for template_id, of_template in _frame(rows).groupby("template", sort=False):
-        means = of_template.groupby(["essay", "model"], sort=False)["score"].mean().unstack("model")
+        # Rounded: of scores that are all the same, means that differ by a float's last bit would correlate.
+        means = of_template.groupby(["essay", "model"], sort=False)["score"].mean().round(9).unstack("model")
         models = list(dict.fromkeys(of_template["model"]))
         for first, second in combinations(models, 2):
             both = means[[first, second]].dropna()

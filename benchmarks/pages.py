@@ -1,0 +1,141 @@
+"""How soon a browser paints the cohort pages: a real Airflow, headless Chromium, a generated store."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.progress import track
+
+from benchmarks.figures import Figure
+from benchmarks.page_cohorts import CohortWriter
+from benchmarks.scheduler_runs import PROJECT
+from benchmarks.stores import Grid, generate_store
+from include.local_airflow.service import LocalAirflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+GRID = Grid(
+    templates=("novelty", "coherence", "evidence", "style", "depth"),
+    models=("judge-a", "judge-b", "judge-c", "judge-d"),
+    replicates=1,
+    scored=0.9,
+)
+LISTED_ESSAYS = 2
+# Seconds until something is seen, and kB of HTML on the wire, whatever the size of the cohort or the list.
+_MATRIX_S, _LIST_S, _HTML_KB = 2.0, 1.0, 300.0
+# A snapshot of a small cohort is kept for 1 s.
+_FORGOTTEN_S = 2.0
+_PAINT_MS = """new Promise(done => new PerformanceObserver(seen => {
+    for (const paint of seen.getEntriesByName("first-contentful-paint")) done(paint.startTime);
+}).observe({type: "paint", buffered: true}))"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """Seconds from the start of a navigation to the first contentful paint, and kB of the compressed page."""
+
+    paint_s: float
+    html_kb: float
+
+
+def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
+    """Paints of the list of so many cohorts and of the matrix of so many cells, cold and again at once."""
+    chromium = find_chromium()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = generate_store(folder / "data", evaluations=cells, grid=GRID)
+        writer = CohortWriter.of(store, GRID)
+        for number in range(cohorts):
+            first = number * LISTED_ESSAYS % len(store.judged)
+            essays = store.judged[first : first + LISTED_ESSAYS]
+            writer.write(f"listed-{number:03d}", essays, f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}+00:00")
+        with _airflow(folder / "airflow", store.root) as airflow, _logged_in(chromium, airflow) as page:
+            home = f"{airflow.url}/cohorts/"
+            listed = [_list_visits(page, home) for _ in track(range(runs), description="visit the list")]
+            # One at a time: the list would read the manifest of each.
+            shown = [
+                _matrix_visits(page, home, writer, store.judged, number)
+                for number in track(range(runs), description="visit the matrix")
+            ]
+    return [
+        *_figures(f"page of a cohort, {cells:,} cells", shown, _MATRIX_S),
+        *_figures(f"list of {cohorts:,} cohorts, {LISTED_ESSAYS * GRID.per_essay} evaluations each", listed, _LIST_S),
+    ]
+
+
+def find_chromium() -> str:
+    """Where the browser is. SystemExit, with what to install, without it or Playwright."""
+    path = shutil.which("chromium")
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        path = None
+    if path is None:
+        raise SystemExit("The part pages needs a browser: apt-get install chromium, pip install playwright.")
+    return path
+
+
+def _figures(name: str, visits: Sequence[tuple[Visit, Visit]], limit_s: float) -> list[Figure]:
+    cold, warm = ([pair[place] for pair in visits] for place in (0, 1))
+    again = {"visited again": [one.paint_s for one in warm]}
+    first = [one.paint_s for one in cold]
+    return [
+        Figure(name=f"{name}: first paint", unit="s", runs=first, limit=limit_s, others=again),
+        Figure(name=f"{name}: HTML", unit="kB", runs=[one.html_kb for one in cold], limit=_HTML_KB, others={}),
+    ]
+
+
+def _matrix_visits(
+    page: Page, home: str, writer: CohortWriter, essays: Sequence[str], number: int
+) -> tuple[Visit, Visit]:
+    """A cohort that was never looked at before, twice."""
+    cohort_id = f"matrix-{number}"
+    writer.write(cohort_id, essays)
+    return _visit(page, f"{home}c/{cohort_id}"), _visit(page, f"{home}c/{cohort_id}")
+
+
+def _list_visits(page: Page, home: str) -> tuple[Visit, Visit]:
+    time.sleep(_FORGOTTEN_S)
+    return _visit(page, home), _visit(page, home)
+
+
+def _visit(page: Page, url: str) -> Visit:
+    reply = page.goto(url)
+    if reply is None or not reply.ok:
+        raise RuntimeError(f"{url} answered {reply.status if reply else 'nothing'}")
+    paint_ms = page.evaluate(_PAINT_MS)
+    size = page.evaluate("performance.getEntriesByType('navigation')[0].transferSize")
+    return Visit(paint_s=paint_ms / 1e3, html_kb=size / 1e3)
+
+
+@contextmanager
+def _airflow(home: Path, data_root: Path) -> Iterator[LocalAirflow]:
+    environment = {"DD_DATA_ROOT": str(data_root)}
+    with LocalAirflow(home=home, project=PROJECT, environment=environment, port=0) as airflow:
+        yield airflow
+
+
+@contextmanager
+def _logged_in(chromium: str, airflow: LocalAirflow) -> Iterator[Page]:
+    """A page of a browser that has the pages' style sheet and a login, of an API server that has its imports."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{airflow.url}/cohorts/compare")
+        page.wait_for_selector("input[name=username]")
+        page.fill("input[name=username]", airflow.user)
+        page.fill("input[name=password]", airflow.password)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/cohorts/compare")
+        yield page
+        browser.close()

@@ -1,0 +1,122 @@
+"""An Airflow whose auth manager knows roles, under a path of its own, asked for every page by each of its users.
+
+    .venv-fab/bin/python -m tests.e2e.airflow_with_roles HOME DATA_ROOT PATH...
+
+Runs in the environment of requirements-fab.txt. Prints one JSON object: by user and path the status, what is sent
+to, and for the reader the text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from include.local_airflow.environment import Layout, airflow_environment
+from include.local_airflow.keys import ensure_keys
+from include.local_airflow.ports import LOOPBACK, free_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+BASE_PATH = "/team/airflow"
+PASSWORD = "only-for-this-test"
+# The last may read a DAG, but not the one whose cohorts these are.
+ROLES = {"reader": "Viewer", "nobody": "Public", "elsewhere": "OtherDag"}
+_PATIENCE_S = 90.0
+
+
+def main() -> None:
+    """Sets up, asks, prints."""
+    home, data_root, *paths = sys.argv[1:]
+    port = free_port()
+    base = f"http://{LOOPBACK}:{port}{BASE_PATH}"
+    environment = _environment(Path(home), data_root, port, base)
+    _run(environment, "-m", "airflow", "db", "migrate")
+    _run(environment, "-c", "from tests.e2e.airflow_with_roles import add_users; add_users()")
+    serve = ["api-server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    server = [sys.executable, "-m", "airflow", *serve]
+    log = (Path(home) / "api-server.log").open("wb")
+    with log, subprocess.Popen(server, cwd=PROJECT, env=environment, stdout=log, stderr=log) as process:
+        try:
+            told = _ask(base, paths, process)
+        finally:
+            process.terminate()
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+def _environment(home: Path, data_root: str, port: int, base: str) -> dict[str, str]:
+    given = {
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__API__BASE_URL": base,
+        "DD_DATA_ROOT": data_root,
+    }
+    layout = Layout(home=home, project=PROJECT)
+    home.mkdir(parents=True, exist_ok=True)
+    keys = ensure_keys(home)
+    return airflow_environment(os.environ, given, layout=layout, keys=keys, port=port, schedules=False)
+
+
+def add_users() -> None:
+    """Adds the users and their roles; for a process that has the environment of this Airflow."""
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    with get_application_builder() as builder:
+        security = builder.sm
+        security.sync_roles()
+        other = security.add_role("OtherDag")
+        security.add_permission_to_role(other, security.create_permission("can_read", "DAG:other"))
+        for user, role in ROLES.items():
+            address = f"{user}@example.org"
+            security.add_user(user, user, user, address, security.find_role(role), password=PASSWORD)
+
+
+def _run(environment: dict[str, str], *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{arguments}: {done.stdout[-500:]} {done.stderr[-2000:]}")
+
+
+def _ask(base: str, paths: list[str], process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
+    with httpx.Client(trust_env=False, timeout=_PATIENCE_S) as http:
+        _wait(http, base, process)
+        told = {"": _answers(http, base, paths, {})}
+        for user in ROLES:
+            login = http.post(f"{base}/auth/token", json={"username": user, "password": PASSWORD})
+            token = login.raise_for_status().json()["access_token"]
+            told[user] = _answers(http, base, paths, {"Authorization": f"Bearer {token}"})
+    return told
+
+
+def _wait(http: httpx.Client, base: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError):
+            if http.get(f"{base}/api/v2/version").is_success:
+                return
+        time.sleep(0.3)
+    raise RuntimeError("the API server did not answer: see api-server.log")
+
+
+def _answers(http: httpx.Client, base: str, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:
+    told = {}
+    for path in paths:
+        for accept in ("text/html", "application/json"):
+            answer = http.get(f"{base}{path}", headers={**headers, "Accept": accept})
+            told[f"{accept} {path}"] = {
+                "status": answer.status_code,
+                "location": answer.headers.get("location", ""),
+                "text": answer.text,
+            }
+    return told
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Score rows for tests that need no store."""
+
+from __future__ import annotations
+
+from include.cohorts.model import Cell, Member, Outcome, ScoreRow, Stage
+
+CELL = Cell("e_1", "novelty", "judge-a")
+
+
+def score_row(
+    score: float | None = None, cell: Cell = CELL, *, outcome: Outcome | None = None, gen_id: str = "v_1"
+) -> ScoreRow:
+    """A row of this cell: scored when it has a score, else not run, unless an outcome is given."""
+    member = Member(
+        stage=Stage.EVALUATION,
+        gen_id=gen_id,
+        cohort_id="c",
+        parent_gen_id=cell.essay_id,
+        combo_id="combo",
+        template_id=cell.template_id,
+        llm_model_id=cell.model_id,
+        replicate=1,
+    )
+    return ScoreRow(
+        member=member,
+        outcome=outcome or (Outcome.NOT_RUN if score is None else Outcome.SCORED),
+        score=score,
+        reason="",
+        origin_cohort_id="c",
+        cost_usd=None,
+        called=False,
+    )
+
+
+def score_rows(scores: dict[tuple[str, str, str], list[float | None]]) -> list[ScoreRow]:
+    """Rows by (essay, template, model), each score a row with an id of its own."""
+    return [
+        score_row(score, Cell(*cell), gen_id=f"v_{'_'.join(cell)}_{number}")
+        for cell, found in scores.items()
+        for number, score in enumerate(found, start=1)
+    ]
