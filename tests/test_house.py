@@ -38,7 +38,7 @@ def test_every_requirement_is_pinned() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in", "requirements-fab.in"])
 def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
     """Each package that is asked for stands in the lock file beside it, and the changelog names it."""
     asked = [re.split(r"[=<>\[ ]", line)[0] for line in _read(name).splitlines() if re.match(r"[a-z]", line)]
