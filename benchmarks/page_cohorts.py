@@ -50,6 +50,8 @@ class CohortWriter:
         folder.write_manifest(self._manifest(cohort_id, essays, created_at))
         folder.write_run(key, {**_RUN, "conf": {}, "created_at": created_at, "plan": {}})
         folder.write_scores(rows)
+        # Not older than the scores: so they are known to be this program's.
+        folder.write_report("<!doctype html><title>Report</title>")
         return len(rows)
 
     def _manifest(self, cohort_id: str, essays: Sequence[str], created_at: str) -> dict[str, object]:

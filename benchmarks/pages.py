@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +46,10 @@ class Visit:
 
 def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
     """Paints of the list of so many cohorts and of the matrix of so many cells, cold and again at once."""
-    chromium = find_chromium()
-    with tempfile.TemporaryDirectory() as name:
+    # Only those who measure this part need a browser; without one this fails before anything is written.
+    from tests.e2e.browser import Visitor, chromium
+
+    with chromium() as browser, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = generate_store(folder / "data", evaluations=cells, grid=GRID)
         writer = CohortWriter.of(store, GRID)
@@ -57,10 +57,11 @@ def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
             first = number * LISTED_ESSAYS % len(store.judged)
             essays = store.judged[first : first + LISTED_ESSAYS]
             writer.write(f"listed-{number:03d}", essays, f"2026-01-01T00:{number // 60:02d}:{number % 60:02d}+00:00")
-        with _airflow(folder / "airflow", store.root) as airflow, _logged_in(chromium, airflow) as page:
-            home = f"{airflow.url}/cohorts/"
+        environment = {"DD_DATA_ROOT": str(store.root)}
+        with LocalAirflow(home=folder / "airflow", project=PROJECT, environment=environment, port=0) as airflow:
+            page, home = Visitor.logged_in(browser, airflow).page, f"{airflow.url}/cohorts/"
             listed = [_list_visits(page, home) for _ in track(range(runs), description="visit the list")]
-            # One at a time: the list would read the manifest of each.
+            # One cohort at a time: the list would read the manifest of each.
             shown = [
                 _matrix_visits(page, home, writer, store.judged, number)
                 for number in track(range(runs), description="visit the matrix")
@@ -69,18 +70,6 @@ def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
         *_figures(f"page of a cohort, {cells:,} cells", shown, _MATRIX_S),
         *_figures(f"list of {cohorts:,} cohorts, {LISTED_ESSAYS * GRID.per_essay} evaluations each", listed, _LIST_S),
     ]
-
-
-def find_chromium() -> str:
-    """Where the browser is. SystemExit, with what to install, without it or Playwright."""
-    path = shutil.which("chromium")
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
-        path = None
-    if path is None:
-        raise SystemExit("The part pages needs a browser: apt-get install chromium, pip install playwright.")
-    return path
 
 
 def _figures(name: str, visits: Sequence[tuple[Visit, Visit]], limit_s: float) -> list[Figure]:
@@ -114,28 +103,3 @@ def _visit(page: Page, url: str) -> Visit:
     paint_ms = page.evaluate(_PAINT_MS)
     size = page.evaluate("performance.getEntriesByType('navigation')[0].transferSize")
     return Visit(paint_s=paint_ms / 1e3, html_kb=size / 1e3)
-
-
-@contextmanager
-def _airflow(home: Path, data_root: Path) -> Iterator[LocalAirflow]:
-    environment = {"DD_DATA_ROOT": str(data_root)}
-    with LocalAirflow(home=home, project=PROJECT, environment=environment, port=0) as airflow:
-        yield airflow
-
-
-@contextmanager
-def _logged_in(chromium: str, airflow: LocalAirflow) -> Iterator[Page]:
-    """A page of a browser that has the pages' style sheet and a login, of an API server that has its imports."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{airflow.url}/cohorts/compare")
-        page.wait_for_selector("input[name=username]")
-        page.fill("input[name=username]", airflow.user)
-        page.fill("input[name=password]", airflow.password)
-        page.keyboard.press("Enter")
-        page.wait_for_url("**/cohorts/compare")
-        yield page
-        browser.close()

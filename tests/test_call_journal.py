@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,32 @@ def test_spending_is_what_plain_adding_up_gives(
     assert (found.calls, found.in_flight, found.unknown) == (total.calls, total.in_flight, total.unknown)
     for name in ("settled_usd", "in_flight_usd", "unknown_usd"):
         assert getattr(found, name) == pytest.approx(getattr(total, name))
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from(["run-1", "run-2", "run-3"]), ends, costs), max_size=12))
+def test_without_a_run_the_spending_is_that_of_all_runs(
+    tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, CallEnd | None, float | None]]
+) -> None:
+    """Each field is the sum of what the runs have spent one by one."""
+    folder = tmp_path_factory.mktemp("journal")
+    journal = CallJournal(folder=folder)
+    for run_id, end, cost in calls:
+        _, name = journal.reserve(intent(run_id=run_id))
+        if end is not None:
+            journal.settle(name, end, cost)
+    each = [journal.spending(RunRef(DAG_ID, run_id)) for run_id in ("run-1", "run-2", "run-3")]
+    for found in (journal.spending(), CallJournal(folder=folder).spending()):
+        assert asdict(found) == pytest.approx(
+            {name: sum(getattr(one, name) for one in each) for name in asdict(found)}
+        )
+    assert journal.spending().calls == len(calls)
+
+
+def test_without_a_journal_nothing_was_spent(tmp_path: Path) -> None:
+    """Looking at what a cohort without requests has spent makes no file."""
+    assert CallJournal(folder=tmp_path).spending() == Spending()
+    assert list(tmp_path.iterdir()) == []
 
 
 def _add(total: Spending, end: CallEnd | None, cost: float | None) -> Spending:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from include.cohorts.cohort_folder import CohortFolder, cohort_ids
+from include.cohorts.cohort_folder import SCORE_COLUMNS, CohortFolder, KnownScore, LatestRun, cohort_ids, scores_text
 from include.cohorts.errors import StoreError
-from include.cohorts.model import Action, Member, Outcome, PlanRow, ScoreRow, Stage, Stop
+from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop
 from tests.conftest import killed_before
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -403,3 +407,152 @@ def test_a_damaged_stop_stops_the_whole_run(folder: CohortFolder, content: str) 
     (stop,) = folder.stops(RUN)
     assert stop.concerns("any model")
     assert "x.json" in stop.message
+
+
+# ---------------------------------------------------------------- the scores that are known
+
+
+def scored(gen_id: str = "v_1", **more: object) -> ScoreRow:
+    """A row with a score of 7."""
+    values: dict[str, object] = {
+        "outcome": Outcome.SCORED,
+        "score": 7.0,
+        "reason": "",
+        "origin_cohort_id": "c",
+        "cost_usd": 0.25,
+        "called": True,
+    }
+    return ScoreRow(member=member(Stage.EVALUATION, gen_id), **{**values, **more})  # type: ignore[arg-type]
+
+
+SCORES_HEADER = ",".join(SCORE_COLUMNS) + "\n"
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | st.sampled_from(
+    ["=1", "'=1", "'", "a\rb", "\n"]
+)
+score_rows = st.builds(
+    scored,
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
+    outcome=st.sampled_from(Outcome),
+    score=st.none() | st.floats(0, 9),
+    reason=texts,
+    origin_cohort_id=st.sampled_from(["", "old", "novelty_v2"]),
+    cost_usd=st.none() | st.floats(0, 1e6),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(score_rows, max_size=8, unique_by=lambda row: row.member.gen_id))
+def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[ScoreRow]) -> None:
+    """Whatever was written to scores.csv is known again to the last digit, whatever the reasons hold."""
+    folder = CohortFolder(root=tmp_path_factory.mktemp("data"), cohort_id="c")
+    folder.write_scores(rows)
+    folder.write_report("")
+    assert folder.scores_csv.read_bytes() == scores_text(rows).encode()
+    as_of = folder.scores_csv.stat().st_mtime_ns
+    assert folder.known_scores() == {
+        row.member.gen_id: KnownScore(
+            score=row.score,
+            reused=row.outcome is Outcome.REUSED,
+            origin_cohort_id=row.origin_cohort_id,
+            cost_usd=row.cost_usd,
+            as_of=as_of,
+        )
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize(
+    "origin", [pytest.param(text, id=repr(text)) for text in ("=1+1", "-x", "@x", "'x", "''", "+", "\t")]
+)
+def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, origin: str) -> None:
+    """The apostrophe that keeps a spreadsheet from computing is taken off again, and no other."""
+    folder.write_scores([scored(origin_cohort_id=origin)])
+    folder.write_report("")
+    assert folder.known_scores()["v_1"].origin_cohort_id == origin
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param(b"", id="empty"),
+        pytest.param(SCORES_HEADER.encode(), id="no rows"),
+        pytest.param(b"gen_id,score\nv_1,7.0\n", id="other columns"),
+        pytest.param(b"\xff\n", id="no text"),
+        pytest.param(f"{SCORES_HEADER}v_1,e\n".encode(), id="a torn line"),
+        pytest.param(f"{SCORES_HEADER}\n".encode(), id="a blank line"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,\n".encode(), id="a score that is no number"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear\n".encode(), id="a cost that is no number"),
+    ],
+)
+def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content: bytes | None) -> None:
+    """A scores.csv that this program did not write so tells nothing; what it would spare is read from the store."""
+    if content is not None:
+        folder.path.mkdir(parents=True)
+        folder.scores_csv.write_bytes(content)
+    assert folder.known_scores() == {}
+
+
+def test_scores_that_a_person_saved_are_not_relied_on(folder: CohortFolder) -> None:
+    """A scores.csv that is younger than the report was changed since; what it says may be anybody's."""
+    folder.write_scores([scored()])
+    folder.write_report("")
+    report = folder.report_html.stat().st_mtime_ns
+    os.utime(folder.scores_csv, ns=(report, report))
+    assert folder.known_scores()["v_1"].score == 7.0
+    os.utime(folder.scores_csv, ns=(report + 1, report + 1))
+    assert folder.known_scores() == {}
+
+
+@pytest.mark.parametrize("score", ["9.1", "-1", "nan", "inf", "seven"])
+def test_one_score_off_the_scale_and_none_is_relied_on(folder: CohortFolder, score: str) -> None:
+    """Such a file was not written by this program."""
+    folder.write_scores([scored(), scored(gen_id="v_2")])
+    folder.scores_csv.write_text(folder.scores_csv.read_text().replace(",7.0,", f",{score},", 1))
+    folder.write_report("")
+    assert folder.known_scores() == {}
+
+
+# ---------------------------------------------------------------- the latest run
+
+
+def add_run(folder: CohortFolder, key: str, planned_at: int, record: dict[str, object] | None = None) -> None:
+    """A run that was planned at this time."""
+    folder.write_run(key, {"dag_id": "dag", "run_id": f"run {key}"} if record is None else record)
+    os.utime(folder.path / "runs" / key / "run.json", ns=(planned_at, planned_at))
+
+
+def test_the_latest_run_is_the_one_planned_last(folder: CohortFolder) -> None:
+    """Neither the key nor the order of writing counts; a run without run.json has not planned."""
+    assert folder.latest_run() is None
+    add_run(folder, "b", 2000)
+    add_run(folder, "c", 1000)
+    add_run(folder, "a", 1999)
+    folder.write_plan("z", ROWS)
+    assert folder.latest_run() == LatestRun(key="b", run=RunRef("dag", "run b"), planned_at=2000)
+    add_run(folder, "c", 3000)
+    assert folder.latest_run() == LatestRun(key="c", run=RunRef("dag", "run c"), planned_at=3000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param("{", id="torn"), pytest.param("[]", id="a list"), pytest.param('{"run_id": 5}', id="odd values")],
+)
+def test_a_damaged_run_is_a_run_without_a_name(folder: CohortFolder, content: str) -> None:
+    """That something was planned last is still known when nobody can tell by whom."""
+    add_run(folder, "a", 1000)
+    (folder.path / "runs" / "a" / "run.json").write_text(content)
+    latest = folder.latest_run()
+    assert latest is not None
+    assert (latest.key, latest.run) == ("a", RunRef("", ""))
+
+
+def test_what_is_no_run_is_not_the_latest(folder: CohortFolder) -> None:
+    """A copy that somebody made under a name that is no key is passed over."""
+    add_run(folder, "a", 1000)
+    for name in ("a (copy)", ".trash"):
+        copy = folder.path / "runs" / name / "run.json"
+        copy.parent.mkdir()
+        copy.write_text(json.dumps({"dag_id": "dag", "run_id": name}))
+    latest = folder.latest_run()
+    assert latest is not None and latest.key == "a"

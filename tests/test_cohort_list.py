@@ -91,7 +91,7 @@ def test_cohorts_as_they_are_planned(store: StoreBuilder, dag: PlayedDag) -> Non
     store.backfill(store.essay(1))
     dag.plan({"cohort_id": "first"})
     (planned,) = list_cohorts(store.root)
-    dag.plan({"cohort_id": "second", "essay_ids": ["e_essay1"], "replicates": 1}, run_id="run-2")
+    dag.plan({"cohort_id": "second", "include_existing_evaluations": False}, run_id="run-2")
     dag.plan({"cohort_id": "first", "replicates": 1}, run_id="run-3")
     dag.plan({"cohort_id": "third", "dry_run": True}, run_id="run-4")
     listed = list_cohorts(store.root)

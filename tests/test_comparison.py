@@ -72,9 +72,10 @@ def test_a_cell_without_scores_has_no_difference(
 
 def test_a_score_that_came_later_is_not_shared() -> None:
     """The same evaluation counts as shared once it has a score on both sides."""
-    first = [score_row(5.0, E1A, gen_id="v_1"), score_row(None, E1A, gen_id="v_2")]
-    second = [score_row(5.0, E1A, gen_id="v_1"), score_row(6.0, E1A, gen_id="v_2")]
-    assert [cell.shared for cell in compare(first, second).cells] == [1]
+    before = [score_row(5.0, E1A, gen_id="v_1"), score_row(None, E1A, gen_id="v_2")]
+    after = [score_row(5.0, E1A, gen_id="v_1"), score_row(6.0, E1A, gen_id="v_2")]
+    for first, second in ((before, after), (after, before)):
+        assert [cell.shared for cell in compare(first, second).cells] == [1]
 
 
 @PROPERTY

@@ -23,7 +23,7 @@ from include.cohorts.coverage import (
     cover,
     matrix,
 )
-from include.cohorts.model import Cell, Outcome
+from include.cohorts.model import Cell, Outcome, ScoreRow
 from tests.score_rows import CELL, score_row, score_rows
 
 PROPERTY = settings(deadline=None, max_examples=60)
@@ -79,12 +79,12 @@ some_rows = st.lists(
 
 @PROPERTY
 @given(some_rows)
-def test_every_row_is_in_one_cell(rows: list[object]) -> None:
+def test_every_row_is_in_one_cell(rows: list[ScoreRow]) -> None:
     """Cells come once, in the order of the rows, and their members and scores sum up to the rows."""
-    covered = cover(rows)  # type: ignore[arg-type]
-    assert [each.cell for each in covered] == list(dict.fromkeys(row.member.cell for row in rows))  # type: ignore[attr-defined]
+    covered = cover(rows)
+    assert [each.cell for each in covered] == list(dict.fromkeys(row.member.cell for row in rows))
     assert sum(each.members for each in covered) == len(rows)
-    assert sum(each.scored for each in covered) == sum(row.score is not None for row in rows)  # type: ignore[attr-defined]
+    assert sum(each.scored for each in covered) == sum(row.score is not None for row in rows)
     for each in covered:
         assert (each.state is CellState.COMPLETE) <= (each.scored == each.members)
         assert (each.state is CellState.MISSING) <= (each.scored == 0)
@@ -241,10 +241,8 @@ queries = st.builds(
     st.lists(st.none() | st.floats(0, 9), min_size=1, max_size=7),
     queries,
 )
-def test_pages_hold_every_row_once(
-    essays: int, columns: int, means: list[float | None], query: MatrixQuery
-) -> None:
-    """Read from the first to the last, the pages give each row that fits once, in one order, in pages of bounded size."""
+def test_pages_hold_every_row_once(essays: int, columns: int, means: list[float | None], query: MatrixQuery) -> None:
+    """From the first page to the last, each row that fits comes once, and all pages but the last are full."""
     cells = grid(essays, columns, means)
     first = matrix(cells, query, {})
     pages = [matrix(cells, replace(query, page=number), {}) for number in range(1, first.pages + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
     [
         pytest.param(lambda layer, gen_id: layer.exists(Stage.ESSAY, gen_id), id="exists"),
         pytest.param(lambda layer, gen_id: layer.parsed_exists(Stage.EVALUATION, gen_id), id="parsed_exists"),
+        pytest.param(lambda layer, gen_id: layer.parsed_at(Stage.EVALUATION, gen_id), id="parsed_at"),
+        pytest.param(lambda layer, gen_id: layer.former_text(gen_id, "raw.1.txt"), id="former_text"),
         pytest.param(lambda layer, gen_id: layer.metadata(Stage.DRAFT, gen_id), id="metadata"),
         pytest.param(lambda layer, gen_id: layer.parsed_text(Stage.ESSAY, gen_id), id="parsed_text"),
         pytest.param(lambda layer, gen_id: layer.prompt(gen_id), id="prompt"),
@@ -99,6 +102,74 @@ def test_parsed_exists(
     if content is not None:
         store.write(f"gens/{stage}/x_1/parsed.txt", content)
     assert layer.parsed_exists(stage, "x_1") is expected
+
+
+@pytest.mark.parametrize(
+    ("content", "time"),
+    [
+        pytest.param(None, None, id="no file"),
+        pytest.param("", None, id="empty"),
+        pytest.param("7.0\n", 4_000_000_000_123_456_789, id="to the nanosecond"),
+    ],
+)
+def test_when_a_score_was_written(
+    store: StoreBuilder, layer: GensDataLayer, content: str | None, time: int | None
+) -> None:
+    """The time of a parsed.txt that holds something."""
+    if content is not None:
+        path = store.write("gens/evaluation/v_1/parsed.txt", content)
+        os.utime(path, ns=(time or 5, time or 5))
+    assert layer.parsed_at(Stage.EVALUATION, "v_1") == time
+    assert layer.parsed_exists(Stage.EVALUATION, "v_1") is (time is not None)
+
+
+def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
+    store: StoreBuilder, layer: GensDataLayer
+) -> None:
+    """A copy keeps the time of its content, and is no older than its copying for that."""
+    path = store.write("gens/evaluation/v_1/parsed.txt", "7.0\n")
+    os.utime(path, ns=(5, 5))
+    assert layer.parsed_at(Stage.EVALUATION, "v_1") == path.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param("SCORE: 7\r\n", "SCORE: 7\r\n", id="as it is"),
+        pytest.param(b"Caf\xe9", "Caf\ufffd", id="bytes that are no text"),
+        pytest.param("", "", id="empty"),
+        pytest.param(None, None, id="missing"),
+    ],
+)
+def test_a_former_file(
+    store: StoreBuilder, layer: GensDataLayer, content: str | bytes | None, text: str | None
+) -> None:
+    """A former file is read by its name."""
+    if content is not None:
+        store.write("gens/evaluation/v_1/raw.1.txt", content)
+    assert layer.former_text("v_1", "raw.1.txt") == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=repr(name))
+        for name in ("../v_2/raw.txt", "a/../../v_2/raw.txt", "/etc/passwd", "./raw.txt", ".", "raw.txt/")
+    ],
+)
+def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+    """A path is no file's name."""
+    store.write("gens/evaluation/v_2/raw.txt", "another's")
+    store.write("gens/evaluation/v_1/raw.txt", "its own")
+    with pytest.raises(StoreError, match="cannot be a file of v_1"):
+        layer.former_text("v_1", name)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=repr(name)) for name in ("", "..")])
+def test_a_folder_is_no_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+    """A name that leads to a folder has no text."""
+    store.write("gens/evaluation/v_1/raw.txt", "its own")
+    assert layer.former_text("v_1", name) is None
 
 
 def test_a_generations_folder_is_told_by_stage(store: StoreBuilder, layer: GensDataLayer) -> None:

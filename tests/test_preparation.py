@@ -200,6 +200,30 @@ def test_the_estimate_covers_the_calls_only(store: StoreBuilder, settings: Setti
     assert estimate.usd == pytest.approx(2 * (11 * 0.1 + 100 * 0.01))
 
 
+def test_estimates_are_by_template_and_model(store: StoreBuilder, settings: Settings) -> None:
+    """Each template by each model has its own estimate, also where nothing is called; they add up to the plan's."""
+    store.write(
+        "1_raw/llm_models.csv",
+        "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\n"
+        "judge-a,m,1,100,100000,10000\njudge-b,m,1,10,,\n",
+    )
+    store.write(NOVELTY, "{{ response }}")
+    essay = store.essay(1, "x" * 41)
+    for replicate in (1, 2):
+        store.evaluation(f"v_{replicate}", essay, template="coherence", model="judge-b", replicate=replicate)
+    store.backfill(essay)
+    prepared = prepare(settings, {"replicates": 2}, RUN)
+    estimates = prepared.estimates
+    assert list(estimates) == [(t, m) for t in ("novelty", "coherence") for m in ("judge-a", "judge-b")]
+    novelty = estimates["novelty", "judge-a"]
+    assert (novelty.calls, novelty.input_tokens, novelty.output_tokens) == (2, 2 * 11, 2 * 100)
+    assert novelty.usd == pytest.approx(2 * (11 * 0.1 + 100 * 0.01))
+    assert (estimates["novelty", "judge-b"].output_tokens, estimates["novelty", "judge-b"].usd) == (20, None)
+    assert (estimates["coherence", "judge-b"].calls, estimates["coherence", "judge-b"].usd) == (0, 0)
+    for name in ("calls", "input_tokens", "output_tokens"):
+        assert sum(getattr(one, name) for one in estimates.values()) == getattr(prepared.estimate, name)
+
+
 def test_the_estimate_is_unknown_where_a_model_has_no_price(selected: StoreBuilder, settings: Settings) -> None:
     """A model without a limit or a price makes the estimate unknown, never too low."""
     selected.write(

@@ -126,7 +126,12 @@ def test_ties_share_a_rank() -> None:
             ("e4", "t", "a"): [0.0],
         }
     )
-    assert [(one.rank, one.essay_id) for one in rank_essays(rows, "t")] == [(1, "e2"), (2, "e1"), (2, "e3"), (4, "e4")]
+    assert [(one.rank, one.essay_id) for one in rank_essays(rows, "t")] == [
+        (1, "e2"),
+        (2, "e1"),
+        (2, "e3"),
+        (4, "e4"),
+    ]
 
 
 @pytest.mark.parametrize("rows", [pytest.param([], id="no rows"), pytest.param([score_row()] * 3, id="no scores")])
@@ -157,7 +162,9 @@ def test_pairs_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> Non
             ]
             expected += bool(means)
             if means:
-                (pair,) = [one for one in pairs if (one.template_id, {one.first, one.second}) == (template, {*judges})]
+                (pair,) = [
+                    one for one in pairs if (one.template_id, {one.first, one.second}) == (template, {*judges})
+                ]
                 _check_pair(pair, means if pair.first == judges[0] else [[b, a] for a, b in means])
     assert len(pairs) == expected
 

@@ -9,9 +9,11 @@ from include.cohorts.scoring import (
     DEFAULT_PARSER,
     PARSERS,
     judge_reply,
+    last_score_line,
     parse_score_text,
     read_last_line,
     score_text,
+    split_lines,
 )
 
 PROPERTY = settings(deadline=None, max_examples=300)
@@ -430,3 +432,51 @@ def test_a_tiny_score_reads_back() -> None:
     score = read_last_line("SCORE: 0.00001").score
     assert score is not None
     assert parse_score_text(score_text(score)) == score
+
+
+# ---------------------------------------------------------------- the line that decides
+
+
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        pytest.param("SCORE: 7", 0, id="the only line"),
+        pytest.param("Fine.\n\n**SCORE: 7**\n\n", 2, id="empty lines count as lines"),
+        pytest.param("SCORE: 7\r\nFine.\rBye.", 0, id="any line ends"),
+        pytest.param("SCORE: 3\nNo.\nFinal score: 7\nBye.", 2, id="the last of two"),
+        pytest.param("SCORE: 7\n\n## SCORE:\n", 2, id="a label without a number decides too"),
+        pytest.param("SCORE: 7/10", 0, id="a line that is refused"),
+        pytest.param("SCORE: 7\na\nb\nc", None, id="too far from the end"),
+        pytest.param("My score is 7.", None, id="no line begins with a label"),
+        pytest.param("a\x0bSCORE: 7", None, id="no line end to an editor"),
+        pytest.param("\n \n", None, id="blank"),
+        pytest.param("", None, id="empty"),
+    ],
+)
+def test_the_line_that_decides(reply: str, line: int | None) -> None:
+    """Lines are counted from 0 as an editor does; the last one with a label among the last three decides."""
+    assert last_score_line(reply) == line
+    assert PARSERS[DEFAULT_PARSER].deciding_line(reply) == line
+
+
+@PROPERTY
+@given(st.one_of(st.text(max_size=200), st.lists(words, max_size=25).map("".join)))
+def test_the_deciding_line_says_what_the_reply_says(reply: str) -> None:
+    """Read on its own, the deciding line gives the reply's score or refusal; without one there is no score."""
+    line, reading = last_score_line(reply), read_last_line(reply)
+    if line is None:
+        assert reading.reason in (NO_LABEL, EMPTY)
+    else:
+        assert read_last_line(split_lines(reply)[line]) == reading
+        assert reading.reason not in (NO_LABEL, EMPTY)
+
+
+@PROPERTY
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n"), max_size=5), min_size=1),
+    st.sampled_from(["\n", "\r", "\r\n"]),
+)
+@example(["a\x0bb", "c\u2028d", "e\x85"], "\n")
+def test_lines_are_split_where_an_editor_does(lines: list[str], end: str) -> None:
+    """A line ends with LF, CR or both, and with nothing else that Unicode calls a line end."""
+    assert split_lines(end.join(lines)) == lines

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from include.cohorts.atomic_files import new_token, storing, sync_path, write_whole
 from include.cohorts.clock import now
 from include.cohorts.errors import StoreError
-from include.cohorts.metadata_fields import run_of, text_of
+from include.cohorts.metadata_fields import json_object, price_of, run_of, text_of
 from include.cohorts.model import CallEnd, Room, RunRef, Spending, TaskRef
 
 JOURNAL = "calls.jsonl"
@@ -71,8 +71,8 @@ class JournalledCall:
     @property
     def most_usd(self) -> float:
         """What it cost where that is known, else the most that it can have cost; 0 without a price."""
-        most = self.intent.get("worst_usd") if self.cost_usd is None else self.cost_usd
-        return float(most) if isinstance(most, int | float) else 0.0
+        most = price_of(self.intent, "worst_usd") if self.cost_usd is None else self.cost_usd
+        return most or 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -186,8 +186,8 @@ class CallJournal:
             call = self._open[name] = JournalledCall(name=name, intent=line)
             self._counts[call.run] += 1
         elif name in self._open and end in list(CallEnd):
-            call, cost = self._open[name], line.get("cost_usd")
-            call.end, call.cost_usd = CallEnd(end), float(cost) if isinstance(cost, int | float) else None
+            call = self._open[name]
+            call.end, call.cost_usd = CallEnd(end), price_of(line, "cost_usd")
             if call.is_settled:
                 self._settled_usd[call.run] += call.most_usd
                 del self._open[name]
@@ -247,11 +247,8 @@ def _end_record(name: str, end: CallEnd, cost_usd: float | None) -> dict[str, An
 
 def _records(content: bytes) -> Iterator[dict[str, Any]]:
     for line in content.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
+        record = json_object(line)
+        if record is not None:
             yield record
 
 
@@ -261,7 +258,7 @@ def _since(pid: object) -> float | None:
         return _own_start(os.getpid())
     try:
         return psutil.Process(pid).create_time() if isinstance(pid, int) else None
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return None
 
 

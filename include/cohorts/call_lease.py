@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import storing, write_text
-from include.cohorts.caller_card import CALLERS, CallerCard, lease_of
+from include.cohorts.caller_card import CALLERS, CallerCard, card_file
 from include.cohorts.errors import StoreError
-from include.cohorts.lease_file import EMPTY_S
+from include.cohorts.lease_file import EMPTY_S, seems_held
 from include.cohorts.metadata_fields import json_object, read_json, read_text, text_of
 
 CLAIM = "call.json"
@@ -94,11 +94,7 @@ def holder_of(root: Path, folder: Path) -> str | None:
     name = _card_in(claim or {})
     if claim is None or not name or not (root / CALLERS).is_dir():
         return None
-    lease = lease_of(root, name)
-    if not lease.take():
-        return _in_words(claim)
-    lease.release()
-    return None
+    return _in_words(claim) if seems_held(card_file(root, name)) else None
 
 
 def _card_in(claim: Mapping[str, Any]) -> str:

@@ -90,4 +90,9 @@ class CallerCard:
 
 def lease_of(root: Path, name: str, lease_s: float = LEASE_S) -> Lease:
     """The lease that a card is."""
-    return Lease(root / CALLERS / f"{name}.lease", lease_s)
+    return Lease(card_file(root, name), lease_s)
+
+
+def card_file(root: Path, name: str) -> Path:
+    """Where a card lies."""
+    return root / CALLERS / f"{name}.lease"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from operator import attrgetter
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,22 @@ from include.cohorts.atomic_files import (
 from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
-from include.cohorts.metadata_fields import read_json, run_of
-from include.cohorts.model import ID_RULE, Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop, is_id
+from include.cohorts.metadata_fields import price_of, read_json, run_of
+from include.cohorts.model import (
+    HIGHEST_SCORE,
+    ID_RULE,
+    LOWEST_SCORE,
+    Action,
+    Member,
+    Outcome,
+    PlanRow,
+    RunRef,
+    ScoreRow,
+    Spending,
+    Stage,
+    Stop,
+    is_id,
+)
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
 # Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
@@ -43,6 +58,9 @@ SCORE_COLUMNS = (
     "origin_cohort_id",
     "cost_usd",
 )
+_KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
+# Calling an enumeration takes as long as the rest of a row.
+_STAGES = {stage.value: stage for stage in Stage}
 # A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
@@ -105,11 +123,12 @@ class CohortFolder:
         except UnicodeDecodeError:
             problem = Problem(place=place, finding="it is not UTF-8.", next_step=_REPLAN)
             return Checked(value=(), problems=(problem,))
-        if not lines or tuple(lines[0][1]) != MEMBER_COLUMNS:
+        _, header = next(lines, (1, []))
+        if tuple(header) != MEMBER_COLUMNS:
             finding = f"its header is not {','.join(MEMBER_COLUMNS)}."
             return Checked(value=(), problems=(Problem(place=f"{place}:1", finding=finding, next_step=_REPLAN),))
         members, problems = [], []
-        for number, cells in lines[1:]:
+        for number, cells in lines:
             try:
                 members.append(_member(cells))
             except ValueError:
@@ -162,11 +181,11 @@ class CohortFolder:
         path = self._run(run_key) / "plan.csv"
         try:
             lines = _read_csv(path)
-            if not lines or tuple(lines[0][1]) != PLAN_COLUMNS:
+            _, header = next(lines, (1, []))
+            if tuple(header) != PLAN_COLUMNS:
                 raise ValueError("its header is wrong")
             return tuple(
-                PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1])
-                for _, cells in lines[1:]
+                PlanRow(member=_member(cells[:-2]), action=Action(cells[-2]), reason=cells[-1]) for _, cells in lines
             )
         except (FileNotFoundError, ValueError, IndexError) as error:
             state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
@@ -187,22 +206,32 @@ class CohortFolder:
         found = []
         for path in (self.path / "runs").glob("*/run.json"):
             with suppress(FileNotFoundError):
-                found.append((path.stat().st_mtime_ns, path.parent.name))
+                if is_id(path.parent.name):  # or a person's copy
+                    found.append((path.stat().st_mtime_ns, path.parent.name))
         if not found:
             return None
         planned_at, key = max(found)
         return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
 
     def known_scores(self) -> dict[str, KnownScore]:
-        """The rows of scores.csv by gen_id; none when it is missing or not as this program writes it."""
+        """The rows of scores.csv by gen_id; none when it is missing or was changed since this program wrote it.
+
+        It writes report.html right after it: who saves scores.csv later makes it the younger of the two.
+        """
         try:
             as_of = self.scores_csv.stat().st_mtime_ns
-            header, *lines = csv_reader(self.scores_csv.read_bytes().decode("utf-8-sig"))
-            if tuple(header) != SCORE_COLUMNS:
+            if as_of > self.report_html.stat().st_mtime_ns:
+                return {}
+            lines = iter(csv_reader(self.scores_csv.read_bytes().decode("utf-8-sig")))
+            if tuple(next(lines, ())) != SCORE_COLUMNS:
                 return {}
             return {cells[0]: _known_score(cells, as_of) for cells in lines}
-        except (FileNotFoundError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError):
             return {}
+
+    def spending(self) -> Spending:
+        """What all runs of the cohort have spent, as far as its journal tells."""
+        return CallJournal(folder=self.path).spending()
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""
@@ -272,8 +301,19 @@ def _stop(record: Mapping[str, Any], name: str) -> Stop:
 
 
 def _member(cells: Sequence[str]) -> Member:
-    values: dict[str, Any] = dict(zip(MEMBER_COLUMNS, cells, strict=True))
-    return Member(**{**values, "stage": Stage(values["stage"]), "replicate": int(values["replicate"])})
+    stage, gen_id, cohort_id, parent_gen_id, combo_id, template_id, llm_model_id, replicate = cells
+    if not is_id(gen_id):
+        raise ValueError(f"{gen_id!r} cannot be an id")
+    return Member(
+        stage=_STAGES.get(stage) or Stage(stage),
+        gen_id=gen_id,
+        cohort_id=cohort_id,
+        parent_gen_id=parent_gen_id,
+        combo_id=combo_id,
+        template_id=template_id,
+        llm_model_id=llm_model_id,
+        replicate=int(replicate),
+    )
 
 
 def _score_cells(row: ScoreRow) -> list[Any]:
@@ -287,14 +327,28 @@ def _inert(cell: Any) -> Any:
 
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
-    score, origin, cost = (cells[SCORE_COLUMNS.index(name)] for name in ("score", "origin_cohort_id", "cost_usd"))
+    outcome, score, origin, cost = _KNOWN_CELLS(cells)
     return KnownScore(
-        score=float(score) if score else None,
-        reused=cells[SCORE_COLUMNS.index("outcome")] == Outcome.REUSED,
+        score=_score_in(score) if score else None,
+        reused=outcome == Outcome.REUSED,
         origin_cohort_id=origin[1:] if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS) else origin,
-        cost_usd=float(cost) if cost else None,
+        cost_usd=_price_in(cost) if cost else None,
         as_of=as_of,
     )
+
+
+# Of a hundred thousand scores, and of their prices, many are alike.
+@lru_cache(maxsize=1_000)
+def _score_in(cell: str) -> float:
+    score = float(cell)
+    if not LOWEST_SCORE <= score <= HIGHEST_SCORE:
+        raise ValueError(f"{cell} is no score")
+    return score
+
+
+@lru_cache(maxsize=10_000)
+def _price_in(cell: str) -> float | None:
+    return price_of({"": float(cell)}, "")
 
 
 def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
@@ -308,5 +362,6 @@ def _csv_line(cells: Sequence[Any]) -> str:
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
-    return list(numbered_rows(csv_reader(path.read_bytes().decode("utf-8-sig"))))
+def _read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The file is read at once; a row becomes a list only when it is asked for."""
+    return numbered_rows(csv_reader(path.read_bytes().decode("utf-8-sig")))

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
-from include.cohorts.metadata_fields import text_of
+from include.cohorts.metadata_fields import text_of, texts_of
 from include.cohorts.model import is_id
+from include.cohorts.selection import INCLUDE_EXISTING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,11 +30,14 @@ def list_cohorts(root: Path, text: str = "") -> tuple[CohortEntry, ...]:
 
 def _entry(root: Path, cohort_id: str) -> CohortEntry:
     folder = CohortFolder(root=root, cohort_id=cohort_id)
-    manifest = folder.manifest()
+    try:
+        manifest = folder.manifest()
+    except OSError:  # a cohort's page says what is wrong; the list of all must not fail by it
+        manifest = {}
     return CohortEntry(
         cohort_id=cohort_id,
         created_at=text_of(manifest, "created_at") or _written_at(folder),
-        includes_existing=bool(manifest.get("directives")),
+        includes_existing=INCLUDE_EXISTING in texts_of(manifest, "directives"),
     )
 
 

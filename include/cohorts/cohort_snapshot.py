@@ -6,8 +6,11 @@ look at the file's time is enough: of 100,000 scores that saves a second.
 
 from __future__ import annotations
 
+import gc
+import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +18,15 @@ from include.cohorts.clock import now
 from include.cohorts.cohort_folder import CohortFolder, KnownScore, LatestRun
 from include.cohorts.cohort_status import evaluations_of
 from include.cohorts.coverage import CellCoverage, cover
+from include.cohorts.errors import StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.member_states import MemberState, look_at
-from include.cohorts.metadata_fields import count_of, price_of, text_of
-from include.cohorts.model import Action, Member, Outcome, RunRef, ScoreRow, Spending, Stage
+from include.cohorts.member_states import NOT_ASKED, MemberState, look_at
+from include.cohorts.metadata_fields import count_of, price_of, text_of, texts_of
+from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _OUTCOMES = {
     MemberState.SCORED: Outcome.SCORED,
@@ -30,6 +37,8 @@ _OUTCOMES = {
     MemberState.REPLIED: Outcome.NOT_RUN,
     MemberState.NO_REPLY: Outcome.NOT_RUN,
 }
+# The end of a run reads the scores of a hundred thousand for some seconds before it writes them down.
+_WRITING_NS = 10 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +71,7 @@ class CohortSnapshot:
     @property
     def includes_existing(self) -> bool:
         """True in backfill mode."""
-        return bool(self.manifest.get("directives"))
+        return INCLUDE_EXISTING in texts_of(self.manifest, "directives")
 
     @property
     def cost_usd(self) -> float | None:
@@ -81,7 +90,15 @@ class CohortSnapshot:
 
 
 def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
-    """Looks at each of the cohort's evaluations. BadInput when there is no such cohort, or its files are damaged."""
+    """Looks at each of the cohort's evaluations. BadInput when there is no such cohort, or its membership is damaged.
+
+    Without the last run's plan, where that is needed, nothing counts as reused.
+    """
+    with _garbage_kept():
+        return _read(settings, cohort_id)
+
+
+def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     members = evaluations_of(settings, cohort_id)
     latest, known = folder.latest_run(), folder.known_scores()
@@ -94,10 +111,26 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         rows=rows,
         cells=cover(rows),
         counts=Counter(row.outcome for row in rows),
-        last_run=latest.run if latest else None,
-        spending=folder.call_journal().spending(),
+        last_run=latest.run if latest and latest.run.run_id else None,
+        spending=folder.spending(),
         seen_at=now(),
     )
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """Nothing read here is garbage: to look through it again and again for some would take half as long again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            if not gc.get_freeze_count():
+                # What is there counts as old from now on, without a look at it.
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
 
 
 def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, KnownScore]) -> frozenset[str]:
@@ -105,14 +138,19 @@ def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, 
     scores_at = next(iter(known.values())).as_of if known else 0
     if latest is None or scores_at > latest.planned_at:
         return frozenset(gen_id for gen_id, score in known.items() if score.reused)
-    plan: Sequence[Any] = folder.plan(latest.key)
+    try:
+        plan: Sequence[PlanRow] = folder.plan(latest.key)
+    except StoreError as error:
+        # The run itself will fail by it; what the store holds can be shown all the same.
+        log.warning("%s", error)
+        return frozenset()
     return frozenset(row.member.gen_id for row in plan if row.action is Action.REUSE)
 
 
 def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
     if known is not None and known.score is not None:
         written_at = store.parsed_at(Stage.EVALUATION, member.gen_id)
-        if written_at is not None and written_at < known.as_of:
+        if written_at is not None and written_at + _WRITING_NS < known.as_of:
             return ScoreRow(
                 member=member,
                 outcome=Outcome.REUSED if reused else Outcome.SCORED,
@@ -122,6 +160,17 @@ def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reus
                 cost_usd=known.cost_usd,
                 called=False,
             )
+    elif known is not None and store.is_only_seeded(member.gen_id):
+        # One look at the folder spares five at its files; a metadata.json is never rewritten.
+        return ScoreRow(
+            member=member,
+            outcome=Outcome.NOT_RUN,
+            score=None,
+            reason=NOT_ASKED,
+            origin_cohort_id=known.origin_cohort_id,
+            cost_usd=None,
+            called=False,
+        )
     look = look_at(store, member.gen_id)
     outcome = _OUTCOMES[look.state]
     return ScoreRow(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from operator import itemgetter
 
 from include.cohorts.model import Cell, Outcome, ScoreRow
 
@@ -69,6 +71,7 @@ class MatrixQuery:
 
 
 Column = tuple[str, str]
+_column: Callable[[Cell], Column] = itemgetter(slice(1, None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +104,7 @@ def cover(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
 
 def columns_of(cells: Iterable[CellCoverage]) -> tuple[Column, ...]:
     """The columns of the matrix, (template, model), in the order of the cells."""
-    return tuple(dict.fromkeys((each.cell.template_id, each.cell.model_id) for each in cells))
+    return tuple(dict.fromkeys(_column(each.cell) for each in cells))
 
 
 def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[str, str]) -> MatrixPage:
@@ -134,11 +137,13 @@ def _cover(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
         members=len(rows),
         scored=len(scores),
         mean=sum(scores) / len(scores) if scores else None,
-        state=_state(len(scores), [row.outcome for row in rows]),
+        state=_state(len(scores), tuple([row.outcome for row in rows])),
     )
 
 
-def _state(scored: int, outcomes: Sequence[Outcome]) -> CellState:
+# Of a hundred thousand cells most are alike.
+@lru_cache(maxsize=1_000)
+def _state(scored: int, outcomes: tuple[Outcome, ...]) -> CellState:
     if Outcome.IN_FLIGHT_ELSEWHERE in outcomes:
         return CellState.IN_FLIGHT
     if Outcome.FAILED in outcomes:
@@ -157,7 +162,7 @@ def _fits(name: str, wanted: Collection[str]) -> bool:
 def _rows(cells: Iterable[CellCoverage], places: Mapping[Column, int]) -> list[MatrixRow]:
     by_essay: dict[str, list[CellCoverage | None]] = {}
     for each in cells:
-        place = places.get((each.cell.template_id, each.cell.model_id))
+        place = places.get(_column(each.cell))
         if place is not None:
             by_essay.setdefault(each.cell.essay_id, [None] * len(places))[place] = each
     return [MatrixRow(essay_id=essay_id, cells=tuple(found)) for essay_id, found in by_essay.items()]

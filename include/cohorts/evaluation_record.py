@@ -30,8 +30,9 @@ class FormerFile:
 class EvaluationRecord:
     """An evaluation; a text is None and a record empty where the file is missing.
 
-    `deciding_line` is the number, from 0, of the reply's line that its parser read; `maker` the task that got the
-    reply, None when nobody wrote that down.
+    `deciding_line` is the number, from 0, of the reply's line that its parser reads, `read_score` what that makes of
+    the reply today (a person may have corrected the score since, or the parser changed); `maker` the task that got
+    the reply, None when nobody wrote that down.
     """
 
     gen_id: str
@@ -47,6 +48,7 @@ class EvaluationRecord:
     verdict: Mapping[str, Any]
     failure: Mapping[str, Any]
     deciding_line: int | None
+    read_score: float | None
     former: tuple[FormerFile, ...]
 
     @property
@@ -72,6 +74,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
     metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
     cell, reply, verdict = cell_of(metadata), store.reply(gen_id), store.verdict_record(gen_id)
     parser = PARSERS.get(text_of(verdict, "parser_name") or DEFAULT_PARSER)
+    readable = parser if reply and not reply.truncated else None
     return EvaluationRecord(
         gen_id=gen_id,
         cell=cell,
@@ -85,7 +88,8 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         reply_record=store.reply_record(gen_id),
         verdict=verdict,
         failure=store.failure_record(gen_id),
-        deciding_line=parser.deciding_line(reply.text) if reply and parser and not reply.truncated else None,
+        deciding_line=readable.deciding_line(reply.text) if readable and reply else None,
+        read_score=readable.read(reply.text).score if readable and reply else None,
         former=tuple(sorted(_former(store, gen_id), key=lambda file: (-file.number, file.name))),
     )
 

@@ -96,12 +96,13 @@ class GensDataLayer:
         return self.parsed_at(stage, gen_id) is not None
 
     def parsed_at(self, stage: Stage, gen_id: str) -> int | None:
-        """When parsed.txt was written, in ns since 1970; None unless `parsed_exists`."""
+        """When parsed.txt was last changed or put there, in ns since 1970; None unless `parsed_exists`."""
         try:
             found = os.stat(self._file(stage, gen_id, PARSED))  # noqa: PTH116  (asked of each evaluation)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return found.st_mtime_ns if found.st_size else None
+        # A copy may have kept the time of its content; nobody can set the time of the change.
+        return max(found.st_mtime_ns, found.st_ctime_ns) if found.st_size else None
 
     def reply_exists(self, gen_id: str) -> bool:
         """True when the evaluation's raw.txt exists."""
@@ -320,7 +321,7 @@ class GensDataLayer:
     def file_names(self, stage: Stage, gen_id: str) -> frozenset[str]:
         """The names of a generation's files, temporary ones included; none without its folder."""
         try:
-            return frozenset(os.listdir(self._folder(stage, gen_id)))  # noqa: PTH208  (asked of each evaluation)
+            return frozenset(os.listdir(self._file(stage, gen_id, "")))  # noqa: PTH208  (asked of each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return frozenset()
 
@@ -328,6 +329,11 @@ class GensDataLayer:
         """True when nobody was asked for this evaluation yet: one look at its folder that spares many."""
         names = self.file_names(Stage.EVALUATION, gen_id)
         return bool(names) and names <= _BEFORE_A_CALL
+
+    def is_only_seeded(self, gen_id: str) -> bool:
+        """True when it is untouched, with its metadata.json, and nobody is about to call for it."""
+        names = self.file_names(Stage.EVALUATION, gen_id)
+        return METADATA in names and names <= _BEFORE_A_CALL and CLAIM not in names
 
     def has_pending_reply(self, gen_id: str) -> bool:
         """True when a whole reply waits in temporary files; `complete_reply` puts it in place."""

@@ -7,17 +7,33 @@ of a process that was killed between making it and writing into it: to filelock 
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, SoftFileLease, Timeout
 
 from include.cohorts.atomic_files import storing
+from include.cohorts.metadata_fields import read_text
 
 # Seconds without a sign of life after which a lease may be taken. Every process must agree on it.
 LEASE_S = 30.0
 # Between making a lease's file and writing into it lies less than a millisecond; so long it lay in nobody's hands.
 EMPTY_S = 2.0
+
+
+def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
+    """Whether somebody has the lease, by a look that takes nothing and writes nothing: for telling people."""
+    try:
+        silent_s = time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    lines = (read_text(path) or "").splitlines()
+    holder = dict(line.split("=", 1) for line in lines if "=" in line)
+    pid = holder.get("pid", "")
+    is_gone = holder.get("host") == socket.gethostname() and pid.isdecimal() and not psutil.pid_exists(int(pid))
+    return silent_s < lease_s and not is_gone
 
 
 class Lease:

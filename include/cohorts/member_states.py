@@ -12,6 +12,8 @@ from include.cohorts.scoring import parse_score_text
 
 NO_NUMBER = "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run"
 
+NOT_ASKED = "no call was made yet"
+
 
 class MemberState(StrEnum):
     """How far an evaluation has come; `no_reply` and `replied` may still get their score by another run."""
@@ -46,7 +48,7 @@ def look_at(store: GensDataLayer, gen_id: str) -> MemberLook:
         if caller is not None:
             return MemberLook(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
     if store.is_untouched(gen_id):
-        return MemberLook(state=MemberState.NO_REPLY, reason="no call was made yet")
+        return MemberLook(state=MemberState.NO_REPLY, reason=NOT_ASKED)
     return _look_at_files(store, gen_id)
 
 

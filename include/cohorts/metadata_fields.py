@@ -39,6 +39,12 @@ def text_of(metadata: Mapping[str, Any], key: str) -> str:
     return storable(value) if isinstance(value, str) else ""
 
 
+def texts_of(metadata: Mapping[str, Any], key: str) -> list[str]:
+    """A list of texts, what is none of them left out; empty when it is missing or no list."""
+    value = metadata.get(key)
+    return [storable(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
 def count_of(record: Mapping[str, Any], key: str) -> int:
     """A count, 0 when it is missing or none."""
     value = record.get(key)

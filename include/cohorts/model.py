@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
 
+# What a score may be.
+LOWEST_SCORE, HIGHEST_SCORE = 0, 9
+
 # The finish_reason of a reply that the server cut off.
 TRUNCATED = "length"
 

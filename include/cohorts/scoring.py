@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
-from include.cohorts.model import ParserRef, Verdict
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, ParserRef, Verdict
 
 DEFAULT_PARSER = "in_last_line"
-LOWEST, HIGHEST = Decimal(0), Decimal(9)
+LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
 
 # What editors count as the end of a line; str.splitlines() knows more, and would make a 7 of "7\x0b/10".
 _LINE_END = re.compile(r"\r\n|\r|\n")

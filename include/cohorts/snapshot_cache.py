@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from cachetools import TLRUCache
 
@@ -17,7 +17,7 @@ from include.cohorts.settings import Settings
 # A snapshot is shown for ten times as long as it took to read, so that reading takes a tenth of the time at most.
 _TIMES_ITS_READING = 10.0
 _SHORTEST_S, _LONGEST_S = 1.0, 60.0
-_MOST_ROWS = 1_000_000
+_MOST_ROWS = 300_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class _Kept:
 
 
 class SnapshotCache:
-    """Reads each cohort once at a time, whoever asks; keeps at most a million rows, those used last."""
+    """Reads each cohort once at a time, whoever asks; keeps at most 300,000 rows (about 200 MB), those used last."""
 
     def __init__(
         self,
@@ -42,13 +42,14 @@ class SnapshotCache:
             getsizeof=lambda kept: 1 + len(kept.snapshot.rows),
         )
         self._mutex = threading.Lock()
-        self._turns: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        # One while somebody waits for it or reads; whoever asks for cohorts that do not exist leaves none behind.
+        self._turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
 
     def get(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
         """The cohort as it was at most a minute ago; for small ones a second. Errors are those of the reading."""
         key = (str(settings.data_root), cohort_id)
         with self._mutex:
-            turn = self._turns[key]
+            turn = self._turns.setdefault(key, threading.Lock())
         with turn:
             with self._mutex:
                 kept = self._kept.get(key)

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.exceptions import HTTPException
 
 from cohort_pages.rendering import render
 from cohort_pages.routes import DAG_ID, router
@@ -41,9 +41,9 @@ def make_app() -> FastAPI:
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
     )
     app.include_router(router)
-    app.add_middleware(GZipMiddleware, minimum_size=1_000)
     app.middleware("http")(_with_headers)
     app.exception_handler(CohortError)(_told)
+    app.exception_handler(OSError)(_unreadable)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(Exception)(_unexpected)
     return app
@@ -63,6 +63,12 @@ def _told(request: Request, error: CohortError) -> Response:
     if not isinstance(error, BadInput):
         log.error("%s: %s", request.url.path, error)
     return _problem(request, 404 if isinstance(error, BadInput) else 500, str(error))
+
+
+def _unreadable(request: Request, error: OSError) -> Response:
+    """A file of the store that is there and cannot be read."""
+    log.error("%s: %s", request.url.path, error)
+    return _problem(request, 500, f"{error.filename}: cannot be read: {error.strerror}.")
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
@@ -87,6 +93,6 @@ def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def _problem(request: Request, status: int, told: str) -> Response:
-    titles = {403: "Not allowed", 404: "Not found", 405: "Not allowed"}
+    titles = {403: "Not allowed", 404: "It is not there, or cannot be shown", 405: "Not allowed"}
     title = titles.get(status, "Something is wrong")
     return render(request, "problem", status_code=status, title=title, told=told.splitlines())

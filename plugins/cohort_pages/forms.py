@@ -11,6 +11,9 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from include.cohorts.coverage import CellState, MatrixQuery, Sort
+from include.cohorts.errors import BadInput, Problem
+from include.cohorts.metadata_fields import count_of, texts_of
+from include.cohorts.selection import INCLUDE_EXISTING
 
 _EXISTING = {"yes": True, "no": False}
 
@@ -68,12 +71,22 @@ def plan_conf(query: QueryParams) -> dict[str, Any]:
     return conf
 
 
-def conf_of_cohort(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The conf by which a cohort would be planned again just as it was."""
-    conf: dict[str, Any] = {"cohort_id": manifest.get("cohort_id"), "essay_ids": manifest.get("essays")}
-    conf["include_existing_evaluations"] = bool(manifest.get("directives"))
-    conf |= {key: manifest.get(key) for key in ("templates", "models", "replicates")}
-    return {key: value for key, value in conf.items() if value is not None}
+def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The conf by which a cohort would be planned again just as it was. BadInput when its manifest does not tell."""
+    lists = {key: texts_of(manifest, key) for key in ("essays", "templates", "models")}
+    replicates = count_of(manifest, "replicates")
+    if not (all(lists.values()) and replicates):
+        finding = "it does not tell the essays, templates, models and replicates that the cohort was planned with."
+        place = f"cohorts/{cohort_id}/manifest.json"
+        raise BadInput([Problem(place=place, finding=finding, next_step="Fill in the form instead.")])
+    return {
+        "cohort_id": cohort_id,
+        "essay_ids": lists["essays"],
+        "include_existing_evaluations": INCLUDE_EXISTING in texts_of(manifest, "directives"),
+        "templates": lists["templates"],
+        "models": lists["models"],
+        "replicates": replicates,
+    }
 
 
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from include.cohorts.atomic_files import storable
 from include.cohorts.coverage import CellState
 from include.cohorts.model import Action, Outcome, RunRef, TaskRef
 
 HERE = Path(__file__).parent
+_LONGEST_TEXT = 200_000
 STATIC = {
     "cohorts.css": "text/css",
     "cohorts.js": "text/javascript",
@@ -89,7 +93,8 @@ def render(request: Request, name: str, *, status_code: int = 200, **values: Any
     """The page of a template with these values."""
     links = Links(request.scope.get("root_path", ""))
     template = _environment().get_template(f"{name}.html.j2")
-    return HTMLResponse(template.render(links=links, **values), status_code=status_code)
+    # A lone surrogate, which JSON can carry into a name, would stop the sending of the page.
+    return HTMLResponse(storable(template.render(links=links, **values)), status_code=status_code)
 
 
 @cache
@@ -104,7 +109,17 @@ def _environment() -> Environment:
     environment.globals.update(
         shapes=SHAPES, outcome_shapes=_OUTCOME_SHAPES, Outcome=Outcome, CellState=CellState, Action=Action
     )
-    environment.filters.update(usd=_usd, when=_when, score=_score, signed=_signed, count=_count, words=_words)
+    environment.filters.update(
+        usd=_usd,
+        when=_when,
+        score=_score,
+        seconds=_seconds,
+        cut=_cut,
+        as_json=_as_json,
+        signed=_signed,
+        count=_count,
+        words=_words,
+    )
     return environment
 
 
@@ -118,8 +133,30 @@ def _usd(amount: float | None) -> str:
 
 
 def _when(moment: str) -> str:
-    """An ISO 8601 time to the minute, with a zone only where it is not UTC."""
-    return f"{moment[:10]} {moment[11:16]}" if len(moment) >= 16 else moment or "unknown"
+    """An ISO 8601 time in UTC to the minute; a text that is none as it stands."""
+    try:
+        told = datetime.fromisoformat(moment)
+    except ValueError:
+        return moment or "unknown"
+    return (told.astimezone(UTC) if told.tzinfo else told).strftime("%Y-%m-%d %H:%M")
+
+
+def _seconds(value: object) -> str:
+    """A duration; a dash for what is none."""
+    return f"{value:,.1f} s" if isinstance(value, float | int) and 0 <= value < 1e9 else "–"
+
+
+def _cut(text: str) -> str:
+    """A text as far as a browser should be given it."""
+    left = len(text) - _LONGEST_TEXT
+    return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n… {left:,} more characters stand in the file."
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    except RecursionError:
+        return "It is nested too deeply to be shown."
 
 
 def _score(value: float | None) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from threading import Lock
 from typing import Any
 
@@ -14,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from cohort_pages import forms
 from cohort_pages.rendering import HERE, STATIC, as_bar, render
 from include.cohorts.catalog import Catalog
-from include.cohorts.cohort_folder import SCORE_COLUMNS, scores_text
+from include.cohorts.cohort_folder import SCORE_COLUMNS, CohortFolder, scores_text
 from include.cohorts.cohort_list import CohortEntry, list_cohorts
 from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.comparison import compare
@@ -24,7 +26,7 @@ from include.cohorts.essay_titles import essay_titles
 from include.cohorts.evaluation_record import read_evaluation
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import ID_RULE, Cell, Outcome, ScoreRow, is_id
-from include.cohorts.plan_preview import preview_plan
+from include.cohorts.plan_preview import PlanPreview, preview_plan
 from include.cohorts.settings import Settings, read_settings
 from include.cohorts.snapshot_cache import SnapshotCache
 
@@ -32,6 +34,7 @@ DAG_ID = "evaluation_backfill"
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
 _YEAR_S = 365 * 24 * 3600
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 snapshots = SnapshotCache()
 # One at a time: a plan reads the store and renders every prompt.
@@ -62,17 +65,16 @@ def cohorts(request: Request) -> Response:
     text, sort, descending = query.get("text", "")[:100], query.get("sort", "created"), query.get("order") != "asc"
     entries = list_cohorts(settings.data_root, text)
     if sort in _SORTS:
-        listed = [_listed(settings, entry) for entry in entries]
-        value = _SORTS[sort]
-        listed.sort(key=lambda one: value(one.snapshot) if one.snapshot else -1, reverse=descending)
+        values = {entry: _value(_listed(settings, entry), _SORTS[sort]) for entry in entries}
+        entries = sorted(entries, key=values.__getitem__, reverse=descending)
     else:
-        key: Callable[[CohortEntry], str] = lambda one: one.cohort_id if sort == "name" else one.created_at  # noqa: E731
-        listed = [ListedCohort(entry=one, snapshot=None) for one in sorted(entries, key=key, reverse=descending)]
-    page, pages, shown = _cut(listed, COHORTS_A_PAGE, forms.page_number(query))
+        field = attrgetter("cohort_id" if sort == "name" else "created_at")
+        entries = sorted(entries, key=field, reverse=descending)
+    page, pages, shown = _cut(entries, COHORTS_A_PAGE, forms.page_number(query))
     return render(
         request,
         "cohorts",
-        cohorts=[one if one.snapshot or one.problem else _listed(settings, one.entry) for one in shown],
+        cohorts=[_listed(settings, entry) for entry in shown],
         found=len(entries),
         text=text,
         sort=sort,
@@ -146,7 +148,6 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
         "evaluation",
         record=record,
         cohort_id=cohort if is_id(cohort) else record.origin_cohort_id,
-        as_json=lambda value: json.dumps(value, indent=2, ensure_ascii=False),
     )
 
 
@@ -161,7 +162,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     snapshot = snapshots.get(settings, _checked(cohort_id))
     judges = summarise_judges(snapshot.rows)
     templates = _distinct(judge.template_id for judge in judges)
-    chosen = query.get("template", "") if query.get("template") in templates else templates[0]
+    chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
     ranking = rank_essays(snapshot.rows, chosen)
     page, pages, shown = _cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
     store = GensDataLayer.from_root(settings.data_root)
@@ -195,7 +196,7 @@ def scores_csv(cohort_id: str) -> Response:
 def scores_jsonl(cohort_id: str) -> Response:
     """The same, one JSON object a line."""
     rows = snapshots.get(read_settings(), _checked(cohort_id)).rows
-    lines = (json.dumps(_record(row), ensure_ascii=False) for row in rows)
+    lines = (json.dumps(_record(row)) for row in rows)
     return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
 
 
@@ -227,16 +228,15 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
 def plan(request: Request, cohort: str = "") -> Response:
     """What a run would do now: a dry run that writes nothing."""
     settings, query = read_settings(), request.query_params
-    conf = forms.plan_conf(query)
-    if cohort and not query.get("show"):
-        conf = forms.conf_of_cohort(snapshots.get(settings, _checked(cohort)).manifest)
-    preview, problems = None, []
-    if cohort or query.get("show"):
-        try:
-            with _planning:
-                preview = preview_plan(settings, conf)
-        except CohortError as error:
-            problems = str(error).splitlines()
+    conf, preview, problems = forms.plan_conf(query), None, []
+    try:
+        if cohort and not query.get("show"):
+            manifest = CohortFolder(root=settings.data_root, cohort_id=_checked(cohort)).manifest()
+            conf = forms.conf_of_cohort(cohort, manifest)
+        if cohort or query.get("show"):
+            preview = _preview(settings, conf)
+    except CohortError as error:
+        problems = str(error).splitlines()
     catalog = Catalog(root=settings.data_root)
     return render(
         request,
@@ -267,6 +267,17 @@ def unknown(rest: str) -> Response:
     raise HTTPException(404, f"There is no page {rest!r}.")
 
 
+def _preview(settings: Settings, conf: dict[str, Any]) -> PlanPreview:
+    """BadInput when another plan is being made: each that waited would keep one of Airflow's own threads from it."""
+    if not _planning.acquire(blocking=False):
+        finding = "another plan is being made right now."
+        raise BadInput([Problem(place="plan", finding=finding, next_step="Show it again in a moment.")])
+    try:
+        return preview_plan(settings, conf)
+    finally:
+        _planning.release()
+
+
 def _checked(cohort_id: str) -> str:
     if not is_id(cohort_id):
         raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
@@ -278,6 +289,14 @@ def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
         return ListedCohort(entry=entry, snapshot=snapshots.get(settings, entry.cohort_id))
     except CohortError as error:
         return ListedCohort(entry=entry, snapshot=None, problem=str(error))
+    except Exception:  # whatever is wrong with one must not hide the others
+        log.exception("cohort %s cannot be listed", entry.cohort_id)
+        return ListedCohort(entry=entry, snapshot=None, problem="It cannot be read; the API server's log says why.")
+
+
+def _value(listed: ListedCohort, of: Callable[[CohortSnapshot], float]) -> float:
+    """What a cohort is sorted by; the snapshot itself is not kept: all together may be too large."""
+    return of(listed.snapshot) if listed.snapshot else -1.0
 
 
 def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
@@ -295,8 +314,7 @@ def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
 
 
 def _record(row: ScoreRow) -> dict[str, Any]:
-    values = asdict(row.member) | {"outcome": row.outcome.value} | asdict(row)
-    return {name: values[name] for name in SCORE_COLUMNS}
+    return {name: getattr(row if hasattr(row, name) else row.member, name) for name in SCORE_COLUMNS}
 
 
 def _is_there(store: GensDataLayer, row: ScoreRow) -> bool:

@@ -74,21 +74,18 @@ function follow() {
   if (!live) return;
   let wait = SOON_MS;
   const same = (a, b) => Object.keys(b).every((name) => name === "seen_at" || a[name] === b[name]);
-  const look = async () => {
+  const isRenewed = async () => {
     const before = JSON.parse(live.dataset.now);
+    const answer = await fetch(live.dataset.progress, { credentials: "same-origin" });
+    if (!answer.ok) return false;
+    const now = await answer.json();
+    // Another process of the API server may have looked at the store earlier than the one that made this page.
+    return now.seen_at > before.seen_at && !same(before, now) && (await renew(live));
+  };
+  const look = async () => {
     if (!document.hidden) {
-      try {
-        const answer = await fetch(live.dataset.progress, { credentials: "same-origin" });
-        if (answer.ok) {
-          const now = await answer.json();
-          const changed = !same(before, now);
-          if (changed) await renew(live);
-          wait = changed ? SOON_MS : Math.min(LATE_MS, wait * 1.5);
-          if (!now.may_change && !changed) wait = LATE_MS;
-        }
-      } catch {
-        wait = Math.min(LATE_MS, wait * 2);
-      }
+      const renewed = await isRenewed().catch(() => false);
+      wait = renewed ? SOON_MS : Math.min(LATE_MS, wait * 1.5);
     }
     setTimeout(look, wait);
   };
@@ -97,11 +94,12 @@ function follow() {
 
 async function renew(live) {
   // A person who is filling in the filter is not disturbed.
-  if (live.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
+  const used = document.activeElement;
+  if (live.contains(used) && used.matches("input, select, textarea")) return false;
   const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
+  if (!answer.ok) return false;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-  if (!fresh) return;
+  if (!fresh) return false;
   const scrolled = live.querySelector(".matrix");
   const [top, left] = scrolled ? [scrolled.scrollTop, scrolled.scrollLeft] : [0, 0];
   live.dataset.now = fresh.dataset.now;
@@ -109,6 +107,7 @@ async function renew(live) {
   const matrix = live.querySelector(".matrix");
   if (matrix) matrix.scrollTo(left, top);
   prepare(live);
+  return true;
 }
 
 prepare(document);
