@@ -1,7 +1,9 @@
-"""Cohorts of a generated store, written as the product writes them, and as many of them as a measurement needs."""
+"""Cohorts of a generated store, by the product's own writers."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +12,10 @@ from benchmarks.stores import Grid, Store
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.identity import run_key
-from include.cohorts.model import Action, Member, Outcome, PlanRow, Progress, ScoreRow, Stage, StoredEvaluation
+from include.cohorts.model import Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation
 from include.cohorts.scoring import parse_score_text
 
 _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "try_number": 1}
-_ACTIONS = {Outcome.REUSED: Action.REUSE, Outcome.NOT_RUN: Action.CALL}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +37,22 @@ class CohortWriter:
             each.sort(key=lambda row: (row.member.template_id, row.member.llm_model_id, row.member.replicate))
         return cls(root=store.root, grid=grid, rows=rows)
 
-    def write(self, cohort_id: str, essays: Sequence[str], created_at: str = "2026-01-01T00:00:00+00:00") -> int:
-        """Writes the cohort of these essays as a run leaves it; returns how many evaluations it has."""
+    def write(self, cohort_id: str, essays: Sequence[str], created_at: str = "2026-01-01T00:00:00+00:00") -> None:
+        """Writes what a run leaves of the cohort of these essays, but for its plan."""
         folder, key = CohortFolder(root=self.root, cohort_id=cohort_id), run_key("bench", cohort_id, 1)
         rows = [
             replace(row, member=replace(row.member, cohort_id=cohort_id))
             for each in essays
             for row in self.rows[each]
         ]
-        members = [row.member for row in rows]
-        folder.write_plan(key, [PlanRow(member=row.member, action=_ACTIONS[row.outcome], reason="") for row in rows])
-        folder.write_membership([*(_essay(each, cohort_id) for each in essays), *members])
+        folder.write_membership([*(_essay(each, cohort_id) for each in essays), *(row.member for row in rows)])
         folder.write_manifest(self._manifest(cohort_id, essays, created_at))
         folder.write_run(key, {**_RUN, "conf": {}, "created_at": created_at, "plan": {}})
         folder.write_scores(rows)
-        # Not older than the scores: so they are known to be this program's.
         folder.write_report("<!doctype html><title>Report</title>")
-        return len(rows)
+        # A minute after the evaluations, as those of most cohorts; the report last, as a run writes it.
+        for written, later_s in ((folder.scores_csv, 60), (folder.report_html, 61)):
+            os.utime(written, (time.time() + later_s,) * 2)
 
     def _manifest(self, cohort_id: str, essays: Sequence[str], created_at: str) -> dict[str, object]:
         return {
@@ -99,6 +99,7 @@ def _row(layer: GensDataLayer, found: StoredEvaluation) -> ScoreRow:
         score=parse_score_text(layer.parsed_text(Stage.EVALUATION, found.gen_id) or "") if scored else None,
         reason="" if scored else "no call was made: see the logs of the evaluation tasks",
         origin_cohort_id=found.origin_cohort_id,
-        cost_usd=0.001 if scored else None,
+        # As different as prices are.
+        cost_usd=int(found.gen_id[-4:], 16) / 1e7 if scored else None,
         called=False,
     )

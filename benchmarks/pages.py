@@ -30,7 +30,7 @@ LISTED_ESSAYS = 2
 # Seconds until something is seen, and kB of HTML on the wire, whatever the size of the cohort or the list.
 _MATRIX_S, _LIST_S, _HTML_KB = 2.0, 1.0, 300.0
 # A snapshot of a small cohort is kept for 1 s.
-_FORGOTTEN_S = 2.0
+_FORGOTTEN_S = 1.5
 _PAINT_MS = """new Promise(done => new PerformanceObserver(seen => {
     for (const paint of seen.getEntriesByName("first-contentful-paint")) done(paint.startTime);
 }).observe({type: "paint", buffered: true}))"""

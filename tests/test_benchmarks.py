@@ -11,9 +11,15 @@ import pytest
 
 from benchmarks.figures import Figure, in_turn
 from benchmarks.growth_plot import draw, slopes
+from benchmarks.page_cohorts import CohortWriter
 from benchmarks.planning import Growth
 from benchmarks.results import merged, results, write_results
-from benchmarks.stores import PER_ESSAY, Store, generate_store
+from benchmarks.stores import PER_ESSAY, Grid, Store, generate_store
+from include.cohorts.cohort_folder import CohortFolder
+from include.cohorts.cohort_list import list_cohorts
+from include.cohorts.cohort_snapshot import read_snapshot
+from include.cohorts.model import Outcome
+from include.cohorts.settings import Settings
 
 LINEAR: Growth = {size: {"no index": size / 1e5, "with an index": 0.5} for size in (1_000, 10_000, 100_000)}
 
@@ -85,6 +91,19 @@ def test_selected_essays_are_spread_over_the_store(count: int, essays: list[str]
     """Not the first ones, which a store may hold together."""
     store = Store(root=Path(), judged=tuple(f"e{number}" for number in range(10)), fresh=())
     assert store.spread(count) == essays
+
+
+def test_a_cohort_of_a_generated_store_reads_as_one_of_a_run(tmp_path: Path) -> None:
+    """The pages are measured on what they are made for: known scores, and evaluations that were only seeded."""
+    grid = Grid(templates=("novelty",), models=("judge-a", "judge-b"), replicates=3, scored=0.5)
+    store = generate_store(tmp_path / "data", evaluations=60, grid=grid)
+    CohortWriter.of(store, grid).write("listed", store.judged[:5])
+    snapshot = read_snapshot(Settings(data_root=store.root), "listed")
+    assert [len(store.judged), len(snapshot.rows), len(snapshot.cells)] == [10, 30, 10]
+    assert set(snapshot.counts) == {Outcome.REUSED, Outcome.NOT_RUN}
+    assert 0 < len(snapshot.rows) - snapshot.missing == snapshot.with_score
+    assert len(CohortFolder(root=store.root, cohort_id="listed").known_scores()) == 30
+    assert [each.includes_existing for each in list_cohorts(store.root)] == [True]
 
 
 def test_growth_is_an_exponent() -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.cohorts.atomic_files import (
     check_inside,
@@ -25,7 +25,7 @@ from include.cohorts.atomic_files import (
 from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
-from include.cohorts.metadata_fields import price_of, read_json, run_of
+from include.cohorts.metadata_fields import HIGHEST_USD, read_json, run_of
 from include.cohorts.model import (
     HIGHEST_SCORE,
     ID_RULE,
@@ -66,8 +66,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownScore:
+class KnownScore(NamedTuple):
     """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
 
     score: float | None
@@ -328,27 +327,12 @@ def _inert(cell: Any) -> Any:
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     outcome, score, origin, cost = _KNOWN_CELLS(cells)
-    return KnownScore(
-        score=_score_in(score) if score else None,
-        reused=outcome == Outcome.REUSED,
-        origin_cohort_id=origin[1:] if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS) else origin,
-        cost_usd=_price_in(cost) if cost else None,
-        as_of=as_of,
-    )
-
-
-# Of a hundred thousand scores, and of their prices, many are alike.
-@lru_cache(maxsize=1_000)
-def _score_in(cell: str) -> float:
-    score = float(cell)
-    if not LOWEST_SCORE <= score <= HIGHEST_SCORE:
-        raise ValueError(f"{cell} is no score")
-    return score
-
-
-@lru_cache(maxsize=10_000)
-def _price_in(cell: str) -> float | None:
-    return price_of({"": float(cell)}, "")
+    value, cost_usd = float(score) if score else None, float(cost) if cost else None
+    if not LOWEST_SCORE <= (value or 0) <= HIGHEST_SCORE or not 0 <= (cost_usd or 0) < HIGHEST_USD:
+        raise ValueError(f"{score} is no score or {cost} no price")
+    if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS):
+        origin = origin[1:]
+    return KnownScore(value, outcome == Outcome.REUSED, origin, cost_usd, as_of)
 
 
 def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

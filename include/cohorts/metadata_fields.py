@@ -12,6 +12,8 @@ from include.cohorts.atomic_files import storable
 from include.cohorts.model import Cell, RunRef
 
 _READ_BYTES = 1 << 16
+# No amount of money is as high.
+HIGHEST_USD = 1e12
 
 
 def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
@@ -57,7 +59,7 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # JSON can hold NaN, Infinity and whole numbers that no float can.
-    return float(value) if 0 <= value < 1e12 else None
+    return float(value) if 0 <= value < HIGHEST_USD else None
 
 
 def run_of(record: Mapping[str, Any]) -> RunRef:
