@@ -9,11 +9,12 @@ Four layers; imports only go down (`make lint` holds it):
             member_states.py  cohort_status.py  cohort_snapshot.py  snapshot_cache.py  cohort_list.py
             evaluation_record.py  essay_titles.py  plan_preview.py
                                                        what the store holds now, for the command line and the page
-            __main__.py  verification.py
+            aggregated_scores.py  essay_selection.py   from scores to the next selection
+            __main__.py  selection_commands.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py
-            report.py  coverage.py  score_spread.py  comparison.py
+            report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
             reply_files.py  cohort_folder.py  side_by_side.py  disk_threads.py

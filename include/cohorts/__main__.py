@@ -1,7 +1,7 @@
 """The command line: `python -m include.cohorts COMMAND`.
 
-Exit status: 0 done; 1 `verify` found damage or `status` found unfinished members; 2 bad input, with one readable
-message on stderr.
+Exit status: 0 done; 1 `verify` found damage, `status` unfinished members or `select-missing` nothing; 2 bad input,
+with one readable message on stderr.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberState
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
+from include.cohorts.selection_commands import add_commands
 from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
 from include.cohorts.verification import find_damage, find_lost_calls
 
@@ -130,6 +131,9 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         for call in lost:
             typer.echo(f"  {call}")
     raise typer.Exit(1 if damage else 0)
+
+
+add_commands(app, lambda data_root: _settings(data_root).data_root)
 
 
 def _print_status(cells: tuple[CellStatus, ...]) -> None:

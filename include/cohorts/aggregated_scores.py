@@ -1,0 +1,223 @@
+"""`7_cross_experiment/aggregated_scores.csv`: every evaluation of the store with its score, or why it has none.
+
+What a former file says of a score that did not change since is taken over; all else is read from the store. One
+damaged folder is told in its own row and changes no other.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from include.cohorts.atomic_files import make_folder, write_text
+from include.cohorts.choosing_essays import DAMAGED, JudgedEvaluation
+from include.cohorts.csv_rows import csv_reader
+from include.cohorts.errors import BadInput, Problem, StoreError
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.member_states import look_at
+from include.cohorts.metadata_fields import cell_of, replicate_of, text_of
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, Stage, is_id
+
+AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
+# A score may change while a file is being written; what is younger than its writing by less than this is read again.
+_WRITING_NS = 60 * 10**9
+
+
+class AggregatedRow(NamedTuple):
+    """A row of the file, each field a column and a text; exactly one of `score` and `error` is empty.
+
+    `error` begins with the evaluation's state (see member_states) or with `damaged`; paths are below the data root.
+    """
+
+    parent_gen_id: str
+    gen_id: str
+    evaluation_template: str
+    evaluation_llm_model: str
+    score: str
+    error: str
+    origin_cohort_id: str
+    combo_id: str
+    draft_template: str
+    generation_template: str
+    generation_model: str
+    replicate: str
+    evaluation_response_path: str
+    generation_response_path: str
+    created_at: str
+
+
+COLUMNS = AggregatedRow._fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aggregation:
+    """What was written: all rows, those with a score, the others by the first word of their error.
+
+    `taken_over` of the rows stand as they did in the former file.
+    """
+
+    rows: int
+    scored: int
+    errors: Mapping[str, int]
+    taken_over: int
+
+
+def aggregate_scores(root: Path) -> Aggregation:
+    """Writes the file anew, by gen_id. StoreError when the disk refuses; the former file then stays."""
+    aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
+    rows = [aggregator.row(name) for name in sorted(aggregator.store.folder_names(Stage.EVALUATION))]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    path = root / AGGREGATED
+    make_folder(root, path.parent)
+    write_text(path, text.getvalue())
+    return Aggregation(
+        rows=len(rows),
+        scored=sum(bool(row.score) for row in rows),
+        errors=Counter(row.error.split(":", 1)[0] for row in rows if row.error),
+        taken_over=aggregator.taken_over,
+    )
+
+
+def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
+    """The evaluations in such a file. BadInput when there is none, a column is missing, or a score is none."""
+    place = str(path)
+    try:
+        lines = iter(csv_reader(path.read_bytes().decode("utf-8-sig")))
+    except FileNotFoundError:
+        next_step = "Write it: python -m include.cohorts aggregate"
+        raise BadInput([Problem(place=place, finding="there is no such file.", next_step=next_step)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput([Problem(place=place, finding=f"it cannot be read: {error}.", next_step="Mend it.")]) from None
+    header = next(lines, [])
+    needed = ("parent_gen_id", "gen_id", "evaluation_template", "evaluation_llm_model", "score")
+    problems = [
+        Problem(
+            place=f"{place}:1", finding=f'the column "{name}" is missing.', next_step=f"It has: {','.join(header)}"
+        )
+        for name in needed
+        if name not in header
+    ]
+    if problems:
+        raise BadInput(problems)
+    found: list[JudgedEvaluation] = []
+    for number, cells in enumerate(lines, start=2):
+        row = dict(zip(header, cells, strict=False))
+        score = _number(row["score"]) if len(cells) == len(header) else None
+        if len(cells) != len(header) or (row["score"] and score is None):
+            finding = "it has another number of cells than the header, or its score is no number from 0 to 9."
+            problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate anew."))
+            continue
+        cell = Cell(row["parent_gen_id"], row["evaluation_template"], row["evaluation_llm_model"])
+        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=row.get("error", "")))
+    if problems:
+        raise BadInput(problems[:20])
+    return tuple(found)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if LOWEST_SCORE <= value <= HIGHEST_SCORE else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Former:
+    """The rows with a score of the former file, by gen_id, and when it was written, in ns since 1970."""
+
+    rows: Mapping[str, AggregatedRow]
+    written_at: int
+
+
+def _former(root: Path) -> _Former:
+    path = root / AGGREGATED
+    try:
+        written_at = path.stat().st_mtime_ns
+        lines = iter(csv_reader(path.read_bytes().decode("utf-8")))
+        if tuple(next(lines, ())) != COLUMNS:
+            return _Former(rows={}, written_at=0)
+        rows = (AggregatedRow(*cells) for cells in lines)
+        return _Former(
+            rows={row.gen_id: row for row in rows if _number(row.score) is not None}, written_at=written_at
+        )
+    except (OSError, ValueError, TypeError):
+        return _Former(rows={}, written_at=0)
+
+
+@dataclass(kw_only=True)
+class _Aggregator:
+    store: GensDataLayer
+    former: _Former
+    taken_over: int = 0
+
+    @cached_property
+    def _essays(self) -> dict[str, tuple[str, str, str, str]]:
+        return {}
+
+    def row(self, gen_id: str) -> AggregatedRow:
+        """The evaluation's row, whatever its folder holds."""
+        try:
+            known = self.former.rows.get(gen_id)
+            if known is not None:
+                changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
+                if changed_at is not None and changed_at + _WRITING_NS < self.former.written_at:
+                    self.taken_over += 1
+                    return known
+            return self._read(gen_id)
+        except (OSError, StoreError) as error:
+            return _damaged(gen_id, str(error))
+
+    def _read(self, gen_id: str) -> AggregatedRow:
+        metadata = self.store.metadata(Stage.EVALUATION, gen_id)
+        cell = cell_of(metadata or {})
+        if metadata is None or cell is None:
+            return _damaged(gen_id, "its metadata.json is missing or unusable")
+        look = look_at(self.store, gen_id)
+        combo_id, draft_template, template, model = self._essay(cell.essay_id)
+        replicate = replicate_of(metadata)
+        return AggregatedRow(
+            parent_gen_id=cell.essay_id,
+            gen_id=gen_id,
+            evaluation_template=cell.template_id,
+            evaluation_llm_model=cell.model_id,
+            score="" if look.score is None else f"{look.score}",
+            error="" if look.score is not None else f"{look.state}: {look.reason}",
+            origin_cohort_id=text_of(metadata, "origin_cohort_id"),
+            combo_id=combo_id or text_of(metadata, "combo_id"),
+            draft_template=draft_template,
+            generation_template=template,
+            generation_model=model,
+            replicate="" if replicate is None else str(replicate),
+            evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
+            generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
+            created_at=text_of(self.store.reply_record(gen_id), "created_at"),
+        )
+
+    def _essay(self, essay_id: str) -> tuple[str, str, str, str]:
+        """An essay's combo, its draft's template, its own template, and the model that wrote it."""
+        if essay_id not in self._essays:
+            essay = self.store.generation(Stage.ESSAY, essay_id) if is_id(essay_id) else None
+            parent = essay.parent_gen_id if essay else ""
+            draft = self.store.generation(Stage.DRAFT, parent) if is_id(parent) else None
+            self._essays[essay_id] = (
+                (essay.combo_id if essay else "") or (draft.combo_id if draft else ""),
+                draft.template_id if draft else "",
+                essay.template_id if essay else "",
+                (essay.llm_model_id if essay else "") or (draft.llm_model_id if draft else ""),
+            )
+        return self._essays[essay_id]
+
+
+def _damaged(gen_id: str, told: str) -> AggregatedRow:
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    return AggregatedRow(**{**empty, "gen_id": gen_id, "error": f"{DAMAGED}: {' '.join(told.split())}"})
