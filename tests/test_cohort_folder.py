@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.cohorts.cohort_folder import SCORE_COLUMNS, CohortFolder, KnownScore, LatestRun, cohort_ids, scores_text
+from include.cohorts.cohort_folder import CohortFolder, LatestRun, cohort_ids
 from include.cohorts.errors import StoreError
 from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop
+from include.cohorts.scores_file import SCORE_COLUMNS, KnownScore, scores_text
 from tests.conftest import killed_before
 
 GOLDEN = Path(__file__).parent / "golden"

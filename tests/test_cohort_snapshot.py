@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from include.cohorts.cohort_folder import CohortFolder, scores_text
+from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_snapshot import CohortSnapshot, read_snapshot
 from include.cohorts.cohort_status import cohort_status
 from include.cohorts.coverage import CellCoverage, CellState
@@ -20,6 +20,7 @@ from include.cohorts.errors import BadInput
 from include.cohorts.identity import run_key
 from include.cohorts.member_states import NO_NUMBER, MemberState
 from include.cohorts.model import Outcome, RunRef, Spending
+from include.cohorts.scores_file import scores_text
 from tests.conftest import DAG_ID, PlayedDag
 from tests.judge_server import JudgeServer
 from tests.score_rows import CELL

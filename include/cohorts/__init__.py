@@ -17,7 +17,7 @@ Four layers; imports only go down (`make lint` holds it):
             report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
-            reply_files.py  cohort_folder.py  side_by_side.py  disk_threads.py
+            reply_files.py  cohort_folder.py  scores_file.py  side_by_side.py  disk_threads.py
             csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py
             call_slots.py  call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
             crash_points.py                            the environment, files, locks, the LLM client

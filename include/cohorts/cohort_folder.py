@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from include.cohorts.atomic_files import (
     check_inside,
@@ -22,57 +20,19 @@ from include.cohorts.atomic_files import (
     write_text,
 )
 from include.cohorts.call_journal import CallJournal
-from include.cohorts.csv_rows import csv_reader, numbered_rows
+from include.cohorts.csv_rows import csv_reader, csv_text, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
-from include.cohorts.metadata_fields import HIGHEST_USD, read_json, run_of
-from include.cohorts.model import (
-    HIGHEST_SCORE,
-    ID_RULE,
-    LOWEST_SCORE,
-    Action,
-    Member,
-    Outcome,
-    PlanRow,
-    RunRef,
-    ScoreRow,
-    Spending,
-    Stage,
-    Stop,
-    is_id,
-)
+from include.cohorts.metadata_fields import read_json, run_of
+from include.cohorts.model import ID_RULE, Action, Member, PlanRow, RunRef, ScoreRow, Spending, Stage, Stop, is_id
+from include.cohorts.scores_file import KnownScore, read_known_scores, scores_text
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
 # Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
 _MEMBER_CELLS = attrgetter(*MEMBER_COLUMNS)
 PLAN_COLUMNS = (*MEMBER_COLUMNS, "action", "reason")
-SCORE_COLUMNS = (
-    "gen_id",
-    "parent_gen_id",
-    "template_id",
-    "llm_model_id",
-    "replicate",
-    "outcome",
-    "score",
-    "reason",
-    "origin_cohort_id",
-    "cost_usd",
-)
-_KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
 # Calling an enumeration takes as long as the rest of a row.
 _STAGES = {stage.value: stage for stage in Stage}
-# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
-
-
-class KnownScore(NamedTuple):
-    """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
-
-    score: float | None
-    reused: bool
-    origin_cohort_id: str
-    cost_usd: float | None
-    as_of: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +105,7 @@ class CohortFolder:
     def write_membership(self, members: Sequence[Member]) -> None:
         """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
         path = self.path / "membership.csv"
-        text = _csv_text(MEMBER_COLUMNS, map(_MEMBER_CELLS, members))
+        text = csv_text(MEMBER_COLUMNS, map(_MEMBER_CELLS, members))
         if path.exists():
             if path.read_bytes() == text.encode("utf-8"):
                 return
@@ -167,7 +127,7 @@ class CohortFolder:
 
     def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
         """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
-        text = _csv_text(
+        text = csv_text(
             PLAN_COLUMNS,
             ([*_MEMBER_CELLS(row.member), row.action, row.reason] for row in rows),
         )
@@ -212,20 +172,8 @@ class CohortFolder:
         return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
 
     def known_scores(self) -> dict[str, KnownScore]:
-        """The rows of scores.csv by gen_id; none when it is missing or was changed since this program wrote it.
-
-        It writes report.html right after it: who saves scores.csv later makes it the younger of the two.
-        """
-        try:
-            as_of = self.scores_csv.stat().st_mtime_ns
-            if as_of > self.report_html.stat().st_mtime_ns:
-                return {}
-            lines = iter(csv_reader(self.scores_csv.read_bytes().decode("utf-8-sig")))
-            if tuple(next(lines, ())) != SCORE_COLUMNS:
-                return {}
-            return {cells[0]: _known_score(cells, as_of) for cells in lines}
-        except (OSError, ValueError, IndexError):
-            return {}
+        """What scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
+        return read_known_scores(self.scores_csv, self.report_html)
 
     def spending(self) -> Spending:
         """What all runs of the cohort have spent, as far as its journal tells."""
@@ -278,11 +226,6 @@ class CohortFolder:
         return self.path / "runs" / run_key
 
 
-def scores_text(rows: Iterable[ScoreRow]) -> str:
-    """The content of a scores.csv."""
-    return _csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
-
-
 def cohort_ids(root: Path) -> list[str]:
     """The ids of the cohorts that have members, sorted; one that was only tried out has none."""
     return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))
@@ -312,37 +255,6 @@ def _member(cells: Sequence[str]) -> Member:
         llm_model_id=llm_model_id,
         replicate=int(replicate),
     )
-
-
-def _score_cells(row: ScoreRow) -> list[Any]:
-    cells = (getattr(row if hasattr(row, column) else row.member, column) for column in SCORE_COLUMNS)
-    return ["" if cell is None else _inert(cell) for cell in cells]
-
-
-def _inert(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
-    outcome, score, origin, cost = _KNOWN_CELLS(cells)
-    value, cost_usd = float(score) if score else None, float(cost) if cost else None
-    if not LOWEST_SCORE <= (value or 0) <= HIGHEST_SCORE or not 0 <= (cost_usd or 0) < HIGHEST_USD:
-        raise ValueError(f"{score} is no score or {cost} no price")
-    if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS):
-        origin = origin[1:]
-    return KnownScore(value, outcome == Outcome.REUSED, origin, cost_usd, as_of)
-
-
-def _csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    return "".join(_csv_line(line) for line in [header, *lines])
-
-
-def _csv_line(cells: Sequence[Any]) -> str:
-    # Before Python 3.13 the writer quotes a lone CR only when the line ends with CRLF.
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.cohorts.clock import now
-from include.cohorts.cohort_folder import CohortFolder, KnownScore, LatestRun
+from include.cohorts.cohort_folder import CohortFolder, LatestRun
 from include.cohorts.cohort_status import evaluations_of
 from include.cohorts.coverage import CellCoverage, cover
 from include.cohorts.errors import StoreError
@@ -23,6 +23,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import NOT_ASKED, MemberState, look_at
 from include.cohorts.metadata_fields import count_of, price_of, text_of, texts_of
 from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from include.cohorts.scores_file import KnownScore
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 # A combo_id or a reason that was written to membership.csv or plan.csv must be readable there, however long it is.
 csv.field_size_limit(sys.maxsize)
@@ -31,3 +31,15 @@ def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
     for cells in reader:
         yield first_line, cells
         first_line = reader.line_num + 1
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """A CSV text with LF as line end, whatever the cells hold."""
+    return "".join(_csv_line(line) for line in [header, *lines])
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    # Before Python 3.13 the writer quotes a lone CR only when the line ends with CRLF.
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"

@@ -1,6 +1,7 @@
 """The pages about cohorts inside Airflow's UI; see ../cohort_page.py for how they get there.
 
 app.py       the application: who may look, what a browser may load, how errors are told
+plan_page.py the plan of the next run
 routes.py    one function a page: reads a request, asks include.cohorts, renders
 forms.py     from the query of a request to what include.cohorts understands
 rendering.py templates, links within the pages and into Airflow's own

@@ -11,8 +11,9 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from cohort_pages.plan_page import DAG_ID
 from cohort_pages.rendering import render
-from cohort_pages.routes import DAG_ID, router
+from cohort_pages.routes import router
 from include.cohorts.errors import BadInput, CohortError
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from starlette.datastructures import QueryParams
 from include.cohorts.coverage import CellState, MatrixQuery, Sort
 from include.cohorts.errors import BadInput, Problem
 from include.cohorts.metadata_fields import count_of, texts_of
+from include.cohorts.model import ID_RULE, is_id
 from include.cohorts.selection import INCLUDE_EXISTING
 
 _EXISTING = {"yes": True, "no": False}
@@ -92,3 +93,10 @@ def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
     """The command line that starts the DAG with this conf."""
     return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
+
+
+def checked_id(cohort_id: str) -> str:
+    """The id, before any path is made of it. BadInput when it cannot be one."""
+    if not is_id(cohort_id):
+        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
+    return cohort_id

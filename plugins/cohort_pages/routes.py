@@ -7,16 +7,14 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from threading import Lock
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from cohort_pages import forms
+from cohort_pages import forms, plan_page
+from cohort_pages.forms import checked_id
 from cohort_pages.rendering import HERE, STATIC, as_bar, render
-from include.cohorts.catalog import Catalog
-from include.cohorts.cohort_folder import SCORE_COLUMNS, CohortFolder, scores_text
 from include.cohorts.cohort_list import CohortEntry, list_cohorts
 from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.comparison import compare
@@ -25,20 +23,18 @@ from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.essay_titles import essay_titles
 from include.cohorts.evaluation_record import read_evaluation
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import ID_RULE, Cell, Outcome, ScoreRow, is_id
-from include.cohorts.plan_preview import PlanPreview, preview_plan
+from include.cohorts.model import Cell, Outcome, ScoreRow, is_id
+from include.cohorts.scores_file import SCORE_COLUMNS, scores_text
 from include.cohorts.settings import Settings, read_settings
 from include.cohorts.snapshot_cache import SnapshotCache
 
-DAG_ID = "evaluation_backfill"
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
 _YEAR_S = 365 * 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter()
+router.include_router(plan_page.router)
 snapshots = SnapshotCache()
-# One at a time: a plan reads the store and renders every prompt.
-_planning = Lock()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +85,7 @@ def cohorts(request: Request) -> Response:
 def cohort(request: Request, cohort_id: str) -> Response:
     """A cohort's totals and its coverage matrix."""
     settings = read_settings()
-    snapshot = snapshots.get(settings, _checked(cohort_id))
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
     essays = (each.cell.essay_id for each in snapshot.cells)
     titles = essay_titles(store, essays) if query.text.strip() else {}
@@ -113,14 +109,14 @@ def cohort(request: Request, cohort_id: str) -> Response:
 @router.get("/c/{cohort_id}/progress")
 def progress(cohort_id: str) -> Response:
     """The counts of a cohort as JSON: what a page under way asks for again and again."""
-    return JSONResponse(_progress(snapshots.get(read_settings(), _checked(cohort_id))))
+    return JSONResponse(_progress(snapshots.get(read_settings(), checked_id(cohort_id))))
 
 
 @router.get("/c/{cohort_id}/cell")
 def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", model: str = "") -> Response:
     """The replicates of one cell."""
     settings = read_settings()
-    snapshot = snapshots.get(settings, _checked(cohort_id))
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
     wanted = Cell(essay, template, model)
     rows = [row for row in snapshot.rows if row.member.cell == wanted]
     if not rows:
@@ -159,7 +155,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     from include.cohorts.score_spread import judge_pairs, rank_essays, replicate_spreads
 
     settings, query = read_settings(), request.query_params
-    snapshot = snapshots.get(settings, _checked(cohort_id))
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
     judges = summarise_judges(snapshot.rows)
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
@@ -188,14 +184,14 @@ def scores(request: Request, cohort_id: str) -> Response:
 @router.get("/c/{cohort_id}/scores.csv")
 def scores_csv(cohort_id: str) -> Response:
     """The scores as they are now, in the form of scores.csv."""
-    rows = snapshots.get(read_settings(), _checked(cohort_id)).rows
+    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
     return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
 
 
 @router.get("/c/{cohort_id}/scores.jsonl")
 def scores_jsonl(cohort_id: str) -> Response:
     """The same, one JSON object a line."""
-    rows = snapshots.get(read_settings(), _checked(cohort_id)).rows
+    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
     lines = (json.dumps(_record(row)) for row in rows)
     return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
 
@@ -207,7 +203,7 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
     known = [entry.cohort_id for entry in list_cohorts(settings.data_root)]
     if not (first and second):
         return render(request, "compare", known=known, first=first, second=second, result=None, titles={}, shown=0)
-    here, there = (snapshots.get(settings, _checked(each)) for each in (first, second))
+    here, there = (snapshots.get(settings, checked_id(each)) for each in (first, second))
     result = compare(here.rows, there.rows)
     shown = [each.essay_id for each in result.essays[:DIFFERENCES_SHOWN]]
     shown += [each.cell.essay_id for each in result.cells[:DIFFERENCES_SHOWN]]
@@ -224,34 +220,6 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
     )
 
 
-@router.get("/plan")
-def plan(request: Request, cohort: str = "") -> Response:
-    """What a run would do now: a dry run that writes nothing."""
-    settings, query = read_settings(), request.query_params
-    conf, preview, problems = forms.plan_conf(query), None, []
-    try:
-        if cohort and not query.get("show"):
-            manifest = CohortFolder(root=settings.data_root, cohort_id=_checked(cohort)).manifest()
-            conf = forms.conf_of_cohort(cohort, manifest)
-        if cohort or query.get("show"):
-            preview = _preview(settings, conf)
-    except CohortError as error:
-        problems = str(error).splitlines()
-    catalog = Catalog(root=settings.data_root)
-    return render(
-        request,
-        "plan",
-        dag_id=DAG_ID,
-        conf=conf,
-        conf_json=json.dumps(conf, indent=2),
-        command=forms.trigger_command(DAG_ID, conf),
-        preview=preview,
-        problems=problems,
-        templates=[each.template_id for each in catalog.templates().value],
-        models=[each.id for each in catalog.models().value],
-    )
-
-
 @router.get("/static/{name}")
 def static(name: str) -> Response:
     """A style sheet, a script or an icon."""
@@ -265,23 +233,6 @@ def static(name: str) -> Response:
 def unknown(rest: str) -> Response:
     """Anything else: behind the login, too."""
     raise HTTPException(404, f"There is no page {rest!r}.")
-
-
-def _preview(settings: Settings, conf: dict[str, Any]) -> PlanPreview:
-    """BadInput when another plan is being made: each that waited would keep one of Airflow's own threads from it."""
-    if not _planning.acquire(blocking=False):
-        finding = "another plan is being made right now."
-        raise BadInput([Problem(place="plan", finding=finding, next_step="Show it again in a moment.")])
-    try:
-        return preview_plan(settings, conf)
-    finally:
-        _planning.release()
-
-
-def _checked(cohort_id: str) -> str:
-    if not is_id(cohort_id):
-        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
-    return cohort_id
 
 
 def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:

@@ -167,9 +167,9 @@ def test_a_look_at_a_dead_callers_claim_writes_nothing(
 
 def test_only_one_plan_is_made_at_a_time(pages: TestClient, played: PlayedDag) -> None:
     """Who comes second is told so at once, and keeps no thread of Airflow's waiting."""
-    from cohort_pages import routes
+    from cohort_pages import plan_page
 
-    with routes._planning:
+    with plan_page._planning:
         assert "another plan is being made right now" in pages.get("/plan?cohort=pilot").text
     assert "another plan" not in pages.get("/plan?cohort=pilot").text
 

@@ -1,0 +1,80 @@
+"""A cohort's `scores.csv`: its columns, its text, and what it says of scores that were read already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from include.cohorts.csv_rows import csv_reader, csv_text
+from include.cohorts.metadata_fields import HIGHEST_USD
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Outcome, ScoreRow
+
+SCORE_COLUMNS = (
+    "gen_id",
+    "parent_gen_id",
+    "template_id",
+    "llm_model_id",
+    "replicate",
+    "outcome",
+    "score",
+    "reason",
+    "origin_cohort_id",
+    "cost_usd",
+)
+_KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
+# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class KnownScore(NamedTuple):
+    """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
+
+    score: float | None
+    reused: bool
+    origin_cohort_id: str
+    cost_usd: float | None
+    as_of: int
+
+
+def scores_text(rows: Iterable[ScoreRow]) -> str:
+    """The content of a scores.csv."""
+    return csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
+
+
+def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
+    """The rows by gen_id; none when the file is missing or was changed since this program wrote it.
+
+    It writes the report right after it: who saves scores.csv later makes it the younger of the two.
+    """
+    try:
+        as_of = scores_csv.stat().st_mtime_ns
+        if as_of > report_html.stat().st_mtime_ns:
+            return {}
+        lines = iter(csv_reader(scores_csv.read_bytes().decode("utf-8-sig")))
+        if tuple(next(lines, ())) != SCORE_COLUMNS:
+            return {}
+        return {cells[0]: _known_score(cells, as_of) for cells in lines}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def _score_cells(row: ScoreRow) -> list[Any]:
+    cells = (getattr(row if hasattr(row, column) else row.member, column) for column in SCORE_COLUMNS)
+    return ["" if cell is None else _inert(cell) for cell in cells]
+
+
+def _inert(cell: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
+    outcome, score, origin, cost = _KNOWN_CELLS(cells)
+    value, cost_usd = float(score) if score else None, float(cost) if cost else None
+    if not LOWEST_SCORE <= (value or 0) <= HIGHEST_SCORE or not 0 <= (cost_usd or 0) < HIGHEST_USD:
+        raise ValueError(f"{score} is no score or {cost} no price")
+    if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS):
+        origin = origin[1:]
+    return KnownScore(value, outcome == Outcome.REUSED, origin, cost_usd, as_of)
