@@ -24,7 +24,7 @@ test: .venv/.dev .venv-fab/.done browser ## Run every test
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
 	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing Chromium, for the tests of the pages"; \
-	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "The tests of the pages need a browser. Next: sudo apt-get install chromium, or CHROMIUM=/path/to/one make test"; exit 1; fi
 
 lint: .venv/.dev ## Check format, style, types and the layers
