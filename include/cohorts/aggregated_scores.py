@@ -6,23 +6,20 @@ damaged folder is told in its own row and changes no other.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.cohorts.atomic_files import make_folder, write_text
 from include.cohorts.choosing_essays import DAMAGED, JudgedEvaluation
-from include.cohorts.csv_rows import csv_reader
+from include.cohorts.csv_rows import csv_reader, csv_text
 from include.cohorts.errors import BadInput, Problem, StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import look_at
-from include.cohorts.metadata_fields import cell_of, replicate_of, text_of
-from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, Stage, is_id
+from include.cohorts.metadata_fields import cell_of, replicate_of, score_of, text_of
+from include.cohorts.model import Cell, Stage, is_id
 
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 # A score may change while a file is being written; what is younger than its writing by less than this is read again.
@@ -72,13 +69,9 @@ def aggregate_scores(root: Path) -> Aggregation:
     """Writes the file anew, by gen_id. StoreError when the disk refuses; the former file then stays."""
     aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
     rows = [aggregator.row(name) for name in sorted(aggregator.store.folder_names(Stage.EVALUATION))]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
     path = root / AGGREGATED
     make_folder(root, path.parent)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(COLUMNS, rows))
     return Aggregation(
         rows=len(rows),
         scored=sum(bool(row.score) for row in rows),
@@ -111,7 +104,7 @@ def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
     found: list[JudgedEvaluation] = []
     for number, cells in enumerate(lines, start=2):
         row = dict(zip(header, cells, strict=False))
-        score = _number(row["score"]) if len(cells) == len(header) else None
+        score = score_of(row["score"]) if len(cells) == len(header) else None
         if len(cells) != len(header) or (row["score"] and score is None):
             finding = "it has another number of cells than the header, or its score is no number from 0 to 9."
             problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate anew."))
@@ -121,14 +114,6 @@ def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if LOWEST_SCORE <= value <= HIGHEST_SCORE else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +133,7 @@ def _former(root: Path) -> _Former:
             return _Former(rows={}, written_at=0)
         rows = (AggregatedRow(*cells) for cells in lines)
         return _Former(
-            rows={row.gen_id: row for row in rows if _number(row.score) is not None}, written_at=written_at
+            rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, written_at=written_at
         )
     except (OSError, ValueError, TypeError):
         return _Former(rows={}, written_at=0)
@@ -159,10 +144,7 @@ class _Aggregator:
     store: GensDataLayer
     former: _Former
     taken_over: int = 0
-
-    @cached_property
-    def _essays(self) -> dict[str, tuple[str, str, str, str]]:
-        return {}
+    _essays: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
 
     def row(self, gen_id: str) -> AggregatedRow:
         """The evaluation's row, whatever its folder holds."""

@@ -15,7 +15,7 @@ from include.cohorts.catalog import MODELS, SELECTIONS, TEMPLATES, Catalog
 from include.cohorts.choosing_essays import ChosenEssay, JudgedEvaluation, MissingChoice, choose_missing, rank_by_best
 from include.cohorts.errors import BadInput, Problem
 from include.cohorts.metadata_fields import read_text
-from include.cohorts.selection import EVALUATION_ONLY, INCLUDE_EXISTING
+from include.cohorts.selection import selection_text
 from include.cohorts.spelling import choose_from
 
 MARK = "# Written by include.cohorts"
@@ -69,9 +69,8 @@ def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[
 def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], about: str, *, force: bool) -> Path:
     """Writes the selection file; returns where. BadInput when one is there that somebody else wrote."""
     path = _own_file(root, output, force=force)
-    lines = [f"{MARK} {about}", f"# mode: {EVALUATION_ONLY}", f"# {INCLUDE_EXISTING}", *essay_ids]
     make_folder(root, path.parent) if output is None else path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, f"{MARK} {about}\n{selection_text(tuple(essay_ids), include_existing=True)}")
     return path
 
 

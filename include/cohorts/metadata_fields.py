@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import storable
-from include.cohorts.model import Cell, RunRef
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, RunRef
 
 _READ_BYTES = 1 << 16
 # No amount of money is as high.
@@ -60,6 +60,15 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
         return None
     # JSON can hold NaN, Infinity and whole numbers that no float can.
     return float(value) if 0 <= value < HIGHEST_USD else None
+
+
+def score_of(text: str) -> float | None:
+    """A score in a CSV cell, None when it is no number from 0 to 9."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if LOWEST_SCORE <= value <= HIGHEST_SCORE else None
 
 
 def run_of(record: Mapping[str, Any]) -> RunRef:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.cohorts.csv_rows import csv_reader, csv_text
-from include.cohorts.metadata_fields import HIGHEST_USD
-from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Outcome, ScoreRow
+from include.cohorts.metadata_fields import HIGHEST_USD, score_of
+from include.cohorts.model import Outcome, ScoreRow
 
 SCORE_COLUMNS = (
     "gen_id",
@@ -72,8 +72,8 @@ def _inert(cell: Any) -> Any:
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     outcome, score, origin, cost = _KNOWN_CELLS(cells)
-    value, cost_usd = float(score) if score else None, float(cost) if cost else None
-    if not LOWEST_SCORE <= (value or 0) <= HIGHEST_SCORE or not 0 <= (cost_usd or 0) < HIGHEST_USD:
+    value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
+    if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         raise ValueError(f"{score} is no score or {cost} no price")
     if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS):
         origin = origin[1:]
