@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from operator import itemgetter
+from typing import TypeVar
 
 from include.cohorts.model import Cell, Outcome, ScoreRow
 
@@ -71,6 +72,7 @@ class MatrixQuery:
 
 
 Column = tuple[str, str]
+Item = TypeVar("Item")
 _column: Callable[[Cell], Column] = itemgetter(slice(1, None))
 
 
@@ -118,16 +120,22 @@ def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[st
     places = {column: number for number, column in enumerate(columns)}
     rows = _sorted([row for row in _rows(cells, places) if _matches(row, query, titles)], query)
     size = min(max(CELLS_A_PAGE // max(1, len(columns)), _ROWS_A_PAGE[0]), _ROWS_A_PAGE[1])
-    pages = max(1, -(-len(rows) // size))
-    page = min(max(1, query.page), pages)
+    page, pages, shown = cut(rows, size, query.page)
     return MatrixPage(
         columns=columns,
         hidden_columns=len(wanted) - len(columns),
-        rows=tuple(rows[(page - 1) * size : page * size]),
+        rows=tuple(shown),
         essays=len(rows),
         page=page,
         pages=pages,
     )
+
+
+def cut(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Sequence[Item]]:
+    """The page nearest to `page`, how many pages there are (at least one), and its items, at most `size`."""
+    pages = max(1, -(-len(items) // size))
+    page = min(max(1, page), pages)
+    return page, pages, items[(page - 1) * size : page * size]
 
 
 def _cover(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:

@@ -6,3 +6,6 @@ routes.py    one function a page: reads a request, asks include.cohorts, renders
 forms.py     from the query of a request to what include.cohorts understands
 rendering.py templates, links within the pages and into Airflow's own
 """
+
+# Whoever may read this DAG may see the pages.
+DAG_ID = "evaluation_backfill"

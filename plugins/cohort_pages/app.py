@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from cohort_pages.plan_page import DAG_ID
+from cohort_pages import DAG_ID
 from cohort_pages.rendering import render
 from cohort_pages.routes import router
 from include.cohorts.errors import BadInput, CohortError

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from cohort_pages import forms
+from cohort_pages import DAG_ID, forms
 from cohort_pages.forms import checked_id
 from cohort_pages.rendering import render
 from include.cohorts.catalog import Catalog
@@ -17,8 +17,6 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.plan_preview import PlanPreview, preview_plan
 from include.cohorts.settings import Settings, read_settings
-
-DAG_ID = "evaluation_backfill"
 
 router = APIRouter()
 # One at a time: a plan reads the store and renders every prompt.

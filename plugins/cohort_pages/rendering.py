@@ -107,7 +107,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        shapes=SHAPES, outcome_shapes=_OUTCOME_SHAPES, Outcome=Outcome, CellState=CellState, Action=Action
+        longest_text=_LONGEST_TEXT,
+        shapes=SHAPES,
+        outcome_shapes=_OUTCOME_SHAPES,
+        Outcome=Outcome,
+        CellState=CellState,
+        Action=Action,
     )
     environment.filters.update(
         usd=_usd,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -18,7 +18,7 @@ from cohort_pages.rendering import HERE, STATIC, as_bar, render
 from include.cohorts.cohort_list import CohortEntry, list_cohorts
 from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.comparison import compare
-from include.cohorts.coverage import Sort, columns_of, matrix
+from include.cohorts.coverage import Sort, columns_of, cut, matrix
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.essay_titles import essay_titles
 from include.cohorts.evaluation_record import read_evaluation
@@ -66,7 +66,7 @@ def cohorts(request: Request) -> Response:
     else:
         field = attrgetter("cohort_id" if sort == "name" else "created_at")
         entries = sorted(entries, key=field, reverse=descending)
-    page, pages, shown = _cut(entries, COHORTS_A_PAGE, forms.page_number(query))
+    page, pages, shown = cut(entries, COHORTS_A_PAGE, forms.page_number(query))
     return render(
         request,
         "cohorts",
@@ -87,7 +87,7 @@ def cohort(request: Request, cohort_id: str) -> Response:
     settings = read_settings()
     snapshot = snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
-    essays = (each.cell.essay_id for each in snapshot.cells)
+    essays, columns = (each.cell.essay_id for each in snapshot.cells), columns_of(snapshot.cells)
     titles = essay_titles(store, essays) if query.text.strip() else {}
     page = matrix(snapshot.cells, query, titles)
     return render(
@@ -97,9 +97,9 @@ def cohort(request: Request, cohort_id: str) -> Response:
         query=query,
         fields=forms.matrix_fields(query),
         matrix=page,
-        titles=essay_titles(store, (row.essay_id for row in page.rows)),
-        templates=_distinct(template for template, _ in columns_of(snapshot.cells)),
-        models=_distinct(model for _, model in columns_of(snapshot.cells)),
+        titles=titles or essay_titles(store, (row.essay_id for row in page.rows)),
+        templates=_distinct(template for template, _ in columns),
+        models=_distinct(model for _, model in columns),
         Sort=Sort,
         bar=as_bar(snapshot.counts),
         progress=_progress(snapshot),
@@ -123,6 +123,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
         raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
     store = GensDataLayer.from_root(settings.data_root)
+    there = [row for row in rows if store.file_names(row.member.stage, row.member.gen_id)]
     return render(
         request,
         "cell",
@@ -130,8 +131,8 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         cell=wanted,
         coverage=next(each for each in snapshot.cells if each.cell == wanted),
         title=essay_titles(store, [essay])[essay],
-        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in rows if _is_there(store, row)],
-        gone=[row for row in rows if not _is_there(store, row)],
+        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in there],
+        gone=[row for row in rows if row not in there],
     )
 
 
@@ -160,7 +161,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
     ranking = rank_essays(snapshot.rows, chosen)
-    page, pages, shown = _cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
+    page, pages, shown = cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
     store = GensDataLayer.from_root(settings.data_root)
     return render(
         request,
@@ -268,18 +269,8 @@ def _record(row: ScoreRow) -> dict[str, Any]:
     return {name: getattr(row if hasattr(row, name) else row.member, name) for name in SCORE_COLUMNS}
 
 
-def _is_there(store: GensDataLayer, row: ScoreRow) -> bool:
-    return bool(store.file_names(row.member.stage, row.member.gen_id))
-
-
 def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
-
-
-def _cut(items: Sequence[Any], size: int, page: int) -> tuple[int, int, Sequence[Any]]:
-    pages = max(1, -(-len(items) // size))
-    page = min(max(1, page), pages)
-    return page, pages, items[(page - 1) * size : page * size]
 
 
 def _download(text: str, media_type: str, name: str) -> Response:
