@@ -10,7 +10,7 @@ Four layers; imports only go down (`make lint` holds it):
             evaluation_record.py  essay_titles.py  plan_preview.py
                                                        what the store holds now, for the command line and the page
             aggregated_scores.py  essay_selection.py   from scores to the next selection
-            __main__.py  selection_commands.py  verification.py
+            __main__.py  selection_commands.py  command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py

@@ -8,34 +8,25 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import pendulum
 import typer
-from dotenv import dotenv_values
-from rich.console import Console
 from rich.table import Table
 
 from include.cohorts import planning_step
 from include.cohorts.cohort_status import CellStatus, cohort_status, skipped_ids
+from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberState
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
-from include.cohorts.selection_commands import add_commands
-from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
+from include.cohorts.selection_commands import selection_app
 from include.cohorts.verification import find_damage, find_lost_calls
-
-# Wide enough for any three ids: a cut id names nothing.
-_WIDTH = 500
-
-log = logging.getLogger("include.cohorts")
 
 app = typer.Typer(
     help="Evaluation cohorts with backfill.",
@@ -44,8 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, else the sample data.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHORT")]
 
 
@@ -59,7 +48,7 @@ def plan(
 ) -> None:
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
     logging.getLogger("include").setLevel(logging.WARNING if as_json else logging.INFO)
-    settings = _settings(data_root)
+    settings = settings_of(data_root)
     given = _read_conf(conf)
     if cohort is not None and given.get("cohort_id") not in (None, cohort):
         finding = f"--cohort says {cohort}, --conf another cohort_id."
@@ -91,14 +80,14 @@ def plan(
 @app.command()
 def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Print the gen_ids of the cohort's evaluations that have a parsed.txt."""
-    gen_ids = skipped_ids(_settings(data_root), _checked_id(cohort))
+    gen_ids = skipped_ids(settings_of(data_root), _checked_id(cohort))
     typer.echo(json.dumps(gen_ids) if as_json else "\n".join(gen_ids), nl=bool(gen_ids) or as_json)
 
 
 @app.command()
 def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Count the cohort's evaluations per cell; exit 1 when some have no score."""
-    cells = cohort_status(_settings(data_root), _checked_id(cohort))
+    cells = cohort_status(settings_of(data_root), _checked_id(cohort))
     unfinished = sum(sum(cell.counts.values()) - cell.counts[MemberState.SCORED] for cell in cells)
     if as_json:
         typer.echo(
@@ -114,7 +103,7 @@ def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False
 @app.command()
 def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Look for damage in the store (exit 1 when there is some) and for calls that may have been paid in vain."""
-    root = _settings(data_root).data_root
+    root = settings_of(data_root).data_root
     store = GensDataLayer.from_root(root)
     damage, lost = list(find_damage(store)), list(find_lost_calls(root))
     if as_json:
@@ -133,7 +122,7 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     raise typer.Exit(1 if damage else 0)
 
 
-add_commands(app, lambda data_root: _settings(data_root).data_root)
+app.add_typer(selection_app)
 
 
 def _print_status(cells: tuple[CellStatus, ...]) -> None:
@@ -142,16 +131,7 @@ def _print_status(cells: tuple[CellStatus, ...]) -> None:
         table.add_column(state.replace("_", " "), justify="right")
     for cell in cells:
         table.add_row(*cell.cell, *(str(cell.counts[state]) for state in MemberState))
-    Console(highlight=False, markup=False, emoji=False, width=_WIDTH).print(table)
-
-
-def _settings(data_root: Path | None) -> Settings:
-    """Settings of the option, else of the environment, else of the project's .env, as `make up` reads them."""
-    kept = {key: value or "" for key, value in dotenv_values(PROJECT_ROOT / ".env").items() if key.startswith("DD_")}
-    given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
-    settings = read_settings({**kept, **os.environ, **given})
-    log.info("Data root: %s", settings.data_root)
-    return settings
+    print_table(table)
 
 
 def _read_conf(text: str) -> dict[str, Any]:

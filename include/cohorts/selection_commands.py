@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from include.cohorts.aggregated_scores import AGGREGATED, aggregate_scores
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
+from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, Problem
 from include.cohorts.essay_selection import (
     Ranking,
@@ -24,10 +24,8 @@ from include.cohorts.essay_selection import (
     write_selection,
 )
 
-_WIDTH = 500
+selection_app = typer.Typer()
 
-DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, else the sample data.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 Models = Annotated[
     list[str] | None, typer.Option(help="A model that counts; repeat it. Default: all for evaluation.")
 ]
@@ -37,87 +35,82 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a selection file t
 Cohort = Annotated[str | None, typer.Option(help="The id of the cohort that the printed commands are to make.")]
 
 
-def add_commands(app: typer.Typer, root_of: Callable[[Path | None], Path]) -> None:
-    """Adds the commands; `root_of` says which data root an option means."""
+@selection_app.command()
+def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Write the scores of the whole store into 7_cross_experiment/aggregated_scores.csv."""
+    root = settings_of(data_root).data_root
+    done = aggregate_scores(root)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
+    errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(done.errors.items()))
+    typer.echo(f"{done.rows} evaluations: {done.scored} with a score{errors}; {done.taken_over} rows as they were.")
+    typer.echo(f"Written: {root / AGGREGATED}")
 
-    @app.command()
-    def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-        """Write the scores of the whole store into 7_cross_experiment/aggregated_scores.csv."""
-        root = root_of(data_root)
-        done = aggregate_scores(root)
-        if as_json:
-            typer.echo(json.dumps(asdict(done)))
-            return
-        errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(done.errors.items()))
-        typer.echo(
-            f"{done.rows} evaluations: {done.scored} with a score{errors}; {done.taken_over} rows as they were."
-        )
-        typer.echo(f"Written: {root / AGGREGATED}")
 
-    @app.command("select-missing")
-    def select_missing(
-        cohort: Cohort = None,
-        top_n: Annotated[int, typer.Option(min=1, help="How many of the best essays to look at.")] = 30,
-        baseline_template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
-        target_template: Annotated[str, typer.Option(help="The template that is to judge them.")] = "novelty-v2",
-        average_models: Models = None,
-        aggregated_scores: Scores = None,
-        output: Output = None,
-        any_model: Annotated[
-            bool, typer.Option("--any-model", help="One score of any model covers an essay.")
-        ] = False,
-        retry_unscored: Annotated[
-            bool, typer.Option("--retry-unscored", help="Refused replies are missing too.")
-        ] = False,
-        force: Force = False,
-        data_root: DataRoot = None,
-        as_json: AsJson = False,
-    ) -> None:
-        """Select the best essays by one template that another has not fully judged; exit 1 when there is none."""
-        root = root_of(data_root)
-        ranking = Ranking(template_id=baseline_template, models=tuple(average_models or ()), scores=aggregated_scores)
-        choice = missing_essays(
-            root, ranking, target=target_template, top_n=top_n, any_model=any_model, retry_unscored=retry_unscored
-        )
-        essay_ids = [essay.essay_id for essay, _ in choice.missing]
-        about = f"select-missing; by {baseline_template}, the best {top_n}, for {target_template}"
-        written = write_selection(root, output, essay_ids, about, force=force) if essay_ids else None
-        removed = None if essay_ids else remove_selection(root, output)
-        if as_json:
-            typer.echo(json.dumps(_as_json(choice, written)))
-        else:
-            _print_choice(choice, target_template)
-            _print_next(written, removed, target_template, cohort, retry_unscored=retry_unscored)
-        raise typer.Exit(0 if essay_ids else 1)
+@selection_app.command("select-missing")
+def select_missing(
+    cohort: Cohort = None,
+    top_n: Annotated[int, typer.Option(min=1, help="How many of the best essays to look at.")] = 30,
+    baseline_template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
+    target_template: Annotated[str, typer.Option(help="The template that is to judge them.")] = "novelty-v2",
+    average_models: Models = None,
+    aggregated_scores: Scores = None,
+    output: Output = None,
+    any_model: Annotated[bool, typer.Option("--any-model", help="One score of any model covers an essay.")] = False,
+    retry_unscored: Annotated[
+        bool, typer.Option("--retry-unscored", help="Refused replies are missing too.")
+    ] = False,
+    force: Force = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Select the best essays by one template that another has not fully judged; exit 1 when there is none."""
+    root = settings_of(data_root).data_root
+    ranking = Ranking(template_id=baseline_template, models=tuple(average_models or ()), scores=aggregated_scores)
+    choice = missing_essays(
+        root, ranking, target=target_template, top_n=top_n, any_model=any_model, retry_unscored=retry_unscored
+    )
+    essay_ids = [essay.essay_id for essay, _ in choice.missing]
+    about = f"select-missing; by {baseline_template}, the best {top_n}, for {target_template}"
+    written = write_selection(root, output, essay_ids, about, force=force) if essay_ids else None
+    removed = None if essay_ids else remove_selection(root, output)
+    if as_json:
+        typer.echo(json.dumps(_as_json(choice, written)))
+    else:
+        _print_choice(choice, target_template)
+        _print_next(written, removed, target_template, cohort, retry_unscored=retry_unscored)
+    raise typer.Exit(0 if essay_ids else 1)
 
-    @app.command("select-top")
-    def select_top(
-        template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
-        top_n: Annotated[int | None, typer.Option(min=1, help="The best so many (default: 30).")] = None,
-        first: Annotated[int | None, typer.Option(min=1, help="The first rank of a span.")] = None,
-        last: Annotated[int | None, typer.Option(min=1, help="Its last rank, included.")] = None,
-        average_models: Models = None,
-        aggregated_scores: Scores = None,
-        output: Output = None,
-        force: Force = False,
-        data_root: DataRoot = None,
-        as_json: AsJson = False,
-    ) -> None:
-        """Select the best essays by one template, or those of a span of ranks."""
-        root = root_of(data_root)
-        span = _span(top_n, first, last)
-        ranking = Ranking(template_id=template, models=tuple(average_models or ()), scores=aggregated_scores)
-        chosen = top_essays(root, ranking, first=span[0], last=span[1])
-        if not chosen:
-            finding = f"no essay has rank {span[0]} or a lower one."
-            raise BadInput([Problem(place="--first", finding=finding, next_step="Choose a smaller one.")])
-        about = f"select-top; by {template}, ranks {span[0]} to {span[0] + len(chosen) - 1}"
-        written = write_selection(root, output, [essay.essay_id for essay in chosen], about, force=force)
-        if as_json:
-            typer.echo(json.dumps({"selected": [asdict(essay) for essay in chosen], "written": str(written)}))
-            return
-        _print_table([(essay, "") for essay in chosen], "", span[0])
-        typer.echo(f"Written: {written}")
+
+@selection_app.command("select-top")
+def select_top(
+    template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
+    top_n: Annotated[int | None, typer.Option(min=1, help="The best so many (default: 30).")] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="The first rank of a span.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Its last rank, included.")] = None,
+    average_models: Models = None,
+    aggregated_scores: Scores = None,
+    output: Output = None,
+    force: Force = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Select the best essays by one template, or those of a span of ranks."""
+    root = settings_of(data_root).data_root
+    span = _span(top_n, first, last)
+    ranking = Ranking(template_id=template, models=tuple(average_models or ()), scores=aggregated_scores)
+    chosen = top_essays(root, ranking, first=span[0], last=span[1])
+    if not chosen:
+        finding = f"no essay has rank {span[0]} or a lower one."
+        raise BadInput([Problem(place="--first", finding=finding, next_step="Choose a smaller one.")])
+    about = f"select-top; by {template}, ranks {span[0]} to {span[0] + len(chosen) - 1}"
+    written = write_selection(root, output, [essay.essay_id for essay in chosen], about, force=force)
+    if as_json:
+        typer.echo(json.dumps({"selected": [asdict(essay) for essay in chosen], "written": str(written)}))
+        return
+    _print_table([(essay, "") for essay in chosen], "", span[0])
+    typer.echo(f"Written: {written}")
 
 
 def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, int]:
@@ -149,7 +142,7 @@ def _print_table(essays: Sequence[tuple[ChosenEssay, str]], why: str, first: int
     table = Table("no.", "essay", "value", "models", why, box=None, pad_edge=False)
     for number, (essay, reason) in enumerate(essays, start=first):
         table.add_row(str(number), essay.essay_id, f"{essay.value:.2f}", str(essay.models), reason)
-    Console(highlight=False, markup=False, emoji=False, width=_WIDTH).print(table)
+    print_table(table)
 
 
 def _why(short: Sequence[Shortfall]) -> str:

@@ -1,0 +1,37 @@
+"""What the commands share: their common options, the settings that these mean, and how a table is printed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.table import Table
+
+from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
+
+# Wide enough for any three ids: a cut id names nothing.
+_WIDTH = 500
+
+log = logging.getLogger("include.cohorts")
+
+DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, else the sample data.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+
+
+def settings_of(data_root: Path | None) -> Settings:
+    """Settings of the option, else of the environment, else of the project's .env, as `make up` reads them."""
+    kept = {key: value or "" for key, value in dotenv_values(PROJECT_ROOT / ".env").items() if key.startswith("DD_")}
+    given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
+    settings = read_settings({**kept, **os.environ, **given})
+    log.info("Data root: %s", settings.data_root)
+    return settings
+
+
+def print_table(table: Table) -> None:
+    """Prints it as it is, however wide."""
+    Console(highlight=False, markup=False, emoji=False, width=_WIDTH).print(table)
