@@ -8,7 +8,13 @@ CELL = Cell("e_1", "novelty", "judge-a")
 
 
 def score_row(
-    score: float | None = None, cell: Cell = CELL, *, outcome: Outcome | None = None, gen_id: str = "v_1"
+    score: float | None = None,
+    cell: Cell = CELL,
+    *,
+    outcome: Outcome | None = None,
+    gen_id: str = "v_1",
+    cost: float | None = None,
+    called: bool = False,
 ) -> ScoreRow:
     """A row of this cell: scored when it has a score, else not run, unless an outcome is given."""
     member = Member(
@@ -27,8 +33,8 @@ def score_row(
         score=score,
         reason="",
         origin_cohort_id="c",
-        cost_usd=None,
-        called=False,
+        cost_usd=cost,
+        called=called,
     )
 
 

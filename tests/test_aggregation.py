@@ -17,7 +17,8 @@ from include.cohorts.aggregation import (
     summarise_cells,
     summarise_judges,
 )
-from include.cohorts.model import Cell, Member, Outcome, ScoreRow, Stage
+from include.cohorts.model import Cell, Outcome, ScoreRow
+from tests.score_rows import score_row
 
 PROPERTY = settings(deadline=None, max_examples=60)
 CELL = Cell("e_1", "novelty", "judge-a")
@@ -31,19 +32,7 @@ def row(
     cost: float | None = None,
     called: bool = False,
 ) -> ScoreRow:
-    member = Member(
-        stage=Stage.EVALUATION,
-        gen_id="v_1",
-        cohort_id="c",
-        parent_gen_id=cell.essay_id,
-        combo_id="combo",
-        template_id=cell.template_id,
-        llm_model_id=cell.model_id,
-        replicate=1,
-    )
-    return ScoreRow(
-        member=member, outcome=outcome, score=score, reason="", origin_cohort_id="c", cost_usd=cost, called=called
-    )
+    return score_row(score, cell, outcome=outcome, cost=cost, called=called)
 
 
 def one_cell(*scores: float) -> tuple[ScoreRow, ...]:

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.cohorts.aggregation import count_totals
-from include.cohorts.model import Cell, Member, Outcome, ScoreRow, Stage
+from include.cohorts.model import Cell, Outcome, ScoreRow
 from include.cohorts.report import ReportInputs, render_report
+from tests.score_rows import score_row
 
 GOLDEN = Path(__file__).parent / "golden" / "report.html"
 PROPERTY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -79,25 +80,9 @@ def row(
     cost: float | None = None,
     called: bool = False,
 ) -> ScoreRow:
-    member = Member(
-        stage=Stage.EVALUATION,
-        gen_id=gen_id,
-        cohort_id="novelty_v2_backfill",
-        parent_gen_id=cell.essay_id,
-        combo_id="combo",
-        template_id=cell.template_id,
-        llm_model_id=cell.model_id,
-        replicate=1,
-    )
-    return ScoreRow(
-        member=member,
-        outcome=outcome,
-        score=score,
-        reason=reason,
-        origin_cohort_id="old",
-        cost_usd=cost,
-        called=called,
-    )
+    made = score_row(score, cell, outcome=outcome, gen_id=gen_id, cost=cost, called=called)
+    member = replace(made.member, cohort_id="novelty_v2_backfill")
+    return replace(made, member=member, reason=reason, origin_cohort_id="old")
 
 
 def report_of(rows: Sequence[ScoreRow], **changes: Any) -> ReportInputs:
