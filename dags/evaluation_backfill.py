@@ -19,35 +19,29 @@ a reply that a parser refused unless told to (`retry_unscored`).
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import TriggerRule, chain, dag, task, task_group
+from airflow.sdk import PartitionedAtRuntime, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backfill_params import PARAMS
-from task_border import RETRY_POLICY, readable_failure, tasks_at_once, this_conf, this_task
+from evaluation_group import evaluation
+from score_assets import COMPLETED_COHORTS, FINISHED_EVALUATIONS, tell
+from task_border import DEFAULT_ARGS, readable_failure, tasks_at_once, this_conf, this_task
 
-CALLING = timedelta(hours=12)
-LABEL = "{{ task.op_kwargs['part']['label'] }}"
+COMPLETION_KEYS = ("cohort_id", "planned", "reused", "scored", "unscored", "called", "cost_usd")
 
 
 @dag(
     dag_id="evaluation_backfill",
     dag_display_name="Evaluation backfill",
     description="Judges essays with LLMs; includes what exists, calls only for what is missing",
-    schedule=None,
+    # Never by the clock; asset events of single gen_ids need it.
+    schedule=PartitionedAtRuntime(),
     params=PARAMS,
     tags=["evaluation", "backfill", "llm"],
     doc_md=__doc__,
-    # Retries are for a worker that dies: every step finds what the former try left. The timeout is the last net.
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=10),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(hours=1),
-    },
+    default_args=DEFAULT_ARGS,
 )
 def evaluation_backfill() -> None:
     # A dict's keys as XComs of their own (the default for one) would cost 0.4 s of requests.
@@ -70,47 +64,17 @@ def evaluation_backfill() -> None:
         with readable_failure():
             return steps.batches(settings.read_settings(), planned, tasks_at_once())
 
-    @task_group
-    def evaluation(planned: dict[str, Any], part: dict[str, Any]) -> None:
-        @task(map_index_template=LABEL)
-        def check_parsed(planned: dict[str, Any], part: dict[str, Any]) -> None:
-            from include.cohorts import settings, steps
+    @task(outlets=[FINISHED_EVALUATIONS])
+    def announce_reused(planned: dict[str, Any], outlet_events: Any = None) -> None:
+        from include.cohorts import announcements, settings
 
-            with readable_failure():
-                left = steps.check_parsed(settings.read_settings(), planned, steps.Slice(**part))
-            if not left:
-                raise AirflowSkipException("Every evaluation of this slice exists")
+        with readable_failure():
+            reused = announcements.announce_reused(settings.read_settings(), planned)
+        if not reused:
+            raise AirflowSkipException("No reused evaluation is new in this cohort")
+        tell(outlet_events, planned, "reused", reused)
 
-        @task(map_index_template=LABEL)
-        def evaluation_prompt(planned: dict[str, Any], part: dict[str, Any]) -> None:
-            from include.cohorts import settings, steps
-
-            with readable_failure():
-                steps.write_prompts(settings.read_settings(), planned, steps.Slice(**part))
-
-        @task(map_index_template=LABEL, execution_timeout=CALLING + timedelta(minutes=70))
-        async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
-            from include.cohorts import calling, settings
-            from llm_connection import connect
-
-            # Earlier than Airflow's timeout, which breaks off replies under way, by more than a request may take.
-            async with asyncio.timeout(CALLING.total_seconds()):
-                with readable_failure():
-                    slice_ = calling.Slice(**part)
-                    await calling.call_missing(settings.read_settings(), planned, slice_, this_task(), connect)
-
-        # The replies that a partly failed slice did get are scored; a skipped slice stays skipped.
-        @task(map_index_template=LABEL, trigger_rule=TriggerRule.NONE_SKIPPED)
-        def evaluation_parsed(planned: dict[str, Any], part: dict[str, Any]) -> None:
-            from include.cohorts import settings, steps
-
-            with readable_failure():
-                steps.parse_replies(settings.read_settings(), planned, steps.Slice(**part), this_task())
-
-        order = (check_parsed, evaluation_prompt, evaluation_raw, evaluation_parsed)
-        chain(*(step(planned=planned, part=part) for step in order))
-
-    # The only leaf: its state is the run's, so it looks at the outcome itself.
+    # Its state is the run's, by the leaf behind it, so it looks at the outcome itself.
     @task(trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
     def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
         from include.cohorts import settings, summary
@@ -120,10 +84,23 @@ def evaluation_backfill() -> None:
             done.raise_unless_complete()
             return done.to_xcom()
 
+    # The only leaf. A task of its own: a success with an outlet is an event, and a dry run completes nothing.
+    @task(outlets=[COMPLETED_COHORTS])
+    def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet_events: Any = None) -> None:
+        from include.cohorts import announcements, settings
+
+        with readable_failure():
+            if planned["dry_run"] or not announcements.announce_completion(settings.read_settings(), planned):
+                raise AirflowSkipException("The cohort holds the scores that it was announced with")
+        outlet_events[COMPLETED_COHORTS].extra = {key: summary[key] for key in COMPLETION_KEYS}
+
     planned = plan_cohort()
     parts = batches(planned)
-    not_a_dry_run(planned) >> parts
-    evaluation.partial(planned=planned).expand(part=parts) >> summarise_cohort(planned)
+    reused = announce_reused(planned)
+    summary = summarise_cohort(planned)
+    not_a_dry_run(planned) >> [parts, reused]
+    [evaluation.partial(planned=planned).expand(part=parts), reused] >> summary
+    announce_completion(planned, summary)
 
 
 evaluation_backfill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, conf, get_current_context
@@ -18,6 +19,13 @@ log = logging.getLogger(__name__)
 # An exit is how a task fails with a message and no traceback; it must not be retried: a retry could only repeat a
 # wrong input, or pay for replies that the disk refused before. Any other error is retried as usual.
 RETRY_POLICY = ExceptionRetryPolicy(rules=[RetryRule(exception=SystemExit, action=RetryAction.FAIL)])
+# Retries are for a worker that dies: every step finds what the former try left. The timeout is the last net.
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(hours=1),
+}
 
 
 @contextmanager

@@ -64,6 +64,10 @@ class Aggregation:
     errors: Mapping[str, int]
     taken_over: int
 
+    def __str__(self) -> str:
+        errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(self.errors.items()))
+        return f"{self.rows} evaluations: {self.scored} with a score{errors}; {self.taken_over} rows as they were."
+
 
 def aggregate_scores(root: Path) -> Aggregation:
     """Writes the file anew, by gen_id. StoreError when the disk refuses; the former file then stays."""
@@ -75,7 +79,7 @@ def aggregate_scores(root: Path) -> Aggregation:
     return Aggregation(
         rows=len(rows),
         scored=sum(bool(row.score) for row in rows),
-        errors=Counter(row.error.split(":", 1)[0] for row in rows if row.error),
+        errors=dict(Counter(row.error.split(":", 1)[0] for row in rows if row.error)),
         taken_over=aggregator.taken_over,
     )
 

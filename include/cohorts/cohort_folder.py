@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from include.cohorts.announcement_ledger import AnnouncementLedger
 from include.cohorts.atomic_files import (
     check_inside,
     copy_former,
@@ -22,7 +23,7 @@ from include.cohorts.atomic_files import (
 from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, csv_text, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
-from include.cohorts.metadata_fields import read_json, run_of
+from include.cohorts.metadata_fields import read_json, read_text, run_of
 from include.cohorts.model import ID_RULE, Action, Member, PlanRow, RunRef, ScoreRow, Spending, Stage, Stop, is_id
 from include.cohorts.scores_file import KnownScore, read_known_scores, scores_text
 
@@ -112,6 +113,10 @@ class CohortFolder:
             with storing(path):
                 copy_former(path)
         self._write(path, text)
+
+    def selection(self) -> str | None:
+        """selection.txt, None when there is none."""
+        return read_text(self.path / "selection.txt")
 
     def write_selection(self, text: str) -> None:
         """Writes selection.txt: what the cohort was selected by."""
@@ -207,6 +212,10 @@ class CohortFolder:
         """The journal of the requests that were made for the cohort."""
         check_inside(self.root, self.path)
         return CallJournal(folder=self.path)
+
+    def announcements(self) -> AnnouncementLedger:
+        """What Airflow was told of the cohort's evaluations and of its completion."""
+        return AnnouncementLedger(root=self.root, cohort=self.path)
 
     def write_scores(self, rows: Iterable[ScoreRow]) -> None:
         """Writes scores.csv."""

@@ -9,13 +9,10 @@ from typing import Annotated
 
 import typer
 from dotenv import dotenv_values
-from rich.console import Console
 from rich.table import Table
 
 from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
-
-# Wide enough for any three ids: a cut id names nothing.
-_WIDTH = 500
+from include.cohorts.text_table import as_text
 
 log = logging.getLogger("include.cohorts")
 
@@ -34,4 +31,4 @@ def settings_of(data_root: Path | None) -> Settings:
 
 def print_table(table: Table) -> None:
     """Prints it as it is, however wide."""
-    Console(highlight=False, markup=False, emoji=False, width=_WIDTH).print(table)
+    typer.echo(as_text(table))

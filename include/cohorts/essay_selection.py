@@ -46,7 +46,7 @@ def missing_essays(
     active = [template.template_id for template in templates.value]
     if not templates.problems and target not in active:
         finding = f'"{target}" is not active in {TEMPLATES}.'
-        problems.append(Problem(place="--target-template", finding=finding, next_step=choose_from(target, active)))
+        problems.append(Problem(place="target template", finding=finding, next_step=choose_from(target, active)))
     rows, ranked = _ranked(root, ranking, [model.id for model in models.value], problems)
     return choose_missing(
         rows,
@@ -109,7 +109,7 @@ def _ranked(
     for name in ranking.models:
         if name not in active:
             finding = f'"{name}" is no model for evaluation in {MODELS}.'
-            problems.append(Problem(place="--average-models", finding=finding, next_step=choose_from(name, active)))
+            problems.append(Problem(place="average models", finding=finding, next_step=choose_from(name, active)))
     rows: tuple[JudgedEvaluation, ...] = ()
     path = ranking.scores or root / AGGREGATED
     try:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from include.cohorts.model import Action, PlanRow
-
-# Wide enough for any two ids: a log has no margin, and a cut id names nothing.
-_WIDTH = 400
+from include.cohorts.text_table import as_text
 
 
 def plan_table(evaluations: Sequence[PlanRow]) -> str:
@@ -25,7 +22,4 @@ def plan_table(evaluations: Sequence[PlanRow]) -> str:
         table.add_row(template_id, model_id, str(sum(numbers)), *map(str, numbers))
     totals = Counter(row.action for row in evaluations)
     table.add_row("all", "", str(len(evaluations)), *(str(totals[action]) for action in Action))
-    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return as_text(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,7 +48,7 @@ KEYS = tuple(field.name for field in fields(CohortRequest))
 
 def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
     """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
-    problems = [_unknown_key(key, place) for key in conf if key not in KEYS]
+    problems = [unknown_key(key, place, KEYS) for key in conf if key not in KEYS]
     values: dict[str, Any] = {}
     for key in KEYS:
         given = conf.get(key)
@@ -61,53 +61,62 @@ def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[Cohor
     return Checked(value=CohortRequest(**values), problems=tuple(problems))
 
 
-def _unknown_key(key: str, place: str) -> Problem:
+def unknown_key(key: str, place: str, known: Iterable[str]) -> Problem:
+    """A key that is none of a conf's: Airflow itself would pass over it without a word."""
     return Problem(
         place=f"{place}: {key}",
         finding="there is no such setting, and it would have been ignored.",
-        next_step=choose_from(key, KEYS),
+        next_step=choose_from(key, known),
     )
 
 
 def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
     if key in LIMITS:
-        yield from _check_number(given, *LIMITS[key], place)
+        yield from check_number(given, *LIMITS[key], place)
     elif key == "max_cost_usd":
         low, high = COST_USD
         if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
-            yield _wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
+            yield wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
     elif key in ("essay_ids", "templates", "models"):
-        yield from _check_list(given, place, ids_only=key != "models")
+        yield from check_list(given, place, ids_only=key != "models")
     elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):
-        if not isinstance(given, bool):
-            yield _wrong(place, given, "Write true or false.")
+        yield from check_switch(given, place)
     elif key == "mode":
-        yield from read_mode(given, place).problems if isinstance(given, str) else (_wrong(place, given, _MODE_STEP),)
+        yield from read_mode(given, place).problems if isinstance(given, str) else (wrong(place, given, _MODE_STEP),)
     elif not is_id(given):
-        yield _wrong(place, given, ID_RULE)
+        yield wrong(place, given, ID_RULE)
 
 
-def _check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
+def check_switch(given: Any, place: str) -> Iterator[Problem]:
+    """A problem unless it is true or false."""
+    if not isinstance(given, bool):
+        yield wrong(place, given, "Write true or false.")
+
+
+def check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
+    """A problem unless it is a whole number within the limits, both included."""
     if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
-        yield _wrong(place, given, f"Write a whole number from {low} to {high}.")
+        yield wrong(place, given, f"Write a whole number from {low} to {high}.")
 
 
-def _check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+    """The problems of a list of different texts that is not empty; with `ids_only` each must be an id."""
     if not isinstance(given, list | tuple) or not given:
-        yield _wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
+        yield wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
         return
     seen: set[object] = set()
     for position, entry in enumerate(given, start=1):
         here = f"{place}, entry {position}"
         if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
-            yield _wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
+            yield wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
         elif entry in seen:
             yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
         else:
             seen.add(entry)
 
 
-def _wrong(place: str, given: Any, next_step: str) -> Problem:
+def wrong(place: str, given: Any, next_step: str) -> Problem:
+    """A value that cannot be used."""
     return Problem(place=place, finding=f"{given!r} will not do.", next_step=next_step)
 
 

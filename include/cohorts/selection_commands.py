@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from include.cohorts.aggregated_scores import AGGREGATED, aggregate_scores
+from include.cohorts.choice_table import choice_text, ranking_table
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
-from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
+from include.cohorts.command_options import AsJson, DataRoot, settings_of
 from include.cohorts.errors import BadInput, Problem
 from include.cohorts.essay_selection import (
     Ranking,
@@ -43,8 +43,7 @@ def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(done)))
         return
-    errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(done.errors.items()))
-    typer.echo(f"{done.rows} evaluations: {done.scored} with a score{errors}; {done.taken_over} rows as they were.")
+    typer.echo(str(done))
     typer.echo(f"Written: {root / AGGREGATED}")
 
 
@@ -78,7 +77,7 @@ def select_missing(
     if as_json:
         typer.echo(json.dumps(_as_json(choice, written)))
     else:
-        _print_choice(choice, target_template)
+        typer.echo(choice_text(choice, target_template))
         _print_next(written, removed, target_template, cohort, retry_unscored=retry_unscored)
     raise typer.Exit(0 if essay_ids else 1)
 
@@ -109,7 +108,7 @@ def select_top(
     if as_json:
         typer.echo(json.dumps({"selected": [asdict(essay) for essay in chosen], "written": str(written)}))
         return
-    _print_table([(essay, "") for essay in chosen], "", span[0])
+    typer.echo(ranking_table([(essay, "") for essay in chosen], "", span[0]))
     typer.echo(f"Written: {written}")
 
 
@@ -121,35 +120,6 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
     if end < start:
         raise BadInput([Problem(place="--last", finding=f"{end} comes before {start}.", next_step="Swap them.")])
     return start, end
-
-
-def _print_choice(choice: MissingChoice, target: str) -> None:
-    if choice.missing:
-        _print_table([(essay, _why(short)) for essay, short in choice.missing], f"lacks of {target}", 1)
-    if choice.needs_decision:
-        typer.echo(
-            f"{len(choice.needs_decision)} need a decision: all that they lack is in replies that were refused. "
-            "Read them, or select these too by --retry-unscored."
-        )
-        _print_table([(essay, _why(short)) for essay, short in choice.needs_decision], f"lacks of {target}", 1)
-    typer.echo(
-        f"Of the best {len(choice.ranked)}: {len(choice.missing)} selected, "
-        f"{len(choice.needs_decision)} need a decision, {len(choice.covered)} are covered."
-    )
-
-
-def _print_table(essays: Sequence[tuple[ChosenEssay, str]], why: str, first: int) -> None:
-    table = Table("no.", "essay", "value", "models", why, box=None, pad_edge=False)
-    for number, (essay, reason) in enumerate(essays, start=first):
-        table.add_row(str(number), essay.essay_id, f"{essay.value:.2f}", str(essay.models), reason)
-    print_table(table)
-
-
-def _why(short: Sequence[Shortfall]) -> str:
-    return ", ".join(
-        f"{each.cell.model_id} {each.scored}/{each.wanted}" + (f" ({each.refused} refused)" if each.refused else "")
-        for each in short
-    )
 
 
 def _print_next(

@@ -1,10 +1,6 @@
 """The DAG's contract with Airflow: it parses lightly, and its tasks, edges and params are the ones promised."""
 
 import itertools
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,71 +8,15 @@ import pytest
 from include.cohorts.model import ID_PATTERN
 from include.cohorts.request import KEYS, LIMITS, CohortRequest
 
-PROJECT = Path(__file__).resolve().parents[2]
-HEAVY = (
-    "pandas",
-    "numpy",
-    "openai",
-    "httpx2",
-    "tenacity",
-    "filelock",
-    "typer",
-    "include.cohorts.planning_step",
-    "include.cohorts.steps",
-)
 
-INSPECT = """
-import json, logging, sys
-logging.disable(logging.CRITICAL)
-sys.path.insert(0, "dags")
-before = set(sys.modules)
-import airflow.sdk
-airflow_needs = set(sys.modules)
-import evaluation_backfill
-after = set(sys.modules)
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag("dags")
-dag = bag.dags["evaluation_backfill"]
-print(json.dumps({
-    "errors": {str(k): v for k, v in bag.import_errors.items()},
-    "dags": sorted(bag.dags),
-    "added": sorted(after - airflow_needs),
-    "edges": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
-    "rules": {t.task_id: t.trigger_rule.value for t in dag.tasks},
-    "labels": {t.task_id: t.map_index_template for t in dag.tasks},
-    "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,
-    "schedule": str(dag.schedule),
-    "leaves": [t.task_id for t in dag.leaves],
-    "params": {k: {"default": dag.params[k], "schema": dag.params.get_param(k).schema,
-                   "help": dag.params.get_param(k).schema.get("description_md")} for k in dag.params},
-}))
-"""
-
-
-@pytest.fixture(scope="module")
-def dag() -> dict[str, Any]:
-    """What a fresh process sees when it parses the DAG folder."""
-    done = subprocess.run(
-        [sys.executable, "-c", INSPECT], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def test_the_folder_has_one_dag_and_no_import_error(dag: dict[str, Any]) -> None:
-    """The DAG folder imports cleanly, and the modules beside the DAG are not taken for DAGs."""
-    assert dag["errors"] == {}
-    assert dag["dags"] == ["evaluation_backfill"]
-
-
-def test_parsing_imports_nothing_heavy(dag: dict[str, Any]) -> None:
-    """Parsing the DAG file adds none of the heavy modules to what Airflow itself imports."""
-    added = dag["added"]
-    assert [name for name in added if name in HEAVY or name.startswith("include.cohorts")] == []
+@pytest.fixture
+def dag(dag_folder: dict[str, Any]) -> dict[str, Any]:
+    """The DAG as a fresh process parses it."""
+    return dag_folder["dags"]["evaluation_backfill"]
 
 
 def test_the_tasks_stand_in_the_promised_order(dag: dict[str, Any]) -> None:
-    """The chain is plan, dry-run gate, batches, the four steps of the mapped group, and the summary."""
+    """The chain is plan, dry-run gate, batches, the mapped group's four steps, the summary and its announcement."""
     order = [
         "plan_cohort",
         "not_a_dry_run",
@@ -86,17 +26,30 @@ def test_the_tasks_stand_in_the_promised_order(dag: dict[str, Any]) -> None:
         "evaluation.evaluation_raw",
         "evaluation.evaluation_parsed",
         "summarise_cohort",
+        "announce_completion",
     ]
-    assert sorted(dag["edges"]) == sorted(order)
+    assert sorted(dag["edges"]) == sorted([*order, "announce_reused"])
     for earlier, later in itertools.pairwise(order):
         assert later in dag["edges"][earlier]
+    assert "announce_reused" in dag["edges"]["not_a_dry_run"]
+    assert dag["edges"]["announce_reused"] == ["summarise_cohort"]
 
 
-def test_the_summary_is_the_only_leaf(dag: dict[str, Any]) -> None:
-    """The run's state is the state of the one task that looks at the outcome."""
-    assert dag["leaves"] == ["summarise_cohort"]
+def test_the_only_leaf_stands_behind_the_summary_alone(dag: dict[str, Any]) -> None:
+    """A red summary makes the leaf, and so the run, red; a green one has looked at the outcome."""
+    assert dag["leaves"] == ["announce_completion"]
+    assert dag["rules"]["announce_completion"] == "all_success"
     assert dag["rules"]["summarise_cohort"] == "all_done"
     assert dag["rules"]["evaluation.evaluation_parsed"] == "none_skipped"
+
+
+def test_only_tasks_that_can_skip_themselves_declare_an_asset(dag: dict[str, Any]) -> None:
+    """A success with an outlet is an event: the steps that may have nothing to say are the ones that declare it."""
+    assert {task: assets for task, assets in dag["outlets"].items() if assets} == {
+        "evaluation.evaluation_parsed": ["finished_evaluations"],
+        "announce_reused": ["finished_evaluations"],
+        "announce_completion": ["completed_cohorts"],
+    }
 
 
 def test_mapped_instances_show_their_slice(dag: dict[str, Any]) -> None:
@@ -110,7 +63,7 @@ def test_the_dag_explains_itself(dag: dict[str, Any]) -> None:
     assert "never paid for again" in dag["doc"]
     assert dag["tags"] == ["backfill", "evaluation", "llm"]
     assert dag["max_active_runs"] == 16
-    assert dag["schedule"] == "None"
+    assert dag["timetable"] == "PartitionedAtRuntime"
 
 
 def test_params_are_the_request_s_settings(dag: dict[str, Any]) -> None:

@@ -1,0 +1,25 @@
+"""The task that gathers the scores of the store; several DAGs take it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.sdk import task
+
+from task_border import readable_failure
+
+log = logging.getLogger(__name__)
+
+
+@task(multiple_outputs=False)
+def aggregate() -> dict[str, Any]:
+    """Writes `7_cross_experiment/aggregated_scores.csv`; returns how many rows it has, and how many with a score."""
+    from dataclasses import asdict
+
+    from include.cohorts import aggregated_scores, settings
+
+    with readable_failure():
+        done = aggregated_scores.aggregate_scores(settings.read_settings().data_root)
+    log.info("%s", done)
+    return asdict(done)
