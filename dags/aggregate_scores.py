@@ -11,6 +11,7 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from aggregate_task import aggregate
+from notifications import tell_failed
 from score_assets import COMPLETED_COHORTS
 from task_border import DEFAULT_ARGS
 
@@ -24,7 +25,7 @@ from task_border import DEFAULT_ARGS
     max_active_runs=1,
     tags=["evaluation", "scores"],
     doc_md=__doc__,
-    default_args=DEFAULT_ARGS,
+    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
 )
 def aggregate_scores() -> None:
     aggregate()

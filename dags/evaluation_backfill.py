@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import PartitionedAtRuntime, TriggerRule, dag, task
+from airflow.sdk import PartitionedAtRuntime, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backfill_params import PARAMS
 from evaluation_group import evaluation
+from notifications import OUTCOME, tell_failed, tell_finished
 from score_assets import COMPLETED_COHORTS, FINISHED_EVALUATIONS, tell
 from task_border import DEFAULT_ARGS, readable_failure, tasks_at_once, this_conf, this_task
 
@@ -75,12 +76,19 @@ def evaluation_backfill() -> None:
         tell(outlet_events, planned, "reused", reused)
 
     # Its state is the run's, by the leaf behind it, so it looks at the outcome itself.
-    @task(trigger_rule=TriggerRule.ALL_DONE, multiple_outputs=False)
+    @task(
+        trigger_rule=TriggerRule.ALL_DONE,
+        multiple_outputs=False,
+        on_success_callback=tell_finished,
+        on_failure_callback=tell_failed,
+    )
     def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
         from include.cohorts import settings, summary
 
         with readable_failure():
             done = summary.summarise_cohort(settings.read_settings(), planned, this_task().run)
+            if not done.complete:
+                get_current_context()["ti"].xcom_push(OUTCOME, done.to_xcom())
             done.raise_unless_complete()
             return done.to_xcom()
 

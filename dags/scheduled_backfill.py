@@ -25,6 +25,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import dag, get_current_context, task
 
 from aggregate_task import aggregate
+from notifications import tell_failed
 from scheduled_params import PARAMS, SCHEDULE, UNKNOWN
 from task_border import DEFAULT_ARGS, readable_failure, this_conf
 
@@ -49,7 +50,7 @@ RUN_ID = f"by_schedule__{{{{ {CHOSEN}['cohort_id'] }}}}"
     params=PARAMS,
     tags=["evaluation", "backfill", "schedule"],
     doc_md=__doc__,
-    default_args=DEFAULT_ARGS,
+    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
 )
 def scheduled_backfill() -> None:
     @task.sensor(poke_interval=10, timeout=timedelta(days=7).total_seconds(), mode="reschedule")

@@ -17,7 +17,7 @@ Four layers; imports only go down (`make lint` holds it):
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py
             report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
-            choice_table.py  missing_request.py  text_table.py
+            choice_table.py  missing_request.py  run_notice.py  text_table.py
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
             reply_files.py  cohort_folder.py  announcement_ledger.py  scores_file.py  side_by_side.py  disk_threads.py

@@ -61,6 +61,11 @@ class AirflowApi:
         """Let the scheduler run the DAG."""
         self._session.request("PATCH", f"dags/{quote(dag_id)}", json={"is_paused": False})
 
+    def asset_events(self, name: str) -> list[dict[str, Any]]:
+        """Return the events of the asset of this name, oldest first."""
+        events = self._session.pages("assets/events", "asset_events", order_by="timestamp")
+        return [event for event in events if event["name"] == name]
+
     def import_errors(self) -> list[ImportProblem]:
         """Return the DAG files that could not be imported, each with Airflow's traceback."""
         return [ImportProblem.from_json(each) for each in self._session.pages("importErrors", "import_errors")]

@@ -1,0 +1,41 @@
+"""What people are told when a run has ended, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# Chats cut long texts, each at another length; the log has all of it.
+MOST_CHARACTERS = 1_500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunNotice:
+    """A title, a text of at most MOST_CHARACTERS before its link, and how grave it is."""
+
+    title: str
+    body: str
+    kind: Literal["success", "warning", "failure"]
+
+
+def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> RunNotice:
+    """The end of a run that has a summary: finished, red, or stopped by its budget."""
+    cohort, message = outcome["cohort_id"], str(outcome["message"])
+    if complete:
+        return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
+    if outcome["deferred"]:
+        title = f"Cohort {cohort}: the budget is used up, {outcome['deferred']} evaluations are deferred"
+        return RunNotice(title=title, body=_body(message, link), kind="warning")
+    return RunNotice(title=f"Cohort {cohort} is not complete", body=_body(message, link), kind="failure")
+
+
+def notice_of_failure(dag_id: str, run_id: str, task_id: str, link: str) -> RunNotice:
+    """A task that failed before there was a summary."""
+    message = f"{task_id} of {run_id} failed: its log names the cause and the next step."
+    return RunNotice(title=f"{dag_id} failed", body=_body(message, link), kind="failure")
+
+
+def _body(message: str, link: str) -> str:
+    shown = message if len(message) <= MOST_CHARACTERS else f"{message[: MOST_CHARACTERS - 4]} ..."
+    return f"{shown}\n{link}"
