@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,7 +48,7 @@ KEYS = tuple(field.name for field in fields(CohortRequest))
 
 def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
     """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
-    problems = [_unknown_key(key, place) for key in conf if key not in KEYS]
+    problems = list(unknown_keys(conf, KEYS, place))
     values: dict[str, Any] = {}
     for key in KEYS:
         given = conf.get(key)
@@ -61,12 +61,12 @@ def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[Cohor
     return Checked(value=CohortRequest(**values), problems=tuple(problems))
 
 
-def _unknown_key(key: str, place: str) -> Problem:
-    return Problem(
-        place=f"{place}: {key}",
-        finding="there is no such setting, and it would have been ignored.",
-        next_step=choose_from(key, KEYS),
-    )
+def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:
+    """A problem for each key that no setting has: Airflow itself accepts it and does as if it were not there."""
+    for key in conf:
+        if key not in known:
+            finding = "there is no such setting, and it would have been ignored."
+            yield Problem(place=f"{place}: {key}", finding=finding, next_step=choose_from(key, known))
 
 
 def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
@@ -75,39 +75,41 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
     elif key == "max_cost_usd":
         low, high = COST_USD
         if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
-            yield _wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
+            yield wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
     elif key in ("essay_ids", "templates", "models"):
-        yield from _check_list(given, place, ids_only=key != "models")
+        yield from check_list(given, place, ids_only=key != "models")
     elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):
         if not isinstance(given, bool):
-            yield _wrong(place, given, "Write true or false.")
+            yield wrong(place, given, "Write true or false.")
     elif key == "mode":
-        yield from read_mode(given, place).problems if isinstance(given, str) else (_wrong(place, given, _MODE_STEP),)
+        yield from read_mode(given, place).problems if isinstance(given, str) else (wrong(place, given, _MODE_STEP),)
     elif not is_id(given):
-        yield _wrong(place, given, ID_RULE)
+        yield wrong(place, given, ID_RULE)
 
 
 def _check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
     if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
-        yield _wrong(place, given, f"Write a whole number from {low} to {high}.")
+        yield wrong(place, given, f"Write a whole number from {low} to {high}.")
 
 
-def _check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+    """Problems of a value that is to be a list of different ids, or of texts."""
     if not isinstance(given, list | tuple) or not given:
-        yield _wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
+        yield wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
         return
     seen: set[object] = set()
     for position, entry in enumerate(given, start=1):
         here = f"{place}, entry {position}"
         if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
-            yield _wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
+            yield wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
         elif entry in seen:
             yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
         else:
             seen.add(entry)
 
 
-def _wrong(place: str, given: Any, next_step: str) -> Problem:
+def wrong(place: str, given: Any, next_step: str) -> Problem:
+    """A value of a setting that cannot be used."""
     return Problem(place=place, finding=f"{given!r} will not do.", next_step=next_step)
 
 
