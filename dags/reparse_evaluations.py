@@ -4,8 +4,8 @@
 After a parser, or a template's `parser` in `1_raw/evaluation_templates.csv`, changed: reads the stored replies of one
 cohort, or of the whole store, by today's parsers. **No LLM is called.**
 
-1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies it,
-   and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
+1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies
+   it, and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
 2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed.
 
 Trigger it without **Write** first. A score that a person corrected is kept. What is being called for right now, or
@@ -53,14 +53,14 @@ def reparse_evaluations() -> None:
     def reparse() -> dict[str, Any]:
         from include.cohorts import reparse_step, settings
         from include.cohorts.errors import raise_if_any
-        from include.cohorts.reparse_report import report_text
         from include.cohorts.reparsing import parse_reparse_request
 
         with readable_failure():
             request = parse_reparse_request(this_conf())
             raise_if_any(request.problems)
-            report = reparse_step.reparse(settings.read_settings(), request.value, this_task())
-            log.info("%s", report_text(report, LOGGED_ROWS))
+            report = reparse_step.reparse(
+                settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
+            )
             reparse_step.raise_unless_written(report)
             # The table of a former try, which died, may have had changes that this one finds made.
             behind = report.written and (report.counts["changed"] > 0 or this_task().try_number > 1)

@@ -12,7 +12,6 @@ import typer
 from include.cohorts.command_options import AsJson, DataRoot, settings_of
 from include.cohorts.errors import raise_if_any
 from include.cohorts.model import TaskRef
-from include.cohorts.reparse_report import report_text
 from include.cohorts.reparse_step import raise_unless_written
 from include.cohorts.reparse_step import reparse as reparse_replies
 from include.cohorts.reparsing import parse_reparse_request
@@ -35,6 +34,7 @@ def reparse(
     raise_if_any(request.problems)
     run_id = f"manual__{pendulum.now('UTC').to_iso8601_string()}"
     task = TaskRef(dag_id="command_line", run_id=run_id, task_id="reparse", map_index=-1, try_number=1)
-    report = reparse_replies(settings, request.value, task)
-    typer.echo(json.dumps(report.to_json()) if as_json else report_text(report))
+    report = reparse_replies(settings, request.value, task, (lambda _: None) if as_json else typer.echo)
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
     raise_unless_written(report)

@@ -27,9 +27,9 @@ _LISTED = (Effect.SKIPPED, Effect.DAMAGED, Effect.NOT_WRITTEN)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReparseReport:
-    """Every evaluation counted once, by effect; `rows` are those that a person should see, by gen_id.
+    """Every evaluation that was asked for, in order, and all of them counted by effect.
 
-    `written` is true when it was carried out; `stale_cohorts` then have a changed member.
+    `written` is true when it was to be carried out; `stale_cohorts` then have a changed member.
     """
 
     written: bool
@@ -42,7 +42,7 @@ class ReparseReport:
         return [row for row in self.rows if row.effect in effects]
 
     def to_xcom(self) -> dict[str, Any]:
-        """The counts, and whether aggregated_scores.csv is behind now."""
+        """The counts; each evaluation is in one of them."""
         counts = {effect.value: self.counts.get(effect, 0) for effect in Effect}
         return {"written": self.written, "evaluations": sum(counts.values()), "llm_calls": 0, **counts}
 
@@ -55,25 +55,28 @@ class ReparseReport:
         return {"counts": self.to_xcom(), "stale_cohorts": list(self.stale_cohorts), **rows}
 
 
-def report_text(report: ReparseReport, most_rows: int | None = None) -> str:
-    """The table of changes, what was left alone and why, the totals; no more than `most_rows` rows of a kind."""
-    parts: list[str] = []
-    if changed := report.of(Effect.CHANGED):
-        parts += [_table(changed, most_rows), ""]
+def changes_text(report: ReparseReport, most_rows: int | None = None) -> str:
+    """The table of changes, what a person corrected, what was left alone and why; at most so many rows of each."""
+    parts = [_table(changed, most_rows)] if (changed := report.of(Effect.CHANGED)) else []
     if by_hand := report.of(Effect.BY_HAND):
-        parts += ["Corrected by hand, and kept (after: what the parser reads in the reply):"]
-        parts += [_table(by_hand, most_rows), ""]
-    parts += [line for effect in _LISTED for line in _listed(report.of(effect), most_rows)]
+        told = "Corrected by hand, and kept (after: what the parser reads in the reply):"
+        parts.append(f"{told}\n{_table(by_hand, most_rows)}")
+    if listed := [line for effect in _LISTED for line in _listed(report.of(effect), most_rows)]:
+        parts.append("\n".join(listed))
+    return "\n\n".join([*parts, ""]) if parts else ""
+
+
+def totals_text(report: ReparseReport) -> str:
+    """All evaluations, counted once each, and what to do next."""
     total = sum(report.counts.values())
     counted = [f"{report.counts[effect]:,} {_WORDS[effect]}" for effect in Effect if report.counts.get(effect)]
     told = f"{total:,} evaluations" + (f": {', '.join(counted)}" if counted else "")
-    parts += [f"{told}. LLM calls: 0.", _what_next(report)]
-    return "\n".join(parts)
+    return f"{told}. LLM calls: 0.\n{_what_next(report)}"
 
 
 def _what_next(report: ReparseReport) -> str:
     if not (report.counts.get(Effect.CHANGED) or report.counts.get(Effect.RENEWED)):
-        return "Nothing was written: there is nothing to change."
+        return "Nothing was written."
     if not report.written:
         return "Nothing was written. Add --write to apply it; in the DAG, trigger with write true."
     if not report.counts.get(Effect.CHANGED):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,7 +17,7 @@ from include.cohorts.errors import Problem, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.metadata_fields import cell_of
 from include.cohorts.model import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
-from include.cohorts.reparse_report import ReparseReport
+from include.cohorts.reparse_report import ReparseReport, changes_text, totals_text
 from include.cohorts.reparsing import Effect, Reparsed, ReparseRequest, decide
 from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, Parser, judge_by, score_text, verdict_record
 from include.cohorts.settings import Settings
@@ -28,31 +27,42 @@ from include.cohorts.spelling import choose_from
 log = logging.getLogger(__name__)
 
 _REPLIES_A_LINE = 10_000
-_NOT_WORTH_A_ROW = (Effect.UNCHANGED, Effect.RENEWED, Effect.NO_REPLY)
 _TO_WRITE = (Effect.CHANGED, Effect.RENEWED)
 _PENDING = "a whole reply waits in temporary files; run its cohort, which puts it in place and scores it"
 
 
 def reparse(
-    settings: Settings, request: ReparseRequest, task: TaskRef, parsers: Mapping[str, Parser] = PARSERS
+    settings: Settings,
+    request: ReparseRequest,
+    task: TaskRef,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    most_rows: int | None = None,
+    parsers: Mapping[str, Parser] = PARSERS,
 ) -> ReparseReport:
     """Scores the stored replies that were asked for again, by the parsers that their templates name today.
 
-    Writes nothing unless asked to. BadInput, before any write, when the inputs cannot be used. What is damaged or
-    cannot be written is told in its row and stops no other.
+    Tells what would change, at most `most_rows` of it, before it writes, and writes only when asked to. BadInput,
+    before any write, when the inputs cannot be used. What is damaged or cannot be written is told and stops no other.
     """
     members = () if request.cohort_id is None else evaluations_of(settings, request.cohort_id)
     parsing = _parsing(settings, request, members, parsers)
     store = GensDataLayer.from_root(settings.data_root)
     whole = request.cohort_id is None
     names = sorted(store.folder_names(Stage.EVALUATION)) if whole else [member.gen_id for member in members]
-    with ExitStack() as stack:
-        card = stack.enter_context(CallerCard(settings.data_root, task)) if request.write else None
-        rereader = _Rereader(store=store, parsing=parsing, templates=request.templates, card=card)
-        counts, rows = _gather(rereader, names)
+    rereader = _Rereader(store=store, parsing=parsing, templates=request.templates)
+    rows = _look_at_all(rereader, names)
+    tell(changes_text(_report(rows), most_rows) or "No result changes.")
+    if request.write and any(row.effect in _TO_WRITE for row in rows):
+        looked, rows = rows, _write_all(rereader, rows, settings, task)
+        arisen = [now for was, now in zip(looked, rows, strict=True) if now.effect is not was.effect]
+        if told := changes_text(_report(arisen), most_rows):
+            tell(told)
     changed = {row.gen_id for row in rows if row.effect is Effect.CHANGED}
     stale = cohorts_with(settings.data_root, changed) if request.write and changed else []
-    return ReparseReport(written=request.write, counts=counts, rows=tuple(rows), stale_cohorts=tuple(stale))
+    report = _report(rows, written=request.write, stale_cohorts=tuple(stale))
+    tell(totals_text(report))
+    return report
 
 
 def raise_unless_written(report: ReparseReport) -> None:
@@ -64,16 +74,31 @@ def raise_unless_written(report: ReparseReport) -> None:
         )
 
 
-def _gather(rereader: _Rereader, names: Iterable[str]) -> tuple[Counter[Effect], list[Reparsed]]:
-    counts, rows = Counter[Effect](), list[Reparsed]()
-    for number, (_, row) in enumerate(side_by_side(rereader.reread, names), start=1):
+def _look_at_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
+    rows: list[Reparsed] = []
+    for number, (_, row) in enumerate(side_by_side(rereader.look, names), start=1):
         if row is not None:
-            counts[row.effect] += 1
-            if row.effect not in _NOT_WORTH_A_ROW:
-                rows.append(row)
+            rows.append(row)
         if number % _REPLIES_A_LINE == 0:
-            log.info("%s evaluations looked at, %s with another result", f"{number:,}", f"{counts[Effect.CHANGED]:,}")
-    return counts, rows
+            log.info("%s evaluations looked at", f"{number:,}")
+    return rows
+
+
+def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings, task: TaskRef) -> list[Reparsed]:
+    """Writes what is to be written; returns all rows as they are then."""
+    todo = [row for row in rows if row.effect in _TO_WRITE]
+    done: dict[str, Reparsed] = {}
+    with CallerCard(settings.data_root, task) as card:
+        for row, now in side_by_side(partial(rereader.rewrite, card), todo):
+            done[row.gen_id] = now
+            if len(done) % _REPLIES_A_LINE == 0:
+                log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
+    return [done.get(row.gen_id, row) for row in rows]
+
+
+def _report(rows: Sequence[Reparsed], *, written: bool = False, stale_cohorts: tuple[str, ...] = ()) -> ReparseReport:
+    counts = Counter(row.effect for row in rows)
+    return ReparseReport(written=written, counts=counts, rows=tuple(rows), stale_cohorts=stale_cohorts)
 
 
 def _parsing(
@@ -102,43 +127,42 @@ def _parsing(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Rereader:
-    """Scores evaluations again; only with a `card`, by which their leases are taken, it writes."""
+    """Scores evaluations again, one at a time, in any thread."""
 
     store: GensDataLayer
     parsing: Mapping[str, Parser]
     templates: tuple[str, ...] | None
-    card: CallerCard | None
 
-    def reread(self, gen_id: str) -> Reparsed | None:
-        """What became of the evaluation; None when its template was not asked for."""
+    def look(self, gen_id: str) -> Reparsed | None:
+        """What scoring it again means; None when its template was not asked for."""
         if not is_id(gen_id):
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
         try:
-            row, _ = self._look(gen_id)
+            return self._look(gen_id)[0]
         except (OSError, StoreError) as error:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
-        if row is None or row.effect not in _TO_WRITE or self.card is None:
-            return row
+
+    def rewrite(self, card: CallerCard, row: Reparsed) -> Reparsed:
+        """What became of it: another process may have had it since it was looked at."""
         try:
-            return self._rewrite(gen_id, self.card)
+            lease = self.store.call_lease(row.gen_id, card)
+            if not lease.take():
+                return replace(row, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
+            try:
+                now, verdict = self._look(row.gen_id, is_mine=True)
+                if now is not None and verdict is not None and now.effect in _TO_WRITE:
+                    self._replace(now, verdict)
+                return now or row
+            finally:
+                lease.release()
         except (OSError, StoreError) as error:
             return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
 
-    def _rewrite(self, gen_id: str, card: CallerCard) -> Reparsed | None:
-        lease = self.store.call_lease(gen_id, card)
-        if not lease.take():
-            return Reparsed(gen_id=gen_id, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
-        try:
-            # Another process may have had it meanwhile.
-            row, verdict = self._look(gen_id, is_mine=True)
-            if row is not None and verdict is not None and row.effect in _TO_WRITE:
-                score = None if verdict.score is None else score_text(verdict.score)
-                changes = row.effect is Effect.CHANGED
-                self.store.replace_verdict(gen_id, verdict_record(verdict), score, result_changes=changes)
-                self.store.drop_stale_failure(gen_id)
-            return row
-        finally:
-            lease.release()
+    def _replace(self, row: Reparsed, verdict: Verdict) -> None:
+        score = None if verdict.score is None else score_text(verdict.score)
+        changes = row.effect is Effect.CHANGED
+        self.store.replace_verdict(row.gen_id, verdict_record(verdict), score, result_changes=changes)
+        self.store.drop_stale_failure(row.gen_id)
 
     def _look(self, gen_id: str, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
         """The row as the files are now, with the verdict when there is one; without a row it was not asked for."""

@@ -21,7 +21,7 @@ from include.cohorts.atomic_files import (
     write_text,
 )
 from include.cohorts.crash_points import reach
-from include.cohorts.metadata_fields import read_json
+from include.cohorts.metadata_fields import read_json, read_text
 from include.cohorts.reply_files import PARSED, PARSED_METADATA, RAW, RAW_METADATA
 
 # A number stands for one replacement, of a reply or of a verdict.
@@ -49,6 +49,7 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
     with storing(parsed):
         is_kept = kept_number(folder) is not None
         renewed = read_json(folder / PARSED_METADATA) != metadata
+        result_changes = result_changes and read_text(parsed) != score
         _keep(folder, metadata=renewed, parsed=result_changes and not is_kept)
         if renewed:
             write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=True)
