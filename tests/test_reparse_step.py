@@ -396,7 +396,7 @@ CONF = {"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "
 
 
 def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Status, the cohort page, `aggregate`, planning, the evaluation's page; and a run's scores.csv, without a call."""
+    """Status, the cohort page, `aggregate`, planning, the evaluation's page; a run's scores.csv, without a call."""
     told: list[str] = []
     report = again(finished, write=True, told=told)
     assert report.counts == {Effect.CHANGED: 2, Effect.RENEWED: 1}
