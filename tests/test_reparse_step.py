@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,7 @@ def test_only_what_was_asked_for_is_touched(store: StoreBuilder, essay: str, dag
     assert changed(cohort_id="c") == [member]
     assert changed(templates=("coherence",)) == ["v_3"]
     assert changed(cohort_id="c", templates=("coherence",)) == []
+    assert again(store, templates=("coherence",)).counts == {Effect.CHANGED: 1}
 
 
 def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(store: StoreBuilder, essay: str) -> None:
@@ -397,6 +399,9 @@ CONF = {"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "
 
 def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """Status, the cohort page, `aggregate`, planning, the evaluation's page; a run's scores.csv, without a call."""
+    head, *_ = finished.read("cohorts/c/membership.csv").splitlines()
+    finished.write("cohorts/other/membership.csv", f"{head}\nevaluation,v_9,other,e_essay1,combo,novelty,judge-a,1\n")
+    finished.write("cohorts/damaged/membership.csv", b"\xff\n")
     told: list[str] = []
     report = again(finished, write=True, told=told)
     assert report.counts == {Effect.CHANGED: 2, Effect.RENEWED: 1}
@@ -447,7 +452,30 @@ def test_a_refused_reply_may_be_asked_for_again(
     assert NO.items() <= files["parsed_metadata.2.json"].items()
 
 
-CRASHING = """
+def test_a_reply_in_temporary_files_is_left_to_its_cohort(store: StoreBuilder, essay: str) -> None:
+    """Beside an older reply that would be scored: the newer one, paid for, is put in place first."""
+    store.evaluation("v_1", essay, score=None, reply=REPLY_NONE)
+    pending = "SCORE: 8"
+    put(store, "v_1", ".raw.txt.0123456789ab.tmp", pending)
+    sha = sha256(pending.encode()).hexdigest()
+    put(store, "v_1", ".raw_metadata.json.0123456789ab.tmp", {"reply_sha256": sha})
+    tree = store.tree_hash()
+    [row] = again(store, write=True).of(Effect.SKIPPED)
+    assert "waits in temporary files" in row.why
+    assert store.tree_hash() == tree
+
+
+def test_a_failure_that_is_older_than_the_reply_goes(store: StoreBuilder, essay: str) -> None:
+    """A crash left it; beside a verdict it would tell that no reply came."""
+    store.evaluation("v_1", essay, score=None, reply=REPLY_NONE)
+    put(store, "v_1", "failure.json", {"kind": "timeout", "message": "no answer", "attempts": 3})
+    os.utime(store.root / "gens/evaluation/v_1/failure.json", (1, 1))
+    again(store, write=True)
+    look = read_evaluation(GensDataLayer.from_root(store.root), "v_1").look
+    assert (look.state, look.reason) == (MemberState.UNSCORED, NO["reason"])
+
+
+REPARSING = """
 import sys
 from pathlib import Path
 from include.cohorts.model import TaskRef
@@ -471,7 +499,7 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
     order = store.root.parent / "crash"
     order.write_text(f"{point} {number}", encoding="ascii")
     died = subprocess.run(
-        [sys.executable, "-c", CRASHING, str(store.root)],
+        [sys.executable, "-c", REPARSING, str(store.root)],
         cwd=PROJECT,
         env={**os.environ, "DD_CRASH_FILE": str(order)},
         capture_output=True,
@@ -488,6 +516,26 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
     assert of(store, "v_2") == {**history, "parsed_metadata.json": V1 | NO}
     assert of(store, "v_3") == {"parsed.txt": "9.0\n", "parsed_metadata.json": old}
     assert again(store).counts == {Effect.UNCHANGED: 2, Effect.BY_HAND: 1}
+
+
+def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) -> None:
+    """Two processes over the same store: one history each, the right scores, and no lease stays."""
+    old = V0 | SIX | {"score": 3.0}
+    for number in range(150):
+        store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
+        put(store, f"v_{number}", "parsed_metadata.json", old)
+    command = [sys.executable, "-c", REPARSING, str(store.root)]
+    for process in [subprocess.Popen(command, cwd=PROJECT) for _ in range(2)]:
+        assert process.wait(60) == 0
+    again(store, write=True)
+    right = {
+        "parsed.1.txt": "3.0\n",
+        "parsed_metadata.1.json": old,
+        "parsed.txt": "6.0\n",
+        "parsed_metadata.json": IN_V1,
+    }
+    assert all(of(store, f"v_{number}") == right for number in range(150))
+    assert not [name for name in store.files() if name.endswith((".tmp", "call.json", ".lease"))]
 
 
 def test_a_long_look_tells_how_far_it_is(
