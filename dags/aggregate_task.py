@@ -12,8 +12,7 @@ from task_border import readable_failure
 log = logging.getLogger(__name__)
 
 
-@task(multiple_outputs=False)
-def aggregate() -> dict[str, Any]:
+def gather_scores() -> dict[str, Any]:
     """Writes `7_cross_experiment/aggregated_scores.csv`; returns how many rows it has, and how many with a score."""
     from dataclasses import asdict
 
@@ -23,3 +22,6 @@ def aggregate() -> dict[str, Any]:
         done = aggregated_scores.aggregate_scores(settings.read_settings().data_root)
     log.info("%s", done)
     return asdict(done)
+
+
+aggregate = task(multiple_outputs=False, task_id="aggregate")(gather_scores)

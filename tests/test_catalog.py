@@ -46,6 +46,25 @@ def write_texts(store: StoreBuilder, *template_ids: str) -> None:
 # ---------------------------------------------------------------- templates
 
 
+def test_every_row_tells_its_parser(store: StoreBuilder, catalog: Catalog) -> None:
+    """Inactive templates too, and without a text; of two rows of one id the active one counts, else the first."""
+    rows = "a,one,false\nb,,true\na,two,true\na,three,0\nc,four,false\nc,five,false\n"
+    store.write(TEMPLATES, f"template_id,parser,active\n{rows}")
+    read = catalog.template_rows()
+    assert read.problems == ()
+    assert [(t.template_id, t.parser, t.row_place) for t in read.value.values()] == [
+        ("a", "two", f"{TEMPLATES}:4"),
+        ("b", "", f"{TEMPLATES}:3"),
+        ("c", "four", f"{TEMPLATES}:6"),
+    ]
+
+
+def test_every_wrong_row_is_told(store: StoreBuilder, catalog: Catalog) -> None:
+    """A row that may name a parser is not passed over."""
+    store.write(TEMPLATES, "template_id,parser,active\n../a,,true\nb,,perhaps\n")
+    assert places(catalog.template_rows()) == [f"{TEMPLATES}:2, column template_id", f"{TEMPLATES}:3, column active"]
+
+
 def test_templates_in_file_order(store: StoreBuilder, catalog: Catalog) -> None:
     """The active templates come in the order of the file, each with its text and the places for messages."""
     store.write(TEMPLATES, "template_id,parser,active\nzeta,,true\nalpha, in_last_line ,1\nbeta,,false\n")

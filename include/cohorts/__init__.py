@@ -12,15 +12,17 @@ Four layers; imports only go down (`make lint` holds it):
             announcements.py                           which finished work Airflow is told of, each once
             aggregated_scores.py  essay_selection.py  scheduled_selection.py
                                                        from scores to the next selection
-            __main__.py  selection_commands.py  command_options.py  verification.py
+            reparse_step.py                            stored replies, scored again
+            __main__.py  selection_commands.py  reparse_command.py  command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
-            pricing.py  budget.py  aggregation.py
+            pricing.py  budget.py  aggregation.py  reparsing.py  reparse_report.py
             report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
-            reply_files.py  cohort_folder.py  announcement_ledger.py  scores_file.py  side_by_side.py  disk_threads.py
+            reply_files.py  verdict_files.py  cohort_folder.py  announcement_ledger.py  scores_file.py
+            side_by_side.py  disk_threads.py
             csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py
             call_slots.py  call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
             crash_points.py                            the environment, files, locks, the LLM client

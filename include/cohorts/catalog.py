@@ -62,19 +62,22 @@ class Catalog:
                 text = self._template_text(template_id, row)
                 problems += text.problems
                 if not text.problems:
-                    active.append(
-                        Template(
-                            template_id=template_id,
-                            text=text.value,
-                            parser=row.text("parser"),
-                            place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
-                            row_place=f"{TEMPLATES}:{row.line}",
-                        )
-                    )
+                    active.append(_template(template_id, text.value, row))
         problems += _same_ids(ids, "template_id")
         if not active and not problems:
             problems.append(_none_active(TEMPLATES, "template", "active"))
         return Checked(value=tuple(active), problems=tuple(problems))
+
+    def template_rows(self) -> Checked[dict[str, Template]]:
+        """Every template by id, inactive ones too, without their texts; an active row counts before others."""
+        table = _read_table(self.root, TEMPLATES, required=("template_id", "active"))
+        problems, found = list(table.problems), dict[str, Template]()
+        for row in table.rows:
+            template_id, is_active = row.id("template_id"), row.boolean("active")
+            problems += row.problems
+            if template_id and (is_active or template_id not in found):
+                found[template_id] = _template(template_id, "", row)
+        return Checked(value=found, problems=tuple(problems))
 
     def models(self) -> Checked[tuple[JudgeModel, ...]]:
         """The models with `for_evaluation`, in file order."""
@@ -198,6 +201,12 @@ class _Row:
 class _Table:
     rows: tuple[_Row, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+def _template(template_id: str, text: str, row: _Row) -> Template:
+    place = f"{TEMPLATE_TEXTS}/{template_id}.txt"
+    row_place = f"{TEMPLATES}:{row.line}"
+    return Template(template_id=template_id, text=text, parser=row.text("parser"), place=place, row_place=row_place)
 
 
 def _judge_model(row: _Row) -> JudgeModel | None:

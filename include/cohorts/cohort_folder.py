@@ -235,6 +235,17 @@ class CohortFolder:
         return self.path / "runs" / run_key
 
 
+def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
+    """The ids of the cohorts of which one of these is a member, sorted; a damaged membership has none."""
+    found = []
+    for cohort_id in cohort_ids(root):
+        with suppress(OSError, UnicodeDecodeError):
+            lines = _read_csv(root / "cohorts" / cohort_id / "membership.csv")
+            if any(len(cells) > 1 and cells[1] in gen_ids for _, cells in lines):
+                found.append(cohort_id)
+    return found
+
+
 def cohort_ids(root: Path) -> list[str]:
     """The ids of the cohorts that have members, sorted; one that was only tried out has none."""
     return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,7 +124,7 @@ def _narrow_templates(catalog: Catalog, request: CohortRequest) -> Checked[tuple
         problems += _unknown("templates", request.templates, known, TEMPLATES)
     for template in chosen:
         problems += check_template(template)
-        problems += _check_parser(template)
+        problems += check_parser(template)
     return Checked(value=chosen, problems=tuple(problems))
 
 
@@ -146,12 +146,13 @@ def _unknown(key: str, wanted: tuple[str, ...] | None, known: Sequence[str], sou
             )
 
 
-def _check_parser(template: Template) -> Iterator[Problem]:
-    if template.parser and template.parser not in PARSERS:
+def check_parser(template: Template, parsers: Collection[str] = PARSERS.keys()) -> Iterator[Problem]:
+    """A problem when the template's row names a parser that does not exist."""
+    if template.parser and template.parser not in parsers:
         yield Problem(
             place=f"{template.row_place}, column parser",
             finding=f'there is no parser "{template.parser}".',
-            next_step=choose_from(template.parser, PARSERS),
+            next_step=choose_from(template.parser, parsers),
         )
 
 

@@ -32,6 +32,8 @@ POINTS = (
     "after_parsed_renames",
     "in_summarise",
 )
+# In the order in which `reparse` replaces a verdict.
+REPLACING_POINTS = ("between_former_links", "after_former_links", "between_verdict_renames", "after_verdict_renames")
 
 # Long enough for a request to leave this machine, and shorter than the latency that a test gives its server.
 _SENT_AFTER_S = 0.4

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from include.cohorts import reply_files
+from include.cohorts import reply_files, verdict_files
 from include.cohorts.atomic_files import (
     check_inside,
     copy_former,
     create_folder_with,
     is_staging_name,
     json_text,
-    keep_former,
     make_folder,
     storing,
     sync_path,
@@ -28,7 +27,6 @@ from include.cohorts.atomic_files import (
 )
 from include.cohorts.call_lease import CLAIM, CallLease, holder_of
 from include.cohorts.caller_card import CallerCard
-from include.cohorts.crash_points import reach
 from include.cohorts.errors import StoreError
 from include.cohorts.evaluation_index import NameSums, folder_names
 from include.cohorts.evaluation_scan import METADATA, find_folders
@@ -265,17 +263,18 @@ class GensDataLayer:
 
     def write_verdict(self, gen_id: str, metadata: Mapping[str, Any], score: str | None) -> None:
         """Writes parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
-        if self.parsed_exists(Stage.EVALUATION, gen_id):
-            return
-        folder = self._writable(gen_id)
-        if self.verdict_record(gen_id) != metadata:
-            with storing(folder / PARSED_METADATA):
-                keep_former(folder / PARSED_METADATA)
-            write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
-        reach("between_parsed_renames")
-        if score is not None:
-            write_text(folder / PARSED, score)
-            reach("after_parsed_renames")
+        if not self.parsed_exists(Stage.EVALUATION, gen_id):
+            verdict_files.write_first(self._writable(gen_id), metadata, score)
+
+    def replace_verdict(
+        self, gen_id: str, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool
+    ) -> None:
+        """Puts a verdict in the place of the one that stands there, and keeps that: see verdict_files."""
+        verdict_files.replace(self._writable(gen_id), metadata, score, result_changes=result_changes)
+
+    def half_replaced(self, gen_id: str) -> dict[str, Any] | None:
+        """The metadata that parsed.txt came with, when the replacing of a verdict died before it; else None."""
+        return verdict_files.half_replaced(self._folder(Stage.EVALUATION, gen_id))
 
     def write_failure(self, gen_id: str, failure: Mapping[str, Any]) -> None:
         """Writes failure.json, in place of a former one."""

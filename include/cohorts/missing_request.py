@@ -9,7 +9,7 @@ from typing import Any
 
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import ID_RULE, is_id
-from include.cohorts.request import check_list, check_number, check_switch, parse_request, unknown_key, wrong
+from include.cohorts.request import check_list, check_number, check_switch, parse_request, unknown_keys, wrong
 
 TOP_N = (1, 1_000)
 # With the time behind it the cohort's id must still be an id.
@@ -50,7 +50,7 @@ KEYS = (*OWN_KEYS, *(key for key in PASSED_ON if key not in OWN_KEYS))
 
 def parse_missing_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[MissingRequest]:
     """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
-    problems = [unknown_key(key, place, KEYS) for key in conf if key not in KEYS]
+    problems = list(unknown_keys(conf, KEYS, place))
     given = {key: value for key, value in conf.items() if key in KEYS and value is not None}
     passed_on = {key: value for key, value in given.items() if key in PASSED_ON}
     problems += parse_request(passed_on, place).problems

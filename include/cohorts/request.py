@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,7 +48,7 @@ KEYS = tuple(field.name for field in fields(CohortRequest))
 
 def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
     """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
-    problems = [unknown_key(key, place, KEYS) for key in conf if key not in KEYS]
+    problems = list(unknown_keys(conf, KEYS, place))
     values: dict[str, Any] = {}
     for key in KEYS:
         given = conf.get(key)
@@ -61,13 +61,12 @@ def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[Cohor
     return Checked(value=CohortRequest(**values), problems=tuple(problems))
 
 
-def unknown_key(key: str, place: str, known: Iterable[str]) -> Problem:
-    """A key that is none of a conf's: Airflow itself would pass over it without a word."""
-    return Problem(
-        place=f"{place}: {key}",
-        finding="there is no such setting, and it would have been ignored.",
-        next_step=choose_from(key, known),
-    )
+def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:
+    """A problem for each key that no setting has: Airflow itself accepts it and does as if it were not there."""
+    for key in conf:
+        if key not in known:
+            finding = "there is no such setting, and it would have been ignored."
+            yield Problem(place=f"{place}: {key}", finding=finding, next_step=choose_from(key, known))
 
 
 def _check(key: str, given: Any, place: str) -> Iterator[Problem]:

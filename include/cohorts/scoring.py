@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
+from typing import Any
 
 from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, ParserRef, Verdict
 
@@ -48,13 +49,25 @@ class Parser:
 
 
 def judge_reply(parser_name: str, text: str, *, truncated: bool) -> Verdict:
-    """The verdict on a reply. A truncated reply is unscored whatever it says: its end may be missing.
+    """The verdict on a reply, as `judge_by`. KeyError when no parser has that name; planning has checked it."""
+    return judge_by(PARSERS[parser_name], text, truncated=truncated)
 
-    KeyError when no parser has that name; planning has checked it.
-    """
-    parser = PARSERS[parser_name]
+
+def judge_by(parser: Parser, text: str, *, truncated: bool) -> Verdict:
+    """A parser's verdict on a reply. A truncated reply is unscored whatever it says: its end may be missing."""
     reading = Reading(reason="truncated: the reply hit its token limit") if truncated else parser.read(text)
     return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason)
+
+
+def verdict_record(verdict: Verdict) -> dict[str, Any]:
+    """The content of an evaluation's parsed_metadata.json."""
+    return {
+        "parser_name": verdict.parser.name,
+        "parser_version": verdict.parser.version,
+        "success": verdict.score is not None,
+        "score": verdict.score,
+        "reason": verdict.reason,
+    }
 
 
 def score_text(score: float) -> str:

@@ -21,7 +21,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.lease_file import LEASE_S
 from include.cohorts.model import Action, PlanRow, Stage, TaskRef, Template, Verdict
 from include.cohorts.prompting import renderer
-from include.cohorts.scoring import judge_reply, score_text
+from include.cohorts.scoring import judge_reply, score_text, verdict_record
 from include.cohorts.settings import Settings
 from include.cohorts.side_by_side import side_by_side
 
@@ -116,14 +116,8 @@ def _parse(store: GensDataLayer, gen_id: str, parser_name: str, card: CallerCard
     if reply is None:
         return None
     verdict = judge_reply(parser_name, reply.text, truncated=reply.truncated)
-    record = {
-        "parser_name": verdict.parser.name,
-        "parser_version": verdict.parser.version,
-        "success": verdict.score is not None,
-        "score": verdict.score,
-        "reason": verdict.reason,
-    }
-    store.write_verdict(gen_id, record, None if verdict.score is None else score_text(verdict.score))
+    score = None if verdict.score is None else score_text(verdict.score)
+    store.write_verdict(gen_id, verdict_record(verdict), score)
     return verdict
 
 

@@ -23,7 +23,7 @@ logging.disable(logging.CRITICAL)
 sys.path.insert(0, "dags")
 import airflow.sdk
 airflow_needs = set(sys.modules)
-import aggregate_scores, evaluation_backfill
+import aggregate_scores, evaluation_backfill, reparse_evaluations
 after = set(sys.modules)
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag("dags")
@@ -33,6 +33,7 @@ def describe(dag):
         "edges": {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks},
         "rules": {t.task_id: t.trigger_rule.value for t in dag.tasks},
         "labels": {t.task_id: t.map_index_template for t in dag.tasks},
+        "policies": [t.retry_policy is not None for t in dag.tasks],
         "retries": {t.task_id: t.retries for t in dag.tasks},
         "outlets": {t.task_id: [asset.name for asset in t.outlets] for t in dag.tasks},
         "doc": dag.doc_md, "tags": sorted(dag.tags), "max_active_runs": dag.max_active_runs,

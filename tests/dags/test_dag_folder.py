@@ -17,7 +17,12 @@ HEAVY = (
 def test_the_folder_has_its_dags_and_no_import_error(dag_folder: dict[str, Any]) -> None:
     """The DAG folder imports cleanly, and the modules beside the DAGs are not taken for DAGs."""
     assert dag_folder["errors"] == {}
-    assert sorted(dag_folder["dags"]) == ["aggregate_scores", "evaluation_backfill", "scheduled_backfill"]
+    assert sorted(dag_folder["dags"]) == [
+        "aggregate_scores",
+        "evaluation_backfill",
+        "reparse_evaluations",
+        "scheduled_backfill",
+    ]
 
 
 def test_parsing_imports_nothing_heavy(dag_folder: dict[str, Any]) -> None:

@@ -63,4 +63,4 @@ def test_a_deployment_conf_that_is_none_is_told_as_an_import_error(text: str) ->
     [(file, told)] = folder["errors"].items()
     assert file.endswith("scheduled_backfill.py")
     assert 'DD_SCHEDULED_CONF must be a JSON object, like {"top_n": 50}, and is: ' + text in told
-    assert sorted(folder["dags"]) == ["aggregate_scores", "evaluation_backfill"]
+    assert sorted(folder["dags"]) == ["aggregate_scores", "evaluation_backfill", "reparse_evaluations"]

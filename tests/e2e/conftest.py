@@ -116,7 +116,8 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection),
             "DD_CRASH_FILE": str(folder / "crash"),
         }
-        airflow = LocalAirflow(home=folder / "airflow", project=PROJECT, environment=given, port=0, dag_ids=[DAG_ID])
+        dag_ids = [DAG_ID, "reparse_evaluations"]
+        airflow = LocalAirflow(home=folder / "airflow", project=PROJECT, environment=given, port=0, dag_ids=dag_ids)
         with airflow:
             environment = airflow_environment(
                 os.environ,

@@ -19,9 +19,11 @@ from include.cohorts.cohort_status import cohort_status
 from include.cohorts.coverage import cover
 from include.cohorts.errors import StoreError
 from include.cohorts.model import Member, Outcome, ScoreRow, Spending, Stage
+from include.cohorts.reparse_step import reparse
+from include.cohorts.reparsing import ReparseRequest
 from include.cohorts.settings import Settings
 from include.cohorts.snapshot_cache import SnapshotCache
-from tests.conftest import PlayedDag
+from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import JudgeServer
 from tests.plugins.conftest import HOSTILE, PROJECT
 from tests.store_builder import StoreBuilder
@@ -158,6 +160,20 @@ def test_hostile_texts_stay_texts(pages: TestClient, main: PlayedDag, store: Sto
     shown = pages.get(f"/evaluation/{gen_id}?cohort=main").text
     assert shown.count("&lt;script&gt;window.hacked") >= 3
     assert "<mark>SCORE: 4</mark>" in shown
+
+
+def test_an_evaluation_shows_the_verdicts_that_were_replaced(pages: TestClient, store: StoreBuilder) -> None:
+    """Scored again with another result: the former score and its record stand in its history, readable."""
+    verdict = {"parser_name": "in_last_line", "parser_version": "0", "success": True, "score": 3.0, "reason": "older"}
+    store.evaluation("v_again", "e_essay1", score=3.0, reply="SCORE: 6")
+    store.json("gens/evaluation/v_again/parsed_metadata.json", verdict)
+    reparse(Settings(data_root=store.root), ReparseRequest(write=True), task_ref("run-r", "reparse", 1))
+    html = pages.get("/evaluation/v_again").text
+    history = html.split("<h2>History</h2>")[1]
+    assert re.findall(r"<summary>([^<]*)<", history) == ["parsed.1.txt", "parsed_metadata.1.json"]
+    assert ">3.0\n<" in history
+    assert "older" in history
+    assert re.search(r"<b>6(\.0+)?</b>score", html)
 
 
 def test_an_evaluation_leads_to_the_log_of_the_task_that_made_it(pages: TestClient, main: PlayedDag) -> None:
