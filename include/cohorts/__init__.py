@@ -10,11 +10,14 @@ Four layers; imports only go down (`make lint` holds it):
             evaluation_record.py  essay_titles.py  plan_preview.py
                                                        what the store holds now, for the command line and the page
             aggregated_scores.py  essay_selection.py   from scores to the next selection
-            __main__.py  selection_commands.py  command_options.py  verification.py
+            score_sources.py                           where the scores for statistics come from
+            __main__.py  selection_commands.py  statistics_commands.py  command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py
-            report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
+            report.py  coverage.py  comparison.py  choosing_essays.py
+            score_frame.py  score_pivot.py  score_means.py  score_spread.py  agreement.py  paired_differences.py
+            resampling.py  score_statistics.py         figures of scores, and how much noise is in them
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
             reply_files.py  cohort_folder.py  scores_file.py  side_by_side.py  disk_threads.py

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from include.cohorts.aggregated_scores import AGGREGATED, aggregate_scores
+from include.cohorts.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, Problem
@@ -37,7 +37,7 @@ Cohort = Annotated[str | None, typer.Option(help="The id of the cohort that the 
 
 @selection_app.command()
 def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Write the scores of the whole store into 7_cross_experiment/aggregated_scores.csv."""
+    """Write the scores of the whole store into aggregated_scores.csv and score_pivot.csv of 7_cross_experiment/."""
     root = settings_of(data_root).data_root
     done = aggregate_scores(root)
     if as_json:
@@ -45,7 +45,7 @@ def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         return
     errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(done.errors.items()))
     typer.echo(f"{done.rows} evaluations: {done.scored} with a score{errors}; {done.taken_over} rows as they were.")
-    typer.echo(f"Written: {root / AGGREGATED}")
+    typer.echo(f"Written: {root / AGGREGATED}\nPivot: {root / STORE_PIVOT}")
 
 
 @selection_app.command("select-missing")

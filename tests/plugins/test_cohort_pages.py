@@ -99,6 +99,7 @@ PAGES = [
     "/c/main/scores?template=coherence",
     "/c/main/scores.csv",
     "/c/main/scores.jsonl",
+    "/c/main/score_pivot.csv",
     "/compare",
     "/compare?first=pilot&second=main",
     "/plan",
