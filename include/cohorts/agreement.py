@@ -3,7 +3,7 @@
     alpha = 1 - D_o / D_e
 
 D_o is the mean squared difference of two scores of the same essay, D_e that of any two scores (Krippendorff, Content
-Analysis, 4th ed. 2019, chapter 12; Computing Krippendorff's Alpha-Reliability, 2011, section E). 1 is full agreement,
+Analysis, 4th ed. 2019, chapter 12; Computing Krippendorff's Alpha-Reliability, 2011). 1 is full agreement,
 0 what chance would give, below 0 is less than that.
 """
 
