@@ -87,7 +87,7 @@ def difference(
     if as_json:
         typer.echo(json.dumps({"method": method(), "differences": [asdict(each) for each in found]}))
         return
-    _print_differences(found)
+    _print_differences(found, "—" if models else ALL_JUDGES)
     typer.echo(f"Second minus first, on the same essays. {method_in_words()}")
 
 
@@ -203,12 +203,12 @@ def _print_rankings(told: ScoreStatistics, top: int) -> None:
         print_table(table)
 
 
-def _print_differences(found: Iterable[PairedDifference]) -> None:
+def _print_differences(found: Iterable[PairedDifference], everybody: str) -> None:
     heads = ("template", "model", "scored/planned of the first", "of the second", "essays", "difference")
     table = _table(*heads, "95 % interval", "")
     for each in found:
         sides = (f"{each.first_scored}/{each.first_planned}", f"{each.second_scored}/{each.second_planned}")
-        compared = (each.template_id or "(both)", each.model_id or ALL_JUDGES)
+        compared = (each.template_id or "(both)", each.model_id or everybody)
         figures = (_number(each.difference.value), *_interval(each.difference))
         table.add_row(*compared, *sides, str(each.difference.essays), *figures)
     print_table(table)
