@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from cohort_pages import forms, plan_page
 from cohort_pages.forms import checked_id
+from cohort_pages.kept_statistics import statistics_of_rows
 from cohort_pages.rendering import HERE, STATIC, as_bar, render
 from include.cohorts.cohort_list import CohortEntry, list_cohorts
 from include.cohorts.cohort_snapshot import CohortSnapshot
@@ -153,12 +154,11 @@ def scores(request: Request, cohort_id: str) -> Response:
     """Distributions, means, agreement, spread and the ranking of one template, with their intervals."""
     # They load pandas and scipy, which no other page but the comparison needs.
     from include.cohorts.aggregation import BINS, summarise_judges
-    from include.cohorts.score_frame import cohort_frame
-    from include.cohorts.score_statistics import method_in_words, statistics_of
+    from include.cohorts.score_statistics import method_in_words
 
     settings, query = read_settings(), request.query_params
     snapshot = snapshots.get(settings, checked_id(cohort_id))
-    judges, told = summarise_judges(snapshot.rows), statistics_of(cohort_frame(snapshot.rows))
+    judges, told = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
     ranking = [each for each in told.ranking if each.template_id == chosen]
