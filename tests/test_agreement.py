@@ -104,6 +104,9 @@ def test_agreement_of_judges_and_of_replicates() -> None:
         pytest.param([[5.0] * 30] * 2, None, "all scores are the same", id="no variance"),
         pytest.param([[1.0, 2.0, 3.0]] * 2, 1.0, "all agree on every essay", id="full agreement"),
         pytest.param([[1.0, 2.0, 3.0], [1.0, 3.0, 3.0]], 24 / 29, "too few essays", id="three essays"),
+        pytest.param(
+            [[5.0] * 29 + [1.0], [5.0] * 29 + [2.0]], 1392 / 1451, "too few essays differ", id="one essay differs"
+        ),
     ],
 )
 def test_where_alpha_has_no_interval(matrix: list[list[float]], value: float | None, note: str) -> None:

@@ -85,11 +85,14 @@ def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estima
     return with_interval(mean, max(ends[0], within[0]), min(ends[1], within[1]), essays)
 
 
-def studentised(samples: tuple[Values, ...], estimator: Estimator) -> tuple[float, float] | None:
+def studentised(
+    samples: tuple[Values, ...], estimator: Estimator, wider_error: float | None = None
+) -> tuple[float, float] | None:
     """The ends of the interval of an estimator; None when too many resamples have no spread to tell one.
 
     `samples` are aligned: what stands at one place in each of them belongs to one essay. The estimator must accept
-    arrays of more dimensions, and may give an error of 0 or an estimate that is not finite.
+    arrays of more dimensions, and may give an error of 0 or an estimate that is not finite. `wider_error` is a more
+    careful error of the estimate itself, where the estimator's own, good for resamples, is known to be small.
     """
     estimate, error = (float(each) for each in estimator(*samples, axis=-1))
 
@@ -114,7 +117,8 @@ def studentised(samples: tuple[Values, ...], estimator: Estimator) -> tuple[floa
         rng=np.random.default_rng(SEED),
     )
     lowest, highest = drawn.confidence_interval
-    if max(abs(lowest), abs(highest)) > _ENDLESS / 1e6:
+    error = error if wider_error is None else wider_error
+    if max(abs(lowest), abs(highest)) > _ENDLESS / 1e6 or not np.isfinite(error):
         return None
     return float(estimate - highest * error), float(estimate - lowest * error)
 
