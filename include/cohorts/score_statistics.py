@@ -56,6 +56,6 @@ def method() -> dict[str, Any]:
 def method_in_words() -> str:
     """The same for people."""
     return (
-        f"{100 * CONFIDENCE:.0f} % intervals by a studentised bootstrap over essays ({RESAMPLES:,} resamples, seed {SEED}); "
-        f"below {FEWEST_ESSAYS} essays they are unreliable."
+        f"{100 * CONFIDENCE:.0f} % intervals by a studentised bootstrap over essays ({RESAMPLES:,} resamples, "
+        f"seed {SEED}); below {FEWEST_ESSAYS} essays they are unreliable."
     )
