@@ -23,13 +23,14 @@ from benchmarks.pages import measure_pages
 from benchmarks.planning import Growth, measure_planning
 from benchmarks.rate_limit import Pace, ask_a_limited_server
 from benchmarks.results import results, write_results
+from benchmarks.score_statistics import measure_statistics
 from benchmarks.summarising import measure_summary
 
 HERE = Path(__file__).resolve().parent
 # Names of figures are long, and a table that wraps them cannot be read.
 _WIDTH = 190
 # Planning comes last: the disk is busy for a while once a store of millions of files was removed.
-PARTS = ("parse", "calls", "summary", "dag-runs", "rate-limit", "pages", "planning")
+PARTS = ("parse", "calls", "summary", "statistics", "dag-runs", "rate-limit", "pages", "planning")
 
 
 class Report:
@@ -63,6 +64,10 @@ class Report:
     def summary(self) -> None:
         """`summarise_cohort` of 10,000 scored, of 1,000 when it must be quick."""
         self.figures += measure_summary(1_000 if self.options.quick else 10_000, self.options.runs)
+
+    def statistics(self) -> None:
+        """Pivot and statistics of 10,000 evaluations, of 1,000 when it must be quick."""
+        self.figures += measure_statistics(1_000 if self.options.quick else 10_000, self.options.runs)
 
     def calls(self) -> None:
         """A slice's calls beside the bare script's."""

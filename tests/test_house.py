@@ -114,3 +114,17 @@ def test_importing_the_steps_needs_no_heavy_module() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "spared"),
+    [
+        pytest.param("include.cohorts.__main__", ("pandas", "numpy", "scipy"), id="a command"),
+        pytest.param("include.cohorts.summary", ("scipy",), id="the end of a run"),
+    ],
+)
+def test_only_statistics_wait_for_scipy(module: str, spared: tuple[str, ...]) -> None:
+    """No other command loads pandas or scipy, and no task of the DAG loads scipy."""
+    code = f"import {module}, sys; print([m for m in {spared} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -12,13 +12,17 @@ Four layers; imports only go down (`make lint` holds it):
             announcements.py                           which finished work Airflow is told of, each once
             aggregated_scores.py  essay_selection.py  scheduled_selection.py
                                                        from scores to the next selection
+            score_sources.py                           where the scores for statistics come from
             reparse_step.py                            stored replies, scored again
-            __main__.py  selection_commands.py  reparse_command.py  command_options.py  verification.py
+            __main__.py  selection_commands.py  statistics_commands.py  reparse_command.py
+            command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             pricing.py  budget.py  aggregation.py  reparsing.py  reparse_report.py
-            report.py  coverage.py  score_spread.py  comparison.py  choosing_essays.py
+            report.py  coverage.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py
+            score_frame.py  score_pivot.py  score_means.py  score_spread.py  agreement.py  paired_differences.py
+            resampling.py  score_statistics.py         figures of scores, and how much noise is in them
                                                        values in, values out: no file, no clock, no network
     edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
             reply_files.py  verdict_files.py  cohort_folder.py  announcement_ledger.py  scores_file.py

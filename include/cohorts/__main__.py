@@ -27,6 +27,7 @@ from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
 from include.cohorts.reparse_command import reparse_app
 from include.cohorts.selection_commands import selection_app
+from include.cohorts.statistics_commands import statistics_app
 from include.cohorts.verification import find_damage, find_lost_calls
 
 app = typer.Typer(
@@ -125,6 +126,7 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
 
 app.add_typer(selection_app)
 app.add_typer(reparse_app)
+app.add_typer(statistics_app)
 
 
 def _print_status(cells: tuple[CellStatus, ...]) -> None:

@@ -1,5 +1,7 @@
 """`7_cross_experiment/aggregated_scores.csv`: every evaluation of the store with its score, or why it has none.
 
+Beside it `score_pivot.csv` has the same scores by essay, template and model.
+
 What a former file says of a score that did not change since is taken over; all else is read from the store. One
 damaged folder is told in its own row and changes no other.
 """
@@ -20,7 +22,9 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import look_at
 from include.cohorts.metadata_fields import cell_of, replicate_of, score_of, text_of
 from include.cohorts.model import Cell, Stage, is_id
+from include.cohorts.scores_file import pivot_text
 
+STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 # A score may change while a file is being written; what is younger than its writing by less than this is read again.
 _WRITING_NS = 60 * 10**9
@@ -70,12 +74,18 @@ class Aggregation:
 
 
 def aggregate_scores(root: Path) -> Aggregation:
-    """Writes the file anew, by gen_id. StoreError when the disk refuses; the former file then stays."""
+    """Writes the file anew, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
+    # They load pandas, which no other command of the sub-app needs.
+    from include.cohorts.score_frame import store_frame
+    from include.cohorts.score_pivot import pivot_scores
+
     aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
     rows = [aggregator.row(name) for name in sorted(aggregator.store.folder_names(Stage.EVALUATION))]
     path = root / AGGREGATED
     make_folder(root, path.parent)
     write_text(path, csv_text(COLUMNS, rows))
+    pivot = pivot_scores(store_frame(map(_judged, rows)))
+    write_text(root / STORE_PIVOT, pivot_text(pivot.columns, pivot.rows))
     return Aggregation(
         rows=len(rows),
         scored=sum(bool(row.score) for row in rows),
@@ -202,6 +212,11 @@ class _Aggregator:
                 (essay.llm_model_id if essay else "") or (draft.llm_model_id if draft else ""),
             )
         return self._essays[essay_id]
+
+
+def _judged(row: AggregatedRow) -> JudgedEvaluation:
+    cell = Cell(row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
+    return JudgedEvaluation(gen_id=row.gen_id, cell=cell, score=score_of(row.score) if row.score else None)
 
 
 def _damaged(gen_id: str, told: str) -> AggregatedRow:

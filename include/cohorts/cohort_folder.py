@@ -25,7 +25,7 @@ from include.cohorts.csv_rows import csv_reader, csv_text, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
 from include.cohorts.metadata_fields import read_json, read_text, run_of
 from include.cohorts.model import ID_RULE, Action, Member, PlanRow, RunRef, ScoreRow, Spending, Stage, Stop, is_id
-from include.cohorts.scores_file import KnownScore, read_known_scores, scores_text
+from include.cohorts.scores_file import KnownScore, pivot_text, read_known_scores, scores_text
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
 # Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
@@ -220,6 +220,10 @@ class CohortFolder:
     def write_scores(self, rows: Iterable[ScoreRow]) -> None:
         """Writes scores.csv."""
         self._write(self.scores_csv, scores_text(rows))
+
+    def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Writes score_pivot.csv."""
+        self._write(self.path / "score_pivot.csv", pivot_text(columns, rows))
 
     def write_report(self, html: str) -> None:
         """Writes report.html."""

@@ -1,4 +1,4 @@
-"""A cohort's `scores.csv`: its columns, its text, and what it says of scores that were read already."""
+"""A cohort's `scores.csv`: its columns, its text, what it says of scores read already; the text of its pivot."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ class KnownScore(NamedTuple):
 def scores_text(rows: Iterable[ScoreRow]) -> str:
     """The content of a scores.csv."""
     return csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
+
+
+def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
+    cells = (["" if cell is None else _inert(cell) for cell in row] for row in rows)
+    return csv_text([_inert(name) for name in columns], cells)
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:

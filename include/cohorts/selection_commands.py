@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from include.cohorts.aggregated_scores import AGGREGATED, aggregate_scores
+from include.cohorts.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
 from include.cohorts.choice_table import choice_text, ranking_table
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
 from include.cohorts.command_options import AsJson, DataRoot, settings_of
@@ -37,14 +37,14 @@ Cohort = Annotated[str | None, typer.Option(help="The id of the cohort that the 
 
 @selection_app.command()
 def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Write the scores of the whole store into 7_cross_experiment/aggregated_scores.csv."""
+    """Write the scores of the whole store into aggregated_scores.csv and score_pivot.csv of 7_cross_experiment/."""
     root = settings_of(data_root).data_root
     done = aggregate_scores(root)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
         return
     typer.echo(str(done))
-    typer.echo(f"Written: {root / AGGREGATED}")
+    typer.echo(f"Written: {root / AGGREGATED}\nPivot: {root / STORE_PIVOT}")
 
 
 @selection_app.command("select-missing")

@@ -1,4 +1,4 @@
-"""The end of a run: what became of each member, by the store's state; scores.csv, report.html and the verdict."""
+"""The end of a run: what became of each member, by the store's state; the files of its scores, and the verdict."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from include.cohorts.member_states import NO_NUMBER
 from include.cohorts.metadata_fields import count_of, price_of, run_of, text_of
 from include.cohorts.model import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
 from include.cohorts.report import ReportInputs, render_report
+from include.cohorts.score_frame import cohort_frame
+from include.cohorts.score_pivot import pivot_scores
 from include.cohorts.scoring import parse_score_text
 from include.cohorts.settings import Settings
 from include.cohorts.spending import settle_from_store
@@ -68,7 +70,7 @@ class Summary:
 
 
 def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run: RunRef) -> Summary:
-    """Accounts for the plan that this run made, writes scores.csv and report.html, and judges the run.
+    """Accounts for the plan of this run, writes scores.csv, score_pivot.csv and report.html, and judges the run.
 
     CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
     """
@@ -83,6 +85,8 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     scores = score_rows(store, rows, run, planned)
     totals = count_totals(scores, planned=int(planned["planned"]))
     folder.write_scores(scores)
+    pivot = pivot_scores(cohort_frame(scores))
+    folder.write_score_pivot(pivot.columns, pivot.rows)
     reach("in_summarise")
     folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals)))
     problem = _what_is_missing(scores, totals, int(planned["max_unscored"]))

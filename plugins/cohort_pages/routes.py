@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from cohort_pages import forms, plan_page
 from cohort_pages.forms import checked_id
+from cohort_pages.kept_statistics import statistics_of_rows
 from cohort_pages.rendering import HERE, STATIC, as_bar, render
 from include.cohorts.cohort_list import CohortEntry, list_cohorts
 from include.cohorts.cohort_snapshot import CohortSnapshot
@@ -24,7 +25,7 @@ from include.cohorts.essay_titles import essay_titles
 from include.cohorts.evaluation_record import read_evaluation
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Cell, Outcome, ScoreRow, is_id
-from include.cohorts.scores_file import SCORE_COLUMNS, scores_text
+from include.cohorts.scores_file import SCORE_COLUMNS, pivot_text, scores_text
 from include.cohorts.settings import Settings, read_settings
 from include.cohorts.snapshot_cache import SnapshotCache
 
@@ -150,17 +151,17 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
 
 @router.get("/c/{cohort_id}/scores")
 def scores(request: Request, cohort_id: str) -> Response:
-    """Distributions, agreement, spread and the ranking of one template."""
-    # They load pandas, which no other page needs.
+    """Distributions, means, agreement, spread and the ranking of one template, with their intervals."""
+    # They load pandas and scipy, which no other page but the comparison needs.
     from include.cohorts.aggregation import BINS, summarise_judges
-    from include.cohorts.score_spread import judge_pairs, rank_essays, replicate_spreads
+    from include.cohorts.score_statistics import method_in_words
 
     settings, query = read_settings(), request.query_params
     snapshot = snapshots.get(settings, checked_id(cohort_id))
-    judges = summarise_judges(snapshot.rows)
+    judges, told = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
-    ranking = rank_essays(snapshot.rows, chosen)
+    ranking = [each for each in told.ranking if each.template_id == chosen]
     page, pages, shown = cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
     store = GensDataLayer.from_root(settings.data_root)
     return render(
@@ -170,8 +171,10 @@ def scores(request: Request, cohort_id: str) -> Response:
         judges=judges,
         bins=range(BINS),
         tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
-        pairs=judge_pairs(snapshot.rows),
-        spreads={(each.template_id, each.model_id): each for each in replicate_spreads(snapshot.rows)},
+        told=told,
+        means={(each.template_id, each.model_id): each for each in told.means},
+        spreads={(each.template_id, each.model_id): each for each in told.replicates},
+        method=method_in_words(),
         templates=templates,
         template=chosen,
         ranking=shown,
@@ -189,6 +192,16 @@ def scores_csv(cohort_id: str) -> Response:
     return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
 
 
+@router.get("/c/{cohort_id}/score_pivot.csv")
+def score_pivot_csv(cohort_id: str) -> Response:
+    """The scores as they are now, essays by template and model."""
+    from include.cohorts.score_frame import cohort_frame
+    from include.cohorts.score_pivot import pivot_scores
+
+    pivot = pivot_scores(cohort_frame(snapshots.get(read_settings(), checked_id(cohort_id)).rows))
+    return _download(pivot_text(pivot.columns, pivot.rows), "text/csv", f"{cohort_id}-score-pivot.csv")
+
+
 @router.get("/c/{cohort_id}/scores.jsonl")
 def scores_jsonl(cohort_id: str) -> Response:
     """The same, one JSON object a line."""
@@ -203,7 +216,11 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
     settings = read_settings()
     known = [entry.cohort_id for entry in list_cohorts(settings.data_root)]
     if not (first and second):
-        return render(request, "compare", known=known, first=first, second=second, result=None, titles={}, shown=0)
+        return render(request, "compare", known=known, first=first, second=second, result=None)
+    from include.cohorts.paired_differences import between_cohorts
+    from include.cohorts.score_frame import cohort_frame
+    from include.cohorts.score_statistics import method_in_words
+
     here, there = (snapshots.get(settings, checked_id(each)) for each in (first, second))
     result = compare(here.rows, there.rows)
     shown = [each.essay_id for each in result.essays[:DIFFERENCES_SHOWN]]
@@ -216,6 +233,8 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
         first=first,
         second=second,
         result=result,
+        differences=between_cohorts(first, second, cohort_frame(here.rows), cohort_frame(there.rows)),
+        method=method_in_words(),
         titles=titles,
         shown=DIFFERENCES_SHOWN,
     )

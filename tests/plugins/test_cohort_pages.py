@@ -26,6 +26,7 @@ from include.cohorts.snapshot_cache import SnapshotCache
 from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import JudgeServer
 from tests.plugins.conftest import HOSTILE, PROJECT
+from tests.score_rows import score_rows
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -89,6 +90,37 @@ def test_downloads_are_the_cohorts_scores(pages: TestClient, main: PlayedDag, st
     assert [line["score"] for line in lines] == [float(row["score"]) if row["score"] else None for row in rows]
 
 
+def test_figures_stand_with_their_intervals_and_counts(pages: TestClient, main: PlayedDag) -> None:
+    """Scores and Compare tell scored / planned, and where there are too few essays for an interval, why."""
+    why = {"/c/main/scores": "too few essays", "/compare?first=pilot&second=main": "all essays have the same value"}
+    for path, reason in why.items():
+        page = " ".join(pages.get(path).text.split())
+        assert "95 % interval" in page
+        assert "2,000 resamples, seed 20260101" in page
+        assert reason in page
+        assert re.search(r">\d+ / \d+<", page)
+        assert "nan" not in re.sub(r"<[^>]*>", "", page).lower().split()
+    assert "Mean difference" in pages.get("/compare?first=pilot&second=main").text
+
+
+def test_statistics_are_made_anew_when_a_score_changes() -> None:
+    """The same rows have the same statistics at hand; one other score gives others."""
+    from cohort_pages.kept_statistics import statistics_of_rows
+
+    rows = score_rows({("e1", "t", "a"): [5.0, 6.0], ("e2", "t", "a"): [None]})
+    first = statistics_of_rows(rows)
+    assert statistics_of_rows(list(rows)) is first
+    changed = statistics_of_rows([replace(rows[0], score=9.0), *rows[1:]])
+    assert (first.means[0].mean.value, changed.means[0].mean.value) == (5.5, 7.5)
+
+
+def test_the_pivot_can_be_downloaded(pages: TestClient, main: PlayedDag, store: StoreBuilder) -> None:
+    """It is the score_pivot.csv that the run wrote."""
+    downloaded = pages.get("/c/main/score_pivot.csv")
+    assert downloaded.text.splitlines()[0] == store.read("cohorts/main/score_pivot.csv").splitlines()[0]
+    assert 'filename="main-score-pivot.csv"' in downloaded.headers["content-disposition"]
+
+
 PAGES = [
     "/",
     "/?text=mai&sort=missing&order=asc",
@@ -101,6 +133,7 @@ PAGES = [
     "/c/main/scores?template=coherence",
     "/c/main/scores.csv",
     "/c/main/scores.jsonl",
+    "/c/main/score_pivot.csv",
     "/compare",
     "/compare?first=pilot&second=main",
     "/plan",

@@ -1,0 +1,32 @@
+"""Pivot and statistics of a store in this process: `python -m benchmarks.statistics_work ROOT`, which is aggregated.
+
+Prints one JSON object: what the imports and the figures took, with the reading of aggregated_scores.csv.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Imports, reads, and makes what the commands `pivot` and `statistics` print."""
+    began = time.perf_counter()
+    from include.cohorts.score_pivot import pivot_scores
+    from include.cohorts.score_sources import read_scores
+    from include.cohorts.score_statistics import statistics_of
+    from include.cohorts.scores_file import pivot_text
+    from include.cohorts.settings import Settings
+
+    imported = time.perf_counter()
+    frame = read_scores(Settings(data_root=Path(sys.argv[1])), None)
+    pivot, told = pivot_scores(frame), statistics_of(frame)
+    assert pivot_text(pivot.columns, pivot.rows) and json.dumps(told.to_json())
+    spent = {"imports_s": imported - began, "own_s": time.perf_counter() - imported, "evaluations": len(frame)}
+    sys.stdout.write(json.dumps(spent) + "\n")
+
+
+if __name__ == "__main__":
+    main()

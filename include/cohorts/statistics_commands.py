@@ -1,0 +1,229 @@
+"""The commands that tell what scores say: `statistics`, `difference`, `pivot`.
+
+They import pandas and scipy only when they run: no other command is to wait for these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from include.cohorts.aggregated_scores import AGGREGATED
+from include.cohorts.atomic_files import write_text
+from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
+from include.cohorts.errors import BadInput, Problem, raise_if_any
+from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.scores_file import pivot_text
+from include.cohorts.spelling import choose_from
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from include.cohorts.paired_differences import PairedDifference
+    from include.cohorts.resampling import Estimate
+    from include.cohorts.score_statistics import ScoreStatistics
+    from include.cohorts.settings import Settings
+
+statistics_app = typer.Typer()
+
+Cohort = Annotated[str | None, typer.Option(help="A cohort's id; default: the scores of the whole store.")]
+Scores = Annotated[Path | None, typer.Option(help=f"Scores of the store; default: {AGGREGATED} of the data root.")]
+Two = tuple[str, str]
+ALL_JUDGES = "(all judges)"
+
+
+@statistics_app.command()
+def statistics(
+    cohort: Cohort = None,
+    scores: Scores = None,
+    top: Annotated[int, typer.Option(min=0, help="Essays of each ranking to print; --json has all.")] = 10,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Means, agreement, spread of replicates and rankings, each with its 95 % interval."""
+    from include.cohorts.score_statistics import method_in_words, statistics_of
+
+    told = statistics_of(_scores(settings_of(data_root), cohort, scores))
+    if as_json:
+        typer.echo(json.dumps(told.to_json()))
+        return
+    _print_means(told)
+    _print_agreement(told)
+    _print_pairs(told)
+    _print_rankings(told, top)
+    typer.echo(method_in_words())
+
+
+@statistics_app.command()
+def difference(
+    cohorts: Annotated[Two | None, typer.Option(metavar="FIRST SECOND", help="Two cohorts' ids.")] = None,
+    templates: Annotated[Two | None, typer.Option(metavar="FIRST SECOND", help="Two templates' ids.")] = None,
+    models: Annotated[Two | None, typer.Option(metavar="FIRST SECOND", help="Two judges' ids.")] = None,
+    cohort: Cohort = None,
+    scores: Scores = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """The mean difference of two cohorts, templates or judges on the essays that both scored: second minus first."""
+    from include.cohorts import paired_differences as paired
+    from include.cohorts.score_statistics import method, method_in_words
+
+    _check_question([cohorts, templates, models], cohort, scores, of_cohorts=cohorts is not None)
+    settings = settings_of(data_root)
+    if cohorts:
+        sides = (_scores(settings, each) for each in cohorts)
+        found = paired.between_cohorts(*cohorts, *sides)
+    else:
+        frame = _scores(settings, cohort, scores)
+        raise_if_any(_unknown(frame, "template", templates or ()) + _unknown(frame, "model", models or ()))
+        found = paired.between_templates(*templates, frame) if templates else ()
+        found = paired.between_models(*models, frame) if models else found
+    if as_json:
+        typer.echo(json.dumps({"method": method(), "differences": [asdict(each) for each in found]}))
+        return
+    _print_differences(found, "—" if models else ALL_JUDGES)
+    typer.echo(f"Second minus first, on the same essays. {method_in_words()}")
+
+
+@statistics_app.command()
+def pivot(
+    cohort: Cohort = None,
+    scores: Scores = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write instead of printing.")] = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the scores as CSV, essays by template and model: mean, n, min and max."""
+    from include.cohorts.score_pivot import pivot_scores
+
+    table = pivot_scores(_scores(settings_of(data_root), cohort, scores))
+    text = json.dumps(asdict(table)) + "\n" if as_json else pivot_text(table.columns, table.rows)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    if not output.parent.is_dir():
+        finding = f"there is no folder {output.parent}."
+        raise BadInput([Problem(place="--output", finding=finding, next_step="Make it, or name another.")])
+    write_text(output, text)
+    typer.echo(f"Written: {output}")
+
+
+def _scores(settings: Settings, cohort: str | None, scores: Path | None = None) -> pd.DataFrame:
+    from include.cohorts.score_sources import read_scores
+
+    problems = []
+    if cohort is not None and not is_id(cohort):
+        problems.append(Problem(place="--cohort", finding=f"{cohort!r} cannot be a cohort id.", next_step=ID_RULE))
+    if cohort is not None and scores is not None:
+        finding = "a cohort's scores come from the store itself, not from a file."
+        problems.append(Problem(place="--scores", finding=finding, next_step="Give either it or --cohort."))
+    raise_if_any(problems)
+    return read_scores(settings, cohort, scores)
+
+
+def _check_question(
+    asked: Sequence[Two | None], cohort: str | None, scores: Path | None, *, of_cohorts: bool
+) -> None:
+    problems = []
+    given = [pair for pair in asked if pair]
+    if len(given) != 1:
+        finding = f"{len(given)} of --cohorts, --templates and --models are given."
+        problems.append(Problem(place="difference", finding=finding, next_step="Give one, with two ids after it."))
+    for first, second in given:
+        if first == second:
+            finding = f"{first!r} is compared with itself."
+            problems.append(Problem(place="difference", finding=finding, next_step="Name two."))
+    if of_cohorts and (cohort is not None or scores is not None):
+        finding = "--cohorts names what is compared; --cohort and --scores go with --templates or --models."
+        problems.append(Problem(place="--cohorts", finding=finding, next_step="Leave the other out."))
+    raise_if_any(problems)
+
+
+def _unknown(frame: pd.DataFrame, kind: str, names: Iterable[str]) -> list[Problem]:
+    known = list(dict.fromkeys(frame[kind]))
+    return [
+        Problem(
+            place=f"--{kind}s",
+            finding=f'there is no evaluation of the {kind} "{name}".',
+            next_step=choose_from(name, known),
+        )
+        for name in names
+        if name not in known
+    ]
+
+
+def _print_means(told: ScoreStatistics) -> None:
+    spreads = {(each.template_id, each.model_id): each.sd for each in told.replicates}
+    table = _table("template", "model", "scored/planned", "essays", "mean", "95 % interval", "sd of replicates", "")
+    for each in told.means:
+        sd = spreads.get((each.template_id, each.model_id or ""))
+        figures = (_number(each.mean.value), *_interval(each.mean))
+        counts = (f"{each.scored}/{each.planned}", str(each.mean.essays))
+        table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *figures[:2], _number(sd), figures[2])
+    print_table(table)
+
+
+def _print_agreement(told: ScoreStatistics) -> None:
+    typer.echo("\nAgreement: Krippendorff's alpha")
+    table = _table("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
+    for each in told.agreement:
+        between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
+        counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
+        table.add_row(each.template_id, between, *counts, _number(each.alpha.value), *_interval(each.alpha))
+    print_table(table)
+
+
+def _print_pairs(told: ScoreStatistics) -> None:
+    typer.echo("\nJudges two at a time, second minus first on the same essays")
+    table = _table("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
+    for each in told.pairs:
+        counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))
+        figures = (_number(each.difference.value), *_interval(each.difference))
+        table.add_row(each.template_id, each.first, each.second, *counts, *figures)
+    print_table(table)
+
+
+def _print_rankings(told: ScoreStatistics, top: int) -> None:
+    typer.echo(f"\nRanking, the best {top}; intervals are about the noise of replicates alone" if top else "")
+    table = _table("template", "rank", "essay", "scored/planned", "judges", "mean", "95 % interval", "")
+    shown: dict[str, int] = {}
+    for each in told.ranking:
+        shown[each.template_id] = shown.get(each.template_id, 0) + 1
+        if shown[each.template_id] <= top:
+            counts = (f"{each.scored}/{each.planned}", str(each.judges))
+            figures = (_number(each.mean.value), *_interval(each.mean))
+            table.add_row(each.template_id, str(each.rank), each.essay_id, *counts, *figures)
+    if top:
+        print_table(table)
+
+
+def _print_differences(found: Iterable[PairedDifference], everybody: str) -> None:
+    heads = ("template", "model", "scored/planned of the first", "of the second", "essays", "difference")
+    table = _table(*heads, "95 % interval", "")
+    for each in found:
+        sides = (f"{each.first_scored}/{each.first_planned}", f"{each.second_scored}/{each.second_planned}")
+        compared = (each.template_id or "(both)", each.model_id or everybody)
+        figures = (_number(each.difference.value), *_interval(each.difference))
+        table.add_row(*compared, *sides, str(each.difference.essays), *figures)
+    print_table(table)
+
+
+def _table(*heads: str) -> Table:
+    return Table(*heads, box=None, pad_edge=False)
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2f}"
+
+
+def _interval(estimate: Estimate) -> tuple[str, str]:
+    """The interval, marked when it is unreliable, and the note about it."""
+    if estimate.low is None or estimate.high is None:
+        return "—", estimate.note
+    return f"{estimate.low:.2f} to {estimate.high:.2f}{'' if estimate.reliable else ' ?'}", estimate.note

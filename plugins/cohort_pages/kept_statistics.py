@@ -1,0 +1,30 @@
+"""The statistics of the cohorts last looked at: those of a large one take seconds, and change with a score only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache, cached
+
+from include.cohorts.model import ScoreRow
+
+if TYPE_CHECKING:
+    from include.cohorts.score_statistics import ScoreStatistics
+
+_KEPT = 4
+
+
+def _scores(rows: Sequence[ScoreRow]) -> int:
+    return hash(tuple((row.member.gen_id, row.member.cell, row.score) for row in rows))
+
+
+@cached(LRUCache(maxsize=_KEPT), key=_scores, lock=Lock())
+def statistics_of_rows(rows: Sequence[ScoreRow]) -> ScoreStatistics:
+    """The statistics of a cohort's rows, kept until a row or a score is another."""
+    # They load pandas and scipy, which no page but Scores and Compare needs.
+    from include.cohorts.score_frame import cohort_frame
+    from include.cohorts.score_statistics import statistics_of
+
+    return statistics_of(cohort_frame(rows))
