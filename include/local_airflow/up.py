@@ -23,6 +23,7 @@ def up(project: Path, *, port: int) -> int:
         environment=given.environment | {DATA_ROOT_VARIABLE: str(given.data_root)},
         port=port,
         schedules=True,
+        triggerer=True,
     )
     print("Starting Airflow ...", flush=True)
     with airflow:
