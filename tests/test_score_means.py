@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.cohorts.choosing_essays import JudgedEvaluation
-from include.cohorts.model import Cell, ScoreRow
+from include.cohorts.model import ScoreRow
 from include.cohorts.resampling import NO_ESSAY
 from include.cohorts.score_frame import cohort_frame, store_frame
 from include.cohorts.score_means import score_means
@@ -58,12 +57,7 @@ def test_another_template_changes_nothing() -> None:
 
 def test_the_store_s_evaluations_are_ordered_and_an_unknown_cell_is_left_out() -> None:
     """A damaged row names no cell and counts nowhere; the others stand by essay, template and model."""
-    rows = [
-        JudgedEvaluation(gen_id="v1", cell=Cell("e2", "t", "a"), score=5.0),
-        JudgedEvaluation(gen_id="v2", cell=Cell("", "", ""), score=None, error="damaged: torn"),
-        JudgedEvaluation(gen_id="v3", cell=Cell("e1", "t", "b"), score=None, error="unscored: no number"),
-    ]
-    frame = store_frame(rows)
+    frame = store_frame([(("e2", "t", "a"), 5.0), (("", "", ""), None), (("e1", "t", "b"), None)])
     assert list(frame["essay"]) == ["e1", "e2"]
     assert frame["score"].isna().tolist() == [True, False]
 

@@ -214,9 +214,9 @@ class _Aggregator:
         return self._essays[essay_id]
 
 
-def _judged(row: AggregatedRow) -> JudgedEvaluation:
-    cell = Cell(row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
-    return JudgedEvaluation(gen_id=row.gen_id, cell=cell, score=score_of(row.score) if row.score else None)
+def _judged(row: AggregatedRow) -> tuple[tuple[str, str, str], float | None]:
+    cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
+    return cell, float(row.score) if row.score else None
 
 
 def _damaged(gen_id: str, told: str) -> AggregatedRow:

@@ -19,4 +19,4 @@ def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None =
     """
     if cohort_id is not None:
         return cohort_frame(read_snapshot(settings, cohort_id).rows)
-    return store_frame(read_aggregated(scores or settings.data_root / AGGREGATED))
+    return store_frame((row.cell, row.score) for row in read_aggregated(scores or settings.data_root / AGGREGATED))
