@@ -93,7 +93,7 @@ def evaluation_backfill() -> None:
             return done.to_xcom()
 
     # The only leaf. A task of its own: a success with an outlet is an event, and a dry run completes nothing.
-    @task(outlets=[COMPLETED_COHORTS])
+    @task(outlets=[COMPLETED_COHORTS], on_failure_callback=tell_failed)
     def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet_events: Any = None) -> None:
         from include.cohorts import announcements, settings
 

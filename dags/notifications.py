@@ -57,6 +57,8 @@ def _send(context: Context, notice: RunNotice) -> None:
     from apprise import NotifyType
 
     log.info("Notifying: %s", notice.title)
-    AppriseNotifier(
+    notifier = AppriseNotifier(
         apprise_conn_id=CONN_ID, title=notice.title, body=notice.body, notify_type=NotifyType(notice.kind)
-    )(context)
+    )
+    # Called as a whole it would render the texts as templates, and these quote what judges and their servers say.
+    notifier.notify(context)

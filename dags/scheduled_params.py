@@ -5,9 +5,11 @@ DD_SCHEDULED_CONF, a JSON object, replaces defaults for a deployment; DD_SCHEDUL
 
 import json
 import os
+from copy import copy
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.exceptions import ParamValidationError
 
 from backfill_params import PARAMS as BACKFILL
 from form_fields import ID_PATTERN, ids, number, switch
@@ -57,7 +59,7 @@ PARAMS: dict[str, Param] = {
     ),
     "retry_unscored": switch(
         "Ask again for refused replies",
-        "Counts refused replies as missing and asks for them once more, at most once a run.",
+        "Counts refused replies as missing and asks for them once more: in each run by the clock anew, for money.",
         _WHAT,
     ),
     "cohort_prefix": Param(
@@ -68,10 +70,13 @@ PARAMS: dict[str, Param] = {
         description_md="Behind it comes the run's logical date: scheduled_20260131T030000. At most 84 characters.",
         section=_COHORT,
     ),
-    **{name: BACKFILL[name] for name in _PASSED_ON},
+    **{name: copy(BACKFILL[name]) for name in _PASSED_ON},
 }
 
 for _name in _CONF.keys() & PARAMS.keys():
-    PARAMS[_name].value = _CONF[_name]
+    try:
+        PARAMS[_name].resolve(_CONF[_name])
+    except ParamValidationError as _error:
+        raise ValueError(f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} will not do: {_error}") from None
 # What is no setting at all is told by the first task, as for any conf.
 UNKNOWN = {name: value for name, value in _CONF.items() if name not in PARAMS}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from include.cohorts import aggregated_scores
 from include.cohorts.aggregated_scores import AGGREGATED, COLUMNS, aggregate_scores, read_aggregated
 from include.cohorts.errors import BadInput
+from include.cohorts.member_states import MemberLook, look_at
 from tests.store_builder import StoreBuilder
 
 
@@ -88,6 +91,22 @@ def test_only_what_changed_is_read_again(filled: StoreBuilder) -> None:
     assert done.taken_over == 0
     assert rows_of(filled)["v_orphan"]["score"] == "2.0"
     assert rows_of(filled)["v_scored"]["error"].startswith("damaged")
+
+
+def test_the_file_bears_the_time_when_its_reading_began(
+    filled: StoreBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A score that changes while a large store is read must be younger than the file, however long that takes."""
+    looks: list[int] = []
+
+    def look_later(*arguments: Any) -> MemberLook:
+        looks.append(time.time_ns())
+        time.sleep(0.01)
+        return look_at(*arguments)
+
+    monkeypatch.setattr(aggregated_scores, "look_at", look_later)
+    aggregate_scores(filled.root)
+    assert (filled.root / AGGREGATED).stat().st_mtime_ns <= looks[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"gen_id,score\nv_scored,9\n"], ids=["empty", "no-text", "older"])

@@ -118,3 +118,21 @@ def test_the_ledger_is_readable(half: StoreBuilder, dag: PlayedDag) -> None:
     key = run.planned["run_key"]
     assert half.read(f"cohorts/c/announced/{key}.reuse.txt") == "old1\nold2\n"
     assert f'"run_key": "{key}"' in half.read("cohorts/c/announced/completion.json")
+
+
+def test_a_slice_of_reused_ones_that_lost_a_score_announces_none_twice(half: StoreBuilder, dag: PlayedDag) -> None:
+    """When `check_parsed` cannot skip it as a whole, the others of the slice were announced as reused already."""
+    half.evaluation("old3", "e_essay1", replicate=3)
+    run = dag.run({**ONE_CELL, "replicates": 3})
+    assert reused(dag, run) == ["old1", "old2", "old3"]
+    slices = [Slice(**part) for part in run.slices if part["kind"] == "reuse"]
+    assert [announcements.announce_scored(dag.settings, run.planned, part) for part in slices] == [[]] * len(slices)
+
+
+def test_a_scores_csv_that_somebody_touched_completes_nothing(half: StoreBuilder, dag: PlayedDag) -> None:
+    """Younger than the report it is not believed; the scores are then those of the store, and the same."""
+    assert completed(dag, dag.run(ONE_CELL))
+    second = dag.run(ONE_CELL, run_id="run-2")
+    scores = half.root / "cohorts" / "c" / "scores.csv"
+    scores.write_text(scores.read_text("utf-8"), "utf-8")
+    assert not completed(dag, second)

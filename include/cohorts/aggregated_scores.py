@@ -8,6 +8,7 @@ damaged folder is told in its own row and changes no other.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ from include.cohorts.scores_file import pivot_text
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
-# A score may change while a file is being written; what is younger than its writing by less than this is read again.
-_WRITING_NS = 60 * 10**9
+# The file bears the time when its reading began. What changed less than this before is read again: the clocks of two
+# machines, and of a disk that they share, differ.
+_CLOCKS_NS = 60 * 10**9
 
 
 class AggregatedRow(NamedTuple):
@@ -79,11 +81,12 @@ def aggregate_scores(root: Path) -> Aggregation:
     from include.cohorts.score_frame import store_frame
     from include.cohorts.score_pivot import pivot_scores
 
+    began = time.time_ns()
     aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
     rows = [aggregator.row(name) for name in sorted(aggregator.store.folder_names(Stage.EVALUATION))]
     path = root / AGGREGATED
     make_folder(root, path.parent)
-    write_text(path, csv_text(COLUMNS, rows))
+    write_text(path, csv_text(COLUMNS, rows), as_of=began)
     pivot = pivot_scores(store_frame(map(_judged, rows)))
     write_text(root / STORE_PIVOT, pivot_text(pivot.columns, pivot.rows))
     return Aggregation(
@@ -132,25 +135,23 @@ def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Former:
-    """The rows with a score of the former file, by gen_id, and when it was written, in ns since 1970."""
+    """The rows with a score of the former file, by gen_id, and when its reading began, in ns since 1970."""
 
     rows: Mapping[str, AggregatedRow]
-    written_at: int
+    read_at: int
 
 
 def _former(root: Path) -> _Former:
     path = root / AGGREGATED
     try:
-        written_at = path.stat().st_mtime_ns
+        read_at = path.stat().st_mtime_ns
         lines = iter(csv_reader(path.read_bytes().decode("utf-8")))
         if tuple(next(lines, ())) != COLUMNS:
-            return _Former(rows={}, written_at=0)
+            return _Former(rows={}, read_at=0)
         rows = (AggregatedRow(*cells) for cells in lines)
-        return _Former(
-            rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, written_at=written_at
-        )
+        return _Former(rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, read_at=read_at)
     except (OSError, ValueError, TypeError):
-        return _Former(rows={}, written_at=0)
+        return _Former(rows={}, read_at=0)
 
 
 @dataclass(kw_only=True)
@@ -166,7 +167,7 @@ class _Aggregator:
             known = self.former.rows.get(gen_id)
             if known is not None:
                 changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
-                if changed_at is not None and changed_at + _WRITING_NS < self.former.written_at:
+                if changed_at is not None and changed_at + _CLOCKS_NS < self.former.read_at:
                     self.taken_over += 1
                     return known
             return self._read(gen_id)

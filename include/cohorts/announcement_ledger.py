@@ -21,14 +21,15 @@ class AnnouncementLedger:
     root: Path
     cohort: Path
 
-    def announced(self, *, but: str) -> frozenset[str]:
-        """The gen_ids that any run but the one of this key has announced."""
-        files = (path for path in self._folder.glob("*.txt") if not path.name.startswith(f"{but}."))
+    def announced(self, run_key: str, part: str) -> frozenset[str]:
+        """The gen_ids that were announced by any task but this one."""
+        own = _name(run_key, part)
+        files = (path for path in self._folder.glob("*.txt") if path.name != own)
         return frozenset(line for path in files for line in (read_text(path) or "").splitlines())
 
     def add(self, run_key: str, part: str, gen_ids: Iterable[str]) -> None:
         """Remembers what a run announces; `part` tells its tasks apart."""
-        self._write(f"{run_key}.{part}.txt", "".join(f"{gen_id}\n" for gen_id in gen_ids))
+        self._write(_name(run_key, part), "".join(f"{gen_id}\n" for gen_id in gen_ids))
 
     def completion(self) -> dict[str, Any]:
         """What the cohort's completion was last announced with; empty when it never was."""
@@ -44,3 +45,7 @@ class AnnouncementLedger:
 
     def _write(self, name: str, text: str) -> None:
         write_text(make_folder(self.root, self._folder) / name, text)
+
+
+def _name(run_key: str, part: str) -> str:
+    return f"{run_key}.{part}.txt"

@@ -1,13 +1,13 @@
 """Which finished evaluations and which completed cohorts Airflow is to be told of: each once.
 
-What a cohort's runs have announced is remembered below `cohorts/<cohort_id>/announced/`. Whatever a run itself
-remembered does not count for it: its task may have died before Airflow learnt of its success, and is tried again.
+What a cohort's runs have announced is remembered below `cohorts/<cohort_id>/announced/`. What a task itself has
+remembered does not count for it: it may have died before Airflow learnt of its success, and is tried again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,7 @@ from include.cohorts.batching import Slice, rows_of_kind
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Action, Stage
+from include.cohorts.scoring import parse_score_text
 from include.cohorts.settings import Settings
 from include.cohorts.steps import rows_of
 
@@ -26,49 +27,68 @@ MOST_EVENTS = 1_000
 
 
 def announce_scored(settings: Settings, planned: Mapping[str, Any], part: Slice) -> list[str]:
-    """The gen_ids of a slice that have a score by now, at most its share of MOST_EVENTS; remembers all of them."""
-    store = GensDataLayer.from_root(settings.data_root)
-    gen_ids = [row.member.gen_id for row in rows_of(settings, planned, part)]
-    scored = [gen_id for gen_id in gen_ids if store.parsed_exists(Stage.EVALUATION, gen_id)]
-    if scored:
-        _folder(settings, planned).announcements().add(planned["run_key"], f"{part.kind}-{part.start}", scored)
-    todo = planned[Action.CALL] + planned[Action.PARSE]
-    return _first(scored, max(1, MOST_EVENTS * len(gen_ids) // max(MOST_EVENTS, todo)))
-
-
-def announce_reused(settings: Settings, planned: Mapping[str, Any]) -> list[str]:
-    """The gen_ids that the run reuses and no run of this cohort has announced, at most MOST_EVENTS of them.
+    """The gen_ids of a slice that have a score by now and were not announced; at most its share of MOST_EVENTS.
 
     Remembers all of them.
     """
-    folder = _folder(settings, planned)
-    ledger, run_key = folder.announcements(), planned["run_key"]
-    former = ledger.announced(but=run_key)
-    evaluations = [row for row in folder.plan(run_key) if row.member.stage is Stage.EVALUATION]
+    store = GensDataLayer.from_root(settings.data_root)
+    gen_ids = [row.member.gen_id for row in rows_of(settings, planned, part)]
+    scored = (gen_id for gen_id in gen_ids if store.parsed_exists(Stage.EVALUATION, gen_id))
+    new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
+    todo = planned[Action.CALL] + planned[Action.PARSE]
+    return _first(new, max(1, MOST_EVENTS * len(gen_ids) // max(MOST_EVENTS, todo)))
+
+
+def announce_reused(settings: Settings, planned: Mapping[str, Any]) -> list[str]:
+    """The gen_ids that the run reuses and that were not announced, at most MOST_EVENTS of them.
+
+    Remembers all of them.
+    """
+    rows = _folder(settings, planned).plan(planned["run_key"])
+    evaluations = [row for row in rows if row.member.stage is Stage.EVALUATION]
     reused = (row.member.gen_id for row in rows_of_kind(evaluations, "reuse"))
-    new = [gen_id for gen_id in reused if gen_id not in former]
-    if new:
-        ledger.add(run_key, "reuse", new)
-    return _first(new, MOST_EVENTS)
-
-
-def _first(gen_ids: list[str], most: int) -> list[str]:
-    if len(gen_ids) > most:
-        log.info("%d of %d evaluations get an asset event of their own", most, len(gen_ids))
-    return gen_ids[:most]
+    return _first(_new(settings, planned, "reuse", reused), MOST_EVENTS)
 
 
 def announce_completion(settings: Settings, planned: Mapping[str, Any]) -> bool:
     """True when the cohort's scores differ from those it was last announced with; remembers these."""
     folder = _folder(settings, planned)
-    lines = sorted(f"{gen_id},{known.score}\n" for gen_id, known in folder.known_scores().items())
-    scores = sha256("".join(lines).encode("utf-8")).hexdigest()
+    scores = _hash_of_scores(settings, folder, planned["run_key"])
     ledger, run_key = folder.announcements(), planned["run_key"]
     former = ledger.completion()
     if former.get("scores_sha256") == scores and former.get("run_key") != run_key:
         return False
     ledger.set_completion({"run_key": run_key, "scores_sha256": scores})
     return True
+
+
+def _new(settings: Settings, planned: Mapping[str, Any], part: str, gen_ids: Iterable[str]) -> list[str]:
+    """Those that no other task of the cohort has announced, remembered as this one's."""
+    ledger, run_key = _folder(settings, planned).announcements(), planned["run_key"]
+    former = ledger.announced(run_key, part)
+    new = [gen_id for gen_id in gen_ids if gen_id not in former]
+    if new:
+        ledger.add(run_key, part, new)
+    return new
+
+
+def _hash_of_scores(settings: Settings, folder: CohortFolder, run_key: str) -> str:
+    """Of the run's members and their scores, as scores.csv has them, or where that cannot be trusted the store."""
+    store, known = GensDataLayer.from_root(settings.data_root), folder.known_scores()
+    digest = sha256()
+    for gen_id in sorted(row.member.gen_id for row in folder.plan(run_key) if row.member.stage is Stage.EVALUATION):
+        if gen_id in known:
+            score = known[gen_id].score
+        else:
+            score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+        digest.update(f"{gen_id},{score}\n".encode())
+    return digest.hexdigest()
+
+
+def _first(gen_ids: list[str], most: int) -> list[str]:
+    if len(gen_ids) > most:
+        log.info("%d of %d evaluations get an asset event of their own", most, len(gen_ids))
+    return gen_ids[:most]
 
 
 def _folder(settings: Settings, planned: Mapping[str, Any]) -> CohortFolder:

@@ -20,15 +20,20 @@ _STAGING = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LINK_STEP = "Replace the symbolic link by a folder, or make its target the data root."
 
 
-def write_text(path: Path, text: str, *, durable: bool = True, folder_later: bool = False) -> None:
+def write_text(
+    path: Path, text: str, *, durable: bool = True, folder_later: bool = False, as_of: int | None = None
+) -> None:
     """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
 
     What need not outlive a power cut is written without `durable`: as whole, and without waiting for the disk. With
-    `folder_later` the rename is durable once the next file of the same folder is.
+    `folder_later` the rename is durable once the next file of the same folder is. `as_of` is the time that the file
+    bears, in ns since 1970: when what it tells of began to be read.
     """
     with storing(path):
         temporary = stage_text(path, text, durable=durable)
         try:
+            if as_of is not None:
+                os.utime(temporary, ns=(as_of, as_of))
             os.replace(temporary, path)  # noqa: PTH105
         except OSError:
             temporary.unlink(missing_ok=True)

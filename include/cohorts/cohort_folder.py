@@ -217,9 +217,9 @@ class CohortFolder:
         """What Airflow was told of the cohort's evaluations and of its completion."""
         return AnnouncementLedger(root=self.root, cohort=self.path)
 
-    def write_scores(self, rows: Iterable[ScoreRow]) -> None:
-        """Writes scores.csv."""
-        self._write(self.scores_csv, scores_text(rows))
+    def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
+        """Writes scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""
+        self._write(self.scores_csv, scores_text(rows), as_of)
 
     def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Writes score_pivot.csv."""
@@ -229,9 +229,9 @@ class CohortFolder:
         """Writes report.html."""
         self._write(self.report_html, html)
 
-    def _write(self, path: Path, text: str) -> None:
+    def _write(self, path: Path, text: str, as_of: int | None = None) -> None:
         make_folder(self.root, path.parent)
-        write_text(path, text)
+        write_text(path, text, as_of=as_of)
 
     def _run(self, run_key: str) -> Path:
         if not is_id(run_key):

@@ -38,8 +38,8 @@ _OUTCOMES = {
     MemberState.REPLIED: Outcome.NOT_RUN,
     MemberState.NO_REPLY: Outcome.NOT_RUN,
 }
-# The end of a run reads the scores of a hundred thousand for some seconds before it writes them down.
-_WRITING_NS = 10 * 10**9
+# scores.csv bears the time when its scores began to be read; clocks of machines and disks differ by less than this.
+_CLOCKS_NS = 10 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +151,7 @@ def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, 
 def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
     if known is not None and known.score is not None:
         written_at = store.parsed_at(Stage.EVALUATION, member.gen_id)
-        if written_at is not None and written_at + _WRITING_NS < known.as_of:
+        if written_at is not None and written_at + _CLOCKS_NS < known.as_of:
             return ScoreRow(
                 member=member,
                 outcome=Outcome.REUSED if reused else Outcome.SCORED,

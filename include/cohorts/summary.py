@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -82,9 +83,10 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
         return _describe_dry_run(folder, planned)
     store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
     settle_from_store(journal, store)
+    began = time.time_ns()
     scores = score_rows(store, rows, run, planned)
     totals = count_totals(scores, planned=int(planned["planned"]))
-    folder.write_scores(scores)
+    folder.write_scores(scores, began)
     pivot = pivot_scores(cohort_frame(scores))
     folder.write_score_pivot(pivot.columns, pivot.rows)
     reach("in_summarise")

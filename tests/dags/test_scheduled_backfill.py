@@ -28,13 +28,12 @@ def test_it_runs_by_the_clock_but_only_once_somebody_wants_it(dag: dict[str, Any
 
 
 def test_the_tasks_stand_in_the_promised_order(dag: dict[str, Any]) -> None:
-    """Wait for earlier runs, aggregate, select, trigger, report; a trigger is not tried twice."""
+    """Wait for earlier runs, aggregate, select, trigger, report."""
     order = ["earlier_runs_done", "aggregate", "select_missing", "trigger_backfill", "report"]
     assert sorted(dag["edges"]) == sorted(order)
     for earlier, later in itertools.pairwise(order):
         assert dag["edges"][earlier] == [later]
     assert set(dag["rules"].values()) == {"all_success"}
-    assert dag["retries"]["trigger_backfill"] == 0
 
 
 def test_the_form_offers_the_settings_with_their_defaults(dag: dict[str, Any]) -> None:
@@ -51,9 +50,25 @@ def test_the_form_offers_the_settings_with_their_defaults(dag: dict[str, Any]) -
 def test_a_deployment_sets_the_time_and_the_defaults_by_its_environment() -> None:
     """DD_SCHEDULE is the cron expression, DD_SCHEDULED_CONF what runs by the clock are asked for."""
     conf = {"target_template": "coherence", "top_n": 5, "max_cost_usd": 2.5}
-    dag = parse_folder(DD_SCHEDULE="30 1 * * 1", DD_SCHEDULED_CONF=json.dumps(conf))["dags"]["scheduled_backfill"]
+    dags = parse_folder(DD_SCHEDULE="30 1 * * 1", DD_SCHEDULED_CONF=json.dumps(conf))["dags"]
+    dag = dags["scheduled_backfill"]
     assert dag["schedule"] == "30 1 * * 1"
     assert {key: dag["params"][key]["default"] for key in conf} == conf
+    assert dags["evaluation_backfill"]["params"]["max_cost_usd"]["default"] is None
+
+
+@pytest.mark.parametrize(
+    ("conf", "told"),
+    [
+        pytest.param({"top_n": "50"}, "DD_SCHEDULED_CONF: top_n: '50' will not do", id="no-number"),
+        pytest.param({"max_cost_usd": 0}, "DD_SCHEDULED_CONF: max_cost_usd: 0 will not do", id="beyond-the-limits"),
+        pytest.param({"target_template": "../x"}, "DD_SCHEDULED_CONF: target_template: '../x'", id="no-id"),
+    ],
+)
+def test_a_default_that_no_run_would_take_is_told_as_an_import_error(conf: dict[str, Any], told: str) -> None:
+    """It names the variable, the key and the value."""
+    [error] = parse_folder(DD_SCHEDULED_CONF=json.dumps(conf))["errors"].values()
+    assert told in error
 
 
 @pytest.mark.parametrize("text", [pytest.param("{top_n: 5}", id="no-json"), pytest.param("[5]", id="no-object")])

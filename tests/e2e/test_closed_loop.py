@@ -226,7 +226,12 @@ def test_a_backfill_over_dates_judges_once_and_a_second_calls_nothing(loop: Loop
     again = loop.ended(SCHEDULED, 3, "backfill__2026-02-")
     assert [run.state for run in again] == ["success"] * 3
     assert loop.judge.calls() == 0
-    assert len(loop.runs(BACKFILL, "by_schedule__scheduled_202602")) == 1
+    rerun = loop.runs(BACKFILL, "by_schedule__scheduled_202602")
+    assert [(run.run_id.removeprefix(triggered.run_id), run.state) for run in rerun] == [
+        ("", "success"),
+        ("__2", "success"),
+    ]
+    assert rerun[1].conf == triggered.conf
 
 
 def test_bad_settings_of_the_schedule_are_told(loop: Loop) -> None:

@@ -1,0 +1,73 @@
+"""Which run a scheduled backfill triggers: never a second one while the first is at work, never an old conf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+FIRST = "by_schedule__scheduled_20260131T030000"
+
+
+@dataclass
+class TaskInstance:
+    """Airflow's side: runs by their ids with their states, and what was left as XComs."""
+
+    runs: dict[str, str]
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def get_dr_count(self, *, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
+        assert dag_id == "evaluation_backfill"
+        found = (self.runs[run_id] for run_id in run_ids if run_id in self.runs)
+        return sum(states is None or state in states for state in found)
+
+    def get_dag(self, dag_id: str) -> Any:
+        return type("Dag", (), {"is_paused": False})
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+@pytest.mark.parametrize(
+    ("runs", "does", "run_id"),
+    [
+        pytest.param({}, "trigger", FIRST, id="none-yet"),
+        pytest.param({FIRST: "running"}, "wait", FIRST, id="at-work"),
+        pytest.param({FIRST: "queued"}, "wait", FIRST, id="queued"),
+        pytest.param({FIRST: "failed"}, "trigger", f"{FIRST}__2", id="was-red"),
+        pytest.param({FIRST: "success"}, "trigger", f"{FIRST}__2", id="was-green"),
+        pytest.param({FIRST: "failed", f"{FIRST}__2": "running"}, "wait", f"{FIRST}__2", id="second-at-work"),
+        pytest.param({FIRST: "failed", f"{FIRST}__2": "failed"}, "trigger", f"{FIRST}__3", id="third"),
+    ],
+)
+def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
+    runs: dict[str, str], does: str, run_id: str
+) -> None:
+    """A cleared task has a run of its own with today's conf, and breaks none off."""
+    from airflow.sdk.exceptions import DagRunTriggerException, TaskDeferred
+
+    from cohort_trigger import TRIGGERED, TriggerCohortOperator
+
+    conf = {"cohort_id": "c", "essay_ids": ["e_1"]}
+    operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf=conf)
+    instance = TaskInstance(runs)
+    with pytest.raises(DagRunTriggerException if does == "trigger" else TaskDeferred) as caught:
+        operator.execute({"ti": instance})
+    if does == "trigger":
+        assert (caught.value.dag_run_id, caught.value.conf, caught.value.reset_dag_run) == (run_id, conf, False)
+        assert caught.value.deferrable
+    else:
+        assert caught.value.trigger.run_ids == [run_id]
+        assert instance.xcoms == {TRIGGERED: run_id}
+
+
+def test_a_red_run_fails_the_task_without_another_try(caplog: pytest.LogCaptureFixture) -> None:
+    """A retry would trigger one more run; the message names the run and the next step."""
+    from cohort_trigger import TriggerCohortOperator
+
+    operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf={})
+    event = ("path", {"run_ids": [FIRST], FIRST: "failed"})
+    with pytest.raises(SystemExit):
+        operator.execute_complete({}, event)
+    operator.execute_complete({}, ("path", {"run_ids": [FIRST], FIRST: "success"}))

@@ -1,0 +1,51 @@
+"""Notices: off without the Connection, and texts of others are sent as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.notice_receiver import NoticeReceiver
+
+
+class Summary:
+    """The task instance of a red summary, as a callback sees it."""
+
+    dag_id, run_id, task_id, log_url = "evaluation_backfill", "r", "summarise_cohort", "http://127.0.0.1/log"
+
+    def __init__(self, message: str) -> None:
+        self.outcome = {"cohort_id": "c", "message": message, "deferred": 0}
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.outcome if key == "outcome" else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("{{ conn.llm_default.password }}", id="a-secret"),
+        pytest.param("{% x", id="no-template"),
+        pytest.param("SCORE: {{ 7 * 7 }}", id="a-sum"),
+    ],
+)
+def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A reply or a server's error text that looks like Jinja arrives as it was, and gives nothing away."""
+    from notifications import tell_failed
+
+    monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", '{"conn_type": "openai", "password": "sk-secret"}')
+    with NoticeReceiver.started() as receiver:
+        monkeypatch.setenv("AIRFLOW_CONN_NOTIFY_DEFAULT", receiver.connection())
+        tell_failed({"ti": Summary(f"400: {text}"), "params": {}})
+    [notice] = receiver.notices
+    assert f"400: {text}" in notice["message"]
+    assert "sk-secret" not in notice["message"]
+    assert notice["title"] == "Cohort c is not complete"
+
+
+def test_without_the_connection_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off by default: no Connection, no notice, no error."""
+    from notifications import tell_failed
+
+    monkeypatch.delenv("AIRFLOW_CONN_NOTIFY_DEFAULT", raising=False)
+    tell_failed({"ti": Summary("400"), "params": {}})
