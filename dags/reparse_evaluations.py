@@ -6,7 +6,8 @@ cohort, or of the whole store, by today's parsers. **No LLM is called.**
 
 1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies
    it, and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
-2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed.
+2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed. It
+   fails, once that is written, when the disk refused some evaluations: trigger the DAG again.
 
 Trigger it without **Write** first. A score that a person corrected is kept. What is being called for right now, or
 whose template is gone, is skipped and named. To write a cohort's `scores.csv` and `report.html` anew trigger
@@ -57,17 +58,22 @@ def reparse_evaluations() -> None:
             report = reparse_step.reparse(
                 settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
             )
-            reparse_step.raise_unless_written(report)
-            # The table of a former try, which died, may have had changes that this one finds made.
-            behind = report.written and (report.counts["changed"] > 0 or this_task().try_number > 1)
-            return {**report.to_xcom(), "behind": behind}
+            counts = report.to_xcom()
+            # What a former try changed before it died, or the disk before it refused, this one may find made.
+            changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
+            behind = report.written and changed
+            return {**counts, "behind": behind, "problem": reparse_step.what_was_refused(report)}
 
-    # The only leaf: skipped, and the run green, when the scores are as they were.
+    # The only leaf: red when the disk refused some; skipped, and the run green, when the scores are as they were.
     @task(multiple_outputs=False)
     def aggregate(reparsed: dict[str, Any]) -> dict[str, Any]:
         if not reparsed["behind"]:
             raise AirflowSkipException("No score was changed")
-        return gather_scores()
+        gathered = gather_scores()
+        if reparsed["problem"]:
+            log.error("%s", reparsed["problem"])
+            raise SystemExit(1)
+        return gathered
 
     aggregate(reparse())
 

@@ -65,8 +65,11 @@ def verdict(score: float | None) -> Verdict:
         pytest.param("5.0\n", {"score": None}, 7.0, CHANGED, "5.0", "7.0", id="a record that tells no score"),
         pytest.param("5.0\n", {"score": True}, 7.0, CHANGED, "5.0", "7.0", id="a record with nonsense"),
         pytest.param("5.0\n", {"score": 10**400}, 7.0, CHANGED, "5.0", "7.0", id="a record beyond any float"),
-        pytest.param("seven\n", NOW, 7.0, CHANGED, NO_NUMBER, "7.0", id="no number is no correction"),
-        pytest.param("10\n", NOW, None, CHANGED, NO_NUMBER, UNSCORED, id="out of range is none either"),
+        pytest.param("void: plagiarised\n", NOW, 7.0, BY_HAND, NO_NUMBER, "7.0", id="a remark in place of a score"),
+        pytest.param("void\n", REFUSED, 7.0, BY_HAND, NO_NUMBER, "7.0", id="a remark after a refusal"),
+        pytest.param("10\n", NOW, None, BY_HAND, NO_NUMBER, UNSCORED, id="a number out of range"),
+        pytest.param("void\n", {}, 7.0, CHANGED, NO_NUMBER, "7.0", id="a remark without a record"),
+        pytest.param("void\n", {"score": None}, 7.0, CHANGED, NO_NUMBER, "7.0", id="a remark, no score on record"),
     ],
 )
 def test_what_a_new_verdict_means(
@@ -83,6 +86,8 @@ def test_what_a_new_verdict_means(
         pytest.param("5.0\n", {}, CHANGED, id="it came with no record"),
         pytest.param("4.0\n", OLD | {"score": 5.0}, BY_HAND, id="edited in place since"),
         pytest.param("5.0\n", OLD | REFUSED, BY_HAND, id="a person's, and kept nevertheless"),
+        pytest.param("void\n", {}, CHANGED, id="a remark that came with no record"),
+        pytest.param("void\n", OLD | {"score": 5.0}, BY_HAND, id="a remark written in place since"),
     ],
 )
 def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[str, Any], effect: Effect) -> None:

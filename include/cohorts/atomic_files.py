@@ -136,6 +136,21 @@ def former_number(path: Path) -> int:
     return number
 
 
+def kept_number(path: Path) -> int | None:
+    """The number under which the very file that is `path` is kept; None when it is a file of its own, or none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return None
+    if found.st_nlink < 2:
+        return None
+    for kept in path.parent.glob(f"{path.stem}.*{path.suffix}"):
+        number = kept.name.removeprefix(f"{path.stem}.").removesuffix(path.suffix)
+        if number.isdecimal() and kept.samefile(path):
+            return int(number)
+    return None
+
+
 def former_name(path: Path, number: int) -> Path:
     """Where the `number`-th replaced version of `path` is kept."""
     return path.with_name(f"{path.stem}.{number}{path.suffix}")

@@ -65,13 +65,21 @@ def reparse(
     return report
 
 
+def what_was_refused(report: ReparseReport) -> str:
+    """How much of what was to be written the disk refused, and what next; empty when it took all."""
+    refused = report.of(Effect.NOT_WRITTEN)
+    if not refused:
+        return ""
+    return (
+        f"{len(refused)} evaluations could not be written; running it again does the rest. "
+        f"The first: {refused[0].gen_id}: {refused[0].why}"
+    )
+
+
 def raise_unless_written(report: ReparseReport) -> None:
     """StoreError when the disk refused some of what was to be written."""
-    if refused := report.of(Effect.NOT_WRITTEN):
-        raise StoreError(
-            f"{len(refused)} evaluations could not be written; running it again does the rest. "
-            f"The first: {refused[0].gen_id}: {refused[0].why}"
-        )
+    if refused := what_was_refused(report):
+        raise StoreError(refused)
 
 
 def _look_at_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:

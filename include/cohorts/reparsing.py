@@ -79,8 +79,8 @@ def decide(
 ) -> Decision:
     """What `verdict` means for an evaluation whose parsed.txt and parsed_metadata.json hold `parsed` and `record`.
 
-    A score that is not the recorded one was corrected by a person, and is kept; unless a replacement died before it
-    came to parsed.txt: `half_replaced` is then the record that the score came with.
+    A parsed.txt that does not say what is recorded was written by a person, and is kept; unless a replacement died
+    before it came to parsed.txt: `half_replaced` is then the record that it came with.
     """
     before = _standing(parsed, record)
     after = UNSCORED if verdict.score is None else _text(verdict.score)
@@ -111,8 +111,8 @@ def _standing(parsed: str | None, record: Mapping[str, Any]) -> str:
 
 
 def _is_by_hand(before: str, record: Mapping[str, Any]) -> bool:
-    """True for a score that differs from the recorded one; a record that tells none proves nothing."""
-    return before not in (UNSCORED, NOT_SCORED, NO_NUMBER) and _recorded(record) not in (None, before)
+    """True for a text that differs from the recorded result; a record that tells none proves nothing."""
+    return before not in (UNSCORED, NOT_SCORED) and _recorded(record) not in (None, before)
 
 
 def _recorded(record: Mapping[str, Any]) -> str | None:

@@ -2,23 +2,26 @@
 
 Both temporary files are fsynced before either is renamed, and the metadata holds the reply's hash. So after a crash
 at any point a whole temporary reply can be told from a torn one, and `complete` finishes what was begun.
+
+A number of former files stands for one replacement, of a reply or of a verdict: `free_number` gives it to both.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import (
+    copy_former,
     encoded,
     former_name,
-    former_number,
     json_text,
     keep_former,
+    kept_number,
     new_token,
     stage_text,
     storing,
@@ -34,6 +37,7 @@ PARSED = "parsed.txt"
 PARSED_METADATA = "parsed_metadata.json"
 FAILURE = "failure.json"
 _RAW_BEGINS = f".{RAW}."
+_NUMBERED = (RAW, RAW_METADATA, PARSED, PARSED_METADATA)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +95,19 @@ def is_as_recorded(folder: Path) -> bool:
     return "reply_sha256" not in record or _vouches_for(folder / RAW_METADATA, folder / RAW)
 
 
+def free_number(folder: Path, replaced: Collection[str]) -> int:
+    """The smallest number under which nothing is kept, but for what a crash left of keeping the `replaced` files."""
+    number = 1
+    while any(_is_taken(folder / name, number, is_replaced=name in replaced) for name in _NUMBERED):
+        number += 1
+    return number
+
+
+def _is_taken(path: Path, number: int, *, is_replaced: bool) -> bool:
+    kept = former_name(path, number)
+    return kept.exists() and not (is_replaced and path.exists() and kept.samefile(path))
+
+
 def _put_in_place(folder: Path, whole: _WholeReply) -> None:
     present = set(os.listdir(folder))  # noqa: PTH208  (of each reply; pathlib would look at each name)
     if PARSED in present and _is_scored(folder):
@@ -117,9 +134,7 @@ def _is_scored(folder: Path) -> bool:
 
 def _keep_beside(folder: Path, whole: _WholeReply) -> None:
     """Keeps a reply that came after the evaluation was scored: raw.txt stays the one that the score was read from."""
-    number = 1
-    while former_name(folder / RAW, number).exists() or former_name(folder / RAW_METADATA, number).exists():
-        number += 1
+    number = free_number(folder, ())
     # The reply first: after a crash between the two it is kept, and only its record is still a temporary file.
     whole.raw.replace(former_name(folder / RAW, number))
     if whole.metadata.name != RAW_METADATA:
@@ -128,9 +143,13 @@ def _keep_beside(folder: Path, whole: _WholeReply) -> None:
 
 
 def _keep_former_reply(folder: Path) -> None:
-    # raw.txt goes last: until it is gone, a second try after a crash gives its companions the same number.
-    number = former_number(folder / RAW)
-    for name in (RAW_METADATA, PARSED_METADATA, RAW):
+    there = [name for name in (RAW, RAW_METADATA, PARSED_METADATA) if (folder / name).exists()]
+    if not there:
+        return  # another process has moved them meanwhile
+    # The first is linked first and goes last: a second try after a crash reads the number of the others from it.
+    number = kept_number(folder / there[0]) or free_number(folder, there)
+    copy_former(folder / there[0], number)
+    for name in reversed(there):
         keep_former(folder / name, number)
 
 

@@ -6,7 +6,6 @@ kept one tells that a replacement died before it came to it; one that a person h
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,21 @@ from include.cohorts.atomic_files import (
     former_name,
     json_text,
     keep_former,
+    kept_number,
     storing,
     sync_path,
     write_text,
 )
 from include.cohorts.crash_points import reach
 from include.cohorts.metadata_fields import read_json, read_text
-from include.cohorts.reply_files import PARSED, PARSED_METADATA, RAW, RAW_METADATA
-
-# A number stands for one replacement, of a reply or of a verdict.
-_NUMBERED = (PARSED_METADATA, PARSED, RAW, RAW_METADATA)
+from include.cohorts.reply_files import PARSED, PARSED_METADATA, free_number
 
 
 def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) -> None:
     """Writes the verdict of an evaluation that has no score: its metadata, then parsed.txt when there is one now."""
     if (read_json(folder / PARSED_METADATA) or {}) != metadata:
         with storing(folder / PARSED_METADATA):
-            keep_former(folder / PARSED_METADATA)
+            keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
         write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
     reach("between_parsed_renames")
     if score is not None:
@@ -47,7 +44,7 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
     """
     parsed = folder / PARSED
     with storing(parsed):
-        is_kept = kept_number(folder) is not None
+        is_kept = kept_number(parsed) is not None
         renewed = read_json(folder / PARSED_METADATA) != metadata
         result_changes = result_changes and read_text(parsed) != score
         _keep(folder, metadata=renewed, parsed=result_changes and not is_kept)
@@ -62,42 +59,17 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
         reach("after_verdict_renames")
 
 
-def kept_number(folder: Path) -> int | None:
-    """The number under which the very file that is parsed.txt is kept; None when it is a file of its own."""
-    parsed = folder / PARSED
-    try:
-        found = os.stat(parsed)  # noqa: PTH116
-    except FileNotFoundError:
-        return None
-    if found.st_nlink < 2:
-        return None
-    stem, suffix = parsed.stem, parsed.suffix
-    for kept in folder.glob(f"{stem}.*{suffix}"):
-        number = kept.name.removeprefix(f"{stem}.").removesuffix(suffix)
-        if number.isdecimal() and kept.samefile(parsed):
-            return int(number)
-    return None
-
-
 def half_replaced(folder: Path) -> dict[str, Any] | None:
     """The metadata that parsed.txt came with, when a replacement died before it came to it; None when none did."""
-    number = kept_number(folder)
+    number = kept_number(folder / PARSED)
     return None if number is None else read_json(former_name(folder / PARSED_METADATA, number)) or {}
 
 
 def _keep(folder: Path, *, metadata: bool, parsed: bool) -> None:
-    number = 1
-    while not all(_is_free(folder / name, number) for name in _NUMBERED):
-        number += 1
+    number = free_number(folder, (PARSED_METADATA, PARSED))
     if metadata:
         copy_former(folder / PARSED_METADATA, number)
     reach("between_former_links")
     if parsed and (folder / PARSED).exists() and (folder / PARSED).stat().st_size:
         copy_former(folder / PARSED, number)
     reach("after_former_links")
-
-
-def _is_free(path: Path, number: int) -> bool:
-    """True when nothing is kept under the number, or the file itself: a crash came before it was replaced."""
-    kept = former_name(path, number)
-    return not kept.exists() or (path.exists() and kept.samefile(path))

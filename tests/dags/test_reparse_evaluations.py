@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.cohorts.model import ID_PATTERN
 from include.cohorts.reparsing import KEYS, ReparseRequest
+from tests.conftest import task_ref
+from tests.store_builder import StoreBuilder
+
+SCORES = "7_cross_experiment/aggregated_scores.csv"
+Task = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -44,3 +54,65 @@ def test_params_are_the_request_s_settings(dag: dict[str, Any]) -> None:
     assert all(schema["title"] and len(schema["description_md"]) > 20 for schema in schemas.values())
     assert not any("`" in schema["description_md"] for schema in schemas.values())
     assert schemas["cohort_id"]["pattern"] == schemas["templates"]["items"]["pattern"] == f"^{ID_PATTERN}$"
+
+
+@pytest.fixture
+def tasks(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> dict[str, Task]:
+    """The functions of the DAG's tasks, over `store`, in the first try of a run with `write`."""
+    import reparse_evaluations as module
+
+    monkeypatch.setenv("DD_DATA_ROOT", str(store.root))
+    monkeypatch.setattr(module, "this_conf", lambda: {"write": True})
+    monkeypatch.setattr(module, "this_task", lambda: task_ref("run-r", "reparse", 1))
+    dag = module.reparse_evaluations()
+    return {task.task_id: task.python_callable for task in dag.tasks}
+
+
+def reparsed(tasks: dict[str, Task]) -> dict[str, Any]:
+    """What `reparse` hands to `aggregate`, as XCom carries it."""
+    return json.loads(json.dumps(tasks["reparse"]()))
+
+
+def scores(store: StoreBuilder) -> dict[str, str]:
+    """The scores of the store's table."""
+    return {row["gen_id"]: row["score"] for row in store.rows(SCORES)}
+
+
+@pytest.fixture
+def refusing(store: StoreBuilder, tmp_path: Path) -> StoreBuilder:
+    """Two evaluations with another result; v_0 cannot be written, because a link leads out of the data root."""
+    essay = store.essay(1)
+    for number in (0, 1):
+        store.evaluation(f"v_{number}", essay, replicate=number + 1, reply="SCORE: 6", score=3.0)
+    folder = store.root / "gens/evaluation/v_0"
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    return store
+
+
+def test_when_the_disk_refused_one_the_other_scores_are_gathered_and_the_leaf_is_red(
+    refusing: StoreBuilder, tasks: dict[str, Task], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The table holds what was changed; the message says how many were not written; it stays red the next time."""
+    told = reparsed(tasks)
+    assert (told["changed"], told["not_written"]) == (1, 1)
+    with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as exit_:
+        tasks["aggregate"](told)
+    assert exit_.value.code == 1
+    assert "1 evaluations could not be written; running it again does the rest. The first: v_0" in caplog.text
+    assert scores(refusing)["v_1"] == "6.0"
+    told = reparsed(tasks)
+    assert (told["changed"], told["not_written"]) == (0, 1)
+    with pytest.raises(SystemExit):
+        tasks["aggregate"](told)
+
+
+def test_when_all_was_written_the_leaf_is_green_and_then_skipped(store: StoreBuilder, tasks: dict[str, Task]) -> None:
+    """Without a problem the scores are gathered once; a run that changes none has nothing to gather."""
+    store.evaluation("v_1", store.essay(1), reply="SCORE: 6", score=3.0)
+    told = reparsed(tasks)
+    assert told["problem"] == ""
+    assert tasks["aggregate"](told)["rows"] == 1
+    assert scores(store) == {"v_1": "6.0"}
+    with pytest.raises(AirflowSkipException):
+        tasks["aggregate"](reparsed(tasks))
