@@ -226,7 +226,7 @@ def test_a_backfill_over_dates_judges_once_and_a_second_calls_nothing(loop: Loop
     again = loop.ended(SCHEDULED, 3, "backfill__2026-02-")
     assert [run.state for run in again] == ["success"] * 3
     assert loop.judge.calls() == 0
-    # One for each time that Airflow cleared the first date's run: a command that SQLite refused may have done so, too.
+    # One for each time that Airflow cleared the first run: a command that SQLite refused may have done so, too.
     rerun = loop.runs(BACKFILL, "by_schedule__scheduled_202602")
     assert [run.run_id.removeprefix(triggered.run_id) for run in rerun[:2]] == ["", "__2"]
     assert all((run.state, run.conf) == ("success", triggered.conf) for run in rerun)
