@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import asdict
 from fractions import Fraction
 
 import krippendorff
@@ -36,6 +39,13 @@ tenths = st.integers(0, 90).map(lambda score: score / 10)
 matrices = st.integers(1, 4).flatmap(
     lambda judges: st.lists(st.lists(st.none() | tenths, min_size=judges, max_size=judges), min_size=1, max_size=8)
 )
+# Two judges whose scores of nearly all essays are the same: what resampling finds hardest.
+hardly_differing = st.lists(
+    st.tuples(st.integers(0, 9), st.sampled_from([0, 0, 0, 0, 1, -1, 9])), min_size=20, max_size=40
+).map(lambda pairs: [[float(a) for a, _ in pairs], [float(min(max(a + gap, 0), 9)) for a, gap in pairs]])
+# Of 40 essays the second judge gives three 1 more than the first, and one 8 more.
+FIRST_OF_TWO = [float(number % 7 + 1) for number in range(40)]
+FOUR_DIFFER = [FIRST_OF_TWO, [score + {1: 1, 9: 1, 17: 1, 7: 8}.get(n, 0) for n, score in enumerate(FIRST_OF_TWO)]]
 
 
 def table_of(matrix: list[list[float | None]]) -> pd.DataFrame:
@@ -107,13 +117,34 @@ def test_agreement_of_judges_and_of_replicates() -> None:
         pytest.param(
             [[5.0] * 29 + [1.0], [5.0] * 29 + [2.0]], 1392 / 1451, "too few essays differ", id="one essay differs"
         ),
+        pytest.param(FOUR_DIFFER, 0.795154611, "too few essays differ", id="four essays differ, one by far"),
+        pytest.param(
+            [[5.0, 3.0, 1.0, 8.0, 8.0, 8.0], [5.0, 3.0, 1.0, 8.0, 8.0, 0.0], [5.0, 3.0, 1.0, 8.0, 8.0, 4.0]],
+            0.694725028,
+            "too few essays",
+            id="an end that is not finite",
+        ),
     ],
 )
 def test_where_alpha_has_no_interval(matrix: list[list[float]], value: float | None, note: str) -> None:
     """What cannot be told is None, and says why; nothing is NaN and nothing warns."""
-    found = estimate_alpha(table_of([list(row) for row in matrix]))
+    with warnings.catch_warnings(action="error"):
+        found = estimate_alpha(table_of([list(row) for row in matrix]))
     assert found.value == (None if value is None else pytest.approx(value))
     assert (found.low, found.high, found.reliable, found.note) == (None, None, False, note)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.one_of(matrices, hardly_differing))
+def test_any_alpha_can_be_printed_and_stays_where_alpha_can_lie(matrix: list[list[float | None]]) -> None:
+    """Of any scores value and ends are within -1 and 1 or None, in order, strict JSON, and nothing warns."""
+    with warnings.catch_warnings(action="error"):
+        found = estimate_alpha(table_of(matrix))
+    json.dumps(asdict(found), allow_nan=False)
+    assert all(-1 <= each <= 1 for each in (found.value, found.low, found.high) if each is not None)
+    assert (found.low is None) == (found.high is None)
+    assert found.low is None or found.high is None or found.low <= found.high
+    assert found.note or found.reliable
 
 
 def _sides(scores: NDArray[np.float64]) -> pd.DataFrame:

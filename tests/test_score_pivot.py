@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import re
+from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pandas as pd
@@ -35,6 +38,7 @@ e_2,6.666666667,3,6.0,8.0,5.5,1,5.5,5.5
 e_1,7.0,1,7.0,7.0,,0,,
 e_3,,0,,,,0,,
 """
+FORMATS = Path(__file__).resolve().parents[1] / "docs" / "file-formats.md"
 ids = st.text(alphabet="ab_%5F:", min_size=1, max_size=5)
 
 
@@ -47,6 +51,17 @@ def text_of(rows: list[ScoreRow]) -> str:
 def test_the_file_to_the_byte() -> None:
     """Essays and columns in the order of the rows; n is 0 and the rest empty where there is no score."""
     assert text_of(ROWS) == GOLDEN
+
+
+def test_the_recipe_for_pandas_takes_the_means_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/file-formats.md has it, also of a judge whose id holds ":mean"."""
+    (recipe,) = re.findall(r"```python\n(table = .*?)```", FORMATS.read_text(), flags=re.DOTALL)
+    (tmp_path / "score_pivot.csv").write_text(text_of(score_rows({("e_1", "novelty", "a:mean-b"): [6.0, 8.0]})))
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {"pandas": pd}
+    exec(recipe, found)  # noqa: S102 -- the docs are this repository's own
+    assert found["means"].to_dict() == {"novelty__a:mean-b": {"e_1": 7.0}}
+    assert (found["template"], found["model"]) == ("novelty", "a:mean-b")
 
 
 def test_a_file_of_nothing() -> None:

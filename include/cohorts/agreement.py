@@ -24,12 +24,14 @@ from include.cohorts.resampling import (
     with_interval,
     without_interval,
 )
-from include.cohorts.score_frame import cell_means
+from include.cohorts.score_frame import cell_means, in_order_of_scores
 
 NOT_TWO = "it takes two scores of the same essay"
 NO_TWO_JUDGES = "it takes two judges that scored the same essay"
 NO_TWO_REPLICATES = "it takes two replicates of the same essay"
 _FULL = "all agree on every essay"
+# Alpha is above -1 whatever the scores are: D_o is less than twice D_e.
+_HIGHEST_LOG = float(np.log(2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +64,10 @@ def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
 
 
 def estimate_alpha(scores: pd.DataFrame, too_few: str = NOT_TWO) -> Estimate:
-    """Alpha of a table of `essay` and `score`, each row a score of its own; `too_few` says why there may be none."""
+    """Alpha of a table of `essay` and `score`, each row a score of its own; `too_few` says why there may be none.
+
+    An interval that reaches below -1, where alpha cannot be, tells nothing and is left out.
+    """
     sums = _sums(scores)
     essays = len(sums[0])
     if not essays:
@@ -76,7 +81,7 @@ def estimate_alpha(scores: pd.DataFrame, too_few: str = NOT_TWO) -> Estimate:
     if observed <= 1e-9:
         return without_interval(1.0, essays, _FULL)
     ends = studentised(sums, _log_and_error, _jackknife_error(*sums))
-    if ends is None:
+    if ends is None or not np.isfinite(ends).all() or ends[1] > _HIGHEST_LOG:
         return without_interval(alpha, essays, too_little(essays))
     return with_interval(alpha, 1 - float(np.exp(ends[1])), 1 - float(np.exp(ends[0])), essays)
 
@@ -93,10 +98,11 @@ def _agreement(template_id: str, model_id: str | None, rows: pd.DataFrame, alpha
 
 
 def _sums(scores: pd.DataFrame) -> tuple[Values, Values, Values]:
-    """Number, sum and sum of squares of each essay's scores, of essays with two or more."""
+    """Number, sum and sum of squares of each essay's scores, of essays with two or more, by essay."""
+    scores = in_order_of_scores(scores)
     values = scores["score"] - scores["score"].mean()
     table = pd.DataFrame({"essay": scores["essay"], "score": values, "square": values**2})
-    sums = table.groupby("essay", sort=False).agg(n=("score", "size"), s=("score", "sum"), q=("square", "sum"))
+    sums = table.groupby("essay").agg(n=("score", "size"), s=("score", "sum"), q=("square", "sum"))
     sums = sums[sums["n"] > 1].astype(float)
     return sums["n"].to_numpy(), sums["s"].to_numpy(), sums["q"].to_numpy()
 

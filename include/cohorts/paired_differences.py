@@ -80,7 +80,7 @@ def _difference(
 ) -> PairedDifference:
     means = (cell_means(side).droplevel("template") for side in (here, there))
     gaps = pd.concat(means, axis=1, keys=["first", "second"]).dropna()
-    values = (gaps["second"] - gaps["first"]).groupby("essay", sort=False).mean().round(9).to_numpy(dtype=float)
+    values = (gaps["second"] - gaps["first"]).groupby("essay").mean().round(9).to_numpy(dtype=float)
     return PairedDifference(
         first=first,
         second=second,

@@ -30,19 +30,28 @@ def store_frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> 
 def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
     """Each essay's value under one template: the mean of its judges' means, so that each judge counts the same.
 
-    `frame` must hold one template only: two templates are two scales. An essay without a score has no value.
+    `frame` must hold one template only: two templates are two scales. An essay without a score has no value. The
+    values stand by essay, in whatever order the rows are: what resampling draws hangs on it.
     """
-    values = cell_means(frame).groupby("essay", sort=False).mean().round(9)
+    values = cell_means(frame).groupby("essay").mean().round(9)
     return np.asarray(values, dtype=np.float64)
 
 
 def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
-    """The mean of each cell that has a score, by essay, template and model.
+    """The mean of each cell that has a score, in order of essay, template and model.
 
     Rounded: means of the same scores must not differ by a float's last bit.
     """
-    scored = frame[frame["score"].notna()]
-    return scored.groupby(["essay", "template", "model"], sort=False)["score"].mean().round(9)
+    scored = in_order_of_scores(frame[frame["score"].notna()])
+    return scored.groupby(["essay", "template", "model"])["score"].mean().round(9)
+
+
+def in_order_of_scores(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows by rising score: a sum of floats depends on the order of adding, and is to be that of the same scores.
+
+    Within a group that is then summed up, rows of the same score are alike.
+    """
+    return frame.sort_values("score")
 
 
 def _frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:

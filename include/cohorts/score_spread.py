@@ -21,7 +21,7 @@ from include.cohorts.resampling import (
     with_interval,
     without_interval,
 )
-from include.cohorts.score_frame import cell_means
+from include.cohorts.score_frame import cell_means, in_order_of_scores
 
 NO_REPLICATES = "a judge of it scored no essay twice"
 NO_NOISE = "replicates do not differ"
@@ -29,7 +29,7 @@ NO_NOISE = "replicates do not differ"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgePair:
-    """Two models' means of the same essays under one template.
+    """Two models' means of the same essays under one template; `first` is the one whose id is first by alphabet.
 
     `difference` is the mean of (second - first) over the essays that both scored, `distance` the mean of its absolute
     value; `correlation` is Pearson's r, None with fewer than three essays or when a judge gives all of them the same
@@ -84,7 +84,7 @@ def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
     found = []
     for template_id, of_template in frame.groupby("template", sort=False):
         means = cell_means(of_template).unstack("model").droplevel("template")
-        for first, second in combinations(dict.fromkeys(of_template["model"]), 2):
+        for first, second in map(sorted, combinations(dict.fromkeys(of_template["model"]), 2)):
             if not {first, second} <= {*means.columns}:
                 continue
             both, rows = means[[first, second]].dropna(), of_template[of_template["model"].isin([first, second])]
@@ -113,7 +113,7 @@ def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
     """Each judge's spread: the root of its cells' mean variance, weighted by their degrees of freedom."""
     found = []
     for (template_id, model_id), rows in frame.groupby(["template", "model"], sort=False):
-        cells = rows.groupby("essay", sort=False)["score"].agg(["count", "var"])
+        cells = in_order_of_scores(rows).groupby("essay")["score"].agg(["count", "var"])
         repeated = cells[cells["count"] > 1]
         freedom = repeated["count"] - 1
         variance = float((repeated["var"] * freedom).sum() / freedom.sum()) if len(repeated) else None
@@ -163,11 +163,12 @@ def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
     spreads = pd.DataFrame(
         [(each.model_id, each.sd, each.freedom) for each in replicate_spreads(rows)], columns=["model", "sd", "of"]
     )
-    cells = rows[rows["score"].notna()].groupby(["essay", "model"], sort=False)["score"].agg(["mean", "size"])
+    scored = in_order_of_scores(rows[rows["score"].notna()])
+    cells = scored.groupby(["essay", "model"])["score"].agg(["mean", "size"])
     cells = cells.reset_index().merge(spreads.astype({"sd": float}), on="model", how="left")
     part = cells["sd"] ** 2 / cells["size"]
     cells = cells.assign(mean=cells["mean"].round(9), part=part, square=part**2 / cells["of"].where(cells["of"] > 0))
-    by_essay = cells.groupby("essay", sort=False)
+    by_essay = cells.groupby("essay")
     whole = by_essay["part"].sum(min_count=1).where(by_essay["part"].count() == by_essay.size())
     counts = rows.groupby("essay", sort=False)["score"].agg(["count", "size"])
     squares, judges = by_essay["square"].sum(), by_essay.size()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
+from threading import Condition
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
@@ -20,9 +20,9 @@ def _scores(rows: Sequence[ScoreRow]) -> int:
     return hash(tuple((row.member.gen_id, row.member.cell, row.score) for row in rows))
 
 
-@cached(LRUCache(maxsize=_KEPT), key=_scores, lock=Lock())
+@cached(LRUCache(maxsize=_KEPT), key=_scores, condition=Condition())
 def statistics_of_rows(rows: Sequence[ScoreRow]) -> ScoreStatistics:
-    """The statistics of a cohort's rows, kept until a row or a score is another."""
+    """The statistics of a cohort's rows, kept until a row or a score is another; of two who ask at once one waits."""
     # They load pandas and scipy, which no page but Scores and Compare needs.
     from include.cohorts.score_frame import cohort_frame
     from include.cohorts.score_statistics import statistics_of

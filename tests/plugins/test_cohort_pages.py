@@ -26,7 +26,6 @@ from include.cohorts.snapshot_cache import SnapshotCache
 from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import JudgeServer
 from tests.plugins.conftest import HOSTILE, PROJECT
-from tests.score_rows import score_rows
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -101,17 +100,6 @@ def test_figures_stand_with_their_intervals_and_counts(pages: TestClient, main: 
         assert re.search(r">\d+ / \d+<", page)
         assert "nan" not in re.sub(r"<[^>]*>", "", page).lower().split()
     assert "Mean difference" in pages.get("/compare?first=pilot&second=main").text
-
-
-def test_statistics_are_made_anew_when_a_score_changes() -> None:
-    """The same rows have the same statistics at hand; one other score gives others."""
-    from cohort_pages.kept_statistics import statistics_of_rows
-
-    rows = score_rows({("e1", "t", "a"): [5.0, 6.0], ("e2", "t", "a"): [None]})
-    first = statistics_of_rows(rows)
-    assert statistics_of_rows(list(rows)) is first
-    changed = statistics_of_rows([replace(rows[0], score=9.0), *rows[1:]])
-    assert (first.means[0].mean.value, changed.means[0].mean.value) == (5.5, 7.5)
 
 
 def test_the_pivot_can_be_downloaded(pages: TestClient, main: PlayedDag, store: StoreBuilder) -> None:
