@@ -12,6 +12,8 @@ from include.local_airflow.service import LocalAirflow
 
 FIRST_PARSE_S = 15.0
 SETTLED_S = 1.5
+# So Airflow sums up a DAG whose runs are never made by the clock, but tell of single partitions of an asset.
+ONLY_TRIGGERED = "PartitionedAtRuntime"
 
 
 def up(project: Path, *, port: int) -> int:
@@ -61,5 +63,7 @@ def _dag_lines(airflow: LocalAirflow) -> list[str]:
 
 
 def _standing(dag: dict[str, object]) -> str:
-    schedule = f", runs by its schedule ({dag['timetable_summary']})" if dag["timetable_summary"] else ""
-    return ", paused" if dag["is_paused"] else schedule
+    """Return what a person should know of how the DAG is started; nothing of one that is only triggered."""
+    schedule = dag["timetable_summary"]
+    by_itself = f", runs by its schedule ({schedule})" if schedule and schedule != ONLY_TRIGGERED else ""
+    return ", paused" if dag["is_paused"] else by_itself
