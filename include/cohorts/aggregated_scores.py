@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,17 +83,15 @@ def aggregate_scores(root: Path) -> Aggregation:
 
     began = time.time_ns()
     aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
-    rows = [aggregator.row(name) for name in sorted(aggregator.store.folder_names(Stage.EVALUATION))]
+    names = sorted(aggregator.store.folder_names(Stage.EVALUATION))
+    tally = _Tally()
     path = root / AGGREGATED
     make_folder(root, path.parent)
-    write_text(path, csv_text(COLUMNS, rows), as_of=began)
-    pivot = pivot_scores(store_frame(map(_judged, rows)))
+    write_text(path, csv_text(COLUMNS, tally.counted(map(aggregator.row, names))), as_of=began)
+    pivot = pivot_scores(store_frame(tally.judged))
     write_text(root / STORE_PIVOT, pivot_text(pivot.columns, pivot.rows))
     return Aggregation(
-        rows=len(rows),
-        scored=sum(bool(row.score) for row in rows),
-        errors=dict(Counter(row.error.split(":", 1)[0] for row in rows if row.error)),
-        taken_over=aggregator.taken_over,
+        rows=len(names), scored=tally.scored, errors=dict(tally.errors), taken_over=aggregator.taken_over
     )
 
 
@@ -215,9 +213,23 @@ class _Aggregator:
         return self._essays[essay_id]
 
 
-def _judged(row: AggregatedRow) -> tuple[tuple[str, str, str], float | None]:
-    cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
-    return cell, float(row.score) if row.score else None
+@dataclass(kw_only=True)
+class _Tally:
+    """What the rows say taken together: of a large store they are not all kept."""
+
+    scored: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    judged: list[tuple[tuple[str, str, str], float | None]] = field(default_factory=list)
+
+    def counted(self, rows: Iterable[AggregatedRow]) -> Iterator[AggregatedRow]:
+        """Passes each row on."""
+        for row in rows:
+            cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
+            self.judged.append((cell, float(row.score) if row.score else None))
+            self.scored += bool(row.score)
+            if row.error:
+                self.errors[row.error.split(":", 1)[0]] += 1
+            yield row
 
 
 def _damaged(gen_id: str, told: str) -> AggregatedRow:

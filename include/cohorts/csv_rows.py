@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 # A combo_id or a reason that was written to membership.csv or plan.csv must be readable there, however long it is.
@@ -35,7 +36,7 @@ def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     """A CSV text with LF as line end, whatever the cells hold."""
-    return "".join(_csv_line(line) for line in [header, *lines])
+    return "".join(_csv_line(line) for line in chain([header], lines))
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
