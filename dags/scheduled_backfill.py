@@ -26,13 +26,13 @@ from airflow.sdk import dag, get_current_context, task
 from aggregate_task import aggregate
 from cohort_trigger import BACKFILL, TRIGGERED, TriggerCohortOperator
 from notifications import tell_failed
+from run_turns import run_ahead
 from scheduled_params import PARAMS, SCHEDULE, UNKNOWN
 from task_border import DEFAULT_ARGS, readable_failure, this_conf
 
 log = logging.getLogger(__name__)
 
 WORK = ("aggregate", "select_missing", "trigger_backfill")
-AT_WORK = ("scheduled", "queued", "running", "deferred", "up_for_retry")
 CHOSEN = "ti.xcom_pull(task_ids='select_missing')"
 
 
@@ -55,12 +55,11 @@ CHOSEN = "ti.xcom_pull(task_ids='select_missing')"
 def scheduled_backfill() -> None:
     @task.sensor(poke_interval=10, timeout=timedelta(days=7).total_seconds(), mode="reschedule")
     def earlier_runs_done() -> bool:
-        instance: Any = get_current_context()["ti"]
-        earlier = instance.get_previous_dagrun(state="running")
-        busy = instance.get_ti_count(dag_id=instance.dag_id, task_ids=list(WORK), states=list(AT_WORK))
-        if earlier or busy:
-            log.info("Waiting for %s", earlier.run_id if earlier else "another run of this DAG")
-        return not earlier and not busy
+        context = get_current_context()
+        ahead = run_ahead(context["ti"], context["dag_run"], WORK)
+        if ahead:
+            log.info("Waiting for %s", ahead)
+        return ahead is None
 
     @task.short_circuit(multiple_outputs=False)
     def select_missing() -> dict[str, Any]:

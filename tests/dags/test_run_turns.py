@@ -1,0 +1,55 @@
+"""Runs of one DAG that are under way at once: one after the other, and none waits for ever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+DAYS = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5)]
+
+
+@dataclass
+class Runs:
+    """Airflow's side, as the run at place `me` sees it: logical dates of the running runs, and who is in the work."""
+
+    dates: list[datetime | None]
+    me: int
+    at_work: set[int] = field(default_factory=set)
+    dag_id: str = "scheduled_backfill"
+
+    def get_previous_dagrun(self, state: str) -> Any:
+        mine = self.dates[self.me]
+        earlier = [date for date in self.dates if date and mine and date < mine]
+        return SimpleNamespace(run_id=f"run of {max(earlier):%d}") if earlier else None
+
+    def get_dr_count(self, *, dag_id: str, states: list[str]) -> int:
+        return len(self.dates)
+
+    def get_ti_count(self, *, dag_id: str, task_ids: list[str], states: list[str]) -> int:
+        return len(self.at_work)
+
+
+@pytest.mark.parametrize(
+    ("dates", "at_work", "turns"),
+    [
+        pytest.param([DAYS[0]], set(), [True], id="alone"),
+        pytest.param(DAYS[:3], set(), [True, False, False], id="earlier-dates-first"),
+        pytest.param([DAYS[3], DAYS[0]], {0}, [False, False], id="a-later-one-at-work-is-not-overtaken"),
+        pytest.param([None], set(), [True], id="without-a-date-alone"),
+        pytest.param([None, DAYS[1], DAYS[2]], set(), [False, True, False], id="without-a-date-last"),
+    ],
+)
+def test_at_most_one_run_has_its_turn(dates: list[datetime | None], at_work: set[int], turns: list[bool]) -> None:
+    """Whoever looks, the answers agree; when nobody is at work somebody's turn it is."""
+    from run_turns import run_ahead
+
+    looks = [
+        run_ahead(Runs(dates, me, at_work), SimpleNamespace(logical_date=date), ["select_missing"])
+        for me, date in enumerate(dates)
+    ]
+    assert [look is None for look in looks] == turns
+    assert sum(turns) == (0 if at_work else 1)
