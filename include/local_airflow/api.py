@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
-from include.local_airflow.errors import WaitTimeoutError
+from include.local_airflow.errors import ApiError, WaitTimeoutError
 from include.local_airflow.runs import DagRun, ImportProblem, TaskInstance, count_by_state
 from include.local_airflow.session import ApiSession
 
@@ -71,7 +72,7 @@ class AirflowApi:
         return [ImportProblem.from_json(each) for each in self._session.pages("importErrors", "import_errors")]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
-        """Start a run of the DAG, and return its id.
+        """Start a run of the DAG, and return its id; tries again when the database was busy, which undid the attempt.
 
         Raises:
             ApiError: Airflow refused; its own sentence names what is wrong with `conf`.
@@ -79,7 +80,13 @@ class AirflowApi:
         body: dict[str, Any] = {"conf": dict(conf or {}), "logical_date": None}
         if run_id is not None:
             body["dag_run_id"] = run_id
-        answer = self._session.request("POST", f"dags/{quote(dag_id)}/dagRuns", json=body)
+        patient = Retrying(
+            retry=retry_if_exception(_database_was_busy),
+            stop=stop_after_attempt(5),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        )
+        answer = patient(self._session.request, "POST", f"dags/{quote(dag_id)}/dagRuns", json=body)
         return str(answer["dag_run_id"])
 
     def dag_run(self, dag_id: str, run_id: str) -> DagRun:
@@ -180,6 +187,11 @@ class AirflowApi:
     def _standing(self, run: DagRun, waited_s: float) -> str:
         states = count_by_state(self.task_instances(run.dag_id, run.run_id))
         return f"{run.dag_id} {run.run_id} is {run.state} after {waited_s:g} s; tasks: {states}."
+
+
+def _database_was_busy(error: BaseException) -> bool:
+    """SQLite refuses who would write after others wrote since he began to read; Airflow answers with this."""
+    return isinstance(error, ApiError) and error.status == 500 and "Database error" in error.sentence
 
 
 def _run(dag_id: str, run_id: str) -> str:

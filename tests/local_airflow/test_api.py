@@ -64,6 +64,17 @@ def test_trigger_sends_the_conf_and_returns_the_run_id() -> None:
     assert airflow.sent[0].headers["Authorization"] == "Bearer token-1"
 
 
+def test_a_trigger_is_sent_again_when_the_database_was_busy() -> None:
+    """Airflow undid the attempt and says so; another error of the server is not tried again."""
+    busy = (500, {"detail": {"reason": "Database error", "message": "Serious error when handling your request."}})
+    airflow = FakeAirflow(busy, (200, RUN))
+    assert airflow.client().trigger("d", {"a": 1}, "r") == "r"
+    assert [json.loads(request.content)["dag_run_id"] for request in airflow.sent] == ["r", "r"]
+    other = FakeAirflow((500, {"detail": "Internal Server Error"}), (200, RUN))
+    with pytest.raises(ApiError, match="Internal Server Error"):
+        other.client().trigger("d", {}, "r")
+
+
 def test_a_refusal_carries_airflows_own_sentence() -> None:
     """A 400 becomes an error with the status and what Airflow said."""
     airflow = FakeAirflow((400, {"detail": "Invalid input for param n: 'x' is not of type 'integer'"}))
