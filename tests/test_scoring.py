@@ -8,9 +8,10 @@ from include.cohorts.model import ParserRef
 from include.cohorts.scoring import (
     DEFAULT_PARSER,
     PARSERS,
-    judge_reply,
+    judge_by,
     last_score_line,
     parse_score_text,
+    parser_of,
     read_last_line,
     score_text,
     split_lines,
@@ -296,7 +297,7 @@ def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: 
 )
 def test_a_truncated_reply_is_unscored(text: str, truncated: bool, score: float | None, reason: str) -> None:
     """A reply that hit its token limit is unscored whatever it says, and the verdict names the parser's version."""
-    verdict = judge_reply(DEFAULT_PARSER, text, truncated=truncated)
+    verdict = judge_by(PARSERS[DEFAULT_PARSER], text, finish_reason="length" if truncated else "stop")
     assert (verdict.score, verdict.reason) == (score, reason)
     assert verdict.parser == PARSERS[DEFAULT_PARSER].ref
 
@@ -315,7 +316,7 @@ def test_each_parser_is_filed_under_its_name() -> None:
 def test_an_unknown_parser_is_no_verdict() -> None:
     """A name that planning should have refused raises instead of scoring by another parser."""
     with pytest.raises(KeyError):
-        judge_reply("in_first_line", "SCORE: 7", truncated=False)
+        parser_of(ParserRef("in_first_line", "1"))
 
 
 words = st.sampled_from(
@@ -349,7 +350,7 @@ words = st.sampled_from(
 @example("\n" * 20_000, False)
 def test_no_reply_makes_the_parser_fail(reply: str, truncated: bool) -> None:
     """Any reply has either a score from 0 to 9 or a reason, never both and never an exception."""
-    verdict = judge_reply(DEFAULT_PARSER, reply, truncated=truncated)
+    verdict = judge_by(PARSERS[DEFAULT_PARSER], reply, finish_reason="length" if truncated else "stop")
     if verdict.score is None:
         assert verdict.reason
     else:

@@ -13,7 +13,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Essay, JudgeModel, ParserRef, Stage, Template, is_id
 from include.cohorts.prompting import check_template
 from include.cohorts.request import CohortRequest, parse_request
-from include.cohorts.scoring import DEFAULT_PARSER, PARSERS
+from include.cohorts.scoring import PARSERS, template_parser
 from include.cohorts.selection import (
     EVALUATION_ONLY,
     INCLUDE_EXISTING,
@@ -41,7 +41,7 @@ class Inputs:
     @property
     def parsers(self) -> dict[str, ParserRef]:
         """The parser of each template, by template id."""
-        return {template.template_id: PARSERS[template.parser or DEFAULT_PARSER].ref for template in self.templates}
+        return {template.template_id: template_parser(template).ref for template in self.templates}
 
 
 _NOTHING = Selection(place="", text="", mode=None, include_existing=False, ids=())

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.cohorts.errors import BadInput, Problem
+from include.cohorts.finish_reasons import why_unfinished
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberLook, look_at
 from include.cohorts.metadata_fields import cell_of, count_of, replicate_of, run_of, text_of
 from include.cohorts.model import ID_RULE, Cell, Stage, TaskRef, is_id
 from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, split_lines
 
-_FORMER = re.compile(r"(?:raw|parsed|prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)")
+_FORMER = re.compile(
+    r"(?:raw|reasoning|parsed|prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +77,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
     metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
     cell, reply, verdict = cell_of(metadata), store.reply(gen_id), store.verdict_record(gen_id)
     parser = PARSERS.get(text_of(verdict, "parser_name") or DEFAULT_PARSER)
-    readable = parser if reply and not reply.truncated else None
+    readable = parser if reply and not why_unfinished(reply.finish_reason) else None
     return EvaluationRecord(
         gen_id=gen_id,
         cell=cell,

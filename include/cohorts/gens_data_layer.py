@@ -43,13 +43,13 @@ from include.cohorts.model import (
     StoredEvaluation,
     is_id,
 )
-from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA
+from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
 
 # Below the data root; see evaluation_index.
 INDEX = ".index/evaluations.sqlite"
 PROMPT = "prompt.txt"
 FORMER_PROMPT = "input.txt"
-_AFTER_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, RAW, RAW_METADATA})
+_AFTER_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, RAW, RAW_METADATA, REASONING})
 _BEFORE_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, CLAIM})
 
 
@@ -68,10 +68,11 @@ class EvaluationScan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredReply:
-    """A reply in the store and whether the server cut it off."""
+    """A reply in the store, how it ended, and the reasoning that came apart from it."""
 
     text: str
-    truncated: bool
+    finish_reason: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,8 +155,14 @@ class GensDataLayer:
         if text is None:
             return None
         record = self.reply_record(gen_id)
-        truncated = bool(record.get("truncated")) or record.get("finish_reason") == TRUNCATED
-        return StoredReply(text=text, truncated=truncated)
+        finish_reason = TRUNCATED if record.get("truncated") else text_of(record, "finish_reason")
+        # Looked for only where it can matter: most judges return none.
+        reasoning = "" if text.strip() else read_text(self._file(Stage.EVALUATION, gen_id, REASONING)) or ""
+        return StoredReply(text=text, finish_reason=finish_reason, reasoning=reasoning)
+
+    def reasoning(self, gen_id: str) -> str | None:
+        """What a judge returned apart from its answer, None when it returned none."""
+        return read_text(self._file(Stage.EVALUATION, gen_id, REASONING))
 
     def reply_record(self, gen_id: str) -> dict[str, Any]:
         """raw_metadata.json, empty when it is missing or unreadable."""
@@ -249,9 +256,12 @@ class GensDataLayer:
         with storing(path):
             path.unlink(missing_ok=True)
 
-    def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any]) -> None:
-        """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept."""
-        reply_files.store(self._writable(gen_id), text, metadata)
+    def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
+        """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.
+
+        Reasoning that came apart from it goes into reasoning.txt.
+        """
+        reply_files.store(self._writable(gen_id), text, metadata, reasoning)
 
     def complete_reply(self, gen_id: str) -> bool:
         """Finishes the storing of a whole reply that a crash left in temporary files; False when there is none."""

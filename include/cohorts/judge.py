@@ -1,7 +1,8 @@
 """Asking a judge: one chat completion over an OpenAI-compatible API, with the retry rules of this project.
 
 An expected failure is a value (`Failure`), never an exception. What is retried: connection errors, timeouts, 408,
-409, 429, 5xx and empty replies, with exponential backoff and jitter; a `Retry-After` is obeyed for its own request.
+409, 429 and 5xx, be they HTTP statuses or told inside an answer, with exponential backoff and jitter; a `Retry-After`
+is obeyed for its own request. Whatever else a server answers is asked once: a reply without a text was paid for too.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx2
@@ -30,24 +30,20 @@ from tenacity import (
 from include.cohorts.atomic_files import storable
 from include.cohorts.call_pace import CallPace
 from include.cohorts.call_rules import CallRules
-from include.cohorts.completion import error_message, read_completion
+from include.cohorts.completion import Completion, error_message, error_object, read_completion
 from include.cohorts.crash_points import reach_under_way
-from include.cohorts.model import TRUNCATED, CallEnd, Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.failure_streaks import FailureStreaks
+from include.cohorts.model import CallEnd, Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.retry_after import retry_after_s
+from include.cohorts.server_errors import ServerError, error_of_status
 
 # How a reply's model name begins when a stand-in made it up.
 OFFLINE_MARK = "offline-judge"
-_RETRIED = frozenset({408, 409, 429})
-_STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
-_SAME_REFUSALS = 3
 # A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
+_NO_COMPLETION = "not_a_completion"
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
-_HINTS = {
-    401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
-    402: "Top up the account behind the Connection llm_default",
-    403: "The key of the Connection llm_default may not use this model",
-    404: "Check the column model of 1_raw/llm_models.csv and the host of the Connection llm_default",
-}
+_TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
 
 
 class Purse(Protocol):
@@ -58,6 +54,9 @@ class Purse(Protocol):
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """Called once it is known how the request ended."""
+
+    async def keep(self, model: JudgeModel, prompt: str, reply: Reply) -> None:
+        """Called with a reply that broke off, before it is asked for again: stores and settles it."""
 
 
 class Judge:
@@ -81,7 +80,7 @@ class Judge:
         self._client = client.with_options(max_retries=0, timeout=timeout)
         self._shapes_of_the_key = _shapes(client.api_key)
         self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
-        self._refusals = _Refusals()
+        self._streaks = FailureStreaks(calls_at_once)
         self._calls_at_once = calls_at_once
         self._paces: dict[str, CallPace] = {}
         self._asking: set[asyncio.Task[Any] | None] = set()
@@ -105,6 +104,7 @@ class Judge:
         """The model's reply to `prompt`, or why there is none.
 
         All requests are settled in `purse` but the one that a reply answers: its caller does that once it is stored.
+        A reply that broke off is kept there before the next request; when there is no next one, it is the answer.
         """
         started, attempts = time.monotonic(), 0
         try:
@@ -122,20 +122,26 @@ class Judge:
                         attempts += 1
                         answer = await self._send(model, prompt, purse, call, turn)
                     if isinstance(answer, Failure):
-                        return replace(self._refusals.weigh(model.id, answer), attempts=attempts)
-                    self._refusals.forget(model.id)
+                        return replace(answer, attempts=attempts)
                     duration_s = round(time.monotonic() - started, 3)
-                    return replace(answer, attempts=attempts, duration_s=duration_s, call=call)
+                    reply = replace(answer.reply, attempts=attempts, duration_s=duration_s, call=call)
+                    if answer.again is None or self._is_last(attempts):
+                        return reply
+                    await purse.keep(model, prompt, reply)
+                    raise answer.again
         except _TryAgain as last:
             return replace(last.failure, attempts=attempts)
         raise AssertionError("a retry loop ends with a value or an exception")
+
+    def _is_last(self, attempts: int) -> bool:
+        return self._is_ending or attempts >= self._rules.max_attempts
 
     def _pace(self, model: JudgeModel) -> CallPace:
         if model.id not in self._paces:
             self._paces[model.id] = CallPace(self._calls_at_once)
         return self._paces[model.id]
 
-    async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> Reply | Failure:
+    async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> _Answer | Failure:
         """Sends one request and settles it, unless it got a reply."""
         task = asyncio.current_task()
         self._asking.add(task)
@@ -146,29 +152,43 @@ class Judge:
 
     async def _send_and_settle(
         self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float
-    ) -> Reply | Failure:
+    ) -> _Answer | Failure:
         try:
             answer = await self._request(model, prompt)
         except _NoReply as ended:
             # Told at once: while the end is written down, others would go on at the old pace.
             if ended.failure.status == 429:
                 self._pace(model).refused(turn)
+            failure = self._counted(model.id, ended)
             await purse.settle(model, call, ended.end, ended.usage)
-            if isinstance(ended, _TryAgain):
+            if isinstance(ended, _TryAgain) and not failure.stops:
                 raise
-            return ended.failure
-        self._pace(model).answered()
+            return failure
+        if answer.again is None:
+            self._streaks.record_success(model.id)
+            self._pace(model).answered()
+        elif answer.again.failure.status == 429:
+            self._pace(model).refused(turn)
         return answer
+
+    def _counted(self, model_id: str, ended: _NoReply) -> Failure:
+        """The failure, as one that stops the model when it shows that further calls are useless."""
+        failure = ended.failure
+        if failure.kind == "timeout" or failure.status in _GATEWAY_TIMEOUTS:
+            return self._streaks.record_timeout(model_id, failure)
+        if isinstance(ended, _TryAgain) or ended.cause is None:
+            return failure
+        return self._streaks.record_refusal(model_id, failure, ended.cause)
 
     def _attempts(self) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
-            stop=lambda state: self._is_ending or state.attempt_number >= self._rules.max_attempts,
+            stop=lambda state: self._is_last(state.attempt_number),
             wait=_Wait(self._rules),
             reraise=True,
         )
 
-    async def _request(self, model: JudgeModel, prompt: str) -> Reply:
+    async def _request(self, model: JudgeModel, prompt: str) -> _Answer:
         """One request. _NoReply, or _TryAgain where that makes sense, when no reply comes of it."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
@@ -176,64 +196,80 @@ class Judge:
                 request = self._client.post("/chat/completions", cast_to=httpx2.Response, body=_body(model, prompt))
                 answer = await reach_under_way("after_send", request)
         except (TimeoutError, openai.APITimeoutError) as error:
-            message = (
-                f"no answer in time (read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s)"
-            )
+            waited = f"read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s"
+            message = f"no answer in time ({waited}). {_TOO_SLOW}"
             raise _TryAgain(Failure(kind="timeout", message=message), _end_of(error)) from None
         except openai.APIStatusError as error:
-            raise self._judge_status(error) from None
+            answered = error.response
+            told = error_of_status(
+                error.status_code,
+                error_object(answered.content),
+                error_message(answered.content),
+                {name.lower(): value for name, value in answered.headers.items()},
+            )
+            raise self._no_reply(told) from None
         except openai.APIConnectionError as error:
             message = self._clean(f"cannot reach {self.base_url}: {error.__cause__ or error}")
             raise _TryAgain(Failure(kind="connection", message=message), _end_of(error)) from None
         except (openai.APIError, ValueError) as error:
-            failure = Failure(kind="not_a_completion", message=self._clean(f"unreadable answer: {error}"))
-            raise _NoReply(failure, CallEnd.UNKNOWN) from None
+            failure = Failure(kind=_NO_COMPLETION, message=self._clean(f"unreadable answer: {error}"))
+            raise _NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION) from None
         return self._read(answer.content)
 
-    def _read(self, content: bytes) -> Reply:
+    def _read(self, content: bytes) -> _Answer:
         completion = read_completion(content)
         if completion is None:
             begins = self._clean(content[:200].decode("utf-8", errors="replace"))
             message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
-            failure = Failure(kind="not_a_completion", message=f"{message} It begins: {begins}")
-            raise _NoReply(failure, CallEnd.UNKNOWN)
-        if completion.response_model.strip().lower().startswith(OFFLINE_MARK) and not self._accept_offline:
-            message = (
-                f"the reply says that it comes from {completion.response_model}, which is no model. Point "
-                "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
-            )
-            failure = Failure(kind="offline_reply", message=message, stops="run")
-            raise _NoReply(failure, CallEnd.CHARGED, completion.usage)
-        # Cut off before its first word: paid for, and asking again would only be cut off again.
-        if not completion.text.strip() and completion.finish_reason != TRUNCATED:
-            said = f"the reply is empty: {completion.error}" if completion.error else "the reply is empty"
-            failure = Failure(kind="empty_reply", message=self._clean(said), status=200)
-            raise _TryAgain(failure, CallEnd.CHARGED, completion.usage)
-        return Reply(
+            failure = Failure(kind=_NO_COMPLETION, message=f"{message} It begins: {begins}")
+            raise _NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION)
+        self._refuse_made_up(completion)
+        error = completion.error
+        if error is not None and not completion.says_something:
+            raise self._no_reply(error, completion.usage)
+        reply = Reply(
             text=completion.text,
+            reasoning=completion.reasoning,
             response_model=self._clean(completion.response_model),
             finish_reason=self._clean(completion.finish_reason),
             usage=completion.usage,
             attempts=1,
             duration_s=0.0,
         )
+        if error is None or not error.is_temporary:
+            return _Answer(reply=reply)
+        failure = Failure(kind="broken_reply", message=self._clean(error.message), status=error.status)
+        wait_s = retry_after_s(error.headers, time.time())
+        return _Answer(reply=reply, again=_TryAgain(failure, CallEnd.REPLY, completion.usage, wait_s=wait_s))
 
-    def _judge_status(self, error: openai.APIStatusError) -> _NoReply:
-        status = error.status_code
-        said = self._clean(f"the server said {status}: {error_message(error.response.content)}")
-        if status in _HINTS:
-            said = f"{said}. {_HINTS[status]}"
-        # OpenAI answers 429 also to an account without credit, which no waiting mends: 402 by another name.
-        broke = status == 429 and error.code == "insufficient_quota"
-        failure = Failure(
-            kind=f"http_{status}", message=said, status=status, stops="run" if broke else _STOPS.get(status)
+    def _refuse_made_up(self, completion: Completion) -> None:
+        """_NoReply for a reply that says it is made up, where such replies are not accepted."""
+        if self._accept_offline or not completion.response_model.strip().lower().startswith(OFFLINE_MARK):
+            return
+        message = (
+            f"the reply says that it comes from {completion.response_model}, which is no model. Point "
+            "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
         )
-        end = CallEnd.UNKNOWN if status in _GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
-        if broke or not (status in _RETRIED or status >= 500):
-            return _NoReply(failure, end)
-        wait = _retry_after_s(error.response.headers.get("retry-after"))
+        failure = Failure(kind="offline_reply", message=message, stops="run")
+        raise _NoReply(failure, CallEnd.CHARGED, completion.usage)
+
+    def _no_reply(self, error: ServerError, usage: Usage | None = None) -> _NoReply:
+        """What an error makes of a request, be it an HTTP status or told inside an answer."""
+        status = error.status
+        said = self._clean(f"the server said {status or 'an error'}: {error.message}")
+        if error.next_step:
+            said = f"{said}. {error.next_step}"
+        if status in _GATEWAY_TIMEOUTS:
+            said = f"{said}. The gateway before the model gave up waiting. {_TOO_SLOW}"
+        kind = f"http_{status}" if status else "error_in_answer"
+        failure = Failure(kind=kind, message=said, status=status, stops=error.stops)
+        end = CallEnd.UNKNOWN if status is None or status in _GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
+        cause = None if error.is_about_one_essay else error.signature
+        if not error.is_temporary:
+            return _NoReply(failure, end, usage if status is None else None, cause=cause)
+        wait = retry_after_s(error.headers, time.time())
         if wait is not None and wait > self._rules.longest_retry_after_s:
-            return _NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end)
+            return _NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end, cause=cause)
         return _TryAgain(failure, end, wait_s=wait)
 
     def _clean(self, text: str) -> str:
@@ -256,17 +292,34 @@ def _shapes(key: str) -> tuple[str, ...]:
 
 
 class _NoReply(Exception):
-    """A request ended without a reply: why, and what is known of its cost."""
+    """A request ended without a reply: why, and what is known of its cost.
+
+    `cause` is equal for refusals that more calls to the model would meet too; None where nothing follows for others.
+    """
 
     def __init__(
-        self, failure: Failure, end: CallEnd, usage: Usage | None = None, *, wait_s: float | None = None
+        self,
+        failure: Failure,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        wait_s: float | None = None,
+        cause: object = None,
     ) -> None:
         super().__init__(failure.message)
-        self.failure, self.end, self.usage, self.wait_s = failure, end, usage, wait_s
+        self.failure, self.end, self.usage, self.wait_s, self.cause = failure, end, usage, wait_s, cause
 
 
 class _TryAgain(_NoReply):
     """The next request may do better, after `wait_s` where the server said so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answer:
+    """A reply; `again` when it broke off and the next request may bring a whole one."""
+
+    reply: Reply
+    again: _TryAgain | None = None
 
 
 def _end_of(error: Exception) -> CallEnd:
@@ -287,43 +340,12 @@ class _Wait:
         return self._backoff(state)
 
 
-class _Refusals:
-    """Counts refusals with the same message, a model each: three in a row without a success stop the model."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[str, int]] = {}
-        self._succeeded: set[str] = set()
-
-    def forget(self, model_id: str) -> None:
-        self._succeeded.add(model_id)
-
-    def weigh(self, model_id: str, failure: Failure) -> Failure:
-        if failure.stops or model_id in self._succeeded:
-            return failure
-        message, count = self._last.get(model_id, ("", 0))
-        count = count + 1 if message == failure.message else 1
-        self._last[model_id] = (failure.message, count)
-        return replace(failure, stops="model") if count >= _SAME_REFUSALS else failure
-
-
 def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": model.model, "messages": [{"role": "user", "content": prompt}]}
+    messages = [{"role": "user", "content": prompt}]
+    # Some gateways stream unless told not to.
+    body: dict[str, Any] = {"model": model.model, "messages": messages, "stream": False}
     if model.temperature is not None:
         body["temperature"] = model.temperature
     if model.max_tokens is not None:
         body[model.max_tokens_field] = model.max_tokens
     return body
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Seconds from a Retry-After header, which is a number of seconds or an HTTP date; None when unreadable."""
-    if not header:
-        return None
-    try:
-        wait = float(header)
-    except ValueError:
-        try:
-            wait = parsedate_to_datetime(header).timestamp() - time.time()
-        except ValueError:
-            return None
-    return max(0.0, wait) if wait == wait else None

@@ -13,8 +13,8 @@ ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with
 # What a score may be.
 LOWEST_SCORE, HIGHEST_SCORE = 0, 9
 
-# The finish_reason of a reply that the server cut off.
-TRUNCATED = "length"
+# The finish_reason of a reply that the server cut off, and of one that broke off.
+TRUNCATED, BROKEN_OFF = "length", "error"
 
 # The kind of a failure that is none: the run's budget had no room for the call.
 DEFERRED = "deferred"
@@ -136,6 +136,7 @@ class Template:
     parser: str
     place: str
     row_place: str
+    reads: Literal["reply", "reply_or_reasoning"] = "reply"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,6 +150,7 @@ class JudgeModel:
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     input_usd_per_mtok: float | None = None
     output_usd_per_mtok: float | None = None
+    cached_input_usd_per_mtok: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,10 +242,18 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Tokens as the server counted them; None where it did not say."""
+    """Tokens as the server counted them, and the cost in USD that it told; None where it did not say.
+
+    `cached_tokens` are part of the prompt's, `reasoning_tokens` of the completion's or, at some servers, only of the
+    total's.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,10 +276,12 @@ class Spending:
 class Reply:
     """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds.
 
-    `call` is the name under which the journal of calls knows the request that it answers.
+    `call` is the name under which the journal of calls knows the request that it answers. `reasoning` is what the
+    server returned apart from the text.
     """
 
     text: str
+    reasoning: str = ""
     response_model: str
     finish_reason: str
     usage: Usage

@@ -28,12 +28,22 @@ class Estimate:
 
 
 def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
-    """USD of one call: tokens x price / 1e6; None when a price or a token count is not known."""
-    if usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    if model.input_usd_per_mtok is None or model.output_usd_per_mtok is None:
-        return None
-    spent = usage.prompt_tokens * model.input_usd_per_mtok + usage.completion_tokens * model.output_usd_per_mtok
+    """USD of one call: what the server says that it cost, else tokens x price / 1e6.
+
+    Some servers count reasoning only in the total: the output is the total less the prompt where that is more. Cached
+    tokens have their own price where there is one. A cost of 0 is believed only without prices: gateways say 0 for
+    calls that another account pays for. None when a price or a token count is not known.
+    """
+    if usage.cost_usd:
+        return round(usage.cost_usd, 9)
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    price_in, price_out = model.input_usd_per_mtok, model.output_usd_per_mtok
+    if prompt is None or completion is None or price_in is None or price_out is None:
+        return usage.cost_usd
+    output = max(completion, (usage.total_tokens or 0) - prompt)
+    cached = min(usage.cached_tokens or 0, prompt)
+    price_cached = price_in if model.cached_input_usd_per_mtok is None else model.cached_input_usd_per_mtok
+    spent = (prompt - cached) * price_in + cached * price_cached + output * price_out
     return round(spent / 1e6, 9)
 
 

@@ -19,7 +19,7 @@ from include.cohorts.metadata_fields import cell_of
 from include.cohorts.model import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
 from include.cohorts.reparse_report import ReparseReport, changes_text, totals_text
 from include.cohorts.reparsing import Effect, Reparsed, ReparseRequest, decide
-from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, Parser, judge_by, score_text, verdict_record
+from include.cohorts.scoring import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
 from include.cohorts.settings import Settings
 from include.cohorts.side_by_side import side_by_side
 from include.cohorts.spelling import choose_from
@@ -130,7 +130,7 @@ def _parsing(
     rows = [template for template in known.values() if template.template_id in wanted]
     problems += [problem for template in rows for problem in check_parser(template, parsers.keys())]
     raise_if_any(problems)
-    return {template.template_id: parsers[template.parser or DEFAULT_PARSER] for template in rows}
+    return {template.template_id: template_parser(template, parsers) for template in rows}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,7 +196,7 @@ class _Rereader:
         reply = self.store.reply(gen_id)
         if reply is None:
             return Reparsed(gen_id=gen_id, cell=cell, effect=Effect.NO_REPLY), None
-        verdict = judge_by(parser, reply.text, truncated=reply.truncated)
+        verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
         parsed, record = self.store.parsed_text(Stage.EVALUATION, gen_id), self.store.verdict_record(gen_id)
         found = decide(parsed, record, verdict)
         if found.effect is Effect.BY_HAND:

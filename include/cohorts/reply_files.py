@@ -1,6 +1,8 @@
 """A paid-for reply on disk: `raw.txt` and `raw_metadata.json`, never lost and never overwritten.
 
-Both temporary files are fsynced before either is renamed, and the metadata holds the reply's hash. So after a crash
+Reasoning that a server returned apart from the reply is `reasoning.txt`, put in place before the two.
+
+The temporary files are fsynced before either is renamed, and the metadata holds the reply's hash. So after a crash
 at any point a whole temporary reply can be told from a torn one, and `complete` finishes what was begun.
 
 A number of former files stands for one replacement, of a reply or of a verdict: `free_number` gives it to both.
@@ -33,37 +35,47 @@ from include.cohorts.metadata_fields import read_json
 
 RAW = "raw.txt"
 RAW_METADATA = "raw_metadata.json"
+REASONING = "reasoning.txt"
 PARSED = "parsed.txt"
 PARSED_METADATA = "parsed_metadata.json"
 FAILURE = "failure.json"
 _RAW_BEGINS = f".{RAW}."
-_NUMBERED = (RAW, RAW_METADATA, PARSED, PARSED_METADATA)
+_NUMBERED = (RAW, RAW_METADATA, REASONING, PARSED, PARSED_METADATA)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _WholeReply:
-    """A temporary reply that was written to its end, and the metadata that vouches for it."""
+    """A temporary reply that was written to its end, and the metadata that vouches for it.
+
+    `reasoning` is a temporary file too; there need not be one.
+    """
 
     raw: Path
     metadata: Path
+    reasoning: Path
 
 
-def store(folder: Path, text: str, metadata: Mapping[str, Any]) -> None:
+def store(folder: Path, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
     """Stores a reply in `folder`. A former reply and its verdict are kept as `raw.<n>.txt` and so on.
 
     StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
     """
     token, place = new_token(), folder / RAW
     record = {**metadata, "reply_sha256": _hash(encoded(text))}
+    thoughts = temporary_name(folder / REASONING, token)
     with storing(place):
-        raw = stage_text(place, text, token)
         try:
+            # The reasoning first: a reply that is whole has all that belongs to it.
+            if reasoning:
+                stage_text(folder / REASONING, reasoning, token)
+            raw = stage_text(place, text, token)
             staged = stage_text(folder / RAW_METADATA, json_text(record), token)
         except OSError:
-            raw.unlink(missing_ok=True)
+            for left in (temporary_name(place, token), thoughts):
+                left.unlink(missing_ok=True)
             raise
         sync_path(folder)
-        _put_in_place(folder, _WholeReply(raw=raw, metadata=staged))
+        _put_in_place(folder, _WholeReply(raw=raw, metadata=staged, reasoning=thoughts))
 
 
 def is_pending(folder: Path) -> bool:
@@ -118,6 +130,8 @@ def _put_in_place(folder: Path, whole: _WholeReply) -> None:
     if whole.metadata.name != RAW_METADATA:
         if present & {RAW, RAW_METADATA, PARSED_METADATA}:
             _keep_former_reply(folder)
+        if whole.reasoning.name in present:
+            whole.reasoning.replace(folder / REASONING)
         whole.metadata.replace(folder / RAW_METADATA)
         reach("between_raw_renames")
     whole.raw.replace(folder / RAW)
@@ -137,13 +151,15 @@ def _keep_beside(folder: Path, whole: _WholeReply) -> None:
     number = free_number(folder, ())
     # The reply first: after a crash between the two it is kept, and only its record is still a temporary file.
     whole.raw.replace(former_name(folder / RAW, number))
+    if whole.reasoning.exists():
+        whole.reasoning.replace(former_name(folder / REASONING, number))
     if whole.metadata.name != RAW_METADATA:
         whole.metadata.replace(former_name(folder / RAW_METADATA, number))
     sync_path(folder)
 
 
 def _keep_former_reply(folder: Path) -> None:
-    there = [name for name in (RAW, RAW_METADATA, PARSED_METADATA) if (folder / name).exists()]
+    there = [name for name in (RAW, RAW_METADATA, REASONING, PARSED_METADATA) if (folder / name).exists()]
     if not there:
         return  # another process has moved them meanwhile
     # The first is linked first and goes last: a second try after a crash reads the number of the others from it.
@@ -170,7 +186,8 @@ def _find_whole(folder: Path) -> _WholeReply | None:
         raw, token = folder / name, name.removeprefix(_RAW_BEGINS).removesuffix(".tmp")
         for metadata in (temporary_name(folder / RAW_METADATA, token), folder / RAW_METADATA):
             if _vouches_for(metadata, raw):
-                return _WholeReply(raw=raw, metadata=metadata)
+                reasoning = temporary_name(folder / REASONING, token)
+                return _WholeReply(raw=raw, metadata=metadata, reasoning=reasoning)
     return None
 
 

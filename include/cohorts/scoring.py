@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, ParserRef, Verdict
+from include.cohorts.finish_reasons import why_unfinished
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, ParserRef, Template, Verdict
 
 DEFAULT_PARSER = "in_last_line"
+_AND_REASONING = "+reasoning"
 LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
 
 # What editors count as the end of a line; str.splitlines() knows more, and would make a 7 of "7\x0b/10".
@@ -41,21 +43,47 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parser:
-    """A named, versioned way to read a reply; the version grows whenever a reply could be read differently."""
+    """A named, versioned way to read a reply; the version grows whenever a reply could be read differently.
+
+    `reads_reasoning`: where a judge gave no answer but reasoning, that is read in the answer's place.
+    """
 
     ref: ParserRef
     read: Callable[[str], Reading]
     deciding_line: Callable[[str], int | None]
+    reads_reasoning: bool = False
 
 
-def judge_reply(parser_name: str, text: str, *, truncated: bool) -> Verdict:
-    """The verdict on a reply, as `judge_by`. KeyError when no parser has that name; planning has checked it."""
-    return judge_by(PARSERS[parser_name], text, truncated=truncated)
+def template_parser(template: Template, parsers: Mapping[str, Parser] | None = None) -> Parser:
+    """The parser of a template's replies. KeyError when no parser has that name; planning checks it.
+
+    One that reads reasoning too has a version of its own: what is refused by the one may be scored by the other.
+    """
+    parser = (PARSERS if parsers is None else parsers)[template.parser or DEFAULT_PARSER]
+    return parser if template.reads == "reply" else _reading_reasoning(parser)
 
 
-def judge_by(parser: Parser, text: str, *, truncated: bool) -> Verdict:
-    """A parser's verdict on a reply. A truncated reply is unscored whatever it says: its end may be missing."""
-    reading = Reading(reason="truncated: the reply hit its token limit") if truncated else parser.read(text)
+def parser_of(ref: ParserRef) -> Parser:
+    """The parser of this name that reads what the version says. KeyError when no parser has that name."""
+    parser = PARSERS[ref.name]
+    return _reading_reasoning(parser) if ref.version.endswith(_AND_REASONING) else parser
+
+
+def _reading_reasoning(parser: Parser) -> Parser:
+    ref = ParserRef(parser.ref.name, parser.ref.version + _AND_REASONING)
+    return replace(parser, ref=ref, reads_reasoning=True)
+
+
+def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: str = "") -> Verdict:
+    """A parser's verdict on a reply. One that did not come to its end is unscored whatever it says."""
+    unfinished = why_unfinished(finish_reason)
+    only_reasoned = not text.strip() and bool(reasoning.strip())
+    if unfinished:
+        reading = Reading(reason=unfinished)
+    elif only_reasoned and not parser.reads_reasoning:
+        reading = Reading(reason="the judge reasoned but gave no answer")
+    else:
+        reading = parser.read(reasoning if only_reasoned else text)
     return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.cohorts.batching import Slice
@@ -263,7 +264,7 @@ class SliceCalls:
 
     def _look(self, row: PlanRow, lease: CallLease) -> _Held:
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        purse = self.spending.purse(gen_id)
+        purse = self.spending.purse(gen_id, partial(self._store, gen_id))
         if self._is_done_already(row):
             return _Held(row=row, lease=lease, purse=purse)
         prompt, missing = self.store.prompt(gen_id), ""
@@ -305,7 +306,7 @@ class SliceCalls:
         reach("after_receive")
         record = reply_record(model, prompt, reply, self.judge.base_url, self.folder.cohort_id, self.task)
         try:
-            self.store.store_reply(gen_id, reply.text, record)
+            self.store.store_reply(gen_id, reply.text, record, reply.reasoning)
         except StoreError:
             log.error("%s: paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY])
             self.spending.settle_now(model, reply.call, CallEnd.CHARGED, reply.usage)

@@ -13,7 +13,7 @@ from include.cohorts.call_journal import CallJournal, Intent
 from include.cohorts.crash_points import reach
 from include.cohorts.disk_threads import DiskThreads
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import DEFERRED, CallEnd, Failure, JudgeModel, Room, Spending, TaskRef, Usage
+from include.cohorts.model import DEFERRED, CallEnd, Failure, JudgeModel, Reply, Room, Spending, TaskRef, Usage
 from include.cohorts.pricing import cost_usd, worst_case_usd
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,13 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.25
 # What a request may take beyond its total timeout until its end is written down, in s.
 _GRACE_S = 60.0
+
+
+Store = Callable[[JudgeModel, str, Reply], None]
+
+
+def _store_nothing(model: JudgeModel, prompt: str, reply: Reply) -> None:
+    """For an evaluation that is not asked for."""
 
 
 @dataclass(kw_only=True)
@@ -35,9 +42,9 @@ class SliceSpending:
     disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def purse(self, gen_id: str) -> EvaluationPurse:
-        """What the requests for one evaluation are paid from."""
-        return EvaluationPurse(spending=self, gen_id=gen_id)
+    def purse(self, gen_id: str, store: Store = _store_nothing) -> EvaluationPurse:
+        """What the requests for one evaluation are paid from; `store` stores a reply and settles its request."""
+        return EvaluationPurse(spending=self, gen_id=gen_id, store=store)
 
     async def reserve(self, purse: EvaluationPurse, model: JudgeModel, prompt: str) -> Failure | None:
         """Puts a request that may be sent now into the purse, or says why it may not; waits while it may yet fit."""
@@ -115,6 +122,7 @@ class EvaluationPurse:
 
     spending: SliceSpending
     gen_id: str
+    store: Store
     at_hand: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
@@ -140,6 +148,11 @@ class EvaluationPurse:
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """See SliceSpending.settle."""
         await self.spending.settle(model, call, end, usage)
+
+    async def keep(self, model: JudgeModel, prompt: str, reply: Reply) -> None:
+        """Stores a reply that broke off, before the judge is asked again: it was paid for."""
+        await self.spending.disk.run(self.store, model, prompt, reply)
+        await self.spending.tell_settled()
 
 
 def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:

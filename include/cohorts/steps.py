@@ -19,9 +19,9 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.lease_file import LEASE_S
-from include.cohorts.model import Action, PlanRow, Stage, TaskRef, Template, Verdict
+from include.cohorts.model import Action, ParserRef, PlanRow, Stage, TaskRef, Template, Verdict
 from include.cohorts.prompting import renderer
-from include.cohorts.scoring import judge_reply, score_text, verdict_record
+from include.cohorts.scoring import Parser, judge_by, parser_of, score_text, verdict_record
 from include.cohorts.settings import Settings
 from include.cohorts.side_by_side import side_by_side
 
@@ -91,7 +91,8 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
 
     def parse(row: PlanRow) -> Verdict | None:
         # The parser that planning checked, whatever the CSV names meanwhile.
-        return _parse(store, row.member.gen_id, planned["parsers"][row.member.template_id][0], card)
+        parser = parser_of(ParserRef(*planned["parsers"][row.member.template_id]))
+        return _parse(store, row.member.gen_id, parser, card)
 
     # One card for all: how long the card of a dead task was silent is counted by the one that looks at it.
     with CallerCard(settings.data_root, task) as card:
@@ -109,13 +110,13 @@ def parse_replies(settings: Settings, planned: Mapping[str, Any], part: Slice, t
     return counts
 
 
-def _parse(store: GensDataLayer, gen_id: str, parser_name: str, card: CallerCard) -> Verdict | None:
+def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: CallerCard) -> Verdict | None:
     """Scores one stored reply and writes the verdict down; None when there is no reply."""
     _put_in_place(store, gen_id, card)
     reply = store.reply(gen_id)
     if reply is None:
         return None
-    verdict = judge_reply(parser_name, reply.text, truncated=reply.truncated)
+    verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
     score = None if verdict.score is None else score_text(verdict.score)
     store.write_verdict(gen_id, verdict_record(verdict), score)
     return verdict

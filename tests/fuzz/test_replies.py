@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.scoring import DEFAULT_PARSER, judge_reply, read_last_line
+from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, judge_by, read_last_line
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import HOSTILE_LINES, ODD_CHARACTERS, is_readable, lines_of, odd_texts, with_slips
 
@@ -191,7 +191,7 @@ def is_plain_number(text: str) -> bool:
 @example("SCORE: 1.5*2", False).via("marks must not join two numbers")
 def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> None:
     """A reply has the score that the last labelled line of its last three states, else none and a readable reason."""
-    verdict = judge_reply(DEFAULT_PARSER, reply, truncated=truncated)
+    verdict = judge_by(PARSERS[DEFAULT_PARSER], reply, finish_reason="length" if truncated else "stop")
     stated = None if truncated else stated_number(reply)
     assert verdict.score == (None if stated is None else abs(float(stated)))
     assert (verdict.score is None) == bool(verdict.reason)
