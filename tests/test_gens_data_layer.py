@@ -455,22 +455,23 @@ def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDa
 
 
 @pytest.mark.parametrize(
-    ("record", "truncated"),
+    ("record", "finish_reason"),
     [
-        pytest.param({"finish_reason": "stop", "truncated": False}, False, id="whole"),
-        pytest.param({"truncated": True}, True, id="marked"),
-        pytest.param({"finish_reason": "length"}, True, id="a store of others"),
-        pytest.param(None, False, id="no record"),
+        pytest.param({"finish_reason": "stop", "truncated": False}, "stop", id="whole"),
+        pytest.param({"truncated": True}, "length", id="marked"),
+        pytest.param({"finish_reason": "length"}, "length", id="a store of others"),
+        pytest.param({"finish_reason": "content_filter"}, "content_filter", id="filtered"),
+        pytest.param(None, "", id="no record"),
     ],
 )
-def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any] | None, truncated: bool) -> None:
-    """A stored reply is its text and whether the server cut it off."""
+def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any] | None, finish_reason: str) -> None:
+    """A stored reply is its text and how it ended."""
     store.evaluation("v_1", "e_1", score=None, reply="the reply")
     if record is not None:
         store.json("gens/evaluation/v_1/raw_metadata.json", record)
     reply = layer.reply("v_1")
     assert reply is not None
-    assert (reply.text, reply.truncated) == ("the reply", truncated)
+    assert (reply.text, reply.finish_reason) == ("the reply", finish_reason)
 
 
 def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:

@@ -183,6 +183,48 @@ def test_killed_again_while_completing(tmp_path: Path, build: Build) -> None:
     assert pairs > 5, "too few crashes were seen: the experiment shows nothing"
 
 
+OLD_REASONING, NEW_REASONING = "What I thought before.\n", "What I think now: é.\n"
+
+
+def refused_after_reasoning(folder: Path) -> None:
+    """An evaluation whose refused reply came with reasoning."""
+    refused(folder)
+    (folder / "reasoning.txt").write_text(OLD_REASONING, encoding="utf-8")
+
+
+@pytest.mark.parametrize("new", [pytest.param(NEW_REASONING, id="with reasoning"), pytest.param("", id="without")])
+@pytest.mark.parametrize(
+    ("build", "old"),
+    [
+        pytest.param(refused_after_reasoning, OLD_REASONING, id="in place of reasoning"),
+        pytest.param(fresh, "", id="first"),
+    ],
+)
+def test_killed_at_any_point_reasoning_stays_with_its_reply(tmp_path: Path, build: Build, old: str, new: str) -> None:
+    """Once a reply is in place its reasoning is too, and a former reply's reasoning has the former reply's number."""
+    deaths = 0
+    for folder in crashes(tmp_path, build, lambda folder: reply_files.store(folder, NEW_TEXT, NEW_RECORD, new)):
+        deaths += 1
+        in_place = reply_files.complete(folder) or (folder / "raw.txt").exists()
+        is_new = in_place and (folder / "raw.txt").read_bytes() == NEW_TEXT.encode()
+        found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("reasoning*.txt")}
+        current = {"reasoning.txt": new} if new else {}
+        former = {"reasoning.1.txt": old} if old else {}
+        assert found == ({**current, **former} if is_new else {"reasoning.txt": old} if old else {})
+    assert deaths > 5
+
+
+def test_reasoning_of_a_reply_that_came_after_the_score(tmp_path: Path) -> None:
+    """A reply that came too late is kept beside the scored one, with its reasoning under the same number."""
+    folder = tmp_path / "v"
+    refused_after_reasoning(folder)
+    (folder / "parsed.txt").write_text("7.0\n", encoding="utf-8")
+    reply_files.store(folder, NEW_TEXT, NEW_RECORD, NEW_REASONING)
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in ("reasoning.txt", "reasoning.1.txt")}
+    assert texts == {"reasoning.txt": OLD_REASONING, "reasoning.1.txt": NEW_REASONING}
+    assert (folder / "raw.1.txt").read_bytes() == NEW_TEXT.encode()
+
+
 def _kept(folder: Path) -> dict[str, list[bytes]]:
     """The kept files of each kind: number and content, in order."""
     found = (

@@ -18,6 +18,7 @@ Four layers; imports only go down (`make lint` holds it):
             command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
+            finish_reasons.py
             pricing.py  budget.py  aggregation.py  reparsing.py  reparse_report.py
             report.py  coverage.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py
@@ -29,6 +30,8 @@ Four layers; imports only go down (`make lint` holds it):
             side_by_side.py  disk_threads.py
             csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py
             call_slots.py  call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
+            event_stream.py  server_errors.py  retry_after.py  failure_streaks.py
+                                                       what servers answer, and what follows from it
             crash_points.py                            the environment, files, locks, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours
 

@@ -92,6 +92,8 @@ class ServerError:
         """What a person can do about it; "" where waiting is all."""
         if self.is_temporary or self.is_about_one_essay:
             return ""
+        if self.status is None:
+            return "Clear the run to ask again, once the server is well"
         told = f"{self.param} {self.message}"
         for parameter, step in (
             ("max_tokens", f"Write max_completion_tokens into the column max_tokens_field of {_MODELS}"),
@@ -119,7 +121,7 @@ def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Serve
     error = told if isinstance(told, dict) else {"message": told}
     message = error.get("message") or error
     return ServerError(
-        message=message if isinstance(message, str) else str(message)[:1_000],
+        message=message if isinstance(message, str) else repr(message)[:1_000],
         status=_status(error),
         code=str(error.get("code") or error.get("type") or ""),
         param=str(error.get("param") or ""),

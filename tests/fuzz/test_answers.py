@@ -91,7 +91,7 @@ def test_any_answer_is_a_completion_or_none(content: bytes) -> None:
     if completion is not None:
         counts = (completion.usage.prompt_tokens, completion.usage.completion_tokens)
         assert all(count is None or (type(count) is int and count >= 0) for count in counts)
-        for text in (completion.text, completion.response_model, completion.finish_reason, completion.error or ""):
+        for text in (completion.text, completion.response_model, completion.finish_reason, completion.reasoning):
             assert can_be_stored(text)
 
 
