@@ -113,7 +113,10 @@ def _tool_arguments(message: dict[str, Any]) -> str:
         for function in [*functions, message.get("function_call")]
         if isinstance(function, dict)
     ]
-    return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in arguments if each)
+    try:
+        return "\n".join(each if isinstance(each, str) else json.dumps(each) for each in arguments if each)
+    except RecursionError:
+        return ""
 
 
 def _reasoning(choice: dict[str, Any]) -> str:

@@ -45,6 +45,7 @@ class EvaluationRecord:
     look: MemberLook
     prompt: str | None
     reply: str | None
+    reasoning: str | None
     essay: str | None
     metadata: Mapping[str, Any]
     reply_record: Mapping[str, Any]
@@ -86,6 +87,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         look=look_at(store, gen_id),
         prompt=store.prompt(gen_id),
         reply=reply.text if reply else None,
+        reasoning=store.reasoning(gen_id),
         essay=store.parsed_text(Stage.ESSAY, cell.essay_id) if cell and is_id(cell.essay_id) else None,
         metadata=metadata,
         reply_record=store.reply_record(gen_id),

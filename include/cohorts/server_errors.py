@@ -5,6 +5,7 @@ An error may come as an HTTP status or inside an answer with status 200; from he
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -119,12 +120,11 @@ def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Serve
     if not told:
         return ServerError(message="the reply broke off", broke_off=True) if broke_off else None
     error = told if isinstance(told, dict) else {"message": told}
-    message = error.get("message") or error
     return ServerError(
-        message=message if isinstance(message, str) else repr(message)[:1_000],
+        message=_message(error),
         status=_status(error),
-        code=str(error.get("code") or error.get("type") or ""),
-        param=str(error.get("param") or ""),
+        code=_word(error, "code") or _word(error, "type"),
+        param=_word(error, "param"),
         headers=_headers(error.get("metadata")),
         broke_off=broke_off,
     )
@@ -133,22 +133,31 @@ def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Serve
 def error_of_status(status: int, error: Mapping[str, Any], message: str, headers: Mapping[str, str]) -> ServerError:
     """The error that an HTTP status tells, with the error object of its body."""
     inner = error.get("innererror")
-    code = inner.get("code") if isinstance(inner, dict) else None
-    told = error.get("code") or code or ""
-    return ServerError(
-        message=message, status=status, code=str(told), param=str(error.get("param") or ""), headers=headers
-    )
+    code = _word(error, "code") or (_word(inner, "code") if isinstance(inner, dict) else "")
+    return ServerError(message=message, status=status, code=code, param=_word(error, "param"), headers=headers)
 
 
 def _status(error: Mapping[str, Any]) -> int | None:
-    for key in ("code", "status", "status_code"):
-        try:
-            status = int(str(error.get(key)))
-        except ValueError:
-            continue
-        if 400 <= status < 600:
-            return status
-    return next((_BY_NAME[str(error.get(key))] for key in ("code", "type") if str(error.get(key)) in _BY_NAME), None)
+    words = [_word(error, key) for key in ("code", "status", "status_code")]
+    found = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) == 3]
+    named = [_BY_NAME[word] for word in (_word(error, "code"), _word(error, "type")) if word in _BY_NAME]
+    return next((status for status in [*found, *named] if 400 <= status < 600), None)
+
+
+def _word(error: Mapping[str, Any], key: str) -> str:
+    """A text or a whole number as text; "" for all else."""
+    value = error.get(key)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    message = error.get("message") or error
+    if isinstance(message, str):
+        return message
+    try:
+        return json.dumps(message)[:1_000]
+    except RecursionError:
+        return "an error nested too deep to show"
 
 
 def _headers(metadata: object) -> dict[str, str]:

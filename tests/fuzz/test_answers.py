@@ -17,19 +17,52 @@ DEEP = 5_000
 
 texts = st.one_of(odd_texts(), st.sampled_from(HOSTILE_LINES), st.sampled_from(["SCORE: 7", "", "0", "é\r\n7"]))
 parts = st.lists(st.one_of(st.fixed_dictionaries({"type": st.just("text"), "text": texts}), odd_values), max_size=3)
+functions = st.one_of(st.fixed_dictionaries({"arguments": st.one_of(texts, odd_values)}), odd_values)
+calls = st.one_of(st.lists(st.fixed_dictionaries({"function": functions}), max_size=2), odd_values)
 messages = st.one_of(
-    st.fixed_dictionaries({}, optional={"content": st.one_of(texts, parts, odd_values), "refusal": texts}), odd_values
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "content": st.one_of(texts, parts, odd_values),
+            "refusal": texts,
+            "reasoning": st.one_of(texts, odd_values),
+            "reasoning_content": st.one_of(texts, odd_values),
+            "reasoning_details": st.one_of(parts, odd_values),
+            "tool_calls": calls,
+            "function_call": functions,
+        },
+    ),
+    odd_values,
 )
+errors = st.one_of(
+    st.fixed_dictionaries(
+        {"message": st.one_of(texts, odd_values)},
+        optional={
+            "code": st.one_of(st.sampled_from([429, "429", 502, 9**99, "content_filter"]), odd_values),
+            "metadata": st.one_of(st.fixed_dictionaries({"headers": odd_values}), odd_values),
+        },
+    ),
+    odd_values,
+)
+ends = st.one_of(st.sampled_from(["stop", "error", "content_filter"]), odd_values)
 choices = st.one_of(
-    st.fixed_dictionaries({"message": messages}, optional={"finish_reason": odd_values, "text": texts}), odd_values
+    st.fixed_dictionaries(
+        {"message": messages},
+        optional={"finish_reason": ends, "text": texts, "error": errors, "delta": messages},
+    ),
+    st.fixed_dictionaries({"delta": messages}, optional={"finish_reason": ends}),
+    odd_values,
 )
-errors = st.one_of(st.fixed_dictionaries({"message": st.one_of(texts, odd_values)}), odd_values)
 bodies = st.fixed_dictionaries(
     {},
     optional={
         "choices": st.one_of(st.lists(choices, max_size=2), odd_values),
         "usage": st.one_of(
-            st.fixed_dictionaries({"prompt_tokens": odd_values, "completion_tokens": odd_values}), odd_values
+            st.fixed_dictionaries(
+                {"prompt_tokens": odd_values, "completion_tokens": odd_values},
+                optional={"total_tokens": odd_values, "cost": odd_values, "prompt_tokens_details": odd_values},
+            ),
+            odd_values,
         ),
         "model": odd_values,
         "error": errors,
@@ -72,8 +105,14 @@ answers = st.one_of(
         slips,
         st.one_of(st.none(), st.none(), st.integers(0, 400)),
     ),
+    st.builds(
+        lambda events, done: b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in events) + done,
+        st.lists(bodies, max_size=3),
+        st.sampled_from([b"", b"data: [DONE]\n\n", b": comment\n\n"]),
+    ),
 )
 IN_CONTENT = b'{"choices":[{"message":{"content":%s}}]}'
+IN_ARGUMENTS = b'{"choices":[{"message":{"tool_calls":[{"function":{"arguments":%s}}]}}]}'
 IN_ERROR = b'{"choices":[],"error":%s}'
 
 
@@ -89,7 +128,8 @@ def test_any_answer_is_a_completion_or_none(content: bytes) -> None:
     assert isinstance(completion, Completion | None)
     assert can_be_stored(error_message(content))
     if completion is not None:
-        counts = (completion.usage.prompt_tokens, completion.usage.completion_tokens)
+        usage = completion.usage
+        counts = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cached_tokens)
         assert all(count is None or (type(count) is int and count >= 0) for count in counts)
         for text in (completion.text, completion.response_model, completion.finish_reason, completion.reasoning):
             assert can_be_stored(text)
@@ -102,6 +142,7 @@ def test_any_answer_is_a_completion_or_none(content: bytes) -> None:
         pytest.param((b'[{"text":', b"}]", IN_CONTENT), id="parts in parts"),
         pytest.param((b"[", b"]", IN_ERROR), id="lists as error"),
         pytest.param((b'{"message":', b"}", IN_ERROR), id="errors in errors"),
+        pytest.param((b"[", b"]", IN_ARGUMENTS), id="lists as arguments"),
         pytest.param((b"[", b"]", b'{"choices":[],"detail":%s}'), id="lists as detail"),
     ],
 )
