@@ -358,6 +358,57 @@ def test_bad_sets_of_models(store: StoreBuilder, catalog: Catalog, rows: str, fi
     assert finding in only(catalog.models()).finding
 
 
+# ---------------------------------------------------------------- columns that are nearly known
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "misspelt", "meant"),
+    [
+        *(
+            pytest.param(MODELS, "id,model,for_evaluation,{}", misspelt, meant, id=misspelt)
+            for misspelt, meant in (
+                ("temprature", "temperature"),
+                ("Temperature", "temperature"),
+                ("temp", "temperature"),
+                ("max_token", "max_tokens"),
+                ("maxtokens", "max_tokens"),
+                ("max_output_tokens", "max_tokens"),
+                ("max_completion_tokens", "max_tokens"),
+                ("max_token_field", "max_tokens_field"),
+                ("input_usd_per_token", "input_usd_per_mtok"),
+            )
+        ),
+        pytest.param(TEMPLATES, "template_id,active,{}", "parsr", "parser", id="parsr"),
+        pytest.param(REPLICATION, "stage,{}", "replicate", "replicates", id="replicate"),
+    ],
+)
+def test_a_nearly_known_column_is_a_problem(
+    store: StoreBuilder, catalog: Catalog, name: str, header: str, misspelt: str, meant: str
+) -> None:
+    """A misspelt column would be ignored and its limit not sent: the error names the column that is meant."""
+    store.write(name, header.format(misspelt) + "\n")
+    reads = {MODELS: catalog.models, TEMPLATES: catalog.templates, REPLICATION: catalog.replicates}
+    problem = reads[name]().problems[-1]
+    assert problem.place == f"{name}:1"
+    assert f'"{misspelt}" is unknown' in problem.finding
+    assert problem.next_step == f'Did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        pytest.param("temperature,temperature_note", "0,x", id="the column that is meant is there"),
+        pytest.param("owner,price_list,reviewed_by", "a,b,c", id="like no known column"),
+        pytest.param("provider,display_name,for_generation,specialization", "a,b,no,d", id="of the original system"),
+        pytest.param(",", ",", id="without a name"),
+    ],
+)
+def test_other_unknown_columns_are_allowed(store: StoreBuilder, catalog: Catalog, columns: str, row: str) -> None:
+    """A file may hold more columns than are read."""
+    store.write(MODELS, f"id,model,for_evaluation,{columns}\nm,api/m,true,{row}\n")
+    assert catalog.models().problems == ()
+
+
 # ---------------------------------------------------------------- replicates
 
 
