@@ -253,11 +253,12 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
     """The models for evaluation come in file order; filled cells are read, empty ones are None."""
     store.write(
         MODELS,
-        "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok\n"
-        "z,api/z,true,0.3,2048,max_completion_tokens,1.5,6\n"
-        "writer,api/w,false,,,,,\n"
-        "a,api/a,1,,,,,\n"
-        "free,api/f,1,0,1,max_tokens,0,0\n",
+        "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok,"
+        "cached_input_usd_per_mtok,request\n"
+        'z,api/z,true,0.3,2048,max_completion_tokens,1.5,6,0.15,"{""top_p"": 0.9, ""seed"": 1}"\n'
+        "writer,api/w,false,,,,,,x,y\n"
+        "a,api/a,1,,,,,,,\n"
+        "free,api/f,1,0,1,max_tokens,0,0,0,{}\n",
     )
     read = catalog.models()
     assert read.problems == ()
@@ -270,10 +271,18 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
             max_tokens_field="max_completion_tokens",
             input_usd_per_mtok=1.5,
             output_usd_per_mtok=6.0,
+            cached_input_usd_per_mtok=0.15,
+            request='{"seed":1,"top_p":0.9}',
         ),
         JudgeModel(id="a", model="api/a"),
         JudgeModel(
-            id="free", model="api/f", temperature=0.0, max_tokens=1, input_usd_per_mtok=0.0, output_usd_per_mtok=0.0
+            id="free",
+            model="api/f",
+            temperature=0.0,
+            max_tokens=1,
+            input_usd_per_mtok=0.0,
+            output_usd_per_mtok=0.0,
+            cached_input_usd_per_mtok=0.0,
         ),
     )
 
@@ -291,7 +300,7 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
         ),
         *(
             pytest.param(column, cell, id=f"{column} {cell}")
-            for column in ("input_usd_per_mtok", "output_usd_per_mtok")
+            for column in ("input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok")
             for cell in ("-1", "nan", "inf", "1e400", "$3", "1000001")
         ),
         pytest.param("max_tokens_field", "max_output_tokens", id="unknown max_tokens_field"),
@@ -356,6 +365,56 @@ def test_bad_sets_of_models(store: StoreBuilder, catalog: Catalog, rows: str, fi
     """No judge at all, or two with one set of gen_ids, cannot be planned with."""
     store.write(MODELS, f"id,model,for_evaluation\n{rows}")
     assert finding in only(catalog.models()).finding
+
+
+def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
+    """One judge with this cell in the column `request`."""
+    cells = {"id": "m", "model": "api/m", "for_evaluation": "true", **others}
+    quoted = cell.replace('"', '""')
+    store.write(MODELS, f'{",".join(cells)},request\n{",".join(cells.values())},"{quoted}"\n')
+
+
+@pytest.mark.parametrize(
+    ("cell", "finding"),
+    [
+        pytest.param("low", "not a JSON object: Expecting value", id="a word"),
+        pytest.param('{"seed": 1', "not a JSON object: Expecting", id="cut off"),
+        pytest.param("[1]", "it is not an object", id="a list"),
+        pytest.param("null", "it is not an object", id="null"),
+        pytest.param('{"seed": NaN}', "NaN is not JSON", id="NaN"),
+        pytest.param('{"seed": 1e999}', "not a JSON object", id="infinite"),
+        pytest.param('{"seed": "\\ud800"}', "not a JSON object", id="half a character"),
+        pytest.param('{"seed": 1, "seed": 2}', "a key stands twice", id="a key twice"),
+        pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+        *(
+            pytest.param(f'{{"{key}": 1}}', f'the key "{key}" cannot be set here', id=key)
+            for key in ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
+        ),
+    ],
+)
+def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding: str) -> None:
+    """What is no JSON object, or sets what other columns or the program set, is an error of that cell."""
+    write_request(store, cell)
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:2, column request"
+    assert finding in problem.finding
+    assert problem.next_step
+
+
+def test_a_temperature_in_both_places(store: StoreBuilder, catalog: Catalog) -> None:
+    """A temperature in the request is fine unless the column says one too."""
+    write_request(store, '{"temperature": 1}', temperature="")
+    assert catalog.models().value[0].request == '{"temperature":1}'
+    write_request(store, '{"temperature": 1}', temperature="1")
+    assert only(catalog.models()).next_step == "Remove the key and use the column temperature."
+
+
+def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None:
+    """The order of keys and blanks do not make another judge."""
+    write_request(store, '{"b": "é", "a": {"d": 1, "c": 2}}')
+    first = catalog.models().value
+    write_request(store, '{"a":{"c":2,"d":1},"b":"é"}')
+    assert catalog.models().value == first
 
 
 # ---------------------------------------------------------------- columns that are nearly known

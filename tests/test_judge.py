@@ -119,14 +119,19 @@ def test_reply(judge_server: JudgeServer) -> None:
         ),
         pytest.param({"max_tokens_field": "max_completion_tokens"}, {}, id="a name without a limit"),
         pytest.param({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0}, {}, id="prices are not sent"),
+        pytest.param(
+            {"request": '{"provider":{"order":["a"]},"seed":7}', "temperature": 1.0, "max_tokens": 5},
+            {"provider": {"order": ["a"]}, "seed": 7, "temperature": 1.0, "max_tokens": 5},
+            id="more options are merged",
+        ),
     ],
 )
 def test_request_body(judge_server: JudgeServer, fields: dict[str, Any], sent: dict[str, Any]) -> None:
-    """The request holds the model, the prompt as one user message, and what the model's row sets; nothing else."""
+    """The request holds the model, the prompt as one user message, no stream, and what the model's row sets."""
     reply(ask_once(judge_server.base_url, model=JudgeModel(id="judge-a", model="example/judge-a", **fields)))
     [request] = judge_server.requests()
     messages = [{"role": "user", "content": PROMPT}]
-    assert request["body"] == {"model": "example/judge-a", "messages": messages, **sent}
+    assert request["body"] == {"model": "example/judge-a", "messages": messages, "stream": False, **sent}
 
 
 def test_the_key_is_sent(judge_server: JudgeServer) -> None:

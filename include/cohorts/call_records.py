@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -31,6 +32,7 @@ def reply_record(
         "attempts": reply.attempts,
         "temperature": model.temperature,
         "max_tokens": model.max_tokens,
+        **({"request": json.loads(model.request)} if model.request else {}),
         "cost_usd": cost_usd(model, reply.usage),
         "call": reply.call,
         "cohort_id": cohort_id,

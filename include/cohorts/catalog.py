@@ -6,6 +6,7 @@ accepted. Every mistake of a file is reported with its line and column; a file w
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "ge
 MODEL_COLUMNS = (
     *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
     *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
+    *("cached_input_usd_per_mtok", "request"),
 )
 REPLICATION_COLUMNS = ("stage", "replicates")
 SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
@@ -32,6 +34,16 @@ SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
 _TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
     "max_tokens": "max_tokens",
     "max_completion_tokens": "max_completion_tokens",
+}
+# Keys of the request's body that come from elsewhere: the cap on the cost, for one, needs max_tokens in its column.
+_OWN_KEYS = {
+    "model": " and use the column model",
+    "messages": "",
+    "stream": "",
+    "n": "; more evaluations of an essay are replicates",
+    "temperature": " and use the column temperature",
+    "max_tokens": " and use the column max_tokens",
+    "max_completion_tokens": " and use the column max_tokens, with max_tokens_field max_completion_tokens",
 }
 
 
@@ -169,7 +181,19 @@ def _judge_model(row: Row) -> JudgeModel | None:
         max_tokens_field=_TOKEN_FIELDS.get(field, "max_tokens"),
         input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=1_000_000),
         output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
+        cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),
+        request=_request(row),
     )
+
+
+def _request(row: Row) -> str:
+    """The column `request` as canonical JSON text; "" when it is empty or wrong."""
+    request = row.json_object("request")
+    for key in request:
+        if key in _OWN_KEYS and (key != "temperature" or row.text(key)):
+            next_step = f"Remove the key{_OWN_KEYS[key]}."
+            row.problems.append(row.problem("request", f'the key "{key}" cannot be set here.', next_step))
+    return json.dumps(request, sort_keys=True, separators=(",", ":")) if request else ""
 
 
 def _none_active(name: str, noun: str, column: str) -> Problem:

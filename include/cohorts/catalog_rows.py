@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem
@@ -21,6 +22,9 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NEARLY = 0.8
 # What some APIs call the values of these columns.
 _OTHER_NAMES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "temp": "temperature"}
+
+# In a CSV the quotes of JSON are doubled, and the cell is quoted: what goes wrong first.
+_JSON_STEP = 'Write an object, in a CSV with doubled quotes: "{""seed"": 1}". Leave the cell empty for none.'
 
 
 class Row:
@@ -74,6 +78,22 @@ class Row:
             return None
         return number
 
+    def json_object(self, column: str) -> dict[str, Any]:
+        """The cell as a JSON object, empty when the cell is empty or wrong."""
+        cell = self.text(column)
+        try:
+            value = json.loads(cell or "{}", parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
+            if not isinstance(value, dict):
+                raise ValueError("it is not an object")
+            # An infinite number or a lone surrogate, which Python reads, could not be sent.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        except (ValueError, RecursionError) as error:
+            reason = str(error) if not isinstance(error, RecursionError) else "it is nested too deeply"
+            finding = f"it is not a JSON object: {reason.rstrip('.')}."
+            self.problems.append(self.problem(column, finding, _JSON_STEP))
+            return {}
+        return value
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
@@ -119,6 +139,17 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
         elif cells:
             rows.append(Row(name, line, dict(zip(header, cells, strict=True))))
     return Table(rows=tuple(rows), problems=tuple(uneven))
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key stands twice")
+    return value
 
 
 def _check_header(

@@ -307,7 +307,13 @@ class _Refusals:
 
 
 def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": model.model, "messages": [{"role": "user", "content": prompt}]}
+    """The body of a request; a gateway may stream its answer unless it is told not to."""
+    body: dict[str, Any] = {
+        "model": model.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": False,
+        **(json.loads(model.request) if model.request else {}),
+    }
     if model.temperature is not None:
         body["temperature"] = model.temperature
     if model.max_tokens is not None:

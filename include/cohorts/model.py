@@ -140,7 +140,10 @@ class Template:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeModel:
-    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens."""
+    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
+
+    `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
+    """
 
     id: str
     model: str
@@ -149,6 +152,8 @@ class JudgeModel:
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     input_usd_per_mtok: float | None = None
     output_usd_per_mtok: float | None = None
+    request: str = ""
+    cached_input_usd_per_mtok: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ REPLICATION, TEXTS = "1_raw/replication_config.csv", "1_raw/templates/evaluation
 TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active")
 MODEL_COLUMNS = (
     *("id", "model", "for_evaluation", "temperature", "max_tokens", "max_tokens_field"),
-    *("input_usd_per_mtok", "output_usd_per_mtok", "specialization"),
+    *("input_usd_per_mtok", "output_usd_per_mtok", "specialization", "cached_input_usd_per_mtok", "request"),
 )
 HAS_TEXT = ("novelty", "007", "a.b-c_d", "Novelty")
 
@@ -45,6 +46,10 @@ AMOUNTS = st.sampled_from(["", "", "0", "0.7", "2", "1e-3", ".5", "5.", " 1 "])
 ODD_AMOUNTS = st.sampled_from(["2000001", "-1", "nan", "inf", "1_0", "٣", "hot", "1e999", "0x1", "1,5"])
 COUNTS = st.sampled_from(["", "1", "4", "007", " 3 ", "+5"])
 ODD_COUNTS = st.sampled_from(["0", "-1", "1.5", "1e2", "10000001", "9" * 5_000, "²", "1_5", "four"])
+REQUESTS = st.sampled_from(["", "", "{}", '{"seed": 1}', ' {"top_p":0.9,\n"provider":{"order":["ü"]}}'])
+ODD_REQUESTS = st.sampled_from(
+    ["[]", "low", '{"seed": NaN}', '{"n": 2}', '{"a": "\\udc00"}', '{"a": 1e999}', '{"a":1,"a":2}', "[" * 5_000]
+)
 
 # For each column what belongs there, and what does not.
 TEMPLATE_CELLS = {
@@ -63,6 +68,8 @@ MODEL_CELLS = {
     ),
     "input_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
     "output_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
+    "cached_input_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
+    "request": (REQUESTS, ODD_REQUESTS),
 }
 REPLICATION_CELLS = {
     "stage": (
@@ -179,12 +186,15 @@ def test_models_are_read_or_named(catalog: Catalog, content: bytes) -> None:
     for model, row in zip(checked.value, judges, strict=True):
         assert model.id.isprintable()
         assert model.model.isprintable()
+        assert json.loads(model.request or "{}") == json.loads(row.get("request", "").strip() or "{}")
+        assert not {"model", "messages", "stream", "n"} & json.loads(model.request or "{}").keys()
         assert model.max_tokens_field == (row.get("max_tokens_field", "").strip() or "max_tokens")
         for column, low, high in (
             ("temperature", 0, 2),
             ("max_tokens", 1, 10_000_000),
             ("input_usd_per_mtok", 0, 1_000_000),
             ("output_usd_per_mtok", 0, 1_000_000),
+            ("cached_input_usd_per_mtok", 0, 1_000_000),
         ):
             cell, number = row.get(column, "").strip(), getattr(model, column)
             assert set(cell) <= set("0123456789.eE+-")
