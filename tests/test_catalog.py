@@ -79,6 +79,30 @@ def test_templates_in_file_order(store: StoreBuilder, catalog: Catalog) -> None:
     assert read.value[1].row_place == f"{TEMPLATES}:3"
 
 
+def test_what_a_template_reads(store: StoreBuilder, catalog: Catalog) -> None:
+    """The column `reads` says whether reasoning may stand for an empty reply; empty, or no column: it may not."""
+    write_texts(store, "a", "b", "c")
+    store.write(TEMPLATES, "template_id,active,reads\na,1,\nb,1,reply\nc,1, reply_or_reasoning \n")
+    assert [t.reads for t in catalog.templates().value] == ["reply", "reply", "reply_or_reasoning"]
+    store.write(TEMPLATES, "template_id,active\na,1\n")
+    assert [t.reads for t in catalog.templates().value] == ["reply"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "next_step"),
+    [
+        pytest.param("reply_or_reason", 'Did you mean "reply_or_reasoning"?', id="a slip"),
+        pytest.param("x", "Known: reply, reply_or_reasoning.", id="another word"),
+    ],
+)
+def test_other_words_in_reads(store: StoreBuilder, catalog: Catalog, cell: str, next_step: str) -> None:
+    """Any other word is an error that says what may stand there; an inactive template's cell does not matter."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active,reads\nb,0,{cell}\na,1,{cell}\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.next_step) == (f"{TEMPLATES}:3, column reads", next_step)
+
+
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [

@@ -7,7 +7,7 @@ accepted. Every mistake of a file is reported with its line and column; a file w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ MODELS = "1_raw/llm_models.csv"
 REPLICATION = "1_raw/replication_config.csv"
 OFFLINE_OK = "1_raw/OFFLINE_OK"
 # Every column that has a meaning, those included that only the original system reads.
-TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active")
+TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
 MODEL_COLUMNS = (
     *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
     *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
@@ -34,6 +34,10 @@ SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
 _TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
     "max_tokens": "max_tokens",
     "max_completion_tokens": "max_completion_tokens",
+}
+_READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
+    "reply": "reply",
+    "reply_or_reasoning": "reply_or_reasoning",
 }
 # Keys of the request's body that come from elsewhere: the cap on the cost, for one, needs max_tokens in its column.
 _OWN_KEYS = {
@@ -69,13 +73,14 @@ class Catalog:
         ids: list[tuple[str, Row]] = []
         for row in table.rows:
             template_id, is_active = row.id("template_id"), row.boolean("active")
-            problems += row.problems
             if is_active and template_id and not row.problems:
                 ids.append((template_id, row))
-                text = self._template_text(template_id, row)
-                problems += text.problems
-                if not text.problems:
-                    active.append(_template(template_id, text.value, row))
+                read = self._with_texts(template_id, row)
+                problems += read.problems
+                if not read.problems:
+                    active.append(read.value)
+            else:
+                problems += row.problems
         problems += same_ids(ids, "template_id")
         if not active and not problems:
             problems.append(_none_active(TEMPLATES, "template", "active"))
@@ -148,37 +153,38 @@ class Catalog:
         """True when this data root may hold made-up scores, as the sample does."""
         return (self.root / OFFLINE_OK).exists()
 
-    def _template_text(self, template_id: str, row: Row) -> Checked[str]:
-        name = f"{TEMPLATE_TEXTS}/{template_id}.txt"
-        if (self.root / name).is_file():
-            return read_text(self.root, name)
-        problem = row.problem(
-            "template_id", f"there is no file {name}.", "Write it, or set the row's active to false."
-        )
-        return Checked(value="", problems=(problem,))
+    def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
+        """The row's template with the text of its file."""
+        template = _template(template_id, "", row)
+        if not (self.root / template.place).is_file():
+            finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
+            row.problems.append(row.problem("template_id", finding, next_step))
+            return Checked(value=template, problems=tuple(row.problems))
+        text = read_text(self.root, template.place)
+        return Checked(value=replace(template, text=text.value), problems=(*row.problems, *text.problems))
 
 
 def _template(template_id: str, text: str, row: Row) -> Template:
-    place = f"{TEMPLATE_TEXTS}/{template_id}.txt"
-    row_place = f"{TEMPLATES}:{row.line}"
-    return Template(template_id=template_id, text=text, parser=row.text("parser"), place=place, row_place=row_place)
+    return Template(
+        template_id=template_id,
+        text=text,
+        parser=row.text("parser"),
+        place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
+        row_place=f"{TEMPLATES}:{row.line}",
+        reads=row.one_of("reads", _READS) or "reply",
+    )
 
 
 def _judge_model(row: Row) -> JudgeModel | None:
     """The row's judge, None when the model is not for evaluation; cells of other models are not judged."""
     if not row.boolean("for_evaluation"):
         return None
-    field = row.text("max_tokens_field") or "max_tokens"
-    if field not in _TOKEN_FIELDS:
-        row.problems.append(
-            row.problem("max_tokens_field", f'"{field}" will not do.', choose_from(field, _TOKEN_FIELDS))
-        )
     return JudgeModel(
         id=row.required("id"),
         model=row.required("model"),
         temperature=row.number("temperature", float, low=0, high=2),
         max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),
-        max_tokens_field=_TOKEN_FIELDS.get(field, "max_tokens"),
+        max_tokens_field=row.one_of("max_tokens_field", _TOKEN_FIELDS) or "max_tokens",
         input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=1_000_000),
         output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
         cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),

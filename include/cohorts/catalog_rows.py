@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from include.cohorts.csv_rows import csv_reader, numbered_rows
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import ID_RULE, is_id
-from include.cohorts.spelling import closest
+from include.cohorts.spelling import choose_from, closest
+
+T = TypeVar("T")
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 # int() and float() alone would also take 1_5, nan and inf.
@@ -63,6 +65,13 @@ class Row:
             finding = f'"{self.text(column)}" is neither true nor false.'
             self.problems.append(self.problem(column, finding, "Write true, false, 1 or 0."))
         return bool(value)
+
+    def one_of(self, column: str, options: Mapping[str, T]) -> T | None:
+        """What the cell's word stands for, None when it is empty or wrong."""
+        value = self.text(column)
+        if value and value not in options:
+            self.problems.append(self.problem(column, f'"{value}" is not valid.', choose_from(value, options)))
+        return options.get(value)
 
     def number(self, column: str, kind: Callable[[str], Any], *, low: float, high: float) -> Any:
         """The cell as a number, None when it is empty or wrong."""

@@ -128,7 +128,8 @@ class TaskRef:
 class Template:
     """An evaluation template: the Jinja2 text of its prompt and the name of its replies' parser ("" = the default).
 
-    `place` names the text's file in messages, `row_place` the line of the CSV.
+    `place` names the text's file in messages, `row_place` the line of the CSV. `reads` says whether reasoning that a
+    server returns apart from an empty reply counts as the reply.
     """
 
     template_id: str
@@ -136,6 +137,7 @@ class Template:
     parser: str
     place: str
     row_place: str
+    reads: Literal["reply", "reply_or_reasoning"] = "reply"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

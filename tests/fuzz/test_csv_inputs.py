@@ -31,7 +31,7 @@ from tests.fuzz.write_record import recorded_writes
 
 TEMPLATES, MODELS = "1_raw/evaluation_templates.csv", "1_raw/llm_models.csv"
 REPLICATION, TEXTS = "1_raw/replication_config.csv", "1_raw/templates/evaluation"
-TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active")
+TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
 MODEL_COLUMNS = (
     *("id", "model", "for_evaluation", "temperature", "max_tokens", "max_tokens_field"),
     *("input_usd_per_mtok", "output_usd_per_mtok", "specialization", "cached_input_usd_per_mtok", "request"),
@@ -55,6 +55,7 @@ ODD_REQUESTS = st.sampled_from(
 TEMPLATE_CELLS = {
     "template_id": (st.sampled_from(HAS_TEXT[:3]), st.sampled_from(["Novelty", *GOOD_IDS, *ODD_IDS])),
     "active": (TRUE_OR_FALSE, ODD_BOOLEANS),
+    "reads": (st.sampled_from(["", "reply", " reply_or_reasoning"]), st.sampled_from(["Reply", "reasoning", "x"])),
 }
 MODEL_CELLS = {
     "id": (NAMES, st.one_of(st.sampled_from(["Judge-A", "", "a\nb", "a\x00b"]), odd_texts(12))),
@@ -164,6 +165,7 @@ def test_templates_are_read_or_named(catalog: Catalog, content: bytes) -> None:
         assert all(is_boolean(row["active"]) for row in rows_of(content))
         active = [row for row in rows_of(content) if is_true(row["active"])]
         assert [t.template_id for t in checked.value] == [row["template_id"].strip() for row in active]
+        assert [t.reads for t in checked.value] == [row.get("reads", "").strip() or "reply" for row in active]
         assert [t.parser for t in checked.value] == [row.get("parser", "").strip() for row in active]
         assert len({t.template_id.lower() for t in checked.value}) == len(active) > 0
 
