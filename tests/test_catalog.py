@@ -270,6 +270,44 @@ def test_a_bom_in_a_template_text_is_not_sent(store: StoreBuilder, catalog: Cata
     assert catalog.templates().value[0].text == "Judge {{ response }}"
 
 
+def test_a_system_message_is_optional(store: StoreBuilder, catalog: Catalog) -> None:
+    """The file beside a template's text is its system message; a template without it has none."""
+    store.write(f"{TEXTS}/novelty.system.txt", b"\xef\xbb\xbfBe strict.\n")
+    assert [(t.template_id, t.system) for t in catalog.templates().value] == [
+        ("novelty", "Be strict.\n"),
+        ("coherence", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        pytest.param(b"caf\xe9", "not UTF-8 (byte 3)", id="Latin-1"),
+        pytest.param(b" \n", "the system message is empty", id="blank"),
+        pytest.param(None, "cannot be read", id="a folder"),
+    ],
+)
+def test_bad_system_messages(store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str) -> None:
+    """A system message that cannot be sent is a problem of its file, not left out in silence."""
+    name = f"{TEXTS}/novelty.system.txt"
+    if content is None:
+        (store.root / name).mkdir()
+    else:
+        store.write(name, content)
+    problem = only(catalog.templates())
+    assert problem.place == name
+    assert finding in problem.finding
+
+
+def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> None:
+    """A template `a.system` beside a template `a` is refused: its text would become the system message of `a`."""
+    store.write(TEMPLATES, "template_id,active\na,1\na.system,1\n")
+    write_texts(store, "a", "a.system")
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:2, column template_id"
+    assert '"a.system"' in problem.next_step
+
+
 # ---------------------------------------------------------------- models
 
 

@@ -71,12 +71,15 @@ class Catalog:
         problems = list(table.problems)
         active: list[Template] = []
         ids: list[tuple[str, Row]] = []
+        listed = {row.text("template_id") for row in table.rows}
         for row in table.rows:
             template_id, is_active = row.id("template_id"), row.boolean("active")
             if is_active and template_id and not row.problems:
                 ids.append((template_id, row))
                 read = self._with_texts(template_id, row)
                 problems += read.problems
+                if f"{template_id}.system" in listed:
+                    problems.append(_two_uses(read.value, row))
                 if not read.problems:
                     active.append(read.value)
             else:
@@ -154,14 +157,22 @@ class Catalog:
         return (self.root / OFFLINE_OK).exists()
 
     def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
-        """The row's template with the text of its file."""
+        """The row's template with the texts of its files; that of the system message is optional."""
         template = _template(template_id, "", row)
         if not (self.root / template.place).is_file():
             finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
             row.problems.append(row.problem("template_id", finding, next_step))
             return Checked(value=template, problems=tuple(row.problems))
         text = read_text(self.root, template.place)
-        return Checked(value=replace(template, text=text.value), problems=(*row.problems, *text.problems))
+        problems = [*row.problems, *text.problems]
+        if (self.root / template.system_place).exists():
+            system = read_text(self.root, template.system_place)
+            problems += system.problems
+            template = replace(template, system=system.value)
+            if not system.problems and not system.value.strip():
+                finding, next_step = "the system message is empty.", "Write it, or delete the file."
+                problems.append(Problem(place=template.system_place, finding=finding, next_step=next_step))
+        return Checked(value=replace(template, text=text.value), problems=tuple(problems))
 
 
 def _template(template_id: str, text: str, row: Row) -> Template:
@@ -171,6 +182,7 @@ def _template(template_id: str, text: str, row: Row) -> Template:
         parser=row.text("parser"),
         place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
         row_place=f"{TEMPLATES}:{row.line}",
+        system_place=f"{TEMPLATE_TEXTS}/{template_id}.system.txt",
         reads=row.one_of("reads", _READS) or "reply",
     )
 
@@ -200,6 +212,13 @@ def _request(row: Row) -> str:
             next_step = f"Remove the key{_OWN_KEYS[key]}."
             row.problems.append(row.problem("request", f'the key "{key}" cannot be set here.', next_step))
     return json.dumps(request, sort_keys=True, separators=(",", ":")) if request else ""
+
+
+def _two_uses(template: Template, row: Row) -> Problem:
+    """The system message of one template would be the text of another."""
+    other = f"{template.template_id}.system"
+    finding = f'{template.system_place} is its system message and the text of the template "{other}".'
+    return row.problem("template_id", finding, f'Rename the template "{other}".')
 
 
 def _none_active(name: str, noun: str, column: str) -> Problem:

@@ -32,7 +32,7 @@ from include.cohorts.call_pace import CallPace
 from include.cohorts.call_rules import CallRules
 from include.cohorts.completion import error_message, read_completion
 from include.cohorts.crash_points import reach_under_way
-from include.cohorts.model import TRUNCATED, CallEnd, Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.model import TRUNCATED, CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 
 # How a reply's model name begins when a stand-in made it up.
 OFFLINE_MARK = "offline-judge"
@@ -53,7 +53,7 @@ _HINTS = {
 class Purse(Protocol):
     """What the requests for one evaluation are paid from."""
 
-    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+    async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """Called before each request: its name once it is written down, or why it may not be made."""
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
@@ -101,7 +101,7 @@ class Judge:
         self._is_ending = True
         return frozenset(self._asking)
 
-    async def ask(self, model: JudgeModel, prompt: str, purse: Purse) -> Reply | Failure:
+    async def ask(self, model: JudgeModel, prompt: Prompt, purse: Purse) -> Reply | Failure:
         """The model's reply to `prompt`, or why there is none.
 
         All requests are settled in `purse` but the one that a reply answers: its caller does that once it is stored.
@@ -135,7 +135,7 @@ class Judge:
             self._paces[model.id] = CallPace(self._calls_at_once)
         return self._paces[model.id]
 
-    async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> Reply | Failure:
+    async def _send(self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float) -> Reply | Failure:
         """Sends one request and settles it, unless it got a reply."""
         task = asyncio.current_task()
         self._asking.add(task)
@@ -145,7 +145,7 @@ class Judge:
             self._asking.discard(task)
 
     async def _send_and_settle(
-        self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float
     ) -> Reply | Failure:
         try:
             answer = await self._request(model, prompt)
@@ -168,7 +168,7 @@ class Judge:
             reraise=True,
         )
 
-    async def _request(self, model: JudgeModel, prompt: str) -> Reply:
+    async def _request(self, model: JudgeModel, prompt: Prompt) -> Reply:
         """One request. _NoReply, or _TryAgain where that makes sense, when no reply comes of it."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
@@ -306,11 +306,12 @@ class _Refusals:
         return replace(failure, stops="model") if count >= _SAME_REFUSALS else failure
 
 
-def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
+def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
     """The body of a request; a gateway may stream its answer unless it is told not to."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     body: dict[str, Any] = {
         "model": model.model,
-        "messages": [{"role": "user", "content": prompt}],
+        "messages": [*system, {"role": "user", "content": prompt.text}],
         "stream": False,
         **(json.loads(model.request) if model.request else {}),
     }

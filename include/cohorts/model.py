@@ -129,7 +129,8 @@ class Template:
     """An evaluation template: the Jinja2 text of its prompt and the name of its replies' parser ("" = the default).
 
     `place` names the text's file in messages, `row_place` the line of the CSV. `reads` says whether reasoning that a
-    server returns apart from an empty reply counts as the reply.
+    server returns apart from an empty reply counts as the reply. `system` is the Jinja2 text of the system message
+    ("" = none), `system_place` its file.
     """
 
     template_id: str
@@ -138,6 +139,16 @@ class Template:
     place: str
     row_place: str
     reads: Literal["reply", "reply_or_reasoning"] = "reply"
+    system: str = ""
+    system_place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty."""
+
+    text: str
+    system: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
