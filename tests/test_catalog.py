@@ -479,6 +479,14 @@ def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None
     assert catalog.models().value == first
 
 
+def test_an_id_has_one_form(store: StoreBuilder, catalog: Catalog) -> None:
+    """An accent written as a character of its own is the same id; what the API is sent stays as it is written."""
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,mode\u0300le,1\n")
+    assert [(m.id, m.model) for m in catalog.models().value] == [("mod\u00e8le", "mode\u0300le")]
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,a,1\nmod\u00e8le,b,1\n")
+    assert "already" in only(catalog.models()).finding
+
+
 # ---------------------------------------------------------------- columns that are nearly known
 
 

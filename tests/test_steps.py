@@ -131,6 +131,35 @@ def test_another_cohort_over_the_same_essays_calls_nothing(
     assert members(varied, "d") == members(varied, "c")
 
 
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        pytest.param("mod\u00e8le", "mode\u0300le", id="composed, then decomposed"),
+        pytest.param("mode\u0300le", "mod\u00e8le", id="decomposed, then composed"),
+    ],
+)
+def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, former: str, now: str
+) -> None:
+    """What was made under one form of its id is reused under the other, and only what is missing is called."""
+    essay = store.essay(1)
+    old = evaluation_gen_id(essay, "novelty", former, 1)
+    store.evaluation(old, essay, model=former, replicate=1)
+    before = store.files("gens/evaluation")
+    store.models(now)
+    store.backfill(essay)
+    conf = {"cohort_id": "c", "templates": ["novelty"], "replicates": 2}
+    assert dag.run({**conf, "models": [former]}, run_id="1").summary.complete
+    assert judge_server.calls() == 1
+    assert old in members(store)
+    store.models(former)
+    assert dag.run({**conf, "models": [now]}, run_id="2").summary.complete
+    assert judge_server.calls() == 1
+    assert {name: store.files("gens/evaluation")[name] for name in before} == before
+    assert {row["llm_model_id"] for row in store.rows("cohorts/c/scores.csv")} == {"mod\u00e8le"}
+    assert sorted(row["replicate"] for row in store.rows("cohorts/c/scores.csv")) == ["1", "2"]
+
+
 def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """Without backfill mode existing evaluations are not counted, and are not touched either."""
     essay = store.essay(1)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from include.cohorts.catalog_rows import Row, read_table, read_text, same_ids
 from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import JudgeModel, Stage, Template
+from include.cohorts.model import JudgeModel, Stage, Template, one_form
 from include.cohorts.spelling import choose_from
 
 TEMPLATES = "1_raw/evaluation_templates.csv"
@@ -192,7 +192,7 @@ def _judge_model(row: Row) -> JudgeModel | None:
     if not row.boolean("for_evaluation"):
         return None
     return JudgeModel(
-        id=row.required("id"),
+        id=one_form(row.required("id")),
         model=row.required("model"),
         temperature=row.number("temperature", float, low=0, high=2),
         max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),
