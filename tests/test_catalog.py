@@ -308,6 +308,33 @@ def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> Non
     assert '"a.system"' in problem.next_step
 
 
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        pytest.param("template_id;active", "semicolons", id="semicolons"),
+        pytest.param('"template_id";"active"', "semicolons", id="quoted"),
+        pytest.param("\ufefftemplate_id;active", "semicolons", id="with a BOM"),
+        pytest.param("template_id\tactive", "tabs", id="tabs"),
+    ],
+)
+def test_another_separator_is_named(store: StoreBuilder, catalog: Catalog, header: str, words: str) -> None:
+    """A file of a spreadsheet program of another country is one mistake, and not a column that is missing."""
+    store.write(TEMPLATES, f"{header}\r\nnovelty;true\r\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.finding) == (f"{TEMPLATES}:1", f"the columns are separated by {words}.")
+    assert "with commas" in problem.next_step
+
+
+@pytest.mark.parametrize("blank", [pytest.param(line, id=repr(line)) for line in (",", ",,,,", " , ", " ", '"",""')])
+def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank: str) -> None:
+    """Rows without a word, which spreadsheet programs leave, are passed over; the next rows keep their lines."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active\na,1\n{blank}\nb,x\n{blank}\n")
+    assert places(catalog.templates()) == [f"{TEMPLATES}:4, column active"]
+    store.write(REPLICATION, f"stage,replicates\n{blank}\nevaluation,3\n")
+    assert catalog.replicates() == Checked(value=3)
+
+
 # ---------------------------------------------------------------- models
 
 

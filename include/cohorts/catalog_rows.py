@@ -128,6 +128,10 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
     text = read_text(root, name)
     if text.problems:
         return Table(problems=text.problems)
+    separated = _other_separator(text.value, known or required)
+    if separated:
+        next_step = "Save the file with commas between the columns."
+        return Table(problems=(Problem(place=f"{name}:1", finding=separated, next_step=next_step),))
     reader = csv_reader(text.value, strict=True)
     try:
         lines = list(numbered_rows(reader))
@@ -142,12 +146,24 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
         return Table(problems=problems)
     rows, uneven = [], []
     for line, cells in lines[1:]:
-        if len(cells) > len(header) or 0 < len(cells) < len(header):
+        if not any(cell.strip() for cell in cells):
+            continue  # spreadsheet programs leave rows of commas
+        if len(cells) != len(header):
             finding = f"it has {len(cells)} cells, the header {len(header)}."
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
-        elif cells:
+        else:
             rows.append(Row(name, line, dict(zip(header, cells, strict=True))))
     return Table(rows=tuple(rows), problems=tuple(uneven))
+
+
+def _other_separator(text: str, known: tuple[str, ...]) -> str:
+    """What is wrong with a header whose columns no comma separates; "" when nothing is."""
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    for separator, words in ((";", "semicolons"), ("\t", "tabs")):
+        columns = [column.strip().strip('"').lower() for column in header.split(separator)]
+        if "," not in header and len(columns) > 1 and set(columns) & set(known):
+            return f"the columns are separated by {words}."
+    return ""
 
 
 def _no_constant(word: str) -> NoReturn:

@@ -103,7 +103,7 @@ def tables(columns: Sequence[str], cells: Cells) -> st.SearchStrategy[bytes]:
         st.sampled_from(["", "", "", "\ufeff", "\n"]),
     )
     slipped = st.one_of(written, written, written, with_slips(written, most=1), st.text(max_size=40))
-    ends = st.sampled_from([b"", b"", b"", b"\n", b"\n\n", b"\xff", b"\x00"])
+    ends = st.sampled_from([b"", b"", b"", b"\n", b"\n\n", b"\n,,\n", b"\xff", b"\x00"])
     return st.builds(lambda text, end: as_bytes(text) + end, slipped, ends)
 
 
@@ -223,7 +223,7 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     """The rows below the header by column, for a file without a problem."""
     lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     header = [cell.strip() for cell in lines[0]]
-    return [dict(zip(header, line, strict=True)) for line in lines[1:] if line]
+    return [dict(zip(header, line, strict=True)) for line in lines[1:] if any(cell.strip() for cell in line)]
 
 
 def is_boolean(cell: str) -> bool:
