@@ -77,6 +77,21 @@ def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: S
     assert done.errors == {"unscored": 1, "no_reply": 1, "failed": 1, "damaged": 2}
 
 
+def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(store: StoreBuilder) -> None:
+    """Also where a row is taken over from, or read in, a file of an older program."""
+    composed, decomposed = "mod\u00e8le", "mode\u0300le"
+    for number, model in enumerate((composed, decomposed), start=1):
+        store.evaluation(f"v_{number}", store.essay(1), model=model, replicate=number)
+    aggregate_scores(store.root)
+    assert {row["evaluation_llm_model"] for row in rows_of(store).values()} == {composed}
+    store.write(AGGREGATED, store.read(AGGREGATED).replace(composed, decomposed))
+    later = time.time() + 120
+    os.utime(store.root / AGGREGATED, (later, later))
+    assert {row.cell.model_id for row in read_aggregated(store.root / AGGREGATED)} == {composed}
+    assert aggregate_scores(store.root).taken_over == 2
+    assert {row["evaluation_llm_model"] for row in rows_of(store).values()} == {composed}
+
+
 def test_only_what_changed_is_read_again(filled: StoreBuilder) -> None:
     """A score that is older than the file is taken over; one that changed since, or is gone, is not."""
     aggregate_scores(filled.root)

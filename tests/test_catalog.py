@@ -79,6 +79,30 @@ def test_templates_in_file_order(store: StoreBuilder, catalog: Catalog) -> None:
     assert read.value[1].row_place == f"{TEMPLATES}:3"
 
 
+def test_what_a_template_reads(store: StoreBuilder, catalog: Catalog) -> None:
+    """The column `reads` says whether reasoning may stand for an empty reply; empty, or no column: it may not."""
+    write_texts(store, "a", "b", "c")
+    store.write(TEMPLATES, "template_id,active,reads\na,1,\nb,1,reply\nc,1, reply_or_reasoning \n")
+    assert [t.reads for t in catalog.templates().value] == ["reply", "reply", "reply_or_reasoning"]
+    store.write(TEMPLATES, "template_id,active\na,1\n")
+    assert [t.reads for t in catalog.templates().value] == ["reply"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "next_step"),
+    [
+        pytest.param("reply_or_reason", 'Did you mean "reply_or_reasoning"?', id="a slip"),
+        pytest.param("x", "Known: reply, reply_or_reasoning.", id="another word"),
+    ],
+)
+def test_other_words_in_reads(store: StoreBuilder, catalog: Catalog, cell: str, next_step: str) -> None:
+    """Any other word is an error that says what may stand there; an inactive template's cell does not matter."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active,reads\nb,0,{cell}\na,1,{cell}\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.next_step) == (f"{TEMPLATES}:3, column reads", next_step)
+
+
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
@@ -246,6 +270,71 @@ def test_a_bom_in_a_template_text_is_not_sent(store: StoreBuilder, catalog: Cata
     assert catalog.templates().value[0].text == "Judge {{ response }}"
 
 
+def test_a_system_message_is_optional(store: StoreBuilder, catalog: Catalog) -> None:
+    """The file beside a template's text is its system message; a template without it has none."""
+    store.write(f"{TEXTS}/novelty.system.txt", b"\xef\xbb\xbfBe strict.\n")
+    assert [(t.template_id, t.system) for t in catalog.templates().value] == [
+        ("novelty", "Be strict.\n"),
+        ("coherence", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        pytest.param(b"caf\xe9", "not UTF-8 (byte 3)", id="Latin-1"),
+        pytest.param(b" \n", "the system message is empty", id="blank"),
+        pytest.param(None, "cannot be read", id="a folder"),
+    ],
+)
+def test_bad_system_messages(store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str) -> None:
+    """A system message that cannot be sent is a problem of its file, not left out in silence."""
+    name = f"{TEXTS}/novelty.system.txt"
+    if content is None:
+        (store.root / name).mkdir()
+    else:
+        store.write(name, content)
+    problem = only(catalog.templates())
+    assert problem.place == name
+    assert finding in problem.finding
+
+
+def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> None:
+    """A template `a.system` beside a template `a` is refused: its text would become the system message of `a`."""
+    store.write(TEMPLATES, "template_id,active\na,1\na.system,1\n")
+    write_texts(store, "a", "a.system")
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:2, column template_id"
+    assert '"a.system"' in problem.next_step
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        pytest.param("template_id;active", "semicolons", id="semicolons"),
+        pytest.param('"template_id";"active"', "semicolons", id="quoted"),
+        pytest.param("\ufefftemplate_id;active", "semicolons", id="with a BOM"),
+        pytest.param("template_id\tactive", "tabs", id="tabs"),
+    ],
+)
+def test_another_separator_is_named(store: StoreBuilder, catalog: Catalog, header: str, words: str) -> None:
+    """A file of a spreadsheet program of another country is one mistake, and not a column that is missing."""
+    store.write(TEMPLATES, f"{header}\r\nnovelty;true\r\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.finding) == (f"{TEMPLATES}:1", f"the columns are separated by {words}.")
+    assert "with commas" in problem.next_step
+
+
+@pytest.mark.parametrize("blank", [pytest.param(line, id=repr(line)) for line in (",", ",,,,", " , ", " ", '"",""')])
+def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank: str) -> None:
+    """Rows without a word, which spreadsheet programs leave, are passed over; the next rows keep their lines."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active\na,1\n{blank}\nb,x\n{blank}\n")
+    assert places(catalog.templates()) == [f"{TEMPLATES}:4, column active"]
+    store.write(REPLICATION, f"stage,replicates\n{blank}\nevaluation,3\n")
+    assert catalog.replicates() == Checked(value=3)
+
+
 # ---------------------------------------------------------------- models
 
 
@@ -253,11 +342,12 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
     """The models for evaluation come in file order; filled cells are read, empty ones are None."""
     store.write(
         MODELS,
-        "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok\n"
-        "z,api/z,true,0.3,2048,max_completion_tokens,1.5,6\n"
-        "writer,api/w,false,,,,,\n"
-        "a,api/a,1,,,,,\n"
-        "free,api/f,1,0,1,max_tokens,0,0\n",
+        "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok,"
+        "cached_input_usd_per_mtok,request\n"
+        'z,api/z,true,0.3,2048,max_completion_tokens,1.5,6,0.15,"{""top_p"": 0.9, ""seed"": 1}"\n'
+        "writer,api/w,false,,,,,,x,y\n"
+        "a,api/a,1,,,,,,,\n"
+        "free,api/f,1,0,1,max_tokens,0,0,0,{}\n",
     )
     read = catalog.models()
     assert read.problems == ()
@@ -270,10 +360,18 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
             max_tokens_field="max_completion_tokens",
             input_usd_per_mtok=1.5,
             output_usd_per_mtok=6.0,
+            cached_input_usd_per_mtok=0.15,
+            request='{"seed":1,"top_p":0.9}',
         ),
         JudgeModel(id="a", model="api/a"),
         JudgeModel(
-            id="free", model="api/f", temperature=0.0, max_tokens=1, input_usd_per_mtok=0.0, output_usd_per_mtok=0.0
+            id="free",
+            model="api/f",
+            temperature=0.0,
+            max_tokens=1,
+            input_usd_per_mtok=0.0,
+            output_usd_per_mtok=0.0,
+            cached_input_usd_per_mtok=0.0,
         ),
     )
 
@@ -291,7 +389,7 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
         ),
         *(
             pytest.param(column, cell, id=f"{column} {cell}")
-            for column in ("input_usd_per_mtok", "output_usd_per_mtok")
+            for column in ("input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok")
             for cell in ("-1", "nan", "inf", "1e400", "$3", "1000001")
         ),
         pytest.param("max_tokens_field", "max_output_tokens", id="unknown max_tokens_field"),
@@ -356,6 +454,115 @@ def test_bad_sets_of_models(store: StoreBuilder, catalog: Catalog, rows: str, fi
     """No judge at all, or two with one set of gen_ids, cannot be planned with."""
     store.write(MODELS, f"id,model,for_evaluation\n{rows}")
     assert finding in only(catalog.models()).finding
+
+
+def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
+    """One judge with this cell in the column `request`."""
+    cells = {"id": "m", "model": "api/m", "for_evaluation": "true", **others}
+    quoted = cell.replace('"', '""')
+    store.write(MODELS, f'{",".join(cells)},request\n{",".join(cells.values())},"{quoted}"\n')
+
+
+@pytest.mark.parametrize(
+    ("cell", "finding"),
+    [
+        pytest.param("low", "not a JSON object: Expecting value", id="a word"),
+        pytest.param('{"seed": 1', "not a JSON object: Expecting", id="cut off"),
+        pytest.param("[1]", "it is not an object", id="a list"),
+        pytest.param("null", "it is not an object", id="null"),
+        pytest.param('{"seed": NaN}', "NaN is not JSON", id="NaN"),
+        pytest.param('{"seed": 1e999}', "not a JSON object", id="infinite"),
+        pytest.param('{"seed": "\\ud800"}', "not a JSON object", id="half a character"),
+        pytest.param('{"seed": 1, "seed": 2}', "a key stands twice", id="a key twice"),
+        pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+        *(
+            pytest.param(f'{{"{key}": 1}}', f'the key "{key}" cannot be set here', id=key)
+            for key in ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
+        ),
+    ],
+)
+def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding: str) -> None:
+    """What is no JSON object, or sets what other columns or the program set, is an error of that cell."""
+    write_request(store, cell)
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:2, column request"
+    assert finding in problem.finding
+    assert problem.next_step
+
+
+def test_a_temperature_in_both_places(store: StoreBuilder, catalog: Catalog) -> None:
+    """A temperature in the request is fine unless the column says one too."""
+    write_request(store, '{"temperature": 1}', temperature="")
+    assert catalog.models().value[0].request == '{"temperature":1}'
+    write_request(store, '{"temperature": 1}', temperature="1")
+    assert only(catalog.models()).next_step == "Remove the key and use the column temperature."
+
+
+def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None:
+    """The order of keys and blanks do not make another judge."""
+    write_request(store, '{"b": "é", "a": {"d": 1, "c": 2}}')
+    first = catalog.models().value
+    write_request(store, '{"a":{"c":2,"d":1},"b":"é"}')
+    assert catalog.models().value == first
+
+
+def test_an_id_has_one_form(store: StoreBuilder, catalog: Catalog) -> None:
+    """An accent written as a character of its own is the same id; what the API is sent stays as it is written."""
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,mode\u0300le,1\n")
+    assert [(m.id, m.model) for m in catalog.models().value] == [("mod\u00e8le", "mode\u0300le")]
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,a,1\nmod\u00e8le,b,1\n")
+    assert "already" in only(catalog.models()).finding
+
+
+# ---------------------------------------------------------------- columns that are nearly known
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "misspelt", "meant"),
+    [
+        *(
+            pytest.param(MODELS, "id,model,for_evaluation,{}", misspelt, meant, id=misspelt)
+            for misspelt, meant in (
+                ("temprature", "temperature"),
+                ("Temperature", "temperature"),
+                ("temp", "temperature"),
+                ("max_token", "max_tokens"),
+                ("maxtokens", "max_tokens"),
+                ("max_output_tokens", "max_tokens"),
+                ("max_completion_tokens", "max_tokens"),
+                ("max_token_field", "max_tokens_field"),
+                ("input_usd_per_token", "input_usd_per_mtok"),
+            )
+        ),
+        pytest.param(TEMPLATES, "template_id,active,{}", "parsr", "parser", id="parsr"),
+        pytest.param(REPLICATION, "stage,{}", "replicate", "replicates", id="replicate"),
+    ],
+)
+def test_a_nearly_known_column_is_a_problem(
+    store: StoreBuilder, catalog: Catalog, name: str, header: str, misspelt: str, meant: str
+) -> None:
+    """A misspelt column would be ignored and its limit not sent: the error names the column that is meant."""
+    store.write(name, header.format(misspelt) + "\n")
+    reads = {MODELS: catalog.models, TEMPLATES: catalog.templates, REPLICATION: catalog.replicates}
+    problem = reads[name]().problems[-1]
+    assert problem.place == f"{name}:1"
+    assert f'"{misspelt}" is unknown' in problem.finding
+    assert problem.next_step == f'Did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        pytest.param("temperature,temperature_note", "0,x", id="the column that is meant is there"),
+        pytest.param("owner,price_list,reviewed_by", "a,b,c", id="like no known column"),
+        pytest.param("provider,display_name,for_generation,specialization", "a,b,no,d", id="of the original system"),
+        pytest.param(",", ",", id="without a name"),
+    ],
+)
+def test_other_unknown_columns_are_allowed(store: StoreBuilder, catalog: Catalog, columns: str, row: str) -> None:
+    """A file may hold more columns than are read."""
+    store.write(MODELS, f"id,model,for_evaluation,{columns}\nm,api/m,true,{row}\n")
+    assert catalog.models().problems == ()
 
 
 # ---------------------------------------------------------------- replicates

@@ -12,7 +12,7 @@ import pytest
 
 from include.cohorts.errors import StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Cell, Generation, ParserRef, Progress, RunRef, Stage, StoredEvaluation
+from include.cohorts.model import Cell, Generation, ParserRef, Progress, Prompt, RunRef, Stage, StoredEvaluation
 from tests.conftest import killed_before
 from tests.store_builder import StoreBuilder
 
@@ -452,6 +452,44 @@ def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDa
     before = store.tree_hash()
     layer.write_prompt("v_1", "the prompt")
     assert store.tree_hash() == before
+
+
+def test_a_system_message_goes_with_its_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Both files change together; with a reply the former ones are kept, and without a message there is no file."""
+    store.evaluation("v_1", "e_1", score=None)
+    folder = store.root / "gens/evaluation/v_1"
+    layer.write_prompt("v_1", "user", "system")
+    assert layer.whole_prompt("v_1") == Prompt(text="user", system="system")
+    assert layer.is_untouched("v_1")
+    before = store.tree_hash()
+    layer.write_prompt("v_1", "user", "system")
+    assert store.tree_hash() == before
+    store.write("gens/evaluation/v_1/raw.txt", "SCORE: 3")
+    assert layer.is_clean_reply("v_1")
+    layer.write_prompt("v_1", "user")
+    assert layer.whole_prompt("v_1") == Prompt(text="user")
+    kept = {path.name: path.read_text() for path in folder.iterdir() if "prompt" in path.name}
+    assert kept == {"prompt.txt": "user", "prompt.1.txt": "user", "system_prompt.1.txt": "system"}
+
+
+def test_no_prompt_is_left_when_the_system_message_cannot_be_written(
+    store: StoreBuilder, layer: GensDataLayer
+) -> None:
+    """A call never joins a new system message with a former prompt, or the other way round."""
+    store.evaluation("v_1", "e_1", score=None)
+    layer.write_prompt("v_1", "former")
+    store.write("gens/evaluation/v_1/system_prompt.txt/x", "in the way")
+    with pytest.raises(StoreError):
+        layer.write_prompt("v_1", "new", "system")
+    assert layer.whole_prompt("v_1") is None
+
+
+def test_a_dropped_prompt_is_dropped_whole(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Nothing of a prompt that must not be sent stays."""
+    store.evaluation("v_1", "e_1", score=None)
+    layer.write_prompt("v_1", "user", "system")
+    layer.drop_prompt("v_1")
+    assert layer.file_names(Stage.EVALUATION, "v_1") == {"metadata.json"}
 
 
 @pytest.mark.parametrize(

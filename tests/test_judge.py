@@ -20,7 +20,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from include.cohorts.call_rules import CallRules, read_call_rules
 from include.cohorts.judge import Judge
-from include.cohorts.model import CallEnd, Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.model import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from tests.judge_server import JudgeServer
 
 KEY = "sk-test-0123456789-never-to-be-shown"
@@ -38,7 +38,7 @@ class FreePurse:
     reserved: int = 0
     ended: list[tuple[CallEnd, Usage | None]] = field(default_factory=list)
 
-    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+    async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         self.reserved += 1
         return f"call-{self.reserved}"
 
@@ -54,6 +54,7 @@ def ask(
     stop_for: Callable[[str], Stop | None] = lambda _: None,
     key: str = KEY,
     purse: FreePurse | None = None,
+    system: str = "",
     **rules: Any,
 ) -> list[Answer]:
     """Asks for each prompt in turn, over one judge."""
@@ -69,7 +70,9 @@ def ask(
                 calls_at_once=16,
                 stop_for=stop_for,
             )
-            return [await judge.ask(model, prompt, purse or FreePurse()) for prompt in prompts]
+            return [
+                await judge.ask(model, Prompt(text=prompt, system=system), purse or FreePurse()) for prompt in prompts
+            ]
 
     return asyncio.run(ask_all())
 
@@ -119,14 +122,29 @@ def test_reply(judge_server: JudgeServer) -> None:
         ),
         pytest.param({"max_tokens_field": "max_completion_tokens"}, {}, id="a name without a limit"),
         pytest.param({"input_usd_per_mtok": 1.0, "output_usd_per_mtok": 2.0}, {}, id="prices are not sent"),
+        pytest.param(
+            {"request": '{"provider":{"order":["a"]},"seed":7}', "temperature": 1.0, "max_tokens": 5},
+            {"provider": {"order": ["a"]}, "seed": 7, "temperature": 1.0, "max_tokens": 5},
+            id="more options are merged",
+        ),
     ],
 )
 def test_request_body(judge_server: JudgeServer, fields: dict[str, Any], sent: dict[str, Any]) -> None:
-    """The request holds the model, the prompt as one user message, and what the model's row sets; nothing else."""
+    """The request holds the model, the prompt as one user message, no stream, and what the model's row sets."""
     reply(ask_once(judge_server.base_url, model=JudgeModel(id="judge-a", model="example/judge-a", **fields)))
     [request] = judge_server.requests()
     messages = [{"role": "user", "content": PROMPT}]
     assert request["body"] == {"model": "example/judge-a", "messages": messages, "stream": False, **sent}
+
+
+def test_the_system_message_comes_first(judge_server: JudgeServer) -> None:
+    """A system message is sent before the prompt, which is sent as it is."""
+    reply(ask_once(judge_server.base_url, system="Be strict.\n"))
+    [request] = judge_server.requests()
+    assert request["body"]["messages"] == [
+        {"role": "system", "content": "Be strict.\n"},
+        {"role": "user", "content": PROMPT},
+    ]
 
 
 def test_the_key_is_sent(judge_server: JudgeServer) -> None:
@@ -351,7 +369,8 @@ def test_refusals_count_a_model_each(judge_server: JudgeServer) -> None:
         async with AsyncOpenAI(api_key=KEY, base_url=judge_server.base_url, http_client=http) as client:
             judge, purse = Judge(client, CallRules(**QUICK), accept_offline=True, calls_at_once=16), FreePurse()
             return [
-                await judge.ask(JudgeModel(id=name, model=name), "x", purse) for name in ("a", "b", "a", "b", "a")
+                await judge.ask(JudgeModel(id=name, model=name), Prompt(text="x"), purse)
+                for name in ("a", "b", "a", "b", "a")
             ]
 
     assert [failure(answer).stops for answer in asyncio.run(ask_both())] == [None, None, None, None, "model"]

@@ -185,6 +185,16 @@ def test_edited_prompts_are_counted(store: StoreBuilder, settings: Settings) -> 
     assert prepare(settings, conf, RUN).edited == 2
 
 
+def test_the_estimate_counts_the_system_message(store: StoreBuilder, settings: Settings) -> None:
+    """Its bytes are paid for as the prompt's are; an essay that could close its delimiter is told."""
+    store.write(NOVELTY, "{{ response }}")
+    store.write(NOVELTY.replace(".txt", ".system.txt"), "é" * 20 + "{{ response }}\n</essay>")
+    conf = {"essay_ids": [store.essay(1, "x</essay>")], "templates": ["novelty"], "models": ["judge-a"]}
+    prepared = prepare(settings, {**conf, "replicates": 1}, RUN)
+    assert prepared.estimate.input_tokens == -(-(9 + 40 + 18) // 4)
+    assert any("novelty.system.txt" in warning and "</essay>" in warning for warning in prepared.warnings)
+
+
 def test_the_estimate_covers_the_calls_only(store: StoreBuilder, settings: Settings) -> None:
     """Tokens and cost are estimated for what will be called: a quarter of the prompt's bytes in, the limit out."""
     store.write(

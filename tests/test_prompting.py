@@ -2,14 +2,22 @@
 
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.cohorts.errors import Problem
-from include.cohorts.model import Template
-from include.cohorts.prompting import boundary_for, check_template, closing_delimiter, prompt_hash, renderer
+from include.cohorts.model import Prompt, Template
+from include.cohorts.prompting import (
+    boundary_for,
+    check_template,
+    closing_delimiter,
+    prompt_hash,
+    prompt_renderer,
+    renderer,
+)
 
 PROPERTY = settings(deadline=None, max_examples=150)
 DELIMITED = "Judge.\n<<<ESSAY {{ boundary }}\n{{ response }}\nESSAY {{ boundary }}>>>\nSCORE: n\n"
@@ -341,6 +349,45 @@ def test_one_renderer_serves_many_essays() -> None:
 def test_a_prompts_hash_is_the_sha256_of_its_bytes() -> None:
     """The recorded hash can be recomputed with any tool."""
     assert prompt_hash("é\n") == hashlib.sha256("é\n".encode()).hexdigest()
+
+
+def test_the_hash_with_a_system_message_covers_both() -> None:
+    """No two different pairs of texts share a hash, though they be joined to one text."""
+    pairs = [("b", "a"), ("ab", ""), ("", "ab"), ('b"]', "a"), ("b", 'a", "')]
+    assert len({prompt_hash(text, system) for text, system in pairs}) == len(pairs)
+
+
+def with_system(system: str) -> Template:
+    return replace(template(SHOWN), system=system, system_place="novelty.system.txt")
+
+
+def test_a_system_message_is_rendered_like_the_template() -> None:
+    """It knows the same essay and boundary, and its own text does not change the user's message."""
+    prompt = prompt_renderer(with_system("{{ boundary }}, {{ response | length }}"))("four")
+    assert prompt == Prompt(text=render(SHOWN, "four"), system=f"{boundary_for('four')}, 4")
+    assert prompt_renderer(template(SHOWN))("four") == Prompt(text=render(SHOWN, "four"))
+
+
+@pytest.mark.parametrize(
+    ("system", "place", "finding"),
+    [
+        pytest.param("{% if %}", "novelty.system.txt:1", "Jinja2 cannot read", id="syntax"),
+        pytest.param("a\n{{ essay }}", "novelty.system.txt:2", "{{ essay }}, which has no value", id="variable"),
+        pytest.param("{{ 1 / 0 }}", "novelty.system.txt:1", "ZeroDivisionError", id="rendering"),
+    ],
+)
+def test_bad_system_messages_have_their_own_place(system: str, place: str, finding: str) -> None:
+    """A mistake in the system message is reported with its file and line."""
+    [problem] = check_template(with_system(system))
+    assert problem.place == place
+    assert finding in problem.finding
+
+
+def test_a_system_message_need_not_show_the_essay() -> None:
+    """It is the template that shows the essay; mistakes of both are reported together."""
+    assert check_template(with_system("Be strict.")) == ()
+    both = check_template(replace(with_system("{{ x }}"), text="no essay"))
+    assert [problem.place for problem in both] == ["novelty.txt", "novelty.system.txt:1"]
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ def test_good_values(key: str, given_value: object, expected: object) -> None:
         pytest.param("models", [" "], "entry 1: ' ' will not do.", id="models, a blank one"),
         pytest.param("models", [3], "entry 1: 3 will not do.", id="models, a number"),
         pytest.param("models", ["m", "m"], "entry 2: m is listed twice.", id="models, twice"),
+        pytest.param("models", ["\u00e8", "e\u0300"], "is listed twice.", id="models, twice by accent"),
         pytest.param("replicates", 0, "from 1 to 1000.", id="replicates, 0"),
         pytest.param("replicates", -1, "from 1 to 1000.", id="replicates, negative"),
         pytest.param("replicates", 1001, "from 1 to 1000.", id="replicates, too many"),

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from include.cohorts.call_rules import CallRules
 from include.cohorts.identity import evaluation_gen_id
 from include.cohorts.judge import Judge
-from include.cohorts.model import CallEnd, JudgeModel, Reply, Usage
+from include.cohorts.model import CallEnd, JudgeModel, Prompt, Reply, Usage
 from tests.answer_server import Answer, AnswerServer
 from tests.conftest import PlayedDag, PlayedRun
 from tests.store_builder import StoreBuilder
@@ -451,13 +451,13 @@ class CountingPurse:
     charged: int = 0
     kept: list[str] = field(default_factory=list)
 
-    async def reserve(self, model: JudgeModel, prompt: str) -> str:
+    async def reserve(self, model: JudgeModel, prompt: Prompt) -> str:
         return "call"
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         self.charged += end is not CallEnd.NOT_CHARGED
 
-    async def keep(self, model: JudgeModel, prompt: str, reply: Reply) -> None:
+    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         self.kept.append(reply.text)
 
 
@@ -505,4 +505,4 @@ async def ask(base_url: str, purse: CountingPurse) -> object:
     async with AsyncOpenAI(api_key="sk-test-0123456789", base_url=base_url, http_client=http) as client:
         rules = CallRules(max_attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
         judge = Judge(client, rules, accept_offline=True, calls_at_once=1)
-        return await judge.ask(JudgeModel(id="judge-a", model="v/a"), "x", purse)
+        return await judge.ask(JudgeModel(id="judge-a", model="v/a"), Prompt(text="x"), purse)

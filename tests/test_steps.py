@@ -131,6 +131,35 @@ def test_another_cohort_over_the_same_essays_calls_nothing(
     assert members(varied, "d") == members(varied, "c")
 
 
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        pytest.param("mod\u00e8le", "mode\u0300le", id="composed, then decomposed"),
+        pytest.param("mode\u0300le", "mod\u00e8le", id="decomposed, then composed"),
+    ],
+)
+def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, former: str, now: str
+) -> None:
+    """What was made under one form of its id is reused under the other, and only what is missing is called."""
+    essay = store.essay(1)
+    old = evaluation_gen_id(essay, "novelty", former, 1)
+    store.evaluation(old, essay, model=former, replicate=1)
+    before = store.files("gens/evaluation")
+    store.models(now)
+    store.backfill(essay)
+    conf = {"cohort_id": "c", "templates": ["novelty"], "replicates": 2}
+    assert dag.run({**conf, "models": [former]}, run_id="1").summary.complete
+    assert judge_server.calls() == 1
+    assert old in members(store)
+    store.models(former)
+    assert dag.run({**conf, "models": [now]}, run_id="2").summary.complete
+    assert judge_server.calls() == 1
+    assert {name: store.files("gens/evaluation")[name] for name in before} == before
+    assert {row["llm_model_id"] for row in store.rows("cohorts/c/scores.csv")} == {"mod\u00e8le"}
+    assert sorted(row["replicate"] for row in store.rows("cohorts/c/scores.csv")) == ["1", "2"]
+
+
 def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """Without backfill mode existing evaluations are not counted, and are not touched either."""
     essay = store.essay(1)
@@ -257,6 +286,78 @@ def test_the_prompt_is_the_template_with_the_essay(
     [request] = judge_server.requests()
     assert request["prompt"] == (store.root / f"gens/evaluation/{gen_id}/prompt.txt").read_bytes().decode()
     assert "{{ boom }} {% raise %}\r\n漢字\n" in request["prompt"]
+
+
+SYSTEM = "1_raw/templates/evaluation/novelty.system.txt"
+
+
+def test_what_is_sent_is_what_is_configured(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """The body holds the system message first, the stored prompt, the model's options, and asks for no stream."""
+    store.write(SYSTEM, "You judge essays strictly. {{ boundary }} marks one.\n")
+    store.write(
+        "1_raw/llm_models.csv",
+        "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok,request\n"
+        'judge-a,api/a,true,300,1,2,"{""seed"": 7, ""top_p"": 0.5}"\n',
+    )
+    dag.run({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
+    [gen_id] = members(store)
+    folder = f"gens/evaluation/{gen_id}"
+    system, prompt = store.read(f"{folder}/system_prompt.txt"), store.read(f"{folder}/prompt.txt")
+    assert system.startswith("You judge essays strictly. B") and system.split()[4] in prompt
+    assert [request["body"] for request in judge_server.requests()] == [
+        {
+            "model": "api/a",
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": prompt}],
+            "stream": False,
+            "seed": 7,
+            "top_p": 0.5,
+            "max_tokens": 300,
+        }
+    ]
+    intent = json.loads(store.read("cohorts/c/calls.jsonl").splitlines()[0])
+    assert intent["worst_usd"] == pytest.approx((len((system + prompt).encode()) + 64 + 2 * 300) / 1e6)
+    record = json.loads(store.read(f"{folder}/raw_metadata.json"))
+    assert record["request"] == {"seed": 7, "top_p": 0.5}
+    both = json.dumps([system, prompt], ensure_ascii=False)
+    assert record["prompt_sha256"] == sha256(both.encode()).hexdigest()
+    manifest = json.loads(store.read("cohorts/c/manifest.json"))
+    assert manifest["system_sha256"] == {"novelty": sha256(store.read(SYSTEM).encode()).hexdigest()}
+
+
+def test_without_a_system_message_nothing_of_it_is_written(store: StoreBuilder, dag: PlayedDag) -> None:
+    """Prompt, hash and manifest of a template without one are as they always were."""
+    dag.run({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
+    [gen_id] = members(store)
+    assert not (store.root / f"gens/evaluation/{gen_id}/system_prompt.txt").exists()
+    prompt = store.files()[f"gens/evaluation/{gen_id}/prompt.txt"]
+    record = json.loads(store.read(f"gens/evaluation/{gen_id}/raw_metadata.json"))
+    assert record["prompt_sha256"] == sha256(prompt).hexdigest()
+    assert "system_sha256" not in json.loads(store.read("cohorts/c/manifest.json"))
+
+
+def test_a_system_message_that_came_later(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """Evaluations made without it are reused and counted as made with another prompt; a new one is sent it."""
+    essay = store.essay(1)
+    conf = {**ONE_CELL, "essay_ids": [essay]}
+    dag.run({**conf, "replicates": 1}, run_id="1")
+    store.write(SYSTEM, "Be strict.")
+    judge_server.reset()
+    run = dag.run({**conf, "replicates": 2}, run_id="2")
+    assert (run.planned["edited"], run.planned["reuse"], run.planned["call"]) == (1, 1, 1)
+    assert [len(request["body"]["messages"]) for request in judge_server.requests()] == [2]
+
+
+def test_a_call_sends_what_is_stored(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """A system message that is edited or deleted after the prompts were written changes nothing that is sent."""
+    store.write(SYSTEM, "Be strict.")
+    planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
+    part = Slice(**steps.batches(dag.settings, planned)[0])
+    prompts, call, _ = _stage_steps(dag, planned, part).values()
+    prompts()
+    (store.root / SYSTEM).unlink()
+    call()
+    [request] = judge_server.requests()
+    assert request["body"]["messages"][0] == {"role": "system", "content": "Be strict."}
 
 
 # ---------------------------------------------------------------- what plan_cohort writes

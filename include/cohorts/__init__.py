@@ -25,7 +25,8 @@ Four layers; imports only go down (`make lint` holds it):
             score_frame.py  score_pivot.py  score_means.py  score_spread.py  agreement.py  paired_differences.py
             resampling.py  score_statistics.py         figures of scores, and how much noise is in them
                                                        values in, values out: no file, no clock, no network
-    edges   settings.py  catalog.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py  metadata_fields.py
+    edges   settings.py  catalog.py  catalog_rows.py  gens_data_layer.py  evaluation_scan.py  evaluation_index.py
+            metadata_fields.py
             reply_files.py  verdict_files.py  cohort_folder.py  announcement_ledger.py  scores_file.py
             side_by_side.py  disk_threads.py
             csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py

@@ -22,7 +22,7 @@ from include.cohorts.errors import BadInput, Problem, StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import look_at
 from include.cohorts.metadata_fields import cell_of, replicate_of, score_of, text_of
-from include.cohorts.model import Cell, Stage, is_id
+from include.cohorts.model import Cell, Stage, is_id, one_form
 from include.cohorts.scores_file import pivot_text
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
@@ -124,7 +124,8 @@ def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
             finding = "it has another number of cells than the header, or its score is no number from 0 to 9."
             problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate anew."))
             continue
-        cell = Cell(row["parent_gen_id"], row["evaluation_template"], row["evaluation_llm_model"])
+        judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
+        cell = Cell(row["parent_gen_id"], *judge)
         found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=row.get("error", "")))
     if problems:
         raise BadInput(problems[:20])
@@ -146,10 +147,16 @@ def _former(root: Path) -> _Former:
         lines = iter(csv_reader(path.read_bytes().decode("utf-8")))
         if tuple(next(lines, ())) != COLUMNS:
             return _Former(rows={}, read_at=0)
-        rows = (AggregatedRow(*cells) for cells in lines)
+        rows = (_with_one_form(AggregatedRow(*cells)) for cells in lines)
         return _Former(rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, read_at=read_at)
     except (OSError, ValueError, TypeError):
         return _Former(rows={}, read_at=0)
+
+
+def _with_one_form(row: AggregatedRow) -> AggregatedRow:
+    """The row as it is written today; an older program took an id's accents as they came."""
+    judge = row.evaluation_llm_model
+    return row if judge.isascii() else row._replace(evaluation_llm_model=one_form(judge))
 
 
 @dataclass(kw_only=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from include.cohorts.clock import now
-from include.cohorts.model import DEFERRED, Failure, JudgeModel, Reply, TaskRef
+from include.cohorts.model import DEFERRED, Failure, JudgeModel, Prompt, Reply, TaskRef
 from include.cohorts.pricing import cost_usd
 from include.cohorts.prompting import prompt_hash
 
@@ -15,7 +16,7 @@ _NAMED_IN_MESSAGE = 20
 
 
 def reply_record(
-    model: JudgeModel, prompt: str, reply: Reply, base_url: str, cohort_id: str, task: TaskRef
+    model: JudgeModel, prompt: Prompt, reply: Reply, base_url: str, cohort_id: str, task: TaskRef
 ) -> dict[str, Any]:
     """raw_metadata.json of a reply: from it one finds the log of the task that got it, and what it cost."""
     return {
@@ -23,7 +24,7 @@ def reply_record(
         "model": model.model,
         "response_model": reply.response_model,
         "base_url": base_url,
-        "prompt_sha256": prompt_hash(prompt),
+        "prompt_sha256": prompt_hash(prompt.text, prompt.system),
         "finish_reason": reply.finish_reason,
         "truncated": reply.truncated,
         "usage": asdict(reply.usage),
@@ -31,6 +32,7 @@ def reply_record(
         "attempts": reply.attempts,
         "temperature": model.temperature,
         "max_tokens": model.max_tokens,
+        **({"request": json.loads(model.request)} if model.request else {}),
         "cost_usd": cost_usd(model, reply.usage),
         "call": reply.call,
         "cohort_id": cohort_id,

@@ -24,7 +24,19 @@ from include.cohorts.call_journal import CallJournal
 from include.cohorts.csv_rows import csv_reader, csv_text, numbered_rows
 from include.cohorts.errors import Checked, Problem, StoreError
 from include.cohorts.metadata_fields import read_json, read_text, run_of
-from include.cohorts.model import ID_RULE, Action, Member, PlanRow, RunRef, ScoreRow, Spending, Stage, Stop, is_id
+from include.cohorts.model import (
+    ID_RULE,
+    Action,
+    Member,
+    PlanRow,
+    RunRef,
+    ScoreRow,
+    Spending,
+    Stage,
+    Stop,
+    is_id,
+    one_form,
+)
 from include.cohorts.scores_file import KnownScore, pivot_text, read_known_scores, scores_text
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
@@ -275,8 +287,8 @@ def _member(cells: Sequence[str]) -> Member:
         cohort_id=cohort_id,
         parent_gen_id=parent_gen_id,
         combo_id=combo_id,
-        template_id=template_id,
-        llm_model_id=llm_model_id,
+        template_id=one_form(template_id),
+        llm_model_id=one_form(llm_model_id),
         replicate=int(replicate),
     )
 

@@ -15,6 +15,7 @@ from include.cohorts.catalog import MODELS, SELECTIONS, TEMPLATES, Catalog
 from include.cohorts.choosing_essays import ChosenEssay, JudgedEvaluation, MissingChoice, choose_missing, rank_by_best
 from include.cohorts.errors import BadInput, Problem
 from include.cohorts.metadata_fields import read_text
+from include.cohorts.model import one_form
 from include.cohorts.selection import selection_text
 from include.cohorts.spelling import choose_from
 
@@ -106,7 +107,8 @@ def _ranked(
     root: Path, ranking: Ranking, active: Sequence[str], problems: list[Problem]
 ) -> tuple[tuple[JudgedEvaluation, ...], tuple[ChosenEssay, ...]]:
     """The rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
-    for name in ranking.models:
+    judges = [one_form(name) for name in ranking.models]
+    for name in judges:
         if name not in active:
             finding = f'"{name}" is no model for evaluation in {MODELS}.'
             problems.append(Problem(place="average models", finding=finding, next_step=choose_from(name, active)))
@@ -115,12 +117,12 @@ def _ranked(
     try:
         rows = read_aggregated(path)
         if not problems:  # else who could have scored may be misspelt
-            problems += _without_scores(rows, ranking.template_id, ranking.models or active, path)
+            problems += _without_scores(rows, ranking.template_id, judges or active, path)
     except BadInput as error:
         problems += error.problems
     if problems:
         raise BadInput(problems)
-    return rows, rank_by_best(rows, ranking.template_id, ranking.models or active)
+    return rows, rank_by_best(rows, ranking.template_id, judges or active)
 
 
 def _without_scores(

@@ -16,7 +16,7 @@ from include.cohorts.model import ID_RULE, Cell, Stage, TaskRef, is_id
 from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, split_lines
 
 _FORMER = re.compile(
-    r"(?:raw|reasoning|parsed|prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
+    r"(?:raw|reasoning|parsed|prompt|system_prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
 )
 
 
@@ -54,6 +54,7 @@ class EvaluationRecord:
     deciding_line: int | None
     read_score: float | None
     former: tuple[FormerFile, ...]
+    system_prompt: str = ""
 
     @property
     def maker(self) -> TaskRef | None:
@@ -86,6 +87,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         origin_cohort_id=text_of(metadata, "origin_cohort_id"),
         look=look_at(store, gen_id),
         prompt=store.prompt(gen_id),
+        system_prompt=store.system_prompt(gen_id),
         reply=reply.text if reply else None,
         reasoning=store.reasoning(gen_id),
         essay=store.parsed_text(Stage.ESSAY, cell.essay_id) if cell and is_id(cell.essay_id) else None,

@@ -38,6 +38,7 @@ from include.cohorts.model import (
     Generation,
     ParserRef,
     Progress,
+    Prompt,
     RunRef,
     Stage,
     StoredEvaluation,
@@ -48,9 +49,11 @@ from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, R
 # Below the data root; see evaluation_index.
 INDEX = ".index/evaluations.sqlite"
 PROMPT = "prompt.txt"
+SYSTEM_PROMPT = "system_prompt.txt"
 FORMER_PROMPT = "input.txt"
-_AFTER_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, RAW, RAW_METADATA, REASONING})
-_BEFORE_A_CALL = frozenset({METADATA, PROMPT, FORMER_PROMPT, CLAIM})
+_PROMPTS = frozenset({PROMPT, SYSTEM_PROMPT, FORMER_PROMPT})
+_AFTER_A_CALL = _PROMPTS | {METADATA, RAW, RAW_METADATA, REASONING}
+_BEFORE_A_CALL = _PROMPTS | {METADATA, CLAIM}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +141,15 @@ class GensDataLayer:
         folder = self._folder(Stage.EVALUATION, gen_id)
         text = read_text(folder / PROMPT)
         return text if text is not None else read_text(folder / FORMER_PROMPT)
+
+    def whole_prompt(self, gen_id: str) -> Prompt | None:
+        """What the judge is sent for an evaluation, None when its prompt is missing."""
+        text = self.prompt(gen_id)
+        return None if text is None else Prompt(text=text, system=self.system_prompt(gen_id))
+
+    def system_prompt(self, gen_id: str) -> str:
+        """An evaluation's system message, "" when it has none."""
+        return read_text(self._folder(Stage.EVALUATION, gen_id) / SYSTEM_PROMPT) or ""
 
     def essay_text(self, gen_id: str) -> str | None:
         """An essay's parsed.txt, None when it is missing.
@@ -239,14 +251,22 @@ class GensDataLayer:
         if folder.is_dir():
             sync_path(folder)
 
-    def write_prompt(self, gen_id: str, prompt: str) -> None:
-        """Writes prompt.txt unless it holds this very prompt already. That of a stored reply is kept beside it."""
-        if self.prompt(gen_id) == prompt:
+    def write_prompt(self, gen_id: str, prompt: str, system: str = "") -> None:
+        """Writes prompt.txt unless it holds this very prompt already. That of a stored reply is kept beside it.
+
+        system_prompt.txt goes with it; while it changes there is no prompt.txt, so that no call mixes two prompts.
+        """
+        if self.whole_prompt(gen_id) == Prompt(text=prompt, system=system):
             return
         path = self._writable(gen_id) / PROMPT
         if self.reply_exists(gen_id):
             with storing(path):
                 copy_former(path)
+                copy_former(path.with_name(SYSTEM_PROMPT))
+        if self.system_prompt(gen_id) != system:
+            self.drop_prompt(gen_id)
+            if system:
+                write_text(path.with_name(SYSTEM_PROMPT), system, folder_later=True)
         # The folder is made durable with the reply; without one a lost prompt is written again.
         write_text(path, prompt, folder_later=True)
 
@@ -255,6 +275,7 @@ class GensDataLayer:
         path = self._writable(gen_id) / PROMPT
         with storing(path):
             path.unlink(missing_ok=True)
+            path.with_name(SYSTEM_PROMPT).unlink(missing_ok=True)
 
     def store_reply(self, gen_id: str, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
         """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.

@@ -33,7 +33,7 @@ from include.cohorts.call_rules import CallRules
 from include.cohorts.completion import Completion, error_message, error_object, read_completion
 from include.cohorts.crash_points import reach_under_way
 from include.cohorts.failure_streaks import FailureStreaks
-from include.cohorts.model import CallEnd, Failure, JudgeModel, Reply, Stop, Usage
+from include.cohorts.model import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from include.cohorts.retry_after import retry_after_s
 from include.cohorts.server_errors import ServerError, error_of_status
 
@@ -49,13 +49,13 @@ _TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a 
 class Purse(Protocol):
     """What the requests for one evaluation are paid from."""
 
-    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+    async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """Called before each request: its name once it is written down, or why it may not be made."""
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """Called once it is known how the request ended."""
 
-    async def keep(self, model: JudgeModel, prompt: str, reply: Reply) -> None:
+    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         """Called with a reply that broke off, before it is asked for again: stores and settles it."""
 
 
@@ -100,7 +100,7 @@ class Judge:
         self._is_ending = True
         return frozenset(self._asking)
 
-    async def ask(self, model: JudgeModel, prompt: str, purse: Purse) -> Reply | Failure:
+    async def ask(self, model: JudgeModel, prompt: Prompt, purse: Purse) -> Reply | Failure:
         """The model's reply to `prompt`, or why there is none.
 
         All requests are settled in `purse` but the one that a reply answers: its caller does that once it is stored.
@@ -141,7 +141,9 @@ class Judge:
             self._paces[model.id] = CallPace(self._calls_at_once)
         return self._paces[model.id]
 
-    async def _send(self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float) -> _Answer | Failure:
+    async def _send(
+        self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float
+    ) -> _Answer | Failure:
         """Sends one request and settles it, unless it got a reply."""
         task = asyncio.current_task()
         self._asking.add(task)
@@ -151,7 +153,7 @@ class Judge:
             self._asking.discard(task)
 
     async def _send_and_settle(
-        self, model: JudgeModel, prompt: str, purse: Purse, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float
     ) -> _Answer | Failure:
         try:
             answer = await self._request(model, prompt)
@@ -188,7 +190,7 @@ class Judge:
             reraise=True,
         )
 
-    async def _request(self, model: JudgeModel, prompt: str) -> _Answer:
+    async def _request(self, model: JudgeModel, prompt: Prompt) -> _Answer:
         """One request. _NoReply, or _TryAgain where that makes sense, when no reply comes of it."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
@@ -340,10 +342,15 @@ class _Wait:
         return self._backoff(state)
 
 
-def _body(model: JudgeModel, prompt: str) -> dict[str, Any]:
-    messages = [{"role": "user", "content": prompt}]
-    # Some gateways stream unless told not to.
-    body: dict[str, Any] = {"model": model.model, "messages": messages, "stream": False}
+def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
+    """The body of a request; a gateway may stream its answer unless it is told not to."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    body: dict[str, Any] = {
+        "model": model.model,
+        "messages": [*system, {"role": "user", "content": prompt.text}],
+        "stream": False,
+        **(json.loads(model.request) if model.request else {}),
+    }
     if model.temperature is not None:
         body["temperature"] = model.temperature
     if model.max_tokens is not None:

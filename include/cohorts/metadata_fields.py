@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import storable
-from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, RunRef
+from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, RunRef, one_form
 
 _READ_BYTES = 1 << 16
 # No amount of money is as high.
@@ -20,8 +20,8 @@ def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
     """The cell that an evaluation's metadata names; None when a part is missing."""
     cell = Cell(
         text_of(metadata, "parent_gen_id"),
-        text_of(metadata, "template_id") or text_of(metadata, "evaluation_template"),
-        text_of(metadata, "llm_model_id"),
+        one_form(text_of(metadata, "template_id") or text_of(metadata, "evaluation_template")),
+        one_form(text_of(metadata, "llm_model_id")),
     )
     return cell if all(cell) else None
 

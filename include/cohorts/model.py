@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -25,6 +26,11 @@ _ID = re.compile(ID_PATTERN)
 def is_id(text: object) -> bool:
     """True when `text` may become a path segment: see ID_RULE."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def one_form(name: str) -> str:
+    """A judge's or template's id in composed form (NFC): an accent may be written in two ways that look the same."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 class Stage(StrEnum):
@@ -128,7 +134,9 @@ class TaskRef:
 class Template:
     """An evaluation template: the Jinja2 text of its prompt and the name of its replies' parser ("" = the default).
 
-    `place` names the text's file in messages, `row_place` the line of the CSV.
+    `place` names the text's file in messages, `row_place` the line of the CSV. `reads` says whether reasoning that a
+    server returns apart from an empty reply counts as the reply. `system` is the Jinja2 text of the system message
+    ("" = none), `system_place` its file.
     """
 
     template_id: str
@@ -137,11 +145,24 @@ class Template:
     place: str
     row_place: str
     reads: Literal["reply", "reply_or_reasoning"] = "reply"
+    system: str = ""
+    system_place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty."""
+
+    text: str
+    system: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeModel:
-    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens."""
+    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
+
+    `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
+    """
 
     id: str
     model: str
@@ -150,6 +171,7 @@ class JudgeModel:
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     input_usd_per_mtok: float | None = None
     output_usd_per_mtok: float | None = None
+    request: str = ""
     cached_input_usd_per_mtok: float | None = None
 
 

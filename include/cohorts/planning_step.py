@@ -152,11 +152,13 @@ def _seed(member: Member) -> dict[str, Any]:
 
 
 def _manifest(inputs: Inputs) -> dict[str, Any]:
+    systems = {t.template_id: _sha256(t.system) for t in inputs.templates if t.system}
     return {
         "cohort_id": inputs.cohort_id,
         **describe(inputs),
         "selection": inputs.selection.text,
         "template_sha256": {t.template_id: _sha256(t.text) for t in inputs.templates},
+        **({"system_sha256": systems} if systems else {}),
         "essay_sha256": {essay.gen_id: _sha256(essay.text) for essay in inputs.essays},
         "parsers": {template_id: list(parser) for template_id, parser in inputs.parsers.items()},
         "version": VERSION,

@@ -17,7 +17,7 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage, StoredEvaluation
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls, unpriced
-from include.cohorts.prompting import closing_delimiter, prompt_hash, renderer
+from include.cohorts.prompting import closing_delimiter, prompt_hash, prompt_renderer, system_template
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
 
@@ -143,7 +143,7 @@ def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Prompt:
-    """A prompt's hash and its size in UTF-8 bytes; the text itself is not kept."""
+    """A prompt's hash and its size in UTF-8 bytes, system message included; the text itself is not kept."""
 
     sha256: str
     size: int
@@ -153,17 +153,19 @@ def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
     prompts: dict[tuple[str, str], _Prompt] = {}
     problems: list[Problem] = []
     for template in inputs.templates:
-        render = renderer(template)
+        render = prompt_renderer(template)
         for essay in inputs.essays:
             try:
                 prompt = render(essay.text)
-                size = len(prompt.encode("utf-8"))
+                sha256 = prompt_hash(prompt.text, prompt.system)
+                size = len((prompt.system + prompt.text).encode("utf-8"))
             except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
                 finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
                 next_step = "Mend the template, or do not select the essay."
-                problems.append(Problem(place=template.place, finding=finding, next_step=next_step))
+                place = f"{template.place} or {template.system_place}" if template.system else template.place
+                problems.append(Problem(place=place, finding=finding, next_step=next_step))
                 continue
-            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=prompt_hash(prompt), size=size)
+            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=sha256, size=size)
     if problems:
         raise BadInput(problems)
     return prompts
@@ -208,7 +210,8 @@ def _not_reused(inputs: Inputs, plan: Plan, stored: Sequence[StoredEvaluation]) 
 
 
 def _open_delimiters(inputs: Inputs) -> Iterator[str]:
-    for template in inputs.templates:
+    systems = (system_template(template) for template in inputs.templates)
+    for template in (*inputs.templates, *(system for system in systems if system)):
         closing = closing_delimiter(template)
         for essay in inputs.essays:
             if closing is not None and closing in essay.text:

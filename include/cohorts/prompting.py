@@ -6,8 +6,10 @@ delimiters built with it cannot be closed from inside the essay.
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2s, sha256
 
@@ -15,7 +17,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from include.cohorts.errors import Problem
-from include.cohorts.model import Template
+from include.cohorts.model import Prompt, Template
 
 VARIABLES = ("response", "boundary")
 
@@ -30,7 +32,34 @@ _STAND_IN = "90817263545362718"
 
 
 def check_template(template: Template) -> tuple[Problem, ...]:
-    """Syntax errors, unknown variables and a template that does not show the essay; empty when it can be used."""
+    """Syntax errors, unknown variables and a template that does not show the essay; empty when it can be used.
+
+    The system message need not show the essay.
+    """
+    problems = _check_text(template, shows_essay=True)
+    system = system_template(template)
+    return problems if system is None else (*problems, *_check_text(system, shows_essay=False))
+
+
+def system_template(template: Template) -> Template | None:
+    """The system message as a template of its own, None without one."""
+    return (
+        replace(template, text=template.system, place=template.system_place, system="") if template.system else None
+    )
+
+
+def prompt_renderer(template: Template) -> Callable[[str], Prompt]:
+    """A function from an essay's text to what the judge is sent."""
+    system = system_template(template)
+    texts = renderer(template), None if system is None else renderer(system)
+
+    def render(essay: str) -> Prompt:
+        return Prompt(text=texts[0](essay), system=texts[1](essay) if texts[1] else "")
+
+    return render
+
+
+def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
     try:
         tree = _ENVIRONMENT.parse(template.text)
         unknown = meta.find_undeclared_variables(tree) - set(VARIABLES)
@@ -44,7 +73,7 @@ def check_template(template: Template) -> tuple[Problem, ...]:
         )
     except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
         return (_cannot_render(template, error),)
-    return tuple(_unknown_variables(template, tree, unknown)) or _trial(template)
+    return tuple(_unknown_variables(template, tree, unknown)) or _trial(template, shows_essay=shows_essay)
 
 
 @lru_cache(maxsize=256)
@@ -68,9 +97,13 @@ def boundary_for(essay: str) -> str:
         salt += 1
 
 
-def prompt_hash(prompt: str) -> str:
-    """Hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json."""
-    return sha256(prompt.encode("utf-8")).hexdigest()
+def prompt_hash(prompt: str, system: str = "") -> str:
+    """Hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json.
+
+    With a system message it is that of the JSON list of both, so that a move of text from one to the other shows.
+    """
+    both = json.dumps([system, prompt], ensure_ascii=False) if system else prompt
+    return sha256(both.encode("utf-8")).hexdigest()
 
 
 def closing_delimiter(template: Template) -> str | None:
@@ -96,13 +129,13 @@ def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[st
             )
 
 
-def _trial(template: Template) -> tuple[Problem, ...]:
+def _trial(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
     """Renders a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
     try:
         prompt = renderer(template)(_STAND_IN)
     except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
         return (_cannot_render(template, error),)
-    if _STAND_IN not in prompt:
+    if shows_essay and _STAND_IN not in prompt:
         finding = "the template never shows the essay."
         next_step = "Put {{ response }} where the essay belongs."
         return (Problem(place=template.place, finding=finding, next_step=next_step),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.model import ID_RULE, is_id, one_form
 from include.cohorts.selection import EVALUATION_ONLY, read_mode
 from include.cohorts.spelling import choose_from
 
@@ -108,10 +108,10 @@ def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
         here = f"{place}, entry {position}"
         if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
             yield wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
-        elif entry in seen:
+        elif one_form(entry) in seen:
             yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
         else:
-            seen.add(entry)
+            seen.add(one_form(entry))
 
 
 def wrong(place: str, given: Any, next_step: str) -> Problem:
@@ -121,5 +121,5 @@ def wrong(place: str, given: Any, next_step: str) -> Problem:
 
 def _canonical(key: str, given: Any) -> Any:
     if isinstance(given, list):
-        return tuple(given)
+        return tuple(map(one_form, given))
     return read_mode(given, key).value if key == "mode" else given

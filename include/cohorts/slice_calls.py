@@ -23,7 +23,7 @@ from include.cohorts.crash_points import reach
 from include.cohorts.disk_threads import DiskThreads
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Reply, Stage, TaskRef
+from include.cohorts.model import CallEnd, Failure, JudgeModel, PlanRow, Prompt, Reply, Stage, TaskRef
 from include.cohorts.run_stops import RunStops
 from include.cohorts.settings import Settings
 from include.cohorts.spending import EvaluationPurse, SliceSpending, settle_from_store
@@ -55,7 +55,7 @@ class _Held:
     row: PlanRow
     lease: CallLease
     purse: EvaluationPurse
-    prompt: str = ""
+    prompt: Prompt | None = None
     model: JudgeModel | None = None
     answer: Failure | None = None
 
@@ -267,10 +267,10 @@ class SliceCalls:
         purse = self.spending.purse(gen_id, partial(self._store, gen_id))
         if self._is_done_already(row):
             return _Held(row=row, lease=lease, purse=purse)
-        prompt, missing = self.store.prompt(gen_id), ""
+        prompt, missing = self.store.whole_prompt(gen_id), ""
         if self.store.metadata(Stage.EVALUATION, gen_id) is None:
             missing = "its metadata.json"
-        elif not prompt:
+        elif prompt is None or not prompt.text:
             missing = "its prompt.txt"
         elif model is None:
             missing = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
@@ -297,12 +297,12 @@ class SliceCalls:
                 held.purse.give_back(held.model)
             if isinstance(answer, Failure):
                 self._record_failure(held.row, answer)
-            elif answer is not None and held.model:
+            elif answer is not None and held.model and held.prompt:
                 self._store(held.row.member.gen_id, held.model, held.prompt, answer)
         finally:
             held.lease.release()
 
-    def _store(self, gen_id: str, model: JudgeModel, prompt: str, reply: Reply) -> None:
+    def _store(self, gen_id: str, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         reach("after_receive")
         record = reply_record(model, prompt, reply, self.judge.base_url, self.folder.cohort_id, self.task)
         try:

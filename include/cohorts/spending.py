@@ -13,7 +13,18 @@ from include.cohorts.call_journal import CallJournal, Intent
 from include.cohorts.crash_points import reach
 from include.cohorts.disk_threads import DiskThreads
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import DEFERRED, CallEnd, Failure, JudgeModel, Reply, Room, Spending, TaskRef, Usage
+from include.cohorts.model import (
+    DEFERRED,
+    CallEnd,
+    Failure,
+    JudgeModel,
+    Prompt,
+    Reply,
+    Room,
+    Spending,
+    TaskRef,
+    Usage,
+)
 from include.cohorts.pricing import cost_usd, worst_case_usd
 
 log = logging.getLogger(__name__)
@@ -24,10 +35,10 @@ _LOOK_AGAIN_S = 0.25
 _GRACE_S = 60.0
 
 
-Store = Callable[[JudgeModel, str, Reply], None]
+Store = Callable[[JudgeModel, Prompt, Reply], None]
 
 
-def _store_nothing(model: JudgeModel, prompt: str, reply: Reply) -> None:
+def _store_nothing(model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
     """For an evaluation that is not asked for."""
 
 
@@ -46,7 +57,7 @@ class SliceSpending:
         """What the requests for one evaluation are paid from; `store` stores a reply and settles its request."""
         return EvaluationPurse(spending=self, gen_id=gen_id, store=store)
 
-    async def reserve(self, purse: EvaluationPurse, model: JudgeModel, prompt: str) -> Failure | None:
+    async def reserve(self, purse: EvaluationPurse, model: JudgeModel, prompt: Prompt) -> Failure | None:
         """Puts a request that may be sent now into the purse, or says why it may not; waits while it may yet fit."""
         intent, seen = self._intent(purse.gen_id, model, prompt), Spending()
 
@@ -65,7 +76,7 @@ class SliceSpending:
                 return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
             await self._wait_for_an_end()
 
-    def reserve_now(self, purse: EvaluationPurse, model: JudgeModel, prompt: str) -> None:
+    def reserve_now(self, purse: EvaluationPurse, model: JudgeModel, prompt: Prompt) -> None:
         """As `reserve`, in this thread, for a run without a budget."""
         self._put_at_hand(purse, self._intent(purse.gen_id, model, prompt), None)
         reach("after_intent")
@@ -79,11 +90,11 @@ class SliceSpending:
             purse.at_hand = call
         return room
 
-    def _intent(self, gen_id: str, model: JudgeModel, prompt: str) -> Intent:
+    def _intent(self, gen_id: str, model: JudgeModel, prompt: Prompt) -> Intent:
         return Intent(
             gen_id=gen_id,
             llm_model_id=model.id,
-            worst_usd=worst_case_usd(model, prompt),
+            worst_usd=worst_case_usd(model, prompt.system + prompt.text),
             longest_s=self.total_timeout_s + _GRACE_S,
             task=self.task,
         )
@@ -125,7 +136,7 @@ class EvaluationPurse:
     store: Store
     at_hand: str | None = None
 
-    async def reserve(self, model: JudgeModel, prompt: str) -> str | Failure:
+    async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """The name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
         if self.at_hand is None:
             refused = await self.spending.reserve(self, model, prompt)
@@ -134,7 +145,7 @@ class EvaluationPurse:
         call, self.at_hand = self.at_hand or "", None
         return call
 
-    def reserve_now(self, model: JudgeModel, prompt: str) -> None:
+    def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
         """Reserves the first request, in this thread, unless there is a budget to wait for."""
         if not self.spending.budget.is_set:
             self.spending.reserve_now(self, model, prompt)
@@ -149,7 +160,7 @@ class EvaluationPurse:
         """See SliceSpending.settle."""
         await self.spending.settle(model, call, end, usage)
 
-    async def keep(self, model: JudgeModel, prompt: str, reply: Reply) -> None:
+    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         """Stores a reply that broke off, before the judge is asked again: it was paid for."""
         await self.spending.disk.run(self.store, model, prompt, reply)
         await self.spending.tell_settled()

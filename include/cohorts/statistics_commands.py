@@ -18,7 +18,7 @@ from include.cohorts.aggregated_scores import AGGREGATED
 from include.cohorts.atomic_files import write_text
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, Problem, raise_if_any
-from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.model import ID_RULE, is_id, one_form
 from include.cohorts.scores_file import pivot_text
 from include.cohorts.spelling import choose_from
 
@@ -74,6 +74,7 @@ def difference(
     from include.cohorts import paired_differences as paired
     from include.cohorts.score_statistics import method, method_in_words
 
+    models = (one_form(models[0]), one_form(models[1])) if models else None
     _check_question([cohorts, templates, models], cohort, scores, of_cohorts=cohorts is not None)
     settings = settings_of(data_root)
     if cohorts:

@@ -19,8 +19,8 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.lease_file import LEASE_S
-from include.cohorts.model import Action, ParserRef, PlanRow, Stage, TaskRef, Template, Verdict
-from include.cohorts.prompting import renderer
+from include.cohorts.model import Action, ParserRef, PlanRow, Prompt, Stage, TaskRef, Template, Verdict
+from include.cohorts.prompting import prompt_renderer
 from include.cohorts.scoring import Parser, judge_by, parser_of, score_text, verdict_record
 from include.cohorts.settings import Settings
 from include.cohorts.side_by_side import side_by_side
@@ -62,7 +62,7 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
     templates = _templates(settings)
 
     @lru_cache(maxsize=_PROMPTS_AT_HAND)
-    def render(template_id: str, essay_id: str) -> str:
+    def render(template_id: str, essay_id: str) -> Prompt:
         return _render(store, template_id, templates.get(template_id), essay_id)
 
     def write(row: PlanRow) -> Exception | None:
@@ -71,7 +71,7 @@ def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -
         except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
             store.drop_prompt(row.member.gen_id)
             return error
-        store.write_prompt(row.member.gen_id, prompt)
+        store.write_prompt(row.member.gen_id, prompt.text, prompt.system)
         return None
 
     rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
@@ -174,13 +174,13 @@ def rows_left(store: GensDataLayer, rows: tuple[PlanRow, ...]) -> Iterator[PlanR
             yield row
 
 
-def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> str:
+def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> Prompt:
     if template is None:
         raise StoreError(f"template {template_id} is not active any more")
     essay = store.essay_text(essay_id)
     if essay is None or not essay.strip():
         raise StoreError(f"the text of essay {essay_id} is gone")
-    return renderer(template)(essay)
+    return prompt_renderer(template)(essay)
 
 
 def _plan_rows(settings: Settings, planned: Mapping[str, Any]) -> tuple[PlanRow, ...]:

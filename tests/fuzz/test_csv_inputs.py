@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,10 @@ from tests.fuzz.write_record import recorded_writes
 
 TEMPLATES, MODELS = "1_raw/evaluation_templates.csv", "1_raw/llm_models.csv"
 REPLICATION, TEXTS = "1_raw/replication_config.csv", "1_raw/templates/evaluation"
-TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active")
+TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
 MODEL_COLUMNS = (
     *("id", "model", "for_evaluation", "temperature", "max_tokens", "max_tokens_field"),
-    *("input_usd_per_mtok", "output_usd_per_mtok", "specialization"),
+    *("input_usd_per_mtok", "output_usd_per_mtok", "specialization", "cached_input_usd_per_mtok", "request"),
 )
 HAS_TEXT = ("novelty", "007", "a.b-c_d", "Novelty")
 
@@ -45,11 +46,16 @@ AMOUNTS = st.sampled_from(["", "", "0", "0.7", "2", "1e-3", ".5", "5.", " 1 "])
 ODD_AMOUNTS = st.sampled_from(["2000001", "-1", "nan", "inf", "1_0", "٣", "hot", "1e999", "0x1", "1,5"])
 COUNTS = st.sampled_from(["", "1", "4", "007", " 3 ", "+5"])
 ODD_COUNTS = st.sampled_from(["0", "-1", "1.5", "1e2", "10000001", "9" * 5_000, "²", "1_5", "four"])
+REQUESTS = st.sampled_from(["", "", "{}", '{"seed": 1}', ' {"top_p":0.9,\n"provider":{"order":["ü"]}}'])
+ODD_REQUESTS = st.sampled_from(
+    ["[]", "low", '{"seed": NaN}', '{"n": 2}', '{"a": "\\udc00"}', '{"a": 1e999}', '{"a":1,"a":2}', "[" * 5_000]
+)
 
 # For each column what belongs there, and what does not.
 TEMPLATE_CELLS = {
     "template_id": (st.sampled_from(HAS_TEXT[:3]), st.sampled_from(["Novelty", *GOOD_IDS, *ODD_IDS])),
     "active": (TRUE_OR_FALSE, ODD_BOOLEANS),
+    "reads": (st.sampled_from(["", "reply", " reply_or_reasoning"]), st.sampled_from(["Reply", "reasoning", "x"])),
 }
 MODEL_CELLS = {
     "id": (NAMES, st.one_of(st.sampled_from(["Judge-A", "", "a\nb", "a\x00b"]), odd_texts(12))),
@@ -63,6 +69,8 @@ MODEL_CELLS = {
     ),
     "input_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
     "output_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
+    "cached_input_usd_per_mtok": (AMOUNTS, ODD_AMOUNTS),
+    "request": (REQUESTS, ODD_REQUESTS),
 }
 REPLICATION_CELLS = {
     "stage": (
@@ -95,7 +103,7 @@ def tables(columns: Sequence[str], cells: Cells) -> st.SearchStrategy[bytes]:
         st.sampled_from(["", "", "", "\ufeff", "\n"]),
     )
     slipped = st.one_of(written, written, written, with_slips(written, most=1), st.text(max_size=40))
-    ends = st.sampled_from([b"", b"", b"", b"\n", b"\n\n", b"\xff", b"\x00"])
+    ends = st.sampled_from([b"", b"", b"", b"\n", b"\n\n", b"\n,,\n", b"\xff", b"\x00"])
     return st.builds(lambda text, end: as_bytes(text) + end, slipped, ends)
 
 
@@ -157,6 +165,7 @@ def test_templates_are_read_or_named(catalog: Catalog, content: bytes) -> None:
         assert all(is_boolean(row["active"]) for row in rows_of(content))
         active = [row for row in rows_of(content) if is_true(row["active"])]
         assert [t.template_id for t in checked.value] == [row["template_id"].strip() for row in active]
+        assert [t.reads for t in checked.value] == [row.get("reads", "").strip() or "reply" for row in active]
         assert [t.parser for t in checked.value] == [row.get("parser", "").strip() for row in active]
         assert len({t.template_id.lower() for t in checked.value}) == len(active) > 0
 
@@ -179,12 +188,15 @@ def test_models_are_read_or_named(catalog: Catalog, content: bytes) -> None:
     for model, row in zip(checked.value, judges, strict=True):
         assert model.id.isprintable()
         assert model.model.isprintable()
+        assert json.loads(model.request or "{}") == json.loads(row.get("request", "").strip() or "{}")
+        assert not {"model", "messages", "stream", "n"} & json.loads(model.request or "{}").keys()
         assert model.max_tokens_field == (row.get("max_tokens_field", "").strip() or "max_tokens")
         for column, low, high in (
             ("temperature", 0, 2),
             ("max_tokens", 1, 10_000_000),
             ("input_usd_per_mtok", 0, 1_000_000),
             ("output_usd_per_mtok", 0, 1_000_000),
+            ("cached_input_usd_per_mtok", 0, 1_000_000),
         ):
             cell, number = row.get(column, "").strip(), getattr(model, column)
             assert set(cell) <= set("0123456789.eE+-")
@@ -211,7 +223,7 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     """The rows below the header by column, for a file without a problem."""
     lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     header = [cell.strip() for cell in lines[0]]
-    return [dict(zip(header, line, strict=True)) for line in lines[1:] if line]
+    return [dict(zip(header, line, strict=True)) for line in lines[1:] if any(cell.strip() for cell in line)]
 
 
 def is_boolean(cell: str) -> bool:
