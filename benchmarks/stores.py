@@ -114,7 +114,7 @@ def _evaluations(essay: str, draw: random.Random, grid: Grid, *, whole: bool) ->
 
 def _reply_files(model: str, score: float) -> dict[str, str]:
     raw = {**_RUN, "map_index": 0, "try_number": 1, "llm_model_id": model, "cost_usd": 0.001, "duration_s": 1.0}
-    verdict = {"parser_name": "in_last_line", "parser_version": "1", "success": True, "score": score, "reason": ""}
+    verdict = {"parser_name": "in_last_line", "parser_version": "2", "success": True, "score": score, "reason": ""}
     return {
         "prompt.txt": f"{_ESSAY}\nEnd with a line SCORE: n\n",
         "raw.txt": f"{_REPLY}\nSCORE: {score}\n",

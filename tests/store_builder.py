@@ -96,7 +96,7 @@ class StoreBuilder:
         if score is not None:
             self.write(f"{folder}/parsed.txt", f"{score}\n")
         if refused is not None:
-            verdict = {"parser_name": "in_last_line", "parser_version": "1", "success": False, "score": None}
+            verdict = {"parser_name": "in_last_line", "parser_version": "2", "success": False, "score": None}
             self.json(f"{folder}/parsed_metadata.json", {**verdict, "reason": refused})
         return gen_id
 

@@ -53,9 +53,9 @@ def test_it_shows_first_and_writes_when_told(held: StoreBuilder) -> None:
     tree = held.tree_hash()
     done = run(held)
     assert done.returncode == 0, done.stderr
-    assert "v_1     e_essay1  novelty   judge-a  3.0     6.0    in_last_line 1" in done.stdout
+    assert "v_1     e_essay1  novelty   judge-a  3.0     6.0    in_last_line 2" in done.stdout
     assert "Corrected by hand, and kept" in done.stdout
-    assert "v_2     e_essay1  coherence  judge-a  9.0     6.0    in_last_line 1" in done.stdout
+    assert "v_2     e_essay1  coherence  judge-a  9.0     6.0    in_last_line 2" in done.stdout
     assert "Skipped: v_3: the template gone is not in 1_raw/evaluation_templates.csv" in done.stdout
     assert "Nothing was written. Add --write" in done.stdout
     assert held.tree_hash() == tree
@@ -82,7 +82,7 @@ def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
         "model": "judge-a",
         "before": "3.0",
         "after": "6.0",
-        "why": "in_last_line 1",
+        "why": "in_last_line 2",
     }
 
 

@@ -33,8 +33,8 @@ from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
-V1 = {"parser_name": DEFAULT_PARSER, "parser_version": "1"}
-V0 = V1 | {"parser_version": "0"}
+NOW = {"parser_name": DEFAULT_PARSER, "parser_version": "2"}
+V1 = NOW | {"parser_version": "1"}
 SIX = {"success": True, "score": 6.0, "reason": ""}
 NO = {"success": False, "score": None, "reason": "none of the last three lines begins with SCORE"}
 
@@ -83,7 +83,7 @@ def of(store: StoreBuilder, gen_id: str) -> dict[str, Any]:
 
 
 REPLY_6, REPLY_NONE = "Well.\nSCORE: 6\n", "Well."
-IN_V1 = V1 | SIX
+BY_NOW = NOW | SIX
 
 
 @pytest.mark.parametrize(
@@ -91,79 +91,79 @@ IN_V1 = V1 | SIX
     [
         pytest.param(
             REPLY_6,
-            {"parsed.txt": "3.0\n", "parsed_metadata.json": V0 | SIX | {"score": 3.0}},
+            {"parsed.txt": "3.0\n", "parsed_metadata.json": V1 | SIX | {"score": 3.0}},
             Effect.CHANGED,
             {
                 "parsed.txt": "6.0\n",
-                "parsed_metadata.json": IN_V1,
+                "parsed_metadata.json": BY_NOW,
                 "parsed.1.txt": "3.0\n",
-                "parsed_metadata.1.json": V0 | SIX | {"score": 3.0},
+                "parsed_metadata.1.json": V1 | SIX | {"score": 3.0},
             },
             id="another score",
         ),
         pytest.param(
             REPLY_NONE,
-            {"parsed.txt": "6.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "6.0\n", "parsed_metadata.json": V1 | SIX},
             Effect.CHANGED,
-            {"parsed_metadata.json": V1 | NO, "parsed.1.txt": "6.0\n", "parsed_metadata.1.json": V0 | SIX},
+            {"parsed_metadata.json": NOW | NO, "parsed.1.txt": "6.0\n", "parsed_metadata.1.json": V1 | SIX},
             id="a score that is refused now",
         ),
         pytest.param(
             REPLY_6,
-            {"parsed_metadata.json": V0 | NO},
+            {"parsed_metadata.json": V1 | NO},
             Effect.CHANGED,
-            {"parsed.txt": "6.0\n", "parsed_metadata.json": IN_V1, "parsed_metadata.1.json": V0 | NO},
+            {"parsed.txt": "6.0\n", "parsed_metadata.json": BY_NOW, "parsed_metadata.1.json": V1 | NO},
             id="a refused one is scored",
         ),
         pytest.param(
-            REPLY_6, {}, Effect.CHANGED, {"parsed.txt": "6.0\n", "parsed_metadata.json": IN_V1}, id="never scored"
+            REPLY_6, {}, Effect.CHANGED, {"parsed.txt": "6.0\n", "parsed_metadata.json": BY_NOW}, id="never scored"
         ),
-        pytest.param(REPLY_NONE, {}, Effect.CHANGED, {"parsed_metadata.json": V1 | NO}, id="never scored, refused"),
+        pytest.param(REPLY_NONE, {}, Effect.CHANGED, {"parsed_metadata.json": NOW | NO}, id="never scored, refused"),
         pytest.param(
             REPLY_6,
             {"parsed.txt": "3.0\n"},
             Effect.CHANGED,
-            {"parsed.txt": "6.0\n", "parsed_metadata.json": IN_V1, "parsed.1.txt": "3.0\n"},
+            {"parsed.txt": "6.0\n", "parsed_metadata.json": BY_NOW, "parsed.1.txt": "3.0\n"},
             id="an older store without metadata",
         ),
         pytest.param(
             REPLY_6,
-            {"parsed.txt": "3.0\n", "parsed_metadata.json": V0 | {"success": True, "score": "3"}},
+            {"parsed.txt": "3.0\n", "parsed_metadata.json": V1 | {"success": True, "score": "3"}},
             Effect.CHANGED,
             {
                 "parsed.txt": "6.0\n",
-                "parsed_metadata.json": IN_V1,
+                "parsed_metadata.json": BY_NOW,
                 "parsed.1.txt": "3.0\n",
-                "parsed_metadata.1.json": V0 | {"success": True, "score": "3"},
+                "parsed_metadata.1.json": V1 | {"success": True, "score": "3"},
             },
             id="metadata that tell no score",
         ),
         pytest.param(
             REPLY_6,
-            {"parsed.txt": "6.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "6.0\n", "parsed_metadata.json": V1 | SIX},
             Effect.RENEWED,
-            {"parsed.txt": "6.0\n", "parsed_metadata.json": IN_V1, "parsed_metadata.1.json": V0 | SIX},
+            {"parsed.txt": "6.0\n", "parsed_metadata.json": BY_NOW, "parsed_metadata.1.json": V1 | SIX},
             id="the same score by another version",
         ),
         pytest.param(
             REPLY_NONE,
-            {"parsed_metadata.json": V0 | NO},
+            {"parsed_metadata.json": V1 | NO},
             Effect.RENEWED,
-            {"parsed_metadata.json": V1 | NO, "parsed_metadata.1.json": V0 | NO},
+            {"parsed_metadata.json": NOW | NO, "parsed_metadata.1.json": V1 | NO},
             id="refused by this version too",
         ),
         pytest.param(
             REPLY_6,
-            {"parsed.txt": "9.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "9.0\n", "parsed_metadata.json": V1 | SIX},
             Effect.BY_HAND,
-            {"parsed.txt": "9.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "9.0\n", "parsed_metadata.json": V1 | SIX},
             id="corrected by hand",
         ),
         pytest.param(
             None,
-            {"parsed.txt": "9.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "9.0\n", "parsed_metadata.json": V1 | SIX},
             Effect.NO_REPLY,
-            {"parsed.txt": "9.0\n", "parsed_metadata.json": V0 | SIX},
+            {"parsed.txt": "9.0\n", "parsed_metadata.json": V1 | SIX},
             id="no reply to read",
         ),
     ],
@@ -385,7 +385,7 @@ def finished(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> 
     essay = store.essay(1)
     for number, reply in enumerate((REPLY_NONE, REPLY_6, "SCORE: 3"), start=1):
         store.evaluation(f"v_{number}", essay, replicate=number, score=3.0, reply=reply)
-        put(store, f"v_{number}", "parsed_metadata.json", V0 | SIX | {"score": 3.0})
+        put(store, f"v_{number}", "parsed_metadata.json", V1 | SIX | {"score": 3.0})
     assert dag.run(CONF).summary.complete
     aggregate_scores(store.root)
     for path in (store.root / "gens/evaluation").rglob("parsed.txt"):
@@ -495,7 +495,7 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
     store.evaluation("v_2", essay, score=3.0, reply=REPLY_NONE)
     store.evaluation("v_3", essay, score=9.0, reply=REPLY_6)
     for gen_id in ("v_1", "v_2", "v_3"):
-        put(store, gen_id, "parsed_metadata.json", V0 | SIX | {"score": 3.0})
+        put(store, gen_id, "parsed_metadata.json", V1 | SIX | {"score": 3.0})
     order = store.root.parent / "crash"
     order.write_text(f"{point} {number}", encoding="ascii")
     died = subprocess.run(
@@ -510,17 +510,17 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
     [by_hand] = again(store).of(Effect.BY_HAND)
     assert by_hand.gen_id == "v_3"
     again(store, write=True)
-    old = V0 | SIX | {"score": 3.0}
+    old = V1 | SIX | {"score": 3.0}
     history = {"parsed.1.txt": "3.0\n", "parsed_metadata.1.json": old}
-    assert of(store, "v_1") == {**history, "parsed.txt": "6.0\n", "parsed_metadata.json": IN_V1}
-    assert of(store, "v_2") == {**history, "parsed_metadata.json": V1 | NO}
+    assert of(store, "v_1") == {**history, "parsed.txt": "6.0\n", "parsed_metadata.json": BY_NOW}
+    assert of(store, "v_2") == {**history, "parsed_metadata.json": NOW | NO}
     assert of(store, "v_3") == {"parsed.txt": "9.0\n", "parsed_metadata.json": old}
     assert again(store).counts == {Effect.UNCHANGED: 2, Effect.BY_HAND: 1}
 
 
 def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) -> None:
     """Two processes over the same store: one history each, the right scores, and no lease stays."""
-    old = V0 | SIX | {"score": 3.0}
+    old = V1 | SIX | {"score": 3.0}
     for number in range(150):
         store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
         put(store, f"v_{number}", "parsed_metadata.json", old)
@@ -532,7 +532,7 @@ def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) 
         "parsed.1.txt": "3.0\n",
         "parsed_metadata.1.json": old,
         "parsed.txt": "6.0\n",
-        "parsed_metadata.json": IN_V1,
+        "parsed_metadata.json": BY_NOW,
     }
     assert all(of(store, f"v_{number}") == right for number in range(150))
     assert not [name for name in store.files() if name.endswith((".tmp", "call.json", ".lease"))]

@@ -771,7 +771,7 @@ def test_a_stored_reply_is_scored_for_free(
     store.backfill("e_essay1")
     run = dag.run({**ONE_CELL, "replicates": 1})
     record = json.loads(store.read("gens/evaluation/v_1/parsed_metadata.json"))
-    assert (record["parser_name"], record["parser_version"]) == ("in_last_line", "1")
+    assert (record["parser_name"], record["parser_version"]) == ("in_last_line", "2")
     assert record["success"] is (score is not None)
     assert reason in record["reason"]
     assert store.files("gens/evaluation/v_1").get("gens/evaluation/v_1/parsed.txt") == (score and score.encode())

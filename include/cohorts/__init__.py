@@ -18,7 +18,8 @@ Four layers; imports only go down (`make lint` holds it):
             command_options.py  verification.py
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
-            finish_reasons.py
+            finish_reasons.py  score_line.py  other_scores.py  reasoning_blocks.py
+                                                       what scoring reads: ends, tags, the line, words of doubt
             pricing.py  budget.py  aggregation.py  reparsing.py  reparse_report.py
             report.py  coverage.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,6 +23,10 @@ LABELS = (
         "Scored",
         "Overall score",
         "- SCORE",
+        "> 3. SCORE",
+        "Score (0-9)",
+        "Score (0–9)",
+        "Score (1-5)",
         "Score 1",
         "S*CORE",
     ),
@@ -30,6 +37,19 @@ NUMBERS = (
     *("7.", ".5", "1e1", "1E0", "NaN", "inf", "10", "9.0001", "-1", "-0.1", "75", "100", "+7", "−7", "- 7", "~7"),
     *("7/10", "7 / 9", "85%", "85 %", "7 out of 10", "7 of 9", "7-8", "7–8", "7 8", "7, 8", "7,5", "7.5.1", "7 or 8"),
     *("７", "٧", "½", "7²", "𝟟", "①", "VII", "seven", "0x7", "7_0", "1_5", "0*5", "1.5*2", "0.5**1", "7`5`", "#7"),
+    *(
+        "[[7]]",
+        "$\\boxed{7}$",
+        "7.",
+        "7/9",
+        "7 out of 9",
+        "7 out of ten",
+        "7。",
+        "0[5]",
+        "<<8>>",
+        "[7/9]",
+        "7\u200b5",
+    ),
     *("**7**", "_7_", "**7** **8**", "-*0*", "<7>", "[7]", "$7$", "(7)", "7!", "7 points", "", "<n>", "N/A"),
     *("9" * 400, "0" * 400 + "7", "9." + "0" * 400 + "1", "-0." + "0" * 400 + "1", "8." + "9" * 400),
 )
@@ -43,6 +63,12 @@ REMARKS = (
         " (scale 1.0-9.5)",
         " (scale 10-9)",
         " (on a 5-point scale)",
+        " (1-5)",
+        " (0–9)",
+        " - a solid essay",
+        " – or eight",
+        "<|eot_id|>",
+        "</s>",
     ),
     *(
         " (a (b) c)",
@@ -57,7 +83,10 @@ REMARKS = (
 )
 WRAPS = ("", "", "**", "_", "`", "### ", "***", "* ", "> ", '"', "\ufeff", "\u200b", "\u200f", "\x00", " ")
 ENDS = ("\n", "\n", "\n", "\r\n", "\r", "\n\n", " \n\t\n", "\n***\n", "\u2028", "\x0b", "\x0c", "\x85", "\x1c", "")
-OTHER_LINES = ("", "Because of its tides.", "Thank you.", "---", "```", "7", "\u200b", "\ufeff", *HOSTILE_LINES)
+OTHER_LINES = (
+    *("<think>", "</think>", "<think>SCORE: 3</think>", "<reasoning>", "Revised score: 6", "Actually, six.", "8"),
+    *("", "Because of its tides.", "Thank you.", "---", "```", "7", "\u200b", "\ufeff", *HOSTILE_LINES),
+)
 
 score_lines = st.tuples(*map(st.sampled_from, (WRAPS, LABELS, COLONS, WRAPS, NUMBERS, REMARKS, WRAPS))).map("".join)
 near_scores = st.tuples(*map(st.sampled_from, (WRAPS[:8], LABELS[:8], COLONS[:7], NUMBERS, REMARKS))).map("".join)
@@ -79,9 +108,9 @@ DIGIT_BEFORE, DIGIT_BEHIND = (*DIGITS, ".", "-"), (*DIGITS, ".")
 
 
 def stated_number(reply: str) -> str | None:
-    """The number from 0 to 9 that a reply states as its score, as written; None when it states none.
+    """The number from 0 to 9 that a reply without any decoration states as its score; None when it states none.
 
-    Reads character by character what the rule says, to share nothing with a parser made of patterns.
+    Reads character by character what the rule of version 1 says, to share nothing with a parser made of patterns.
     """
     worded = [line for line in map(without_marks, lines_of(reply)) if line]
     for line in reversed(worded[-3:]):
@@ -183,19 +212,53 @@ def is_plain_number(text: str) -> bool:
     return on_the_scale("0." + text.replace(".", "", 1)) and text[0] != "." and text[-1] != "."
 
 
+def written_scores(reply: str) -> set[float]:
+    """The numbers from 0 to 9 in what may decide: the last three lines with words, behind the last closing tag."""
+    plain = "".join(chr(ord(letter) - 0xFEE0) if "０" <= letter <= "９" else letter for letter in reply)
+    plain = plain.replace("．", ".")
+    for name in ("think", "reasoning"):
+        plain = plain.rpartition(f"</{name}>")[2]
+    worded = [line for line in lines_of(plain) if any(map(str.isalnum, line))]
+    words = "".join(letter if letter in DIGIT_BEHIND else " " for letter in "\n".join(worded[-3:])).split()
+    numbers = [word.strip(".") for word in words if word.strip(".").count(".") < 2 and word.strip(".")]
+    return {float(number) for number in numbers if float(number) <= 9}
+
+
+def has_doubt(reply: str) -> bool:
+    """True when a reply speaks of reasoning, or has a number, its word or a label beside the statement."""
+    lowered = reply.lower()
+    if any(f"<{close}{name}" in lowered for close in ("", "/") for name in ("think", "reasoning", "thought")):
+        return True
+    worded = [line for line in map(without_marks, lines_of(reply)) if line][-3:]
+    at = max((at for at, line in enumerate(worded) if behind_label(line) is not None), default=0)
+    behind = behind_label(worded[at]) if worded else None
+    beside = " ".join([*worded[at + 1 :], *apart_from_remarks(behind or "")[1]])
+    letters = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", beside).casefold()))
+    words = ("score", "six", "seven", "eight", "ten")
+    return any(map(str.isnumeric, letters)) or any(word in letters for word in words)
+
+
 @fuzzed("replies")
 @given(replies, st.booleans())
 @example(f"SCORE: 9.{'0' * 20}1", False).via("above nine by less than a float can tell")
 @example("SCORE: 7\x0b/10", False).via("a line end that only str.splitlines() knows")
 @example("SCORE: 7 (scale 1.0-9.5)", False).via("another scale with 0-9 in it")
 @example("SCORE: 1.5*2", False).via("marks must not join two numbers")
+@example("SCORE: 7 - or eight", False).via("a doubt in words")
+@example("SCORE: 7\nRevised score: 6", False).via("taken back")
+@example("<think>\nSCORE: 3", False).via("reasoning that is never closed")
 def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> None:
-    """A reply has the score that the last labelled line of its last three states, else none and a readable reason."""
+    """A score is a number of the last lines; a plain statement without doubt has no other; a refusal is readable."""
     verdict = judge_by(PARSERS[DEFAULT_PARSER], reply, finish_reason="length" if truncated else "stop")
     stated = None if truncated else stated_number(reply)
-    assert verdict.score == (None if stated is None else abs(float(stated)))
-    assert (verdict.score is None) == bool(verdict.reason)
-    assert verdict.score is not None or is_readable(verdict.reason)
+    if verdict.score is None:
+        assert is_readable(verdict.reason)
+        assert stated is None or has_doubt(reply)
+    else:
+        assert not verdict.reason
+        assert not truncated
+        assert verdict.score in written_scores(reply)
+        assert stated is None or verdict.score == abs(float(stated)) or "</" in reply
 
 
 @fuzzed("stated scores")
@@ -209,5 +272,6 @@ def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> No
 def test_a_stated_score_is_given(before: str, start: tuple[str, ...], size: int, remark: str, behind: str) -> None:
     """A judge that does as it was asked has its score read, whatever it wrote before."""
     number = f"{size / 1000:g}"
+    before = re.sub("think|thought|reasoning", "tale", before, flags=re.IGNORECASE)
     blank = "" if start[-1].endswith((":", " ", "\u00a0")) else " "
     assert read_last_line(f"{before}\n{''.join(start)}{blank}{number}{remark}{behind}").score == float(number)
