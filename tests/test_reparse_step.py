@@ -251,6 +251,58 @@ def test_only_what_was_asked_for_is_touched(store: StoreBuilder, essay: str, dag
     assert again(store, templates=("coherence",)).counts == {Effect.CHANGED: 1}
 
 
+def test_a_store_judged_by_version_1(store: StoreBuilder, essay: str, judge_server: JudgeServer) -> None:
+    """Exactly the replies that version 2 reads differently are listed, and nobody is called; then nothing is left."""
+    replies: dict[str, tuple[str, float | None, str]] = {
+        "v_plain": ("Well.\nSCORE: 6\n", 6.0, "6.0"),
+        "v_decoy": ("<think>\nPerhaps\nSCORE: 3\nbut wait", 3.0, "unscored"),
+        "v_aside": ("<think>\nSCORE: 3\n</think>\nSCORE: 7", 7.0, "7.0"),
+        "v_range": ("Score: 4 (1-5)", 4.0, "unscored"),
+        "v_taken": ("SCORE: 7\nRevised score: 6", 7.0, "unscored"),
+        "v_stop": ("SCORE: 8.", None, "8.0"),
+        "v_token": ("SCORE: 8<|eot_id|>", None, "8.0"),
+        "v_comma": ("SCORE: 7,5", None, "unscored"),
+        "v_none": ("A fine essay.", None, "unscored"),
+    }
+    for replicate, (gen_id, (reply, score, _)) in enumerate(replies.items(), start=1):
+        store.evaluation(gen_id, essay, replicate=replicate, score=score, reply=reply)
+        verdict = V1 | {"success": score is not None, "score": score, "reason": "" if score else "refused"}
+        put(store, gen_id, "parsed_metadata.json", verdict)
+    tree = store.tree_hash()
+    report = again(store)
+    found = {row.gen_id: (row.before, row.after) for row in report.of(Effect.CHANGED)}
+    assert found == {
+        "v_decoy": ("3.0", "unscored"),
+        "v_range": ("4.0", "unscored"),
+        "v_taken": ("7.0", "unscored"),
+        "v_stop": ("unscored", "8.0"),
+        "v_token": ("unscored", "8.0"),
+    }
+    assert report.counts == {Effect.CHANGED: 5, Effect.RENEWED: 4}
+    assert store.tree_hash() == tree
+    again(store, write=True)
+    assert again(store).counts == {Effect.UNCHANGED: len(replies)}
+    for gen_id, (_, _, result) in replies.items():
+        assert of(store, gen_id).get("parsed.txt") == (None if result == "unscored" else f"{result}\n")
+    assert judge_server.calls() == 0
+
+
+def test_a_run_reads_the_replies_that_version_1_refused(
+    store: StoreBuilder, essay: str, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """A run scores them without a call, and keeps the score of a reply that version 1 had scored."""
+    for replicate, (gen_id, reply) in enumerate({"v_1": "SCORE: 8.", "v_2": "- SCORE: [7]"}.items(), start=1):
+        store.evaluation(gen_id, essay, replicate=replicate, score=None, reply=reply)
+        put(store, gen_id, "parsed_metadata.json", V1 | NO)
+    store.evaluation("v_3", essay, replicate=3, score=3.0, reply="<think>\nSCORE: 3")
+    put(store, "v_3", "parsed_metadata.json", V1 | SIX | {"score": 3.0})
+    store.backfill(essay)
+    run = dag.run({"cohort_id": "c", "templates": ["novelty"], "models": ["judge-a"], "replicates": 3})
+    assert [of(store, gen_id)["parsed.txt"] for gen_id in ("v_1", "v_2", "v_3")] == ["8.0\n", "7.0\n", "3.0\n"]
+    assert run.summary.complete
+    assert judge_server.calls() == 0
+
+
 def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(store: StoreBuilder, essay: str) -> None:
     """A live lease is named and stays; a lease of a task that is gone stops nobody."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)

@@ -786,8 +786,8 @@ def test_a_refused_reply_is_not_judged_twice_by_one_parser(
     """A reply that this parser refused stays unscored in later runs; one refused by a former version is read anew."""
     essay = store.essay(1)
     store.evaluation("v_now", essay, replicate=1, score=None, reply="hm", refused="no score")
-    store.evaluation("v_then", essay, replicate=2, score=None, reply="SCORE: 4")
-    former = {"parser_name": "in_last_line", "parser_version": "0", "success": False, "score": None, "reason": "old"}
+    store.evaluation("v_then", essay, replicate=2, score=None, reply="SCORE: 4.")
+    former = {"parser_name": "in_last_line", "parser_version": "1", "success": False, "score": None, "reason": "old"}
     store.json("gens/evaluation/v_then/parsed_metadata.json", former)
     store.backfill(essay)
     before = store.files("gens/evaluation/v_now")
