@@ -109,6 +109,7 @@ class Table:
     """A CSV's rows below its header; a file with problems may have fewer."""
 
     rows: tuple[Row, ...] = ()
+    columns: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -153,7 +154,7 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
         else:
             rows.append(Row(name, line, dict(zip(header, cells, strict=True))))
-    return Table(rows=tuple(rows), problems=tuple(uneven))
+    return Table(rows=tuple(rows), columns=tuple(header), problems=tuple(uneven))
 
 
 def _other_separator(text: str, known: tuple[str, ...]) -> str:
