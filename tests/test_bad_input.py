@@ -209,7 +209,7 @@ CATALOGS = [
     row(
         "templates without a column",
         change(TEMPLATES, ",active", ",enabled"),
-        (f"{TEMPLATES}:1", 'column "active" is missing', "The header is: template_id"),
+        (f"{TEMPLATES}:1", 'column "active" is missing', "Name them by templates in the conf"),
     ),
     row(
         "active is yes",

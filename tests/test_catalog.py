@@ -335,6 +335,40 @@ def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank
     assert catalog.replicates() == Checked(value=3)
 
 
+def test_without_active_the_named_templates_count(store: StoreBuilder, catalog: Catalog) -> None:
+    """A store without that column needs the names; of other rows neither text nor cells are looked at."""
+    store.write(TEMPLATES, "template_id,reads\na,\nb,x\nc,\n")
+    write_texts(store, "a", "c")
+    assert [t.template_id for t in catalog.templates(["c", "a"]).value] == ["a", "c"]
+    assert catalog.templates(["c", "unknown"]) == catalog.templates(["c"])
+    assert catalog.choices(TEMPLATES) == ["a", "b", "c"]
+    assert list(catalog.template_rows().value) == ["a", "b", "c"]
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:1"
+    assert problem.finding == 'the column "active" is missing, so the templates to use must be named.'
+    assert "templates in the conf" in problem.next_step
+
+
+def test_with_active_names_change_nothing(store: StoreBuilder, catalog: Catalog) -> None:
+    """Where the column is there, it alone says which templates and models may be used."""
+    store.write(TEMPLATES, "template_id,active\nnovelty,1\ncoherence,0\n")
+    assert catalog.templates(["coherence"]) == catalog.templates()
+    assert catalog.choices(TEMPLATES) == ["novelty"]
+    assert catalog.models(["nobody"]) == catalog.models()
+    assert catalog.choices(MODELS) == ["judge-a", "judge-b"]
+
+
+def test_without_for_evaluation_the_named_models_count(store: StoreBuilder, catalog: Catalog) -> None:
+    """A store without that column needs the names; the cells of other models are not judged."""
+    store.write(MODELS, "id,model,temperature\nm,api/m,0\nmode\u0300le,api/x,1\nwriter,,hot\n")
+    assert [m.id for m in catalog.models(["mod\u00e8le", "m"]).value] == ["m", "mod\u00e8le"]
+    assert catalog.choices(MODELS) == ["m", "mod\u00e8le", "writer"]
+    assert places(catalog.models(["writer"])) == [f"{MODELS}:4, column model", f"{MODELS}:4, column temperature"]
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:1"
+    assert problem.finding == 'the column "for_evaluation" is missing, so the models to use must be named.'
+
+
 # ---------------------------------------------------------------- models
 
 

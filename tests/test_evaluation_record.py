@@ -63,6 +63,17 @@ def test_a_scored_evaluation(scored: StoreBuilder) -> None:
     assert record.verdict["success"] is True and record.metadata["mode"] == "llm"
 
 
+def test_a_system_message(scored: StoreBuilder) -> None:
+    """It is shown beside the prompt, and a former one is among the former files."""
+    scored.write(f"{FOLDER}/prompt.txt", "Judge this.")
+    assert read(scored).system_prompt == ""
+    scored.write(f"{FOLDER}/system_prompt.txt", "Be strict.")
+    scored.write(f"{FOLDER}/system_prompt.1.txt", "Be kind.")
+    record = read(scored)
+    assert (record.prompt, record.system_prompt) == ("Judge this.", "Be strict.")
+    assert record.former == (FormerFile(name="system_prompt.1.txt", number=1, text="Be kind."),)
+
+
 def test_a_seed(store: StoreBuilder) -> None:
     """Of an evaluation that nobody was asked for, what is missing is None or empty."""
     store.evaluation("v_1", "e_gone", score=None)

@@ -160,6 +160,27 @@ def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(
     assert sorted(row["replicate"] for row in store.rows("cohorts/c/scores.csv")) == ["1", "2"]
 
 
+def test_a_store_that_marks_neither_templates_nor_models(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Those that the conf names are used from plan to score; one that does not exist is told with what there is."""
+    store.write("1_raw/evaluation_templates.csv", "template_id\nnovelty\nunwritten\n")
+    store.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\nwriter,\n")
+    conf = {**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1}
+    assert dag.run(conf).summary.complete
+    assert [request["model"] for request in judge_server.requests()] == ["api/a"]
+    with pytest.raises(BadInput) as caught:
+        dag.plan({**conf, "models": ["judge-b"], "templates": ["novlty"]})
+    steps_told = [problem.next_step for problem in caught.value.problems]
+    assert steps_told == ['Did you mean "novelty"?', 'Did you mean "judge-a"?']
+    with pytest.raises(BadInput) as caught:
+        dag.plan({"essay_ids": conf["essay_ids"]})
+    assert [problem.place for problem in caught.value.problems] == [
+        "1_raw/evaluation_templates.csv:1",
+        "1_raw/llm_models.csv:1",
+    ]
+
+
 def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """Without backfill mode existing evaluations are not counted, and are not touched either."""
     essay = store.essay(1)

@@ -7,11 +7,12 @@ accepted. Every mistake of a file is reported with its line and column; a file w
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from include.cohorts.catalog_rows import Row, read_table, read_text, same_ids
+from include.cohorts.catalog_rows import Row, Table, read_table, read_text, same_ids
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import JudgeModel, Stage, Template, one_form
 from include.cohorts.spelling import choose_from
@@ -39,6 +40,11 @@ _READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
     "reply": "reply",
     "reply_or_reasoning": "reply_or_reasoning",
 }
+# How templates and models are named where no column says which are used.
+_NAMED_BY = {
+    TEMPLATES: ("templates", "templates in the conf"),
+    MODELS: ("models", "models in the conf (in a ranking by average_models, or --average-models)"),
+}
 # Keys of the request's body that come from elsewhere: the cap on the cost, for one, needs max_tokens in its column.
 _OWN_KEYS = {
     "model": " and use the column model",
@@ -65,15 +71,17 @@ class Catalog:
 
     root: Path
 
-    def templates(self) -> Checked[tuple[Template, ...]]:
-        """The active evaluation templates with their texts, in file order."""
-        table = read_table(self.root, TEMPLATES, required=("template_id", "active"), known=TEMPLATE_COLUMNS)
-        problems = list(table.problems)
+    def templates(self, named: Collection[str] | None = None) -> Checked[tuple[Template, ...]]:
+        """The active evaluation templates with their texts, in file order; without that column those `named`."""
+        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        switch = _Switch(table=table, column="active", named=named)
+        problems = [*table.problems, *switch.problems(TEMPLATES)]
         active: list[Template] = []
         ids: list[tuple[str, Row]] = []
         listed = {row.text("template_id") for row in table.rows}
         for row in table.rows:
-            template_id, is_active = row.id("template_id"), row.boolean("active")
+            template_id = row.id("template_id")
+            is_active = switch.is_on(row, template_id or "")
             if is_active and template_id and not row.problems:
                 ids.append((template_id, row))
                 read = self._with_texts(template_id, row)
@@ -85,37 +93,47 @@ class Catalog:
             else:
                 problems += row.problems
         problems += same_ids(ids, "template_id")
-        if not active and not problems:
+        if not active and not problems and switch.is_there:
             problems.append(_none_active(TEMPLATES, "template", "active"))
         return Checked(value=tuple(active), problems=tuple(problems))
 
     def template_rows(self) -> Checked[dict[str, Template]]:
         """Every template by id, inactive ones too, without their texts; an active row counts before others."""
-        table = read_table(self.root, TEMPLATES, required=("template_id", "active"), known=TEMPLATE_COLUMNS)
+        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        switch = _Switch(table=table, column="active", named=())
         problems, found = list(table.problems), dict[str, Template]()
         for row in table.rows:
-            template_id, is_active = row.id("template_id"), row.boolean("active")
+            template_id = row.id("template_id")
+            is_active = switch.is_on(row, template_id or "")
             problems += row.problems
             if template_id and (is_active or template_id not in found):
                 found[template_id] = _template(template_id, "", row)
         return Checked(value=found, problems=tuple(problems))
 
-    def models(self) -> Checked[tuple[JudgeModel, ...]]:
-        """The models with `for_evaluation`, in file order."""
-        table = read_table(self.root, MODELS, required=("id", "model", "for_evaluation"), known=MODEL_COLUMNS)
-        problems = list(table.problems)
+    def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
+        """The models with `for_evaluation`, in file order; without that column those `named`."""
+        table = read_table(self.root, MODELS, required=("id", "model"), known=MODEL_COLUMNS)
+        switch = _Switch(table=table, column="for_evaluation", named=named)
+        problems = [*table.problems, *switch.problems(MODELS)]
         judges: list[JudgeModel] = []
         ids: list[tuple[str, Row]] = []
         for row in table.rows:
-            model = _judge_model(row)
+            model = _judge_model(row) if switch.is_on(row, one_form(row.text("id"))) else None
             problems += row.problems
             if model is not None and not row.problems:
                 judges.append(model)
                 ids.append((model.id, row))
         problems += same_ids(ids, "id")
-        if not judges and not problems:
+        if not judges and not problems and switch.is_there:
             problems.append(_none_active(MODELS, "model", "for_evaluation"))
         return Checked(value=tuple(judges), problems=tuple(problems))
+
+    def choices(self, name: str) -> list[str]:
+        """The ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
+        id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")
+        table = read_table(self.root, name, required=(id_column,))
+        switch = _Switch(table=table, column=column, named=None)
+        return [one_form(row.text(id_column)) for row in table.rows if not switch.is_there or row.boolean(column)]
 
     def replicates(self) -> Checked[int]:
         """How many evaluations a cell should hold, from the row of stage `evaluation`."""
@@ -175,6 +193,28 @@ class Catalog:
         return Checked(value=replace(template, text=text.value), problems=tuple(problems))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Switch:
+    """Which rows of a table count: the column says it or, in a table that lacks it, the names that were asked for."""
+
+    table: Table
+    column: str
+    named: Collection[str] | None
+
+    @property
+    def is_there(self) -> bool:
+        return self.column in self.table.columns
+
+    def is_on(self, row: Row, name: str) -> bool:
+        return row.boolean(self.column) if self.is_there else name in (self.named or ())
+
+    def problems(self, place: str) -> Iterator[Problem]:
+        if not self.is_there and self.named is None and not self.table.problems:
+            noun, ways = _NAMED_BY[place]
+            finding = f'the column "{self.column}" is missing, so the {noun} to use must be named.'
+            yield Problem(place=f"{place}:1", finding=finding, next_step=f"Name them by {ways}, or add the column.")
+
+
 def _template(template_id: str, text: str, row: Row) -> Template:
     return Template(
         template_id=template_id,
@@ -187,10 +227,8 @@ def _template(template_id: str, text: str, row: Row) -> Template:
     )
 
 
-def _judge_model(row: Row) -> JudgeModel | None:
-    """The row's judge, None when the model is not for evaluation; cells of other models are not judged."""
-    if not row.boolean("for_evaluation"):
-        return None
+def _judge_model(row: Row) -> JudgeModel:
+    """The judge of a row that is for evaluation; the cells of other models are not judged."""
     return JudgeModel(
         id=one_form(row.required("id")),
         model=row.required("model"),

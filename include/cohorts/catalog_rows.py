@@ -109,6 +109,7 @@ class Table:
     """A CSV's rows below its header; a file with problems may have fewer."""
 
     rows: tuple[Row, ...] = ()
+    columns: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -142,10 +143,12 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
         return Table(problems=(problem,))
     header = [cell.strip() for cell in lines[0][1]] if lines else []
     problems = tuple(_check_header(name, header, required, known))
-    if problems:
-        return Table(problems=problems)
+    return Table(problems=problems) if problems else _table(name, header, lines[1:])
+
+
+def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> Table:
     rows, uneven = [], []
-    for line, cells in lines[1:]:
+    for line, cells in lines:
         if not any(cell.strip() for cell in cells):
             continue  # spreadsheet programs leave rows of commas
         if len(cells) != len(header):
@@ -153,7 +156,7 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
         else:
             rows.append(Row(name, line, dict(zip(header, cells, strict=True))))
-    return Table(rows=tuple(rows), problems=tuple(uneven))
+    return Table(rows=tuple(rows), columns=tuple(header), problems=tuple(uneven))
 
 
 def _other_separator(text: str, known: tuple[str, ...]) -> str:

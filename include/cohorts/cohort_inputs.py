@@ -116,12 +116,12 @@ def _read_selection(catalog: Catalog, request: CohortRequest) -> Checked[Selecti
 
 
 def _narrow_templates(catalog: Catalog, request: CohortRequest) -> Checked[tuple[Template, ...]]:
-    active = catalog.templates()
+    active = catalog.templates(request.templates)
     known = [template.template_id for template in active.value]
     chosen = tuple(t for t in active.value if t.template_id in (request.templates or known))
     problems = list(active.problems)
     if not active.problems:
-        problems += _unknown("templates", request.templates, known, TEMPLATES)
+        problems += _unknown("templates", request.templates, known, catalog, TEMPLATES)
     for template in chosen:
         problems += check_template(template)
         problems += check_parser(template)
@@ -129,20 +129,22 @@ def _narrow_templates(catalog: Catalog, request: CohortRequest) -> Checked[tuple
 
 
 def _narrow_models(catalog: Catalog, request: CohortRequest) -> Checked[tuple[JudgeModel, ...]]:
-    judges = catalog.models()
+    judges = catalog.models(request.models)
     known = [model.id for model in judges.value]
     chosen = tuple(model for model in judges.value if model.id in (request.models or known))
-    unknown = () if judges.problems else _unknown("models", request.models, known, MODELS)
+    unknown = () if judges.problems else _unknown("models", request.models, known, catalog, MODELS)
     return Checked(value=chosen, problems=(*judges.problems, *unknown))
 
 
-def _unknown(key: str, wanted: tuple[str, ...] | None, known: Sequence[str], source: str) -> Iterator[Problem]:
+def _unknown(
+    key: str, wanted: tuple[str, ...] | None, known: Sequence[str], catalog: Catalog, source: str
+) -> Iterator[Problem]:
     for position, name in enumerate(wanted or (), start=1):
         if name not in known:
             yield Problem(
                 place=f"conf: {key}, entry {position}",
                 finding=f'"{name}" is not active in {source}.',
-                next_step=choose_from(name, known),
+                next_step=choose_from(name, catalog.choices(source)),
             )
 
 

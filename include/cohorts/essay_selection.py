@@ -42,12 +42,13 @@ def missing_essays(
 ) -> MissingChoice:
     """Of the top of a ranking what `target` lacks. BadInput with each name that does not exist, or without scores."""
     catalog = Catalog(root=root)
-    templates, models, replicates = catalog.templates(), catalog.models(), catalog.replicates()
+    templates, models = catalog.templates([target]), catalog.models(_judges_of(ranking))
+    replicates = catalog.replicates()
     problems = [*templates.problems, *models.problems, *replicates.problems]
     active = [template.template_id for template in templates.value]
     if not templates.problems and target not in active:
-        finding = f'"{target}" is not active in {TEMPLATES}.'
-        problems.append(Problem(place="target template", finding=finding, next_step=choose_from(target, active)))
+        finding, choices = f'"{target}" is not active in {TEMPLATES}.', catalog.choices(TEMPLATES)
+        problems.append(Problem(place="target template", finding=finding, next_step=choose_from(target, choices)))
     rows, ranked = _ranked(root, ranking, [model.id for model in models.value], problems)
     return choose_missing(
         rows,
@@ -62,7 +63,7 @@ def missing_essays(
 
 def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[ChosenEssay, ...]:
     """The essays from rank `first` to `last`, both from 1 and included. BadInput as `missing_essays`."""
-    models = Catalog(root=root).models()
+    models = Catalog(root=root).models(_judges_of(ranking))
     _, ranked = _ranked(root, ranking, [model.id for model in models.value], list(models.problems))
     return ranked[first - 1 : last]
 
@@ -103,15 +104,21 @@ def _is_own(path: Path) -> bool:
     return (read_text(path) or "").startswith(MARK)
 
 
+def _judges_of(ranking: Ranking) -> list[str] | None:
+    """The judges that the ranking names, None when it names none: those for evaluation."""
+    return [one_form(name) for name in ranking.models] or None
+
+
 def _ranked(
     root: Path, ranking: Ranking, active: Sequence[str], problems: list[Problem]
 ) -> tuple[tuple[JudgedEvaluation, ...], tuple[ChosenEssay, ...]]:
     """The rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
-    judges = [one_form(name) for name in ranking.models]
+    judges = _judges_of(ranking) or ()
     for name in judges:
         if name not in active:
             finding = f'"{name}" is no model for evaluation in {MODELS}.'
-            problems.append(Problem(place="average models", finding=finding, next_step=choose_from(name, active)))
+            next_step = choose_from(name, Catalog(root=root).choices(MODELS))
+            problems.append(Problem(place="average models", finding=finding, next_step=next_step))
     rows: tuple[JudgedEvaluation, ...] = ()
     path = ranking.scores or root / AGGREGATED
     try:

@@ -89,6 +89,7 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
         "budget": {"max_llm_calls": request.max_llm_calls, "max_cost_usd": request.max_cost_usd},
         "former_stops": sorted(former_stops),
         "parsers": {template_id: list(parser) for template_id, parser in prepared.inputs.parsers.items()},
+        "models": [model.id for model in prepared.inputs.models],
         "estimate": asdict(prepared.estimate),
     }
 

@@ -104,7 +104,7 @@ class SliceCalls:
         from include.cohorts.judge import Judge
 
         catalog = Catalog(root=settings.data_root)
-        models = catalog.models()
+        models = catalog.models(planned.get("models"))
         raise_if_any(models.problems, under_way=True)
         folder = CohortFolder(root=settings.data_root, cohort_id=planned["cohort_id"])
         store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()

@@ -59,7 +59,7 @@ def check_parsed(settings: Settings, planned: Mapping[str, Any], part: Slice) ->
 def write_prompts(settings: Settings, planned: Mapping[str, Any], part: Slice) -> int:
     """Writes the prompt of each evaluation of the slice that has to be asked; returns how many."""
     store = GensDataLayer.from_root(settings.data_root)
-    templates = _templates(settings)
+    templates = _templates(settings, planned)
 
     @lru_cache(maxsize=_PROMPTS_AT_HAND)
     def render(template_id: str, essay_id: str) -> Prompt:
@@ -188,7 +188,7 @@ def _plan_rows(settings: Settings, planned: Mapping[str, Any]) -> tuple[PlanRow,
     return tuple(row for row in rows if row.member.stage is Stage.EVALUATION)
 
 
-def _templates(settings: Settings) -> dict[str, Template]:
-    templates = Catalog(root=settings.data_root).templates()
+def _templates(settings: Settings, planned: Mapping[str, Any]) -> dict[str, Template]:
+    templates = Catalog(root=settings.data_root).templates(planned["parsers"].keys())
     raise_if_any(templates.problems, under_way=True)
     return {template.template_id: template for template in templates.value}

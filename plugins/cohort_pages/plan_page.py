@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from cohort_pages import DAG_ID, forms
 from cohort_pages.forms import checked_id
 from cohort_pages.rendering import render
-from include.cohorts.catalog import Catalog
+from include.cohorts.catalog import MODELS, TEMPLATES, Catalog
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.plan_preview import PlanPreview, preview_plan
@@ -46,8 +46,8 @@ def plan(request: Request, cohort: str = "") -> Response:
         command=forms.trigger_command(DAG_ID, conf),
         preview=preview,
         problems=problems,
-        templates=[each.template_id for each in catalog.templates().value],
-        models=[each.id for each in catalog.models().value],
+        templates=catalog.choices(TEMPLATES),
+        models=catalog.choices(MODELS),
     )
 
 
