@@ -109,9 +109,50 @@ def test_verify_lists_calls_that_may_have_been_paid_in_vain(
     wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
     assert [(one["gen_id"], one["cohort_id"], one["run_id"]) for one in lost] == [(wanted, "c", "run-1")] * 3
     assert done.returncode == 0, "it is no damage that somebody could mend"
-    assert (
-        "3 calls may have been paid for without a reply: compare them with the bill." in _run(store, "verify").stdout
+    told = _run(store, "verify").stdout
+    assert "3 requests may have been paid for without a reply (up to $0.000000, and 3 of unknown cost)" in told
+
+
+def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """A request that was charged and brought no reply to keep is listed with its evaluation and its cost."""
+    prices = "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\njudge-a,v/a,true,100,1,10\n"
+    store.write("1_raw/llm_models.csv", prices)
+    (store.root / "1_raw/OFFLINE_OK").unlink()
+    dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 1})
+    done = _run(store, "verify")
+    wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
+    [call] = json.loads(_run(store, "verify", "--json").stdout)["lost_calls"]
+    assert (call["gen_id"], call["is_paid"], done.returncode) == (wanted, True, 0)
+    assert call["most_usd"] > 0
+    assert f"1 requests were paid for without a reply (${call['most_usd']:.6f})." in done.stdout
+    assert f"  {wanted}: judge-a, sent " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "text"),
+    [
+        pytest.param(["--data-root", "{root}"], [], "No damage found", id="before the command"),
+        pytest.param([], ["--data-root", "{root}"], "No damage found", id="behind it"),
+        pytest.param(["--data-root", "/nowhere"], ["--data-root", "{root}"], "No damage found", id="behind it wins"),
+        pytest.param(["--json", "--data-root", "{root}"], [], '"damage": []', id="both options"),
+    ],
+)
+def test_common_options_may_stand_before_the_command(
+    held: StoreBuilder, before: list[str], behind: list[str], text: str
+) -> None:
+    """Options that every command has work on either side of the command's name."""
+    words = [word.format(root=held.root) for word in (*before, "verify", *behind)]
+    done = subprocess.run(
+        [sys.executable, "-m", "include.cohorts", *words], cwd=PROJECT, capture_output=True, text=True, check=False
     )
+    assert (done.returncode, text in done.stdout) == (0, True), done.stderr
+
+
+def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
+    """People's own essays have no draft: that is not damage."""
+    held.metadata("essay", "e_own", {"parent_gen_id": ""})
+    held.write("gens/essay/e_own/parsed.txt", "My own essay.")
+    assert "No damage found" in _run(held, "verify").stdout
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from include.cohorts.preparation import prepare
 from include.cohorts.reparse_command import reparse_app
 from include.cohorts.selection_commands import selection_app
 from include.cohorts.statistics_commands import statistics_app
-from include.cohorts.verification import find_damage, find_lost_calls
+from include.cohorts.verification import LostCall, find_damage, find_lost_calls
 
 app = typer.Typer(
     help="Evaluation cohorts with backfill.",
@@ -38,6 +38,15 @@ app = typer.Typer(
 )
 
 CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHORT")]
+
+
+@app.callback()
+def before_every_command(context: typer.Context, data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Evaluation cohorts with backfill."""
+    # Options that every command has may stand before it; what stands behind it wins.
+    given = {"data_root": data_root} if data_root is not None else {}
+    shared = given | ({"as_json": True} if as_json else {})
+    context.default_map = dict.fromkeys(context.command.commands, shared)  # type: ignore[attr-defined]
 
 
 @app.command()
@@ -117,16 +126,26 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
             typer.echo(str(problem))
         counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
         typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
-        if lost:
-            typer.echo(f"{len(lost)} calls may have been paid for without a reply: compare them with the bill.")
-        for call in lost:
-            typer.echo(f"  {call}")
+        _print_lost([call for call in lost if call.is_paid], "were paid for without a reply (${usd})")
+        unknown = [call for call in lost if not call.is_paid]
+        _print_lost(unknown, "may have been paid for without a reply (up to ${usd}): compare them with the bill")
     raise typer.Exit(1 if damage else 0)
 
 
 app.add_typer(selection_app)
 app.add_typer(reparse_app)
 app.add_typer(statistics_app)
+
+
+def _print_lost(lost: list[LostCall], what: str) -> None:
+    """Requests that brought nothing, with what they cost; nothing when there are none."""
+    if not lost:
+        return
+    known = [call.most_usd for call in lost if call.most_usd is not None]
+    more = f"{sum(known):.6f}" + (f", and {len(lost) - len(known)} of unknown cost" if len(known) < len(lost) else "")
+    typer.echo(f"{len(lost)} requests {what.format(usd=more)}.")
+    for call in lost:
+        typer.echo(f"  {call}")
 
 
 def _print_status(cells: tuple[CellStatus, ...]) -> None:

@@ -97,6 +97,7 @@ class CallJournal:
     _counts: defaultdict[RunRef, int] = field(default_factory=lambda: defaultdict(int))
     _settled_usd: defaultdict[RunRef, float] = field(default_factory=lambda: defaultdict(float))
     _open: dict[str, JournalledCall] = field(default_factory=dict)
+    _in_vain: list[JournalledCall] = field(default_factory=list)
     _later: list[dict[str, Any]] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -144,6 +145,12 @@ class CallJournal:
             self._catch_up()
             return tuple(self._open.values())
 
+    def paid_in_vain(self) -> tuple[JournalledCall, ...]:
+        """The requests that were paid for without a reply that could be kept."""
+        with self._mutex, storing(self.folder / JOURNAL):
+            self._catch_up()
+            return tuple(self._in_vain)
+
     def _spending(self, run: RunRef | None) -> Spending:
         under_way: list[JournalledCall] = []
         lost: list[JournalledCall] = []
@@ -177,7 +184,7 @@ class CallJournal:
 
     def _forget(self) -> None:
         self._read = 0
-        for kept in (self._counts, self._settled_usd, self._open):
+        for kept in (self._counts, self._settled_usd, self._open, self._in_vain):
             kept.clear()
 
     def _note(self, line: Mapping[str, Any]) -> None:
@@ -190,6 +197,8 @@ class CallJournal:
             call.end, call.cost_usd = CallEnd(end), price_of(line, "cost_usd")
             if call.is_settled:
                 self._settled_usd[call.run] += call.most_usd
+                if call.end is CallEnd.CHARGED:
+                    self._in_vain.append(call)
                 del self._open[name]
 
     def _append(self, lines: list[dict[str, Any]], *, durable: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
+from include.cohorts.figures import figure
 from include.cohorts.text_table import as_text
 
 
@@ -14,7 +15,7 @@ def ranking_table(essays: Sequence[tuple[ChosenEssay, str]], why: str, first: in
     """Numbered essays from rank `first`, each with a remark in the column `why`."""
     table = Table("no.", "essay", "value", "models", why, box=None, pad_edge=False)
     for number, (essay, reason) in enumerate(essays, start=first):
-        table.add_row(str(number), essay.essay_id, f"{essay.value:.2f}", str(essay.models), reason)
+        table.add_row(str(number), essay.essay_id, figure(essay.value), str(essay.models), reason)
     return as_text(table)
 
 

@@ -41,6 +41,7 @@ from include.cohorts.server_errors import ServerError, error_of_status
 OFFLINE_MARK = "offline-judge"
 # A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
+_SHORTEST_KEY = 8
 _NO_COMPLETION = "not_a_completion"
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 _TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
@@ -79,6 +80,8 @@ class Judge:
         # The client's own retries would be calls that nobody counts and no stop prevents.
         self._client = client.with_options(max_retries=0, timeout=timeout)
         self._shapes_of_the_key = _shapes(client.api_key)
+        # A short one is a word such as "offline", which a model's name may hold by right.
+        self._masks_replies = len(client.api_key.strip()) >= _SHORTEST_KEY
         self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
         self._streaks = FailureStreaks(calls_at_once)
         self._calls_at_once = calls_at_once
@@ -232,8 +235,8 @@ class Judge:
         reply = Reply(
             text=completion.text,
             reasoning=completion.reasoning,
-            response_model=self._clean(completion.response_model),
-            finish_reason=self._clean(completion.finish_reason),
+            response_model=self._kept(completion.response_model),
+            finish_reason=self._kept(completion.finish_reason),
             usage=completion.usage,
             attempts=1,
             duration_s=0.0,
@@ -276,14 +279,21 @@ class Judge:
 
     def _clean(self, text: str) -> str:
         """`text` on one line, without the key (a server may echo it), storable and of a sane length."""
-        line = "".join(char if char.isprintable() else " " for char in self._without_key(text))
-        kept = " ".join(line.split())
-        return storable(kept if len(kept) <= 500 else kept[:497] + "...")
+        return _one_line(self._without_key(text))
+
+    def _kept(self, text: str) -> str:
+        """What is stored of a reply, on one line, without the key where that is long enough to be one."""
+        return _one_line(self._without_key(text) if self._masks_replies else text)
 
     def _without_key(self, text: str) -> str:
         for shape in self._shapes_of_the_key:
             text = re.sub(re.escape(shape), "***", text, flags=re.IGNORECASE)
         return text
+
+
+def _one_line(text: str) -> str:
+    kept = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return storable(kept if len(kept) <= 500 else kept[:497] + "...")
 
 
 def _shapes(key: str) -> tuple[str, ...]:

@@ -226,6 +226,6 @@ def _source_member(stage: Stage, source: Generation, cohort_id: str) -> Member:
 
 def _missing_drafts(essays: Sequence[Essay]) -> Iterator[str]:
     for essay in essays:
-        if essay.draft is None:
-            parent = essay.meta.parent_gen_id or "(none named)"
+        parent = essay.meta.parent_gen_id
+        if essay.draft is None and parent:
             yield f"essay {essay.gen_id}: its draft {parent} has no readable metadata; it gets no draft row."

@@ -9,6 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from include.cohorts.aggregation import BINS, CellSummary, Totals, summarise_cells, summarise_judges
+from include.cohorts.figures import figure
 from include.cohorts.model import ScoreRow
 
 _LISTED = 500
@@ -60,4 +61,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["figure"] = figure
     return environment.get_template("report.html.j2")

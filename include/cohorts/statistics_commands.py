@@ -18,6 +18,7 @@ from include.cohorts.aggregated_scores import AGGREGATED
 from include.cohorts.atomic_files import write_text
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, Problem, raise_if_any
+from include.cohorts.figures import figure
 from include.cohorts.model import ID_RULE, is_id, one_form
 from include.cohorts.scores_file import pivot_text
 from include.cohorts.spelling import choose_from
@@ -220,11 +221,11 @@ def _table(*heads: str) -> Table:
 
 
 def _number(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f}"
+    return "—" if value is None else figure(value)
 
 
 def _interval(estimate: Estimate) -> tuple[str, str]:
     """The interval, marked when it is unreliable, and the note about it."""
     if estimate.low is None or estimate.high is None:
         return "—", estimate.note
-    return f"{estimate.low:.2f} to {estimate.high:.2f}{'' if estimate.reliable else ' ?'}", estimate.note
+    return f"{figure(estimate.low)} to {figure(estimate.high)}{'' if estimate.reliable else ' ?'}", estimate.note

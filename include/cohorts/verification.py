@@ -19,39 +19,51 @@ _PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LostCall:
-    """A request that may be on the bill, though nobody learned how it ended: at most `most_usd` (0: no price)."""
+    """A request that is, or may be, on the bill without a reply.
+
+    `is_paid`: the server charged it, and `most_usd` is what it cost. Otherwise nobody learned how it ended, and
+    `most_usd` is the most that it can have cost. None: not known.
+    """
 
     cohort_id: str
     gen_id: str
     model_id: str
     run_id: str
     sent_at: str
-    most_usd: float
+    most_usd: float | None
+    is_paid: bool = False
 
     def __str__(self) -> str:
-        most = f", at most ${self.most_usd:.6f}" if self.most_usd else ""
-        return (
-            f"{self.gen_id}: {self.model_id}, sent {self.sent_at} by {self.run_id} for cohort {self.cohort_id}{most}"
+        cost = (
+            "cost unknown" if self.most_usd is None else f"{'' if self.is_paid else 'at most '}${self.most_usd:.6f}"
         )
+        sent = f"sent {self.sent_at} by {self.run_id} for cohort {self.cohort_id}"
+        return f"{self.gen_id}: {self.model_id}, {sent}, {cost}"
 
 
 def find_lost_calls(root: Path) -> Iterator[LostCall]:
-    """The requests that may have been paid for without a reply, cohort by cohort; those under way are left out."""
+    """The requests paid for without a reply, and those that may have been, cohort by cohort.
+
+    Requests under way are left out.
+    """
     store = GensDataLayer.from_root(root)
     for cohort_id in cohort_ids(root):
-        for call in CohortFolder(root=root, cohort_id=cohort_id).call_journal().unsettled():
+        journal = CohortFolder(root=root, cohort_id=cohort_id).call_journal()
+        yield from (_lost(cohort_id, call, is_paid=True) for call in journal.paid_in_vain())
+        for call in journal.unsettled():
             if not call.is_under_way() and store.record_of_call(call.gen_id, call.name) is None:
                 yield _lost(cohort_id, call)
 
 
-def _lost(cohort_id: str, call: JournalledCall) -> LostCall:
+def _lost(cohort_id: str, call: JournalledCall, *, is_paid: bool = False) -> LostCall:
     return LostCall(
         cohort_id=cohort_id,
         gen_id=call.gen_id,
         model_id=text_of(call.intent, "llm_model_id"),
         run_id=call.run.run_id,
         sent_at=text_of(call.intent, "at"),
-        most_usd=call.most_usd,
+        most_usd=call.cost_usd if is_paid else call.most_usd or None,
+        is_paid=is_paid,
     )
 
 
@@ -86,7 +98,8 @@ def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Itera
 
 def _parent_damage(store: GensDataLayer, stage: Stage, gen_id: str, parent: object) -> Iterator[Problem]:
     parent_stage = _PARENTS.get(stage)
-    if parent_stage is None:
+    # People's own essays have no draft; one that is named must be there.
+    if parent_stage is None or (stage is Stage.ESSAY and not parent):
         return
     if not is_id(parent) or not store.exists(parent_stage, str(parent)):
         finding = f'its parent, the {parent_stage} "{parent or ""}", is not in the store.'

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.cohorts.atomic_files import storable
 from include.cohorts.coverage import CellState
+from include.cohorts.figures import figure
 from include.cohorts.model import Action, Outcome, RunRef, TaskRef
 
 HERE = Path(__file__).parent
@@ -165,11 +166,11 @@ def _as_json(value: Any) -> str:
 
 
 def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else figure(value)
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    return figure(value, signed=True).replace("-", "−")
 
 
 def _count(number: int) -> str:
