@@ -79,8 +79,7 @@ def select_missing(
         typer.echo(json.dumps(_as_json(choice, written)))
     else:
         typer.echo(choice_text(choice, target_template))
-        conf: dict[str, object] = {"templates": [target_template]}
-        conf |= {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
+        conf = {"templates": [target_template], **_named_models(root, ranking)}
         conf |= {"cohort_id": cohort} if cohort else {}
         conf |= {"retry_unscored": True} if retry_unscored else {}
         _print_next(written, removed, conf)
@@ -125,6 +124,11 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
     if end < start:
         raise BadInput([Problem(place="--last", finding=f"{end} comes before {start}.", next_step="Swap them.")])
     return start, end
+
+
+def _named_models(root: Path, ranking: Ranking) -> dict[str, object]:
+    """The part of a conf that a store needs which does not mark its models for evaluation."""
+    return {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
 
 
 def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, object]) -> None:
