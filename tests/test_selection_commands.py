@@ -88,6 +88,23 @@ def test_refused_replies_are_selected_when_asked_for(ranked: StoreBuilder) -> No
     assert '"retry_unscored": true' in done.stdout
 
 
+def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) -> None:
+    """The error says how to name them; with the names the selection is made by their scores."""
+    ranked.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\njudge-b,api/b\nwriter,\n")
+    ranked.write("1_raw/evaluation_templates.csv", "template_id\nnovelty\ncoherence\n")
+    unnamed = select(ranked)
+    assert unnamed.returncode != 0
+    assert "--average-models" in unnamed.stderr
+    done = select(ranked, "--average-models", "judge-a", "--average-models", "judge-b")
+    assert done.returncode == 0, done.stderr
+    assert selected(ranked) == ["e_essay1"]
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("Run it:")]
+    planned = json.loads(run(ranked, "plan", "--conf", shlex.split(command)[-1], "--json").stdout)
+    assert planned["call"] == 8
+    misspelt = select(ranked, "--average-models", "judge-q")
+    assert "Did you mean" in misspelt.stderr
+
+
 def test_the_looser_reading_asks_for_any_score(ranked: StoreBuilder) -> None:
     """Essay 2 has seven of eight: that is some."""
     report = json.loads(select(ranked, "--any-model", "--json").stdout)

@@ -128,6 +128,10 @@ class Catalog:
             problems.append(_none_active(MODELS, "model", "for_evaluation"))
         return Checked(value=tuple(judges), problems=tuple(problems))
 
+    def marks_models(self) -> bool:
+        """True when a column says which models are for evaluation; without it a run must name its models."""
+        return "for_evaluation" in read_table(self.root, MODELS, required=("id",)).columns
+
     def choices(self, name: str) -> list[str]:
         """The ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
         id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")

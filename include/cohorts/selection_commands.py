@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from include.cohorts.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
+from include.cohorts.catalog import Catalog
 from include.cohorts.choice_table import choice_text, ranking_table
 from include.cohorts.choosing_essays import ChosenEssay, MissingChoice, Shortfall
 from include.cohorts.command_options import AsJson, DataRoot, settings_of
@@ -78,7 +79,10 @@ def select_missing(
         typer.echo(json.dumps(_as_json(choice, written)))
     else:
         typer.echo(choice_text(choice, target_template))
-        _print_next(written, removed, target_template, cohort, retry_unscored=retry_unscored)
+        conf = {"templates": [target_template], **_named_models(root, ranking)}
+        conf |= {"cohort_id": cohort} if cohort else {}
+        conf |= {"retry_unscored": True} if retry_unscored else {}
+        _print_next(written, removed, conf)
     raise typer.Exit(0 if essay_ids else 1)
 
 
@@ -122,17 +126,17 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
     return start, end
 
 
-def _print_next(
-    written: Path | None, removed: Path | None, target: str, cohort: str | None, *, retry_unscored: bool
-) -> None:
+def _named_models(root: Path, ranking: Ranking) -> dict[str, object]:
+    """The part of a conf that a store needs which does not mark its models for evaluation."""
+    return {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
+
+
+def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, object]) -> None:
     if written is None:
         typer.echo(
             "Nothing is missing." + (f" Removed: {removed}, which this command had written." if removed else "")
         )
         return
-    conf: dict[str, object] = {"templates": [target]}
-    conf |= {"cohort_id": cohort} if cohort else {}
-    conf |= {"retry_unscored": True} if retry_unscored else {}
     told = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
     typer.echo(f"See what it would call:  python -m include.cohorts plan --conf {told}")
