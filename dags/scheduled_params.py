@@ -43,7 +43,7 @@ PARAMS: dict[str, Param] = {
         section=_WHAT,
     ),
     "target_template": Param(
-        "novelty-v2",
+        "coherence",
         type="string",
         pattern=ID_PATTERN,
         title="Target template",
@@ -72,6 +72,8 @@ PARAMS: dict[str, Param] = {
     ),
     **{name: copy(BACKFILL[name]) for name in _PASSED_ON},
 }
+# Nobody watches a run by the clock: it has a cap unless somebody empties the field.
+PARAMS["max_llm_calls"].value = 500
 
 for _name in _CONF.keys() & PARAMS.keys():
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.cohorts.missing_request import LONGEST_PREFIX, MissingRequest, parse_missing_request
+from include.cohorts.missing_request import LONGEST_PREFIX, MOST_LLM_CALLS, MissingRequest, parse_missing_request
 from include.cohorts.model import is_id
 from include.cohorts.request import parse_request
 
@@ -15,12 +15,12 @@ NIGHT = datetime(2026, 1, 31, 3, 0, 5, tzinfo=UTC)
 
 
 def test_an_empty_conf_has_the_defaults_of_select_missing() -> None:
-    """The thirty best by novelty, for novelty-v2, all models."""
+    """The thirty best by novelty, for coherence, all models, and a cap on the calls."""
     checked = parse_missing_request({})
     assert checked.problems == ()
-    assert checked.value == MissingRequest(passed_on={})
+    assert checked.value == MissingRequest(passed_on={"max_llm_calls": MOST_LLM_CALLS})
     request = checked.value
-    assert (request.baseline_template, request.target_template, request.top_n) == ("novelty", "novelty-v2", 30)
+    assert (request.baseline_template, request.target_template, request.top_n) == ("novelty", "coherence", 30)
 
 
 def test_the_cohort_is_called_after_the_moment_in_utc() -> None:

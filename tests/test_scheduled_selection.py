@@ -32,12 +32,13 @@ def ranked(store: StoreBuilder) -> StoreBuilder:
 def test_the_best_that_lack_scores_become_a_conf_in_rank_order(
     ranked: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
 ) -> None:
-    """The two best, one template, a cohort called after the night; the log says what was chosen and why."""
+    """The two best, one template, a cohort called after the night, a cap on the calls; the log says what was chosen and why."""
     conf = select_missing(dag.settings, CONF, NIGHT)
     assert conf == {
         "cohort_id": "scheduled_20260131T030000",
         "essay_ids": ["e_essay3", "e_essay2"],
         "templates": ["coherence"],
+        "max_llm_calls": 500,
     }
     told = "\n".join(log_lines())
     assert "lacks of coherence" in told

@@ -14,6 +14,8 @@ from include.cohorts.request import check_list, check_number, check_switch, pars
 TOP_N = (1, 1_000)
 # With the time behind it the cohort's id must still be an id.
 LONGEST_PREFIX = 84
+# The most requests of a run by the clock, unless its conf says otherwise: nobody watches it.
+MOST_LLM_CALLS = 500
 # These pass on to the run that is triggered, by the same names and limits.
 PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored", "retry_unscored")
 
@@ -27,7 +29,7 @@ class MissingRequest:
 
     cohort_prefix: str = "scheduled"
     baseline_template: str = "novelty"
-    target_template: str = "novelty-v2"
+    target_template: str = "coherence"
     top_n: int = 30
     average_models: tuple[str, ...] | None = None
     any_model: bool = False
@@ -49,8 +51,12 @@ KEYS = (*OWN_KEYS, *(key for key in PASSED_ON if key not in OWN_KEYS))
 
 
 def parse_missing_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[MissingRequest]:
-    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
+    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default.
+
+    Only `max_llm_calls` null means no cap; absent it is MOST_LLM_CALLS.
+    """
     problems = list(unknown_keys(conf, KEYS, place))
+    conf = {"max_llm_calls": MOST_LLM_CALLS, **conf}
     given = {key: value for key, value in conf.items() if key in KEYS and value is not None}
     passed_on = {key: value for key, value in given.items() if key in PASSED_ON}
     problems += parse_request(passed_on, place).problems

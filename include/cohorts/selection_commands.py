@@ -53,7 +53,7 @@ def select_missing(
     cohort: Cohort = None,
     top_n: Annotated[int, typer.Option(min=1, help="How many of the best essays to look at.")] = 30,
     baseline_template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
-    target_template: Annotated[str, typer.Option(help="The template that is to judge them.")] = "novelty-v2",
+    target_template: Annotated[str, typer.Option(help="The template that is to judge them.")] = "coherence",
     average_models: Models = None,
     aggregated_scores: Scores = None,
     output: Output = None,

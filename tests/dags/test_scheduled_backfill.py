@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from include.cohorts.missing_request import KEYS, LONGEST_PREFIX, TOP_N, MissingRequest
+from include.cohorts.missing_request import KEYS, LONGEST_PREFIX, MOST_LLM_CALLS, TOP_N, MissingRequest
 from include.cohorts.request import CohortRequest
 from tests.dags.conftest import parse_folder
 
 DEFAULTS = {**{key: getattr(CohortRequest(), key) for key in KEYS if hasattr(CohortRequest(), key)}} | {
     key: getattr(MissingRequest(passed_on={}), key) for key in KEYS if hasattr(MissingRequest(passed_on={}), key)
 }
+DEFAULTS["max_llm_calls"] = MOST_LLM_CALLS
 
 
 @pytest.fixture
