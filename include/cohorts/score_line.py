@@ -69,29 +69,10 @@ def has_label(line: str) -> bool:
     return _LABELLED.fullmatch(line) is not None
 
 
-def read_score_line(line: str) -> Reading:
-    """The score that a plain line with a label states, or the reason why it states none."""
+def read_score_line(line: str) -> Reading | None:
+    """The score that a plain line states, or why it states none; None for a line without a label."""
     labelled = _LABELLED.fullmatch(line)
-    if labelled is None:
-        return Reading(reason="the line does not begin with SCORE")
-    shown, scale = labelled["statement"], labelled["scale"]
-    said = f"{scale} {shown}" if scale else shown
-    statement = _unwrapped(shown)
-    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
-        return Reading(reason=f"the score line uses another scale: {quote(said)}")
-    stated = _STATED.fullmatch(statement)
-    comment = (stated["comment"] or "") if stated else ""
-    if stated is None or any(character.isnumeric() for character in comment):
-        return Reading(reason=_refusal(statement, shown))
-    if scale and not is_wanted_scale(scale[1:-1]):
-        return Reading(reason=f"the score line states more than a number: {quote(said)}")
-    score = on_scale(stated["number"])
-    if score is None:
-        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
-    for remark in (*_remarks(statement), comment):
-        if states_another_score(remark, score):
-            return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
-    return Reading(score=score)
+    return labelled and _read_statement(labelled["statement"], labelled["scale"])
 
 
 def on_scale(number: str) -> float | None:
@@ -106,6 +87,25 @@ def on_scale(number: str) -> float | None:
 def quote(text: str) -> str:
     """The text as a reason shows it: cut to a length that a table can hold."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _read_statement(shown: str, scale: str | None) -> Reading:
+    said = f"{scale} {shown}" if scale else shown
+    statement = _unwrapped(shown)
+    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
+        return Reading(reason=f"the score line uses another scale: {quote(said)}")
+    stated = _STATED.fullmatch(statement)
+    comment = (stated["comment"] or "") if stated else ""
+    if stated is None or any(character.isnumeric() for character in comment):
+        return Reading(reason=_refusal(statement, shown))
+    if scale and not is_wanted_scale(scale[1:-1]):
+        return Reading(reason=f"the score line states more than a number: {quote(said)}")
+    score = on_scale(stated["number"])
+    if score is None:
+        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
+    if any(states_another_score(remark, score) for remark in (*_remarks(statement), comment)):
+        return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
+    return Reading(score=score)
 
 
 def _unwrapped(statement: str) -> str:
