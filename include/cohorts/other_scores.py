@@ -87,7 +87,7 @@ def states_another_score(text: str, score: float) -> bool:
     if any(not _is(found["number"], score) for found in _OF_NINE.finditer(text)):
         return True
     rest = _BOUNDS.sub(lambda found: "" if _bounds(found) == _WANTED_RANGE else found[0], text)
-    rest = _OF_NINE.sub(lambda found: found["number"], rest)
+    rest = _OF_NINE.sub("", rest)
     if re.search(r"[0-9] ?/ ?[0-9]", rest):
         return True
     alone = _ONLY_A_NUMBER.fullmatch(rest)

@@ -39,8 +39,8 @@ def find_answer(text: str) -> Answer:
             opened[name] = opened.get(name, 0) + 1
             is_inside = True
         elif tag["end"]:
-            opened[name] = opened.get(name, 0) - 1
+            opened[name] = max(opened.get(name, 0) - 1, 0)
             start, is_inside = tag.end(), False
-    if is_inside or any(count > 0 for count in opened.values()):
+    if is_inside or any(opened.values()):
         return Answer(reason=INSIDE_REASONING)
     return Answer(start=start)

@@ -120,8 +120,12 @@ def _remarks(statement: str) -> list[str]:
     return [remark[1:-1] for remark in re.findall(_REMARK, statement)]
 
 
+def _without_remarks(statement: str) -> str:
+    return " ".join(re.sub(_REMARK, " ", statement).split())
+
+
 def _uses_another_scale(statement: str) -> bool:
-    bare = re.sub(_REMARK, " ", statement)
+    bare = _without_remarks(statement)
     comment = re.split(" - | ?[–—] ?", bare, maxsplit=1)[1:]
     behind = (found["top"] for found in _SCALE_BEHIND.finditer(bare))
     return any(top is None or Decimal(top) != HIGHEST for top in behind) or any(
@@ -130,7 +134,7 @@ def _uses_another_scale(statement: str) -> bool:
 
 
 def _refusal(statement: str, shown: str) -> str:
-    bare = re.sub(_OF_NINE, " ", re.sub(_REMARK, " ", statement))
+    bare = re.sub(_OF_NINE, "", _without_remarks(statement))
     numbers = _NUMBER.findall(bare)
     if not numbers:
         return f"the score line states no number: {quote(shown)}"
