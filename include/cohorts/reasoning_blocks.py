@@ -27,7 +27,8 @@ def find_answer(text: str) -> Answer:
     """Find the answer: the text behind the last closing tag, or all of a reply without tags.
 
     Some chat templates leave the opening tag out, and reasoning may mention a closing tag. Only what is behind the
-    last closing tag is an answer in every reading. A tag that is opened and not closed again means that the reply ended inside its reasoning.
+    last closing tag is an answer in every reading. A tag that is opened and not closed again means that the reply
+    ended inside its reasoning.
     """
     opened: dict[str, int] = {}
     start = 0
