@@ -16,6 +16,7 @@ from include.cohorts.scoring import (
     read_last_line,
     score_text,
     split_lines,
+    verdict_record,
 )
 
 PROPERTY = settings(deadline=None, max_examples=300)
@@ -237,6 +238,7 @@ def test_replies_without_a_score(reply: str, reason: str) -> None:
         pytest.param("Score [0-9] = 7", id="the scale in square brackets"),
         pytest.param("Score (on a scale from 0 to 9) - 7", id="the scale in words"),
         pytest.param("Score (out of 9): 7", id="out of nine in the label"),
+        pytest.param("Score (on a scale from 0 to 9, out of the points): 7", id="every word of a scale"),
         pytest.param("SCORE: 7 - a solid essay", id="a remark behind a dash"),
         pytest.param("SCORE: 7 – a solid essay.", id="a remark behind an en dash"),
         pytest.param("SCORE: 7—solid", id="a remark behind an em dash"),
@@ -282,6 +284,10 @@ def test_decoration_does_not_change_a_score(reply: str) -> None:
         pytest.param("SCORE: 7 - 8", "a range", id="a range with blanks"),
         pytest.param("SCORE: 7—8", "a range", id="a range with an em dash"),
         pytest.param("SCORE: 7,5", "a decimal comma", id="a decimal comma"),
+        pytest.param("SCORE: 7/9 - 8", "a range", id="a range behind the scale"),
+        pytest.param("SCORE: 7 (good) - 8", "a range", id="a range around a remark"),
+        pytest.param("SCORE: 7 (good) /10", SCALE, id="a scale behind a remark"),
+        pytest.param("SCORE: 7 - from 1 - 5 really", SCALE, id="a range in a remark behind a dash"),
         pytest.param("SCORE: 7/9 8", SEVERAL, id="a number behind the scale"),
         pytest.param("SCORE: 10/9", RANGE, id="more than the scale"),
         pytest.param("SCORE: 7/95", SCALE, id="a scale that begins like nine"),
@@ -335,7 +341,15 @@ def test_doubt_is_refused(reply: str, reason: str) -> None:
         pytest.param("6", id="a number alone"),
         pytest.param("(6.)", id="a number in parentheses"),
         pytest.param("six", id="a number word alone"),
+        pytest.param("6 (0-9)", id="a number and the scale"),
+        pytest.param("7/9, 6", id="the same score and another"),
         pytest.param("That is 7/10", id="another scale"),
+        pytest.param("Correction: after I read it again, I lower this to a 6.", id="a long sentence"),
+        pytest.param("The essay deserves a 6.", id="deserves"),
+        pytest.param("7 -> 6", id="an arrow"),
+        pytest.param("That makes 6 points.", id="points"),
+        pytest.param("Hmm, 6 instead.", id="instead"),
+        pytest.param("Confidence: 6, and the score is 5.", id="how sure, and another score"),
         pytest.param("Make it 6 because of the ending.", id="make it"),
         pytest.param("I change it from 7 to 6.", id="from and to"),
         pytest.param("My final SCORE: 6", id="a label inside"),
@@ -357,6 +371,7 @@ def test_a_later_line_with_another_score(later: str) -> None:
     [
         pytest.param("Thanks for reading the 3 drafts.", id="a count"),
         pytest.param("No, the 3 drafts are fine.", id="a count and a cue"),
+        pytest.param("I give credit for its 3 ideas and 2 sources.", id="two counts and a cue"),
         pytest.param("Actually, the two drafts differ.", id="a count in words"),
         pytest.param("Actually, this one.", id="one"),
         pytest.param("Final score: see above\nSCORE: 7", id="a label line behind decides"),
@@ -367,6 +382,9 @@ def test_a_later_line_with_another_score(later: str) -> None:
         pytest.param("The rating is on a scale from 0 to 9.", id="the wanted scale"),
         pytest.param("Confidence: 0.9", id="how sure"),
         pytest.param("Confidence: 90%", id="how sure, per cent"),
+        pytest.param("Confidence: 8/10", id="how sure, of ten"),
+        pytest.param("My confidence in this score: 6/9.", id="how sure, of nine"),
+        pytest.param("Confidence score (0-10): 6", id="how sure, a label with score"),
         pytest.param("I am GPT-4 and my verdict is made.", id="a number in a name"),
         pytest.param("Version 2.", id="no cue"),
         pytest.param("Final revision: 2024-05-01", id="a date"),
@@ -406,6 +424,7 @@ INSIDE, ENDED = "the reply ended inside its reasoning", "the reply ended with it
         pytest.param("<think>x</think\nSCORE: 4", None, INSIDE, None, id="a closing tag cut off"),
         pytest.param("<think", None, INSIDE, None, id="the tag alone"),
         pytest.param("<think>a<think>b</think>\nSCORE: 4", None, INSIDE, None, id="the outer block never closed"),
+        pytest.param("</think><think><think>b</think>\nSCORE: 4", None, INSIDE, None, id="an early closing tag"),
         pytest.param("<think>a</reasoning>\nSCORE: 4", None, INSIDE, None, id="closed by another name"),
         pytest.param("</think>\n<think>\nSCORE: 4", None, INSIDE, None, id="opened behind the last closing tag"),
         pytest.param("Sure.\n<think>\nSCORE: 4", None, INSIDE, None, id="opened behind some words"),
@@ -596,6 +615,14 @@ def test_a_number_is_not_rounded_onto_the_scale(reply: str) -> None:
         pytest.param("SCORE: seven", "the score line states no number: 'seven'", id="no number"),
         pytest.param("SCORE: 7 or 8", "the score line states several numbers: '7 or 8'", id="several"),
         pytest.param("SCORE: 7 stars", "the score line states more than a number: '7 stars'", id="more"),
+        pytest.param("SCORE: 7 stars <|end|>", "the score line states more than a number: '7 stars'", id="a token"),
+        pytest.param("Score (1-5): 4", "the score line uses another scale: '(1-5) 4'", id="scale in the label"),
+        pytest.param("Score (x): 4", "the score line states more than a number: '(x) 4'", id="remark in the label"),
+        pytest.param("SCORE: 7,5", "the score line states several numbers, or a decimal comma: '7,5'", id="comma"),
+        pytest.param("SCORE: 7-8", "the score line states several numbers, a range: '7-8'", id="a range"),
+        pytest.param("SCORE: 7 (8)", "the score line states several numbers, one in a remark: '7 (8)'", id="remark"),
+        pytest.param("SCORE: 7\n**6**", "a later line states another score: '6'", id="later"),
+        pytest.param("SCORE:\n7", "the score line states no number: ''", id="on the next line"),
         pytest.param("SCORE: 10 (superb)", "the score is not from 0 to 9: '10'", id="range"),
         pytest.param("SCORE: " + "x" * 80, f"the score line states no number: '{'x' * 80}'", id="as long as shown"),
         pytest.param("SCORE: " + "x" * 81, f"the score line states no number: '{'x' * 77}...'", id="too long"),
@@ -629,6 +656,15 @@ def test_the_default_parser_is_in_last_line() -> None:
     """A template without a parser has `in_last_line`, whose name and version go into the verdict."""
     assert DEFAULT_PARSER == "in_last_line"
     assert PARSERS["in_last_line"].ref == ParserRef("in_last_line", "2")
+
+
+def test_the_record_of_a_verdict() -> None:
+    """parsed_metadata.json names the parser and says whether there is a score, which, and why not."""
+    parser = {"parser_name": "in_last_line", "parser_version": "2"}
+    scored = judge_reply(DEFAULT_PARSER, "SCORE: 7.", truncated=False)
+    assert verdict_record(scored) == parser | {"success": True, "score": 7.0, "reason": ""}
+    refused = judge_reply(DEFAULT_PARSER, "", truncated=False)
+    assert verdict_record(refused) == parser | {"success": False, "score": None, "reason": EMPTY}
 
 
 def test_each_parser_is_filed_under_its_name() -> None:

@@ -39,12 +39,19 @@ _SCORE_LIKE = re.compile(
     r"instead|rather|because|since|as|given|for|now|then|is|would|seems?|feels?|fits|or|to|not|on|after|but|overall)\b)",
     re.IGNORECASE,
 )
+# How sure a judge is of its score is not a score.
+_CONFIDENCE = re.compile(
+    rf"(?:my )?confidence(?: level| score| in (?:the|this|my) score)?(?: \([^()]*\))? ?[:=-] ?{_DIGITS}"
+    rf"(?: ?%| ?(?:/|out of) ?{_DIGITS})? ?\.?",
+    re.IGNORECASE,
+)
 _ONLY_A_NUMBER = re.compile(rf"\W*?(?P<number>-?{_DIGITS}|{_WORD})\W*", re.IGNORECASE)
 _CUE = re.compile(
-    r"\b(?:score|scoring|rate|rating|grade|revis\w*|correct\w*|actually|reconsider\w*|instead|rather|should|chang\w*|"
-    r"adjust\w*|updat\w*|amend\w*|final|verdict|answer|reflection|thought|say|make|give|downgrad\w*|upgrad\w*|"
-    r"lower\w*|rais\w*|sorry|wait|no|hmm|mistake|typo|mean|meant|edit|new|or|maybe|perhaps|better|fair\w*|closer|"
-    r"almost|nearly)\b",
+    r"→|[-=]>|\b(?:scor(?:e|es|ed|ing)|rat(?:e|es|ed|ing)|grad(?:e|es|ed|ing)|points?|revis\w*|correct\w*|actually|"
+    r"reconsider\w*|instead|rather|should|chang\w*|adjust\w*|updat\w*|amend\w*|final|overall|verdict|answer|"
+    r"reflection|thoughts?|think|say|mak(?:e|es|ing)|giv(?:e|es|ing)|award\w*|assign\w*|deserv\w*|merits?|worth|settl\w*|"
+    r"downgrad\w*|upgrad\w*|lower\w*|rais\w*|sorry|wait|no|hmm|mistake|typo|mean|meant|edit|new|or|maybe|perhaps|"
+    r"better|fair\w*|closer|almost|nearly)\b",
     re.IGNORECASE,
 )
 
@@ -75,10 +82,12 @@ def states_another_score(text: str, score: float) -> bool:
     A number alone does, one of nine does, and one in a sentence that speaks of scoring or correcting does. A count
     of things ("the 3 drafts") and the wanted scale do not.
     """
+    if _CONFIDENCE.fullmatch(text):
+        return False
     if any(not _is(found["number"], score) for found in _OF_NINE.finditer(text)):
         return True
     rest = _BOUNDS.sub(lambda found: "" if _bounds(found) == _WANTED_RANGE else found[0], text)
-    rest = _OF_NINE.sub(lambda found: found["number"], rest)
+    rest = _OF_NINE.sub("", rest)
     if re.search(r"[0-9] ?/ ?[0-9]", rest):
         return True
     alone = _ONLY_A_NUMBER.fullmatch(rest)

@@ -27,20 +27,18 @@ def find_answer(text: str) -> Answer:
     """Find the answer: the text behind the last closing tag, or all of a reply without tags.
 
     Some chat templates leave the opening tag out, and reasoning may mention a closing tag. Only what is behind the
-    last closing tag is an answer in every reading. A tag that is opened more often than closed, or opened behind
-    the last closing tag, means that the reply ended inside its reasoning.
+    last closing tag is an answer in every reading. A tag that is opened and not closed again means that the reply
+    ended inside its reasoning.
     """
     opened: dict[str, int] = {}
     start = 0
-    is_inside = False
     for tag in _TAG.finditer(text):
         name = tag["name"].lower()
         if not tag["closing"]:
             opened[name] = opened.get(name, 0) + 1
-            is_inside = True
         elif tag["end"]:
-            opened[name] = opened.get(name, 0) - 1
-            start, is_inside = tag.end(), False
-    if is_inside or any(count > 0 for count in opened.values()):
+            opened[name] = max(opened.get(name, 0) - 1, 0)
+            start = tag.end()
+    if any(opened.values()):
         return Answer(reason=INSIDE_REASONING)
     return Answer(start=start)

@@ -69,29 +69,10 @@ def has_label(line: str) -> bool:
     return _LABELLED.fullmatch(line) is not None
 
 
-def read_score_line(line: str) -> Reading:
-    """The score that a plain line with a label states, or the reason why it states none."""
+def read_score_line(line: str) -> Reading | None:
+    """The score that a plain line states, or why it states none; None for a line without a label."""
     labelled = _LABELLED.fullmatch(line)
-    if labelled is None:
-        return Reading(reason="the line does not begin with SCORE")
-    shown, scale = labelled["statement"], labelled["scale"]
-    said = f"{scale} {shown}" if scale else shown
-    statement = _unwrapped(shown)
-    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
-        return Reading(reason=f"the score line uses another scale: {quote(said)}")
-    stated = _STATED.fullmatch(statement)
-    comment = (stated["comment"] or "") if stated else ""
-    if stated is None or any(character.isnumeric() for character in comment):
-        return Reading(reason=_refusal(statement, shown))
-    if scale and not is_wanted_scale(scale[1:-1]):
-        return Reading(reason=f"the score line states more than a number: {quote(said)}")
-    score = on_scale(stated["number"])
-    if score is None:
-        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
-    for remark in (*_remarks(statement), comment):
-        if states_another_score(remark, score):
-            return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
-    return Reading(score=score)
+    return labelled and _read_statement(labelled["statement"], labelled["scale"])
 
 
 def on_scale(number: str) -> float | None:
@@ -108,6 +89,25 @@ def quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
+def _read_statement(shown: str, scale: str | None) -> Reading:
+    said = f"{scale} {shown}" if scale else shown
+    statement = _unwrapped(shown)
+    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
+        return Reading(reason=f"the score line uses another scale: {quote(said)}")
+    stated = _STATED.fullmatch(statement)
+    comment = (stated["comment"] or "") if stated else ""
+    if stated is None or any(character.isnumeric() for character in comment):
+        return Reading(reason=_refusal(statement, shown))
+    if scale and not is_wanted_scale(scale[1:-1]):
+        return Reading(reason=f"the score line states more than a number: {quote(said)}")
+    score = on_scale(stated["number"])
+    if score is None:
+        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
+    if any(states_another_score(remark, score) for remark in (*_remarks(statement), comment)):
+        return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
+    return Reading(score=score)
+
+
 def _unwrapped(statement: str) -> str:
     """The statement without brackets around its number: `[[8]]`, `<8>`, `$\\boxed{8}$`."""
     for _ in range(_MOST_WRAPS):
@@ -120,8 +120,12 @@ def _remarks(statement: str) -> list[str]:
     return [remark[1:-1] for remark in re.findall(_REMARK, statement)]
 
 
+def _without_remarks(statement: str) -> str:
+    return " ".join(re.sub(_REMARK, " ", statement).split())
+
+
 def _uses_another_scale(statement: str) -> bool:
-    bare = re.sub(_REMARK, " ", statement)
+    bare = _without_remarks(statement)
     comment = re.split(" - | ?[–—] ?", bare, maxsplit=1)[1:]
     behind = (found["top"] for found in _SCALE_BEHIND.finditer(bare))
     return any(top is None or Decimal(top) != HIGHEST for top in behind) or any(
@@ -130,7 +134,7 @@ def _uses_another_scale(statement: str) -> bool:
 
 
 def _refusal(statement: str, shown: str) -> str:
-    bare = re.sub(_OF_NINE, " ", re.sub(_REMARK, " ", statement))
+    bare = re.sub(_OF_NINE, "", _without_remarks(statement))
     numbers = _NUMBER.findall(bare)
     if not numbers:
         return f"the score line states no number: {quote(shown)}"

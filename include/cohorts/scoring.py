@@ -120,8 +120,9 @@ def read_last_line(text: str) -> Reading:
     if not last_first:
         return Reading(reason=NO_ANSWER if answer.start else "the reply is empty")
     for position, (_, line) in enumerate(last_first):
-        if has_label(line):
-            return _unless_taken_back(read_score_line(line), [later for _, later in last_first[:position]])
+        reading = read_score_line(line)
+        if reading is not None:
+            return _unless_taken_back(reading, [later for _, later in last_first[:position]])
     return Reading(reason="none of the last three lines begins with SCORE")
 
 
