@@ -32,7 +32,7 @@ def ranked(store: StoreBuilder) -> StoreBuilder:
 def test_the_best_that_lack_scores_become_a_conf_in_rank_order(
     ranked: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
 ) -> None:
-    """The two best, one template, a cohort called after the night, a cap on the calls; the log says what was chosen and why."""
+    """The two best, one template, a cohort called after the night and a cap; the log says what was chosen and why."""
     conf = select_missing(dag.settings, CONF, NIGHT)
     assert conf == {
         "cohort_id": "scheduled_20260131T030000",

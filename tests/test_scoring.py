@@ -661,9 +661,9 @@ def test_the_default_parser_is_in_last_line() -> None:
 def test_the_record_of_a_verdict() -> None:
     """parsed_metadata.json names the parser and says whether there is a score, which, and why not."""
     parser = {"parser_name": "in_last_line", "parser_version": "2"}
-    scored = judge_reply(DEFAULT_PARSER, "SCORE: 7.", truncated=False)
+    scored = judge_by(PARSERS[DEFAULT_PARSER], "SCORE: 7.")
     assert verdict_record(scored) == parser | {"success": True, "score": 7.0, "reason": ""}
-    refused = judge_reply(DEFAULT_PARSER, "", truncated=False)
+    refused = judge_by(PARSERS[DEFAULT_PARSER], "")
     assert verdict_record(refused) == parser | {"success": False, "score": None, "reason": EMPTY}
 
 
