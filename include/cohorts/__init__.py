@@ -32,7 +32,7 @@ Four layers; imports only go down (`make lint` holds it):
             side_by_side.py  disk_threads.py
             csv_rows.py  atomic_files.py  lease_file.py  planning_turn.py  caller_card.py  call_lease.py
             call_slots.py  call_journal.py  call_pace.py  call_rules.py  judge.py  completion.py  clock.py
-            event_stream.py  server_errors.py  retry_after.py  failure_streaks.py
+            event_stream.py  server_errors.py  retry_after.py  failure_streaks.py  key_mask.py
                                                        what servers answer, and what follows from it
             crash_points.py                            the environment, files, locks, the LLM client
     values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours

@@ -8,15 +8,12 @@ is obeyed for its own request. Whatever else a server answers is asked once: a r
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import httpx2
 import openai
@@ -27,12 +24,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from include.cohorts.atomic_files import storable
 from include.cohorts.call_pace import CallPace
 from include.cohorts.call_rules import CallRules
 from include.cohorts.completion import Completion, error_message, error_object, read_completion
 from include.cohorts.crash_points import reach_under_way
 from include.cohorts.failure_streaks import FailureStreaks
+from include.cohorts.key_mask import KeyMask
 from include.cohorts.model import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from include.cohorts.retry_after import retry_after_s
 from include.cohorts.server_errors import ServerError, error_of_status
@@ -41,7 +38,6 @@ from include.cohorts.server_errors import ServerError, error_of_status
 OFFLINE_MARK = "offline-judge"
 # A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
-_SHORTEST_KEY = 8
 _NO_COMPLETION = "not_a_completion"
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 _TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
@@ -79,9 +75,7 @@ class Judge:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
         # The client's own retries would be calls that nobody counts and no stop prevents.
         self._client = client.with_options(max_retries=0, timeout=timeout)
-        self._shapes_of_the_key = _shapes(client.api_key)
-        # A short one is a word such as "offline", which a model's name may hold by right.
-        self._masks_replies = len(client.api_key.strip()) >= _SHORTEST_KEY
+        self._key = KeyMask(client.api_key)
         self._rules, self._accept_offline, self._stop_for = rules, accept_offline, stop_for
         self._streaks = FailureStreaks(calls_at_once)
         self._calls_at_once = calls_at_once
@@ -92,7 +86,7 @@ class Judge:
     @cached_property
     def base_url(self) -> str:
         """The API's address without user, password and query."""
-        return self._without_key(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
+        return self._key.hide(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
     def asks_at_once(self, model: JudgeModel) -> bool:
         """False when a request to the model would wait, for its server is slow or calls to it were stopped."""
@@ -201,9 +195,13 @@ class Judge:
                 request = self._client.post("/chat/completions", cast_to=httpx2.Response, body=_body(model, prompt))
                 answer = await reach_under_way("after_send", request)
         except (TimeoutError, openai.APITimeoutError) as error:
+            end = _end_of(error)
+            if end is CallEnd.NOT_CHARGED:
+                message = f"cannot reach {self.base_url} within {self._rules.connect_timeout_s:g} s"
+                raise _TryAgain(Failure(kind="connection", message=message), end) from None
             waited = f"read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s"
             message = f"no answer in time ({waited}). {_TOO_SLOW}"
-            raise _TryAgain(Failure(kind="timeout", message=message), _end_of(error)) from None
+            raise _TryAgain(Failure(kind="timeout", message=message), end) from None
         except openai.APIStatusError as error:
             answered = error.response
             told = error_of_status(
@@ -214,17 +212,17 @@ class Judge:
             )
             raise self._no_reply(told) from None
         except openai.APIConnectionError as error:
-            message = self._clean(f"cannot reach {self.base_url}: {error.__cause__ or error}")
+            message = self._key.message(f"cannot reach {self.base_url}: {error.__cause__ or error}")
             raise _TryAgain(Failure(kind="connection", message=message), _end_of(error)) from None
         except (openai.APIError, ValueError) as error:
-            failure = Failure(kind=_NO_COMPLETION, message=self._clean(f"unreadable answer: {error}"))
+            failure = Failure(kind=_NO_COMPLETION, message=self._key.message(f"unreadable answer: {error}"))
             raise _NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION) from None
         return self._read(answer.content)
 
     def _read(self, content: bytes) -> _Answer:
         completion = read_completion(content)
         if completion is None:
-            begins = self._clean(content[:200].decode("utf-8", errors="replace"))
+            begins = self._key.message(content[:200].decode("utf-8", errors="replace"))
             message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
             failure = Failure(kind=_NO_COMPLETION, message=f"{message} It begins: {begins}")
             raise _NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION)
@@ -235,15 +233,15 @@ class Judge:
         reply = Reply(
             text=completion.text,
             reasoning=completion.reasoning,
-            response_model=self._kept(completion.response_model),
-            finish_reason=self._kept(completion.finish_reason),
+            response_model=self._key.kept(completion.response_model),
+            finish_reason=self._key.kept(completion.finish_reason),
             usage=completion.usage,
             attempts=1,
             duration_s=0.0,
         )
         if error is None or not error.is_temporary:
             return _Answer(reply=reply)
-        failure = Failure(kind="broken_reply", message=self._clean(error.message), status=error.status)
+        failure = Failure(kind="broken_reply", message=self._key.message(error.message), status=error.status)
         wait_s = retry_after_s(error.headers, time.time())
         return _Answer(reply=reply, again=_TryAgain(failure, CallEnd.REPLY, completion.usage, wait_s=wait_s))
 
@@ -261,7 +259,7 @@ class Judge:
     def _no_reply(self, error: ServerError, usage: Usage | None = None) -> _NoReply:
         """What an error makes of a request, be it an HTTP status or told inside an answer."""
         status = error.status
-        said = self._clean(f"the server said {status or 'an error'}: {error.message}")
+        said = self._key.message(f"the server said {status or 'an error'}: {error.message}")
         if error.next_step:
             said = f"{said}. {error.next_step}"
         if status in _GATEWAY_TIMEOUTS:
@@ -276,31 +274,6 @@ class Judge:
         if wait is not None and wait > self._rules.longest_retry_after_s:
             return _NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end, cause=cause)
         return _TryAgain(failure, end, wait_s=wait)
-
-    def _clean(self, text: str) -> str:
-        """`text` on one line, without the key (a server may echo it), storable and of a sane length."""
-        return _one_line(self._without_key(text))
-
-    def _kept(self, text: str) -> str:
-        """What is stored of a reply, on one line, without the key where that is long enough to be one."""
-        return _one_line(self._without_key(text) if self._masks_replies else text)
-
-    def _without_key(self, text: str) -> str:
-        for shape in self._shapes_of_the_key:
-            text = re.sub(re.escape(shape), "***", text, flags=re.IGNORECASE)
-        return text
-
-
-def _one_line(text: str) -> str:
-    kept = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return storable(kept if len(kept) <= 500 else kept[:497] + "...")
-
-
-def _shapes(key: str) -> tuple[str, ...]:
-    """A key as a server may echo it: plain, escaped, in an address, in base64; the longest first."""
-    shapes = {key, key.strip(), quote(key), quote(key, safe=""), json.dumps(key)[1:-1], key.replace("/", "\\/")}
-    shapes.add(base64.b64encode(key.encode()).decode().rstrip("="))
-    return tuple(sorted((shape for shape in shapes if shape), key=len, reverse=True))
 
 
 class _NoReply(Exception):
