@@ -77,8 +77,10 @@ def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_li
     store.evaluation("x1", essay)
     store.select("# mode: evaluation-only", essay)
     dag.plan(ONE_CELL)
-    (line,) = [line for line in log_lines() if "NOT reused" in line]
-    assert line.startswith("1 existing evaluations of these essays are NOT reused, and are paid for anew")
+    (line,) = [line for line in log_lines() if "not reused" in line]
+    assert line.startswith(
+        "1 existing evaluations of these cells are not reused, because the selection has no line # include-existing"
+    )
 
 
 @pytest.mark.parametrize(

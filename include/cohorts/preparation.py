@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage, StoredEvaluation
+from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls, unpriced
 from include.cohorts.prompting import closing_delimiter, prompt_hash, prompt_renderer, system_template
+from include.cohorts.score_instructions import doubts_about
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
 
@@ -64,22 +65,21 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     former = folder.members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
-    plan = plan_cohort(
-        PlanInputs(
-            cohort_id=inputs.cohort_id,
-            include_existing=inputs.selection.include_existing,
-            retry_unscored=inputs.request.retry_unscored,
-            replicates=inputs.replicates,
-            essays=inputs.essays,
-            templates=inputs.templates,
-            models=inputs.models,
-            parsers=inputs.parsers,
-            former=former.value,
-            evaluations=scan.evaluations,
-            occupied=store.occupied(),
-            run=run,
-        )
+    asked = PlanInputs(
+        cohort_id=inputs.cohort_id,
+        include_existing=inputs.selection.include_existing,
+        retry_unscored=inputs.request.retry_unscored,
+        replicates=inputs.replicates,
+        essays=inputs.essays,
+        templates=inputs.templates,
+        models=inputs.models,
+        parsers=inputs.parsers,
+        former=former.value,
+        evaluations=scan.evaluations,
+        occupied=store.occupied(),
+        run=run,
     )
+    plan = plan_cohort(asked)
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     raise_if_any(
         [
@@ -99,9 +99,10 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
         warnings=(
-            *_not_reused(inputs, plan, scan.evaluations),
+            *_not_reused(inputs, plan, asked, prompts),
             *scan.warnings,
             *plan.warnings,
+            *_doubtful_templates(inputs),
             *_open_delimiters(inputs),
         ),
     )
@@ -195,18 +196,37 @@ def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store:
     return edited
 
 
-def _not_reused(inputs: Inputs, plan: Plan, stored: Sequence[StoredEvaluation]) -> Iterator[str]:
-    """Without backfill mode: how many scores of the planned cells exist and are bought anew all the same."""
+def _not_reused(
+    inputs: Inputs, plan: Plan, asked: PlanInputs, prompts: Mapping[tuple[str, str], _Prompt]
+) -> Iterator[str]:
+    """Without backfill mode: how many scores of the planned cells are not reused, why, and what reusing would cost."""
     if inputs.selection.include_existing:
         return
     members = {row.member.gen_id for row in plan.evaluations}
     cells = {row.member.cell for row in plan.evaluations}
-    left_out = [e for e in stored if e.progress is Progress.PARSED and e.cell in cells and e.gen_id not in members]
-    if left_out:
-        yield (
-            f"{len(left_out)} existing evaluations of these essays are NOT reused, and are paid for anew: "
-            f"to reuse them add the line # {INCLUDE_EXISTING}, or include_existing_evaluations true in the conf."
-        )
+    left_out = [
+        found
+        for found in asked.evaluations
+        if found.progress is Progress.PARSED and found.cell in cells and found.gen_id not in members
+    ]
+    if not left_out:
+        return
+    sizes = _sizes(plan_cohort(replace(asked, include_existing=True)), inputs.models, prompts)
+    estimate = estimate_calls([call for calls in sizes.values() for call in calls])
+    because = f"the selection has no line # {INCLUDE_EXISTING}"
+    if inputs.request.include_existing_evaluations is False:
+        because = "include_existing_evaluations is false in the conf"
+    cost = "cost unknown" if estimate.usd is None else f"up to ${estimate.usd:,.4f}"
+    yield (
+        f"{len(left_out)} existing evaluations of these cells are not reused, because {because}; "
+        f"with them reused: {estimate.calls:,} calls, {cost}."
+    )
+
+
+def _doubtful_templates(inputs: Inputs) -> Iterator[str]:
+    for template in inputs.templates:
+        for doubt in doubts_about(template.text):
+            yield f"{template.place}: {doubt}"
 
 
 def _open_delimiters(inputs: Inputs) -> Iterator[str]:
