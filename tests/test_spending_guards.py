@@ -72,15 +72,15 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
 
 
 def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]) -> None:
-    """Without backfill mode the plan says how many existing evaluations will be paid for again."""
+    """Without backfill mode the plan says how many evaluations are not reused, why, and what reusing would cost."""
     essay = store.essay(1)
     store.evaluation("x1", essay)
     store.select("# mode: evaluation-only", essay)
     dag.plan(ONE_CELL)
     (line,) = [line for line in log_lines() if "not reused" in line]
-    assert line.startswith(
-        "1 existing evaluations of these cells are not reused, because the selection has no line # include-existing"
-    )
+    because = "because the selection has no line # include-existing-evaluations"
+    reused = "with them reused: 3 calls, cost unknown."
+    assert line == f"1 existing evaluations of these cells are not reused, {because}; {reused}"
 
 
 @pytest.mark.parametrize(
