@@ -159,6 +159,14 @@ def test_reasoning_as_the_answer(play: Play) -> None:
     assert played.record("parsed_metadata.json")["parser_version"].endswith("+reasoning")
 
 
+def test_reasoning_is_read_later_without_a_call(play: Play) -> None:
+    """Once a template reads reasoning too, the next run scores a stored reply without an answer, for nothing."""
+    first = play(Answer(body=chat("", reasoning=REASONED)))
+    assert first.counts() == {"unscored": 1}
+    second = play(FINE, reads="reply_or_reasoning")
+    assert (second.requests, second.counts(), second.text("parsed.txt")) == (0, {"scored": 1}, "8.0\n")
+
+
 def test_an_answer_wins_over_its_reasoning(play: Play) -> None:
     """Reasoning beside an answer is kept, and never read."""
     played = play(Answer(body=chat("No.", reasoning=REASONED)), reads="reply_or_reasoning")

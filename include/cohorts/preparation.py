@@ -199,7 +199,7 @@ def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store:
 def _not_reused(
     inputs: Inputs, plan: Plan, asked: PlanInputs, prompts: Mapping[tuple[str, str], _Prompt]
 ) -> Iterator[str]:
-    """Without backfill mode: how many scores of the planned cells are not reused, why, and what reusing would cost."""
+    """Without backfill mode: what is not reused, why, and what reusing would cost."""
     if inputs.selection.include_existing:
         return
     members = {row.member.gen_id for row in plan.evaluations}
