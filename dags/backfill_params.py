@@ -58,6 +58,19 @@ PARAMS: dict[str, Param] = {
         description_md="Backfill mode. With essays given above, empty means **yes**: buying anew must be asked for.",
         section=_HOW,
     ),
+    "changed_inputs": Param(
+        None,
+        enum=[None, "refuse", "keep", "ask_again"],
+        values_display={
+            None: "As the deployment says (refuse)",
+            "refuse": "Refuse: planning fails and names them",
+            "keep": "Keep: reuse them all the same",
+            "ask_again": "Ask again: new evaluations with today's inputs",
+        },
+        title="Evaluations of a changed template, essay or model",
+        description_md="Existing evaluations that were made with another prompt or model than today's.",
+        section=_HOW,
+    ),
     "replicates": number(
         None,
         1,

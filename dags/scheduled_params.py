@@ -31,7 +31,7 @@ def _deployment_conf() -> dict[str, Any]:
 _CONF = _deployment_conf()
 
 _WHAT, _COHORT, _CALLS = None, "The cohort", "Calls"
-_PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored")
+_PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored", "changed_inputs")
 
 PARAMS: dict[str, Param] = {
     "baseline_template": Param(

@@ -40,7 +40,7 @@ def by_judge(preview: PlanPreview) -> dict[tuple[str, str], dict[Action, int]]:
 
 def test_rows_are_counted_by_judge_and_action(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """Each template by each model has a row, in the order of the plan, which counts its evaluations by action."""
-    preview = preview_plan(dag.settings, {"cohort_id": "c"})
+    preview = preview_plan(dag.settings, {"cohort_id": "c", "changed_inputs": "keep"})
     assert (preview.cohort_id, preview.essays, preview.replicates, preview.edited) == ("c", 2, 4, 1)
     assert by_judge(preview) == {
         ("novelty", "judge-a"): {Action.REUSE: 1, Action.UNSCORED: 1, Action.PARSE: 1, Action.CALL: 5},
@@ -59,7 +59,7 @@ def test_rows_are_counted_by_judge_and_action(mixed: StoreBuilder, dag: PlayedDa
 
 def test_rows_sum_up_to_the_totals(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """Counts and calls of the rows add up to those of the plan; where one price is unknown so is the sum."""
-    preview = preview_plan(dag.settings, {})
+    preview = preview_plan(dag.settings, {"changed_inputs": "keep"})
     assert sum((Counter(row.counts) for row in preview.rows), Counter()) == preview.totals
     assert all(row.estimate.calls == row.counts.get(Action.CALL, 0) for row in preview.rows)
     assert sum(row.estimate.calls for row in preview.rows) == preview.estimate.calls
@@ -88,7 +88,7 @@ def test_a_row_without_calls_costs_nothing(store: StoreBuilder, dag: PlayedDag) 
 )
 def test_the_preview_is_what_the_run_plans(mixed: StoreBuilder, dag: PlayedDag, conf: dict[str, Any]) -> None:
     """The run that is triggered with the same conf plans the same numbers and the same warnings."""
-    conf = {**conf, "cohort_id": "c"}
+    conf = {**conf, "cohort_id": "c", "changed_inputs": "keep"}
     preview = preview_plan(dag.settings, conf)
     planned = dag.plan(conf)
     assert {action.value: preview.totals[action] for action in Action} == {
@@ -102,14 +102,14 @@ def test_nothing_is_written(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """Not a file, however much there is to mint; the index is neither made, nor mended, nor taken away."""
     mixed.write(".index/evaluations.sqlite", "damaged")
     before = mixed.tree_hash()
-    assert preview_plan(dag.settings, {"cohort_id": "c"}).totals[Action.CALL] > 0
+    assert preview_plan(dag.settings, {"cohort_id": "c", "changed_inputs": "keep"}).totals[Action.CALL] > 0
     assert mixed.tree_hash() == before
 
 
 def test_who_joins_and_who_leaves(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """Compared with the cohort's membership as it stands."""
-    dag.plan({"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "replicates": 1})
-    conf = {"cohort_id": "c", "essay_ids": ["e_essay2"], "templates": ["novelty"], "replicates": 1}
+    dag.plan({"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "changed_inputs": "keep"})
+    conf = {"cohort_id": "c", "essay_ids": ["e_essay2"], "templates": ["novelty"], "changed_inputs": "keep"}
     preview = preview_plan(dag.settings, conf)
     planned = dag.plan(conf, run_id="run-2")
     assert (len(preview.joined), len(preview.left)) == (planned["joined"], planned["left"])

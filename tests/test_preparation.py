@@ -177,9 +177,9 @@ def test_edited_prompts_are_counted(store: StoreBuilder, settings: Settings) -> 
         if recorded is not None:
             store.json(f"gens/evaluation/v_{n}/raw_metadata.json", recorded)
     store.backfill(essay)
-    conf = {"templates": ["novelty"], "models": ["judge-a"]}
+    conf = {"templates": ["novelty"], "models": ["judge-a"], "changed_inputs": "keep"}
     prepared = prepare(settings, conf, RUN)
-    assert prepared.edited == 1
+    assert (prepared.edited, prepared.unknown_wording) == (1, 2)
     assert set(evaluations(prepared).values()) == {Action.REUSE}
     store.write(f"gens/essay/{essay}/parsed.txt", "Another text.")
     assert prepare(settings, conf, RUN).edited == 2

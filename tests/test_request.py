@@ -38,7 +38,7 @@ def test_an_empty_conf_has_the_documented_defaults() -> None:
 
 
 def test_the_keys_are_the_documented_ones() -> None:
-    """The conf has the fourteen keys of the DAG's params."""
+    """The conf has the fifteen keys of the DAG's params."""
     assert set(KEYS) == {
         "cohort_id",
         "essay_ids",
@@ -53,6 +53,7 @@ def test_the_keys_are_the_documented_ones() -> None:
         "max_unscored",
         "max_llm_calls",
         "max_cost_usd",
+        "changed_inputs",
         "dry_run",
     }
 

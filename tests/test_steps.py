@@ -363,7 +363,7 @@ def test_a_system_message_that_came_later(store: StoreBuilder, dag: PlayedDag, j
     dag.run({**conf, "replicates": 1}, run_id="1")
     store.write(SYSTEM, "Be strict.")
     judge_server.reset()
-    run = dag.run({**conf, "replicates": 2}, run_id="2")
+    run = dag.run({**conf, "replicates": 2, "changed_inputs": "keep"}, run_id="2")
     assert (run.planned["edited"], run.planned["reuse"], run.planned["call"]) == (1, 1, 1)
     assert [len(request["body"]["messages"]) for request in judge_server.requests()] == [2]
 
@@ -829,10 +829,13 @@ def test_edited_templates_are_counted_and_not_acted_on(
     varied.write("1_raw/templates/evaluation/novelty.txt", "Judge novelty anew. {{ response }} SCORE: n")
     judge_server.reset()
     gens = varied.files("gens")
-    run = dag.run({"cohort_id": "c"}, run_id="2")
+    run = dag.run({"cohort_id": "c", "changed_inputs": "keep"}, run_id="2")
     made_with_novelty = sum(count for (_, template, _), count in SHORTFALL.items() if template == "novelty")
     assert run.planned["edited"] == made_with_novelty
-    assert f"{made_with_novelty} reused evaluations were made with another prompt than today's: kept." in log_lines()
+    assert (
+        f"{made_with_novelty} existing evaluations were made with another prompt or model than today's: kept."
+        in log_lines()
+    )
     assert judge_server.calls() == 0
     assert varied.files("gens") == gens
     assert run.summary.complete

@@ -5,7 +5,7 @@ Four layers; imports only go down (`make lint` holds it):
     shell   planning_step.py  steps.py  calling.py  summary.py   what the DAG's tasks call
             slice_calls.py  run_stops.py               the calls of one slice, and what stops them
             spending.py  call_records.py               what a call is paid from, and what is written down about it
-            preparation.py  cohort_inputs.py           what comes before the first write
+            preparation.py  cohort_inputs.py  changed_inputs.py           what comes before the first write
             member_states.py  cohort_status.py  cohort_snapshot.py  snapshot_cache.py  cohort_list.py
             evaluation_record.py  essay_titles.py  plan_preview.py
                                                        what the store holds now, for the command line and the page

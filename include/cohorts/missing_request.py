@@ -17,7 +17,7 @@ LONGEST_PREFIX = 84
 # The most requests of a run by the clock, unless its conf says otherwise: nobody watches it.
 MOST_LLM_CALLS = 500
 # These pass on to the run that is triggered, by the same names and limits.
-PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored", "retry_unscored")
+PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored", "retry_unscored", "changed_inputs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

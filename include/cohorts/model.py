@@ -41,6 +41,14 @@ class Stage(StrEnum):
     EVALUATION = "evaluation"
 
 
+class ChangedInputs(StrEnum):
+    """What planning does with an evaluation that was made with another prompt or model than today's."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+    ASK_AGAIN = "ask_again"
+
+
 class Action(StrEnum):
     """What this run does for a member."""
 

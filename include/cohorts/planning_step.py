@@ -103,7 +103,10 @@ def log_plan(prepared: Prepared) -> None:
         if cap is not None:
             log.info("Budget of this run: %s %s; what does not fit is deferred", name, cap)
     if prepared.edited:
-        log.info("%d reused evaluations were made with another prompt than today's: kept.", prepared.edited)
+        made = "existing evaluations were made with another prompt or model than today's"
+        log.warning("%d %s: kept.", prepared.edited, made)
+    if prepared.unknown_wording:
+        log.info("%d existing evaluations do not tell with which prompt they were made.", prepared.unknown_wording)
     for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
         if gen_ids:
             shown = ", ".join(gen_ids[:_MOST_WARNINGS])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,22 @@ from typing import Any
 from include.cohorts.atomic_files import LINK_STEP, leads_to
 from include.cohorts.batching import check_batch_size, rows_of_kind
 from include.cohorts.catalog import MODELS
+from include.cohorts.changed_inputs import Wordings, refuse_changes
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, StoreError, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Action, JudgeModel, Plan, Progress, RunRef, Stage
+from include.cohorts.model import (
+    Action,
+    Cell,
+    ChangedInputs,
+    JudgeModel,
+    Plan,
+    Progress,
+    RunRef,
+    Stage,
+    StoredEvaluation,
+)
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls, unpriced
 from include.cohorts.prompting import closing_delimiter, prompt_hash, prompt_renderer, system_template
@@ -27,8 +38,9 @@ from include.cohorts.settings import Settings
 class Prepared:
     """The inputs, the plan made of them, and what a person should know before it is carried out.
 
-    `estimates` is that by template and model. `edited` counts reused evaluations whose prompt would be another
-    one today. `seen` is what `still_holds` compares. `by_index` is true when the index had a say in what exists.
+    `estimates` is that by template and model. `edited` counts existing members that were made with another prompt or
+    model than today's, `unknown_wording` those that do not tell. `seen` is what `still_holds` compares. `by_index` is
+    true when the index had a say in what exists.
     """
 
     inputs: Inputs
@@ -36,6 +48,7 @@ class Prepared:
     estimate: Estimate
     estimates: Mapping[tuple[str, str], Estimate]
     edited: int
+    unknown_wording: int
     warnings: tuple[str, ...]
     seen: tuple[object, ...]
     by_index: bool
@@ -79,26 +92,38 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         occupied=store.occupied(),
         run=run,
     )
+    prompts = _render_all(inputs)
+    mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
+    wordings = Wordings(
+        store=store,
+        prompts={place: prompt.sha256 for place, prompt in prompts.items()},
+        models={model.id: model for model in inputs.models},
+    )
+    if mode is ChangedInputs.ASK_AGAIN:
+        asked = replace(asked, other_wording=_of_other_wording(scan.evaluations, wordings))
     plan = plan_cohort(asked)
+    kept = _kept_wordings(plan, wordings)
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     raise_if_any(
         [
             *check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo),
             *_unpriced_models(inputs, plan),
             *_links_out(settings.data_root, inputs.cohort_id, plan),
+            *(refuse_changes(kept.changed) if mode is ChangedInputs.REFUSE else ()),
         ]
     )
-    prompts = _render_all(inputs)
     sizes = _sizes(plan, inputs.models, prompts)
     return Prepared(
         inputs=inputs,
         plan=plan,
         estimate=estimate_calls([call for calls in sizes.values() for call in calls]),
         estimates={judge: estimate_calls(calls) for judge, calls in sizes.items()},
-        edited=_count_edited(plan, prompts, store),
+        edited=len(kept.changed),
+        unknown_wording=kept.unknown,
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
         warnings=(
+            *kept.warnings,
             *_not_reused(inputs, plan, asked, prompts),
             *scan.warnings,
             *plan.warnings,
@@ -186,14 +211,30 @@ def _sizes(
     return sizes
 
 
-def _count_edited(plan: Plan, prompts: Mapping[tuple[str, str], _Prompt], store: GensDataLayer) -> int:
-    edited = 0
-    for row in plan.evaluations:
-        if row.action is Action.REUSE:
-            recorded = store.reply_record(row.member.gen_id).get("prompt_sha256")
-            today = prompts[row.member.parent_gen_id, row.member.template_id].sha256
-            edited += recorded is not None and recorded != today
-    return edited
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _KeptWordings:
+    """Members that exist already: the cells of those of another wording, how many tell none, and warnings."""
+
+    changed: tuple[Cell, ...]
+    unknown: int
+    warnings: tuple[str, ...]
+
+
+def _of_other_wording(stored: Iterable[StoredEvaluation], wordings: Wordings) -> frozenset[str]:
+    replied = (found for found in stored if found.progress is not Progress.NO_REPLY)
+    return frozenset(found.gen_id for found in replied if wordings.compare(found.gen_id, found.cell).is_other)
+
+
+def _kept_wordings(plan: Plan, wordings: Wordings) -> _KeptWordings:
+    members = [row.member for row in plan.evaluations if row.action is not Action.CALL]
+    made = {member.gen_id: wordings.compare(member.gen_id, member.cell) for member in members}
+    changed = tuple(member.cell for member in members if made[member.gen_id].is_other)
+    unknown = sum(wording.is_other is None for wording in made.values())
+    settings = sum(wording.other_settings for wording in made.values())
+    warnings = []
+    if settings:
+        warnings.append(f"{settings} existing evaluations were made with another temperature or max_tokens: kept.")
+    return _KeptWordings(changed=changed, unknown=unknown, warnings=tuple(warnings))
 
 
 def _not_reused(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from include.cohorts.errors import Checked, Problem
-from include.cohorts.model import ID_RULE, is_id, one_form
+from include.cohorts.model import ID_RULE, ChangedInputs, is_id, one_form
 from include.cohorts.selection import EVALUATION_ONLY, read_mode
 from include.cohorts.spelling import choose_from
 
@@ -38,6 +38,7 @@ class CohortRequest:
     max_unscored: int = 0
     max_llm_calls: int | None = None
     max_cost_usd: float | None = None
+    changed_inputs: str | None = None
     dry_run: bool = False
 
 
@@ -80,6 +81,9 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
         yield from check_list(given, place, ids_only=key != "models")
     elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):
         yield from check_switch(given, place)
+    elif key == "changed_inputs":
+        if given not in list(ChangedInputs):
+            yield wrong(place, given, choose_from(str(given), list(ChangedInputs)))
     elif key == "mode":
         yield from read_mode(given, place).problems if isinstance(given, str) else (wrong(place, given, _MODE_STEP),)
     elif not is_id(given):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.cohorts.errors import BadInput, Problem
-from include.cohorts.model import ID_RULE, is_id
+from include.cohorts.model import ID_RULE, ChangedInputs, is_id
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _UNSET = {"", "0", "false", "none", "null"}
@@ -17,15 +17,17 @@ _UNSET = {"", "0", "false", "none", "null"}
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """`data_root` is the folder of everything read and written; `cohort_id` names the cohort when the conf does not;
-    `processes` is how many slices are worth running at once on this machine."""
+    `changed_inputs` holds where the conf does not say; `processes` is how many slices are worth running at once on
+    this machine."""
 
     data_root: Path
     cohort_id: str | None = None
+    changed_inputs: ChangedInputs = ChangedInputs.REFUSE
     processes: int = 2
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads DD_DATA_ROOT and DD_COHORT. BadInput when a value cannot be used."""
+    """Reads DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput when a value cannot be used."""
     # os.path.expanduser leaves an unknown ~user as it stands; Path.expanduser raises.
     root = Path(os.path.expanduser(environment.get("DD_DATA_ROOT", "").strip() or PROJECT_ROOT / "data"))  # noqa: PTH111
     problems = []
@@ -43,9 +45,18 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         problems.append(
             Problem(place="environment: DD_COHORT", finding=f"{cohort!r} will not do.", next_step=ID_RULE)
         )
+    changed = environment.get("DD_CHANGED_INPUTS", "").strip() or ChangedInputs.REFUSE
+    if changed not in list(ChangedInputs):
+        place, next_step = "environment: DD_CHANGED_INPUTS", f"Write one of: {', '.join(ChangedInputs)}."
+        problems.append(Problem(place=place, finding=f"{changed!r} is not valid.", next_step=next_step))
     if problems:
         raise BadInput(problems)
-    return Settings(data_root=root.resolve(), cohort_id=cohort_id, processes=_processes())
+    return Settings(
+        data_root=root.resolve(),
+        cohort_id=cohort_id,
+        changed_inputs=ChangedInputs(changed),
+        processes=_processes(),
+    )
 
 
 def _processes() -> int:

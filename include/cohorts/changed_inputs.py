@@ -1,0 +1,84 @@
+"""Which existing evaluations were made with another prompt or model than today's, and what that means for a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from include.cohorts.errors import Problem
+from include.cohorts.gens_data_layer import GensDataLayer
+from include.cohorts.metadata_fields import text_of
+from include.cohorts.model import Cell, ChangedInputs, JudgeModel, one_form
+from include.cohorts.prompting import prompt_hash
+
+_NAMED = 5
+_SETTINGS = ("temperature", "max_tokens")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """How an evaluation was made, beside today's inputs.
+
+    `is_other`: with another prompt, or another `model` under the same id; None where nothing was recorded.
+    `other_settings`: with another temperature or max_tokens.
+    """
+
+    is_other: bool | None = None
+    other_settings: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wordings:
+    """Compares what evaluations were made with and what they would be made with today.
+
+    `prompts` gives the hash of today's prompt by (essay, template), `models` today's judges by id.
+    """
+
+    store: GensDataLayer
+    prompts: Mapping[tuple[str, str], str]
+    models: Mapping[str, JudgeModel]
+
+    def compare(self, gen_id: str, cell: Cell) -> Wording:
+        """What is known of how an evaluation was made; it reads the reply's record."""
+        today, model = self.prompts.get((cell.essay_id, cell.template_id)), self.models.get(cell.model_id)
+        if today is None or model is None:
+            return Wording()
+        record = self.store.reply_record(gen_id)
+        recorded = record.get("prompt_sha256") or self._stored_hash(gen_id)
+        changed = any(name in record and record[name] != getattr(model, name) for name in _SETTINGS)
+        if recorded is None:
+            return Wording(other_settings=changed)
+        asked = text_of(record, "model") or model.model
+        other = recorded != today or one_form(asked) != one_form(model.model)
+        return Wording(is_other=other, other_settings=changed)
+
+    def _stored_hash(self, gen_id: str) -> str | None:
+        prompt = self.store.whole_prompt(gen_id)
+        return None if prompt is None else prompt_hash(prompt.text, prompt.system)
+
+
+def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
+    """One problem that counts the evaluations of another wording and names the ways out; none without any."""
+    cells = list(changed)
+    if not cells:
+        return
+    templates = _counted(cell.template_id for cell in cells)
+    essays = _counted(cell.essay_id for cell in cells)
+    yield Problem(
+        place="changed_inputs",
+        finding=(
+            f"{len(cells)} existing evaluations were made with another prompt or model than today's, by template: "
+            f"{templates}; by essay: {essays}."
+        ),
+        next_step=(
+            "Give the changed template, essay or judge a new id; or set changed_inputs to "
+            f'"{ChangedInputs.KEEP}" (reuse them all the same) or "{ChangedInputs.ASK_AGAIN}" (new calls).'
+        ),
+    )
+
+
+def _counted(names: Iterable[str]) -> str:
+    counts = Counter(names).most_common()
+    shown = ", ".join(f"{name} {count}" for name, count in counts[:_NAMED])
+    return shown if len(counts) <= _NAMED else f"{shown} and {len(counts) - _NAMED} more"
