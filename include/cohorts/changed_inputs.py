@@ -45,7 +45,7 @@ class Wordings:
         if today is None or model is None:
             return Wording()
         record = self.store.reply_record(gen_id)
-        recorded = record.get("prompt_sha256") or self._stored_hash(gen_id)
+        recorded = text_of(record, "prompt_sha256") or self._stored_hash(gen_id)
         changed = any(name in record and record[name] != getattr(model, name) for name in _SETTINGS)
         if recorded is None:
             return Wording(other_settings=changed)

@@ -156,7 +156,8 @@ def test_records_of_others_are_worked_with(odd: OddStore, backfill: bool, retry:
     with built(odd) as store:
         for damage in find_damage(GensDataLayer.from_root(store.root)):
             assert is_readable(str(damage))
-        conf = {"essay_ids": [FIRST], "templates": ["novelty"], "retry_unscored": retry}
+        kept = {"changed_inputs": "keep"}  # an odd record may name another prompt
+        conf = {"essay_ids": [FIRST], "templates": ["novelty"], "retry_unscored": retry, **kept}
         planned = plan(store, {**conf, "cohort_id": COHORT, "include_existing_evaluations": backfill})
         assert planned is not None
         scored = {name: content for name, content in store.files("gens").items() if name.endswith("/parsed.txt")}
