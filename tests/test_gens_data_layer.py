@@ -376,7 +376,7 @@ def test_a_file_occupies_its_name(store: StoreBuilder, layer: GensDataLayer) -> 
         pytest.param(
             {"score": None, "reply": "hm", "refused": "no score"},
             Progress.REPLIED,
-            ParserRef("in_last_line", "1"),
+            ParserRef("in_last_line", "2"),
             "no score",
             id="refused",
         ),
