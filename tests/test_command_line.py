@@ -152,7 +152,9 @@ def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
     """People's own essays have no draft: that is not damage."""
     held.metadata("essay", "e_own", {"parent_gen_id": ""})
     held.write("gens/essay/e_own/parsed.txt", "My own essay.")
-    assert "No damage found" in _run(held, "verify").stdout
+    told = _run(held, "verify").stdout
+    assert "No damage found" in told
+    assert "No request is known to have been paid for without a reply." in told
 
 
 @pytest.mark.parametrize(

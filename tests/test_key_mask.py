@@ -37,6 +37,13 @@ def test_a_short_key_is_masked_in_messages_only() -> None:
     assert mask.message("the key offline is wrong") == "the key *** is wrong"
 
 
+def test_a_short_key_masks_whole_words_and_no_address() -> None:
+    """A key of a few characters garbles neither the words around it nor the stored address."""
+    assert KeyMask("key").message("monkeys say: key") == "monkeys say: ***"
+    assert KeyMask("v1").address("http://127.0.0.1:8001/v1") == "http://127.0.0.1:8001/v1"
+    assert KEY not in KeyMask(KEY).address(f"http://h/{KEY}/v1")
+
+
 def test_a_message_is_one_line_of_a_sane_length() -> None:
     """Line ends and control characters become blanks, and a long text is cut."""
     assert KeyMask(KEY).message("a\r\n\tb\x00c") == "a b c"

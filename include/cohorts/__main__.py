@@ -126,6 +126,8 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
             typer.echo(str(problem))
         counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
         typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
+        if not lost:
+            typer.echo("No request is known to have been paid for without a reply.")
         _print_lost([call for call in lost if call.is_paid], "were paid for without a reply (${usd})")
         unknown = [call for call in lost if not call.is_paid]
         _print_lost(unknown, "may have been paid for without a reply (up to ${usd}): compare them with the bill")

@@ -86,7 +86,7 @@ class Judge:
     @cached_property
     def base_url(self) -> str:
         """The API's address without user, password and query."""
-        return self._key.hide(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
+        return self._key.address(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
     def asks_at_once(self, model: JudgeModel) -> bool:
         """False when a request to the model would wait, for its server is slow or calls to it were stopped."""

@@ -18,14 +18,20 @@ class KeyMask:
     """Masks one key in texts, in each shape in which a server may echo it."""
 
     def __init__(self, key: str) -> None:
-        self._shapes = _shapes(key)
-        self._masks_replies = len(key.strip()) >= _SHORTEST_KEY
+        self._is_long = len(key.strip()) >= _SHORTEST_KEY
+        # A short one counts as a whole word only: the key "a" is no reason to mask every a.
+        around = "%s" if self._is_long else r"(?<!\w)%s(?!\w)"
+        self._patterns = [re.compile(around % re.escape(shape), re.IGNORECASE) for shape in _shapes(key)]
 
     def hide(self, text: str) -> str:
         """The text with *** in the place of the key."""
-        for shape in self._shapes:
-            text = re.sub(re.escape(shape), "***", text, flags=re.IGNORECASE)
+        for pattern in self._patterns:
+            text = pattern.sub("***", text)
         return text
+
+    def address(self, text: str) -> str:
+        """An API's address as it is stored: the key is looked for only where it is long enough to be one."""
+        return self.hide(text) if self._is_long else text
 
     def message(self, text: str) -> str:
         """`text` on one line without the key, storable, of at most 500 characters."""
@@ -33,7 +39,7 @@ class KeyMask:
 
     def kept(self, text: str) -> str:
         """What is stored of a reply, as `message`; the key is looked for only where it is long enough to be one."""
-        return _one_line(self.hide(text) if self._masks_replies else text)
+        return _one_line(self.address(text))
 
 
 def _shapes(key: str) -> tuple[str, ...]:
