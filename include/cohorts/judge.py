@@ -239,11 +239,8 @@ class Judge:
             attempts=1,
             duration_s=0.0,
         )
-        if error is None or not error.is_temporary:
-            return _Answer(reply=reply)
-        failure = Failure(kind="broken_reply", message=self._key.message(error.message), status=error.status)
-        wait_s = retry_after_s(error.headers, time.time())
-        return _Answer(reply=reply, again=_TryAgain(failure, CallEnd.REPLY, completion.usage, wait_s=wait_s))
+        ended = None if error is None else self._no_reply(error)
+        return _Answer(reply=reply, again=ended if isinstance(ended, _TryAgain) else None)
 
     def _refuse_made_up(self, completion: Completion) -> None:
         """_NoReply for a reply that says it is made up, where such replies are not accepted."""
