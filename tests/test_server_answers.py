@@ -270,7 +270,7 @@ def test_replies_that_break_off_for_ever(play: Play) -> None:
 
 
 def test_a_broken_reply_is_not_waited_for_too_long(play: Play) -> None:
-    """A server that broke off and asks for a longer wait than the rules allow is not asked again; the reply is kept."""
+    """A server that broke off and asks for too long a wait is not asked again; the reply is kept."""
     told = error(503, metadata={"headers": {"Retry-After": "5"}})["error"]
     broken = Answer(body=chat("First thoughts.\nSCORE: 3", finish="error", error=told))
     played = play(broken, FINE, rules={"longest_retry_after_s": 2})

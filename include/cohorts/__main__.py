@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import pendulum
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
 from include.cohorts import planning_step
 from include.cohorts.cohort_status import CellStatus, cohort_status, skipped_ids
@@ -46,7 +47,8 @@ def before_every_command(context: typer.Context, data_root: DataRoot = None, as_
     # Options that every command has may stand before it; what stands behind it wins.
     given = {"data_root": data_root} if data_root is not None else {}
     shared = given | ({"as_json": True} if as_json else {})
-    context.default_map = dict.fromkeys(context.command.commands, shared)  # type: ignore[attr-defined]
+    if isinstance(context.command, TyperGroup):
+        context.default_map = dict.fromkeys(context.command.commands, shared)
 
 
 @app.command()

@@ -44,12 +44,13 @@ def read_completion(content: bytes) -> Completion | None:
     body = _body(content)
     if body is None:
         return None
-    choice = _first(body.get("choices"))
-    error = error_in_answer(body, choice or {})
-    if choice is None and error is None:
+    found = _first(body.get("choices"))
+    choice = found or {}
+    error = error_in_answer(body, choice)
+    if found is None and error is None:
         return None
-    text, reasoning = storable(_words(choice or {})), storable(_reasoning(choice or {}))
-    finish_reason = storable(_text((choice or {}).get("finish_reason")))
+    text, reasoning = storable(_words(choice)), storable(_reasoning(choice))
+    finish_reason = storable(_text(choice.get("finish_reason")))
     has_words = bool(text.strip() or reasoning.strip())
     return Completion(
         text=text,
@@ -99,8 +100,7 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 
 def _words(choice: dict[str, Any]) -> str:
     """What the model said: its message, its refusal, the text of an older API, or what it would call tools with."""
-    message = choice.get("message")
-    parts = message if isinstance(message, dict) else {}
+    parts = _part(choice, "message")
     said = _text(parts.get("content")) or _text(parts.get("refusal")) or _text(choice.get("text"))
     return said or _tool_arguments(parts)
 
@@ -121,8 +121,7 @@ def _tool_arguments(message: dict[str, Any]) -> str:
 
 def _reasoning(choice: dict[str, Any]) -> str:
     """What a server returns apart from the answer: `reasoning_content`, `reasoning`, or its details."""
-    message = choice.get("message")
-    parts = message if isinstance(message, dict) else {}
+    parts = _part(choice, "message")
     return (
         _text(parts.get("reasoning_content"))
         or _text(parts.get("reasoning"))
@@ -147,8 +146,8 @@ def _usage(said: object, *, has_words: bool) -> Usage:
     )
 
 
-def _part(counts: dict[str, Any], key: str) -> dict[str, Any]:
-    value = counts.get(key)
+def _part(whole: dict[str, Any], key: str) -> dict[str, Any]:
+    value = whole.get(key)
     return value if isinstance(value, dict) else {}
 
 

@@ -14,7 +14,7 @@ from include.cohorts.model import BROKEN_OFF
 _DATA = "data:"
 _BEGINNINGS = (_DATA, "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
-_REASONING = ("reasoning_content", "reasoning")
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
 Parse = Callable[[str], dict[str, Any] | None]
 Words = Callable[[object], str]
@@ -46,9 +46,7 @@ def joined_events(text: str, *, parse: Parse, words: Words) -> dict[str, Any] | 
 
 def _message(choices: list[Mapping[str, Any]], words: Words) -> dict[str, Any]:
     parts = list(_parts(choices))
-    message: dict[str, Any] = {key: "".join(words(part.get(key)) for part in parts) for key in ("content", "refusal")}
-    for key in _REASONING:
-        message[key] = "".join(words(part.get(key)) for part in parts)
+    message: dict[str, Any] = {key: "".join(words(part.get(key)) for part in parts) for key in _TEXTS}
     calls = [call for part in parts for call in _list(part.get("tool_calls"))]
     functions = [
         call["function"] for call in calls if isinstance(call, dict) and isinstance(call.get("function"), dict)

@@ -149,7 +149,7 @@ class GensDataLayer:
 
     def system_prompt(self, gen_id: str) -> str:
         """An evaluation's system message, "" when it has none."""
-        return read_text(self._folder(Stage.EVALUATION, gen_id) / SYSTEM_PROMPT) or ""
+        return read_text(self._file(Stage.EVALUATION, gen_id, SYSTEM_PROMPT)) or ""
 
     def essay_text(self, gen_id: str) -> str | None:
         """An essay's parsed.txt, None when it is missing.
@@ -256,14 +256,15 @@ class GensDataLayer:
 
         system_prompt.txt goes with it; while it changes there is no prompt.txt, so that no call mixes two prompts.
         """
-        if self.whole_prompt(gen_id) == Prompt(text=prompt, system=system):
+        former = self.whole_prompt(gen_id)
+        if former == Prompt(text=prompt, system=system):
             return
         path = self._writable(gen_id) / PROMPT
         if self.reply_exists(gen_id):
             with storing(path):
                 copy_former(path)
                 copy_former(path.with_name(SYSTEM_PROMPT))
-        if self.system_prompt(gen_id) != system:
+        if (former.system if former else self.system_prompt(gen_id)) != system:
             self.drop_prompt(gen_id)
             if system:
                 write_text(path.with_name(SYSTEM_PROMPT), system, folder_later=True)

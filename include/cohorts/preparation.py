@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from include.cohorts.atomic_files import LINK_STEP, leads_to
 from include.cohorts.batching import check_batch_size, rows_of_kind
 from include.cohorts.catalog import MODELS
-from include.cohorts.changed_inputs import Wordings, refuse_changes
+from include.cohorts.changed_inputs import Wording, Wordings, refuse_changes
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, StoreError, raise_if_any
@@ -20,6 +21,7 @@ from include.cohorts.model import (
     Cell,
     ChangedInputs,
     JudgeModel,
+    Member,
     Plan,
     Progress,
     RunRef,
@@ -32,6 +34,8 @@ from include.cohorts.prompting import closing_delimiter, prompt_hash, prompt_ren
 from include.cohorts.score_instructions import doubts_about
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
+
+Compare = Callable[[str, Cell], Wording]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,20 +82,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     former = folder.members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
-    asked = PlanInputs(
-        cohort_id=inputs.cohort_id,
-        include_existing=inputs.selection.include_existing,
-        retry_unscored=inputs.request.retry_unscored,
-        replicates=inputs.replicates,
-        essays=inputs.essays,
-        templates=inputs.templates,
-        models=inputs.models,
-        parsers=inputs.parsers,
-        former=former.value,
-        evaluations=scan.evaluations,
-        occupied=store.occupied(),
-        run=run,
-    )
+    asked = _plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run)
     prompts = _render_all(inputs)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
     wordings = Wordings(
@@ -99,10 +90,12 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         prompts={place: prompt.sha256 for place, prompt in prompts.items()},
         models={model.id: model for model in inputs.models},
     )
+    # A member's record is read once, though it may be asked for before planning and after.
+    compare = cache(wordings.compare)
     if mode is ChangedInputs.ASK_AGAIN:
-        asked = replace(asked, other_wording=_of_other_wording(scan.evaluations, wordings))
+        asked = replace(asked, other_wording=_of_other_wording(scan.evaluations, compare))
     plan = plan_cohort(asked)
-    kept = _kept_wordings(plan, wordings)
+    kept = _kept_wordings(plan, compare)
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     raise_if_any(
         [
@@ -130,6 +123,29 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
             *_doubtful_templates(inputs),
             *_open_delimiters(inputs),
         ),
+    )
+
+
+def _plan_inputs(
+    inputs: Inputs,
+    former: Sequence[Member],
+    evaluations: Sequence[StoredEvaluation],
+    occupied: Container[str],
+    run: RunRef,
+) -> PlanInputs:
+    return PlanInputs(
+        cohort_id=inputs.cohort_id,
+        include_existing=inputs.selection.include_existing,
+        retry_unscored=inputs.request.retry_unscored,
+        replicates=inputs.replicates,
+        essays=inputs.essays,
+        templates=inputs.templates,
+        models=inputs.models,
+        parsers=inputs.parsers,
+        former=former,
+        evaluations=evaluations,
+        occupied=occupied,
+        run=run,
     )
 
 
@@ -220,14 +236,14 @@ class _KeptWordings:
     warnings: tuple[str, ...]
 
 
-def _of_other_wording(stored: Iterable[StoredEvaluation], wordings: Wordings) -> frozenset[str]:
+def _of_other_wording(stored: Iterable[StoredEvaluation], compare: Compare) -> frozenset[str]:
     replied = (found for found in stored if found.progress is not Progress.NO_REPLY)
-    return frozenset(found.gen_id for found in replied if wordings.compare(found.gen_id, found.cell).is_other)
+    return frozenset(found.gen_id for found in replied if compare(found.gen_id, found.cell).is_other)
 
 
-def _kept_wordings(plan: Plan, wordings: Wordings) -> _KeptWordings:
+def _kept_wordings(plan: Plan, compare: Compare) -> _KeptWordings:
     members = [row.member for row in plan.evaluations if row.action is not Action.CALL]
-    made = {member.gen_id: wordings.compare(member.gen_id, member.cell) for member in members}
+    made = {member.gen_id: compare(member.gen_id, member.cell) for member in members}
     changed = tuple(member.cell for member in members if made[member.gen_id].is_other)
     unknown = sum(wording.is_other is None for wording in made.values())
     settings = sum(wording.other_settings for wording in made.values())

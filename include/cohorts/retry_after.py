@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -33,4 +32,4 @@ def _seconds(value: str | None, unit: str, now: float) -> float | None:
             wait = parsedate_to_datetime(text).timestamp() - now
         except ValueError:
             return None
-    return None if math.isnan(wait) else max(0.0, wait)
+    return max(0.0, wait)

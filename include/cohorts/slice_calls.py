@@ -250,7 +250,7 @@ class SliceCalls:
         gen_id = row.member.gen_id
         lease = self.leases.get(gen_id) or self.store.call_lease(gen_id, self.card)
         if not self.store.exists(Stage.EVALUATION, gen_id):
-            return _Held(row=row, lease=lease, purse=self.spending.purse(gen_id), answer=_lost("its folder"))
+            return _Held(row=row, lease=lease, purse=self._purse(gen_id), answer=_lost("its folder"))
         if not lease.take():
             self.leases[gen_id] = lease
             return None
@@ -264,7 +264,7 @@ class SliceCalls:
 
     def _look(self, row: PlanRow, lease: CallLease) -> _Held:
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        purse = self.spending.purse(gen_id, partial(self._store, gen_id))
+        purse = self._purse(gen_id)
         if self._is_done_already(row):
             return _Held(row=row, lease=lease, purse=purse)
         prompt, missing = self.store.whole_prompt(gen_id), ""
@@ -280,6 +280,9 @@ class SliceCalls:
         if self.judge.asks_at_once(model):
             purse.reserve_now(model, prompt)
         return _Held(row=row, lease=lease, purse=purse, prompt=prompt, model=model)
+
+    def _purse(self, gen_id: str) -> EvaluationPurse:
+        return self.spending.purse(gen_id, partial(self._store, gen_id))
 
     def _is_done_already(self, row: PlanRow) -> bool:
         gen_id = row.member.gen_id

@@ -38,10 +38,6 @@ _GRACE_S = 60.0
 Store = Callable[[JudgeModel, Prompt, Reply], None]
 
 
-def _store_nothing(model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-    """For an evaluation that is not asked for."""
-
-
 @dataclass(kw_only=True)
 class SliceSpending:
     """The spending of one slice: reserves the worst case before each request, settles the real cost after it."""
@@ -53,7 +49,7 @@ class SliceSpending:
     disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def purse(self, gen_id: str, store: Store = _store_nothing) -> EvaluationPurse:
+    def purse(self, gen_id: str, store: Store) -> EvaluationPurse:
         """What the requests for one evaluation are paid from; `store` stores a reply and settles its request."""
         return EvaluationPurse(spending=self, gen_id=gen_id, store=store)
 
