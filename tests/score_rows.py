@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from include.cohorts.model import Cell, Member, Outcome, ScoreRow, Stage
+from include.cohorts.provenance import UNKNOWN, Provenance
 
 CELL = Cell("e_1", "novelty", "judge-a")
 
@@ -15,6 +16,7 @@ def score_row(
     gen_id: str = "v_1",
     cost: float | None = None,
     called: bool = False,
+    made: Provenance = UNKNOWN,
 ) -> ScoreRow:
     """A row of this cell: scored when it has a score, else not run, unless an outcome is given."""
     member = Member(
@@ -35,6 +37,7 @@ def score_row(
         origin_cohort_id="c",
         cost_usd=cost,
         called=called,
+        made=made,
     )
 
 

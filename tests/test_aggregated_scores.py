@@ -15,13 +15,17 @@ from include.cohorts.errors import BadInput
 from include.cohorts.member_states import MemberLook, look_at
 from tests.store_builder import StoreBuilder
 
+# Of a reply's record, and what the file says of it: a name that a spreadsheet would compute stands as a text.
+MADE = {"response_model": "=judge", "model": "v/a", "temperature": 0.5, "max_tokens": None, "prompt_sha256": "ab12"}
+TOLD = {"response_model": "'=judge", "settings": "model=v/a temperature=0.5", "prompt_sha256": "ab12"}
+
 
 @pytest.fixture
 def filled(store: StoreBuilder) -> StoreBuilder:
     """Scored, refused, failed and unanswered evaluations of one essay, and damaged folders."""
     essay = store.essay(1)
     store.evaluation("v_scored", essay, score=6.5, origin="old")
-    store.json("gens/evaluation/v_scored/raw_metadata.json", {"created_at": "2026-01-02T03:04:05Z"})
+    store.json("gens/evaluation/v_scored/raw_metadata.json", {"created_at": "2026-01-02T03:04:05Z", **MADE})
     store.evaluation("v_refused", essay, model="judge-b", score=None, reply="no", refused="states no number,\nnone")
     store.evaluation("v_open", essay, replicate=2, score=None)
     store.evaluation("v_failed", essay, replicate=3, score=None)
@@ -63,6 +67,7 @@ def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: S
         "evaluation_response_path": "gens/evaluation/v_scored/raw.txt",
         "generation_response_path": "gens/essay/e_essay1/parsed.txt",
         "created_at": "2026-01-02T03:04:05Z",
+        **TOLD,
     }
     errors = {gen_id: row["error"] for gen_id, row in rows.items() if row["error"]}
     assert errors.pop("v_loop").startswith("damaged: ")
@@ -87,7 +92,7 @@ def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(store: StoreBu
     store.write(AGGREGATED, store.read(AGGREGATED).replace(composed, decomposed))
     later = time.time() + 120
     os.utime(store.root / AGGREGATED, (later, later))
-    assert {row.cell.model_id for row in read_aggregated(store.root / AGGREGATED)} == {composed}
+    assert {row.cell.model_id for row in read_aggregated(store.root / AGGREGATED, made_up_counts=True)} == {composed}
     assert aggregate_scores(store.root).taken_over == 2
     assert {row["evaluation_llm_model"] for row in rows_of(store).values()} == {composed}
 
@@ -138,7 +143,7 @@ def test_a_former_file_of_another_kind_is_made_anew(filled: StoreBuilder, conten
 def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
     """Scores as numbers; a refused reply is known as such."""
     aggregate_scores(filled.root)
-    found = {row.gen_id: row for row in read_aggregated(filled.root / AGGREGATED)}
+    found = {row.gen_id: row for row in read_aggregated(filled.root / AGGREGATED, made_up_counts=True)}
     assert found["v_scored"].score == 6.5
     assert {gen_id for gen_id, row in found.items() if row.is_refused} == {"v_refused"}
 
@@ -162,4 +167,4 @@ def test_a_file_that_will_not_do_is_told(tmp_path: Path, content: str | None, to
     if content is not None:
         path.write_text(content)
     with pytest.raises(BadInput, match=told.replace("(", r"\(")):
-        read_aggregated(path)
+        read_aggregated(path, made_up_counts=True)

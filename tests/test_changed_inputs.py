@@ -89,7 +89,7 @@ def test_other_settings_are_told_and_not_refused(
     header, row = judged.read("1_raw/llm_models.csv").splitlines()[:2]
     judged.write("1_raw/llm_models.csv", f"{header},temperature\n{row},0.5\n")
     assert dag.run(CONF, run_id="second").planned["reuse"] == 4
-    assert any("4 existing evaluations were made with another temperature" in line for line in log_lines())
+    assert any("4 existing evaluations were made with other settings than today's" in line for line in log_lines())
     assert judge_server.calls() == 0
 
 

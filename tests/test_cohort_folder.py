@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from include.cohorts.cohort_folder import CohortFolder, LatestRun, cohort_ids
 from include.cohorts.errors import StoreError
 from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop
+from include.cohorts.provenance import UNKNOWN, Provenance
 from include.cohorts.scores_file import SCORE_COLUMNS, KnownScore, scores_text
 from tests.conftest import killed_before
 
@@ -119,11 +120,13 @@ def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
         origin_cohort_id="novelty_v2",
         cost_usd=None,
         called=True,
+        made=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12"),
     )
     refused = "the score line uses another scale: '7/10, é'"
     first = replace(
         row, member=FIRST, outcome=Outcome.UNSCORED, score=None, reason=refused, origin_cohort_id="", cost_usd=0.0125
     )
+    first = replace(first, made=UNKNOWN)
     folder.write_scores([first, row])
     assert folder.scores_csv.read_bytes() == golden("scores.csv")
 
@@ -438,6 +441,7 @@ score_rows = st.builds(
     reason=texts,
     origin_cohort_id=st.sampled_from(["", "old", "novelty_v2"]),
     cost_usd=st.none() | st.floats(0, 1e6),
+    made=st.builds(Provenance, st.sampled_from(["", "v/a", "=1"]), st.sampled_from(["", "model=v/a"]), st.just("ab")),
 )
 
 
@@ -457,6 +461,7 @@ def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[S
             origin_cohort_id=row.origin_cohort_id,
             cost_usd=row.cost_usd,
             as_of=as_of,
+            made=row.made,
         )
         for row in rows
     }
@@ -482,8 +487,8 @@ def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, or
         pytest.param(b"\xff\n", id="no text"),
         pytest.param(f"{SCORES_HEADER}v_1,e\n".encode(), id="a torn line"),
         pytest.param(f"{SCORES_HEADER}\n".encode(), id="a blank line"),
-        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,\n".encode(), id="a score that is no number"),
-        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear\n".encode(), id="a cost that is no number"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,,,,\n".encode(), id="a score that is no number"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear,,,\n".encode(), id="a cost that is no number"),
     ],
 )
 def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content: bytes | None) -> None:

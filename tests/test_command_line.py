@@ -124,7 +124,7 @@ def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag,
     [call] = json.loads(_run(store, "verify", "--json").stdout)["lost_calls"]
     assert (call["gen_id"], call["is_paid"], done.returncode) == (wanted, True, 0)
     assert call["most_usd"] > 0
-    assert f"1 requests were paid for without a reply (${call['most_usd']:.6f})." in done.stdout
+    assert f"1 request was paid for without a reply (${call['most_usd']:.6f})." in done.stdout
     assert f"  {wanted}: judge-a, sent " in done.stdout
 
 

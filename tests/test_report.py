@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from include.cohorts.aggregation import count_totals
 from include.cohorts.model import Cell, Outcome, ScoreRow
+from include.cohorts.provenance import MADE_UP_BANNER, UNKNOWN, Provenance
 from include.cohorts.report import ReportInputs, render_report
 from tests.score_rows import score_row
 
@@ -79,10 +80,11 @@ def row(
     reason: str = "",
     cost: float | None = None,
     called: bool = False,
+    made: Provenance = UNKNOWN,
 ) -> ScoreRow:
-    made = score_row(score, cell, outcome=outcome, gen_id=gen_id, cost=cost, called=called)
-    member = replace(made.member, cohort_id="novelty_v2_backfill")
-    return replace(made, member=member, reason=reason, origin_cohort_id="old")
+    found = score_row(score, cell, outcome=outcome, gen_id=gen_id, cost=cost, called=called, made=made)
+    member = replace(found.member, cohort_id="novelty_v2_backfill")
+    return replace(found, member=member, reason=reason, origin_cohort_id="old")
 
 
 def report_of(rows: Sequence[ScoreRow], **changes: Any) -> ReportInputs:
@@ -110,8 +112,11 @@ def fixed_rows() -> list[ScoreRow]:
     ]:
         cell = Cell(essay, template, model)
         number = len(rows)
-        rows.append(row(f"v_{number:02}", Outcome.REUSED, start, cell))
-        rows.append(row(f"v_{number + 1:02}", Outcome.SCORED, 9.0 - start / 2, cell, cost=0.0125, called=True))
+        # One cell was judged by two wordings of its prompt.
+        made = Provenance("v/a", "model=v/a", "old" if number == 0 else "new")
+        rows.append(row(f"v_{number:02}", Outcome.REUSED, start, cell, made=made))
+        today, score = made._replace(prompt_sha256="new"), 9.0 - start / 2
+        rows.append(row(f"v_{number + 1:02}", Outcome.SCORED, score, cell, cost=0.0125, called=True, made=today))
     last, other = Cell("e_ledgers", "coherence", "judge-a"), Cell("e_ledgers", "coherence", "judge-b")
     several = "the score line states several numbers: '7 or 8'"
     rows.append(row("v_12", Outcome.UNSCORED, None, last, reason=several, cost=0.0125, called=True))
@@ -123,7 +128,7 @@ def fixed_rows() -> list[ScoreRow]:
 
 def fixed_report() -> str:
     titles = {"e_tides": "Tides & ledgers <i>of</i> the moon", "e_ledgers": "„Schuld“ und 潮汐 🌊"}
-    return render_report(report_of(fixed_rows(), titles=titles))
+    return render_report(report_of(fixed_rows(), titles=titles, banner=MADE_UP_BANNER))
 
 
 def test_the_page_is_the_golden_one() -> None:

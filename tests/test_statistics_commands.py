@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from include.cohorts.provenance import MADE_UP_BANNER
 from tests.conftest import PlayedDag
 from tests.store_builder import StoreBuilder
 
@@ -42,7 +43,7 @@ def test_statistics_of_the_store(judged: StoreBuilder) -> None:
     """Every figure stands beside scored/planned; what cannot be told is a dash with its reason; NaN is nowhere."""
     done = run(judged, "statistics", "--top", "1")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == f"{MADE_UP_BANNER}\n"
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "novelty (all judges) 12/12 3 4.40 — — too few essays" in lines
     assert "novelty judge-a 6/6 3 4.15 — 0.07 too few essays" in lines
@@ -60,7 +61,7 @@ def test_statistics_as_json(judged: StoreBuilder) -> None:
         raise AssertionError(name)
 
     told = json.loads(done.stdout, parse_constant=refuse)
-    assert [*told] == ["method", "means", "agreement", "pairs", "replicates", "ranking"]
+    assert [*told] == ["method", "means", "agreement", "pairs", "replicates", "ranking", "mixed"]
     assert told["means"][-1] == {
         "template_id": "novelty",
         "model_id": "judge-b",

@@ -16,6 +16,7 @@ Four layers; imports only go down (`make lint` holds it):
             reparse_step.py                            stored replies, scored again
             __main__.py  selection_commands.py  statistics_commands.py  reparse_command.py
             command_options.py  verification.py
+            set_aside.py  set_aside_command.py         made-up evaluations, moved out of the way
             offline_judge.py  offline_answers.py       the stand-in for a judge, a server of its own
     core    request.py  selection.py  identity.py  planning.py  plan_table.py  batching.py  prompting.py  scoring.py
             finish_reasons.py  score_line.py  other_scores.py  reasoning_blocks.py
@@ -23,6 +24,7 @@ Four layers; imports only go down (`make lint` holds it):
             pricing.py  budget.py  aggregation.py  reparsing.py  reparse_report.py
             report.py  coverage.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py  figures.py  score_instructions.py
+            mixed_provenance.py                        which figures mix what was not made alike
             score_frame.py  score_pivot.py  score_means.py  score_spread.py  agreement.py  paired_differences.py
             resampling.py  score_statistics.py         figures of scores, and how much noise is in them
                                                        values in, values out: no file, no clock, no network
@@ -35,7 +37,7 @@ Four layers; imports only go down (`make lint` holds it):
             event_stream.py  server_errors.py  retry_after.py  failure_streaks.py  key_mask.py
                                                        what servers answer, and what follows from it
             crash_points.py                            the environment, files, locks, the LLM client
-    values  errors.py  model.py  spelling.py           frozen dataclasses; import nothing of ours
+    values  errors.py  model.py  spelling.py  provenance.py           frozen dataclasses; import nothing of ours
 
 Core and edges do not import each other; nothing here imports Airflow.
 """

@@ -19,6 +19,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from include.cohorts import planning_step
+from include.cohorts.catalog import MODELS
 from include.cohorts.cohort_status import CellStatus, cohort_status, skipped_ids
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, CohortError, Problem
@@ -26,10 +27,13 @@ from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberState
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
 from include.cohorts.preparation import prepare
+from include.cohorts.provenance import made_up_warning
 from include.cohorts.reparse_command import reparse_app
 from include.cohorts.selection_commands import selection_app
+from include.cohorts.set_aside import find_made_up
+from include.cohorts.set_aside_command import set_aside_app
 from include.cohorts.statistics_commands import statistics_app
-from include.cohorts.verification import LostCall, find_damage, find_lost_calls
+from include.cohorts.verification import LostCall, find_damage, find_lost_calls, other_settings
 
 app = typer.Typer(
     help="Evaluation cohorts with backfill.",
@@ -119,10 +123,10 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     root = settings_of(data_root).data_root
     store = GensDataLayer.from_root(root)
     damage, lost = list(find_damage(store)), list(find_lost_calls(root))
+    made_up, changed = find_made_up(store), other_settings(root)
     if as_json:
-        typer.echo(
-            json.dumps({"damage": [asdict(one) for one in damage], "lost_calls": [asdict(one) for one in lost]})
-        )
+        found = {"damage": [asdict(one) for one in damage], "lost_calls": [asdict(one) for one in lost]}
+        typer.echo(json.dumps({**found, "made_up": made_up, "other_settings": changed}))
     else:
         for problem in damage:
             typer.echo(str(problem))
@@ -133,11 +137,16 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         _print_lost([call for call in lost if call.is_paid], "were paid for without a reply (${usd})")
         unknown = [call for call in lost if not call.is_paid]
         _print_lost(unknown, "may have been paid for without a reply (up to ${usd}): compare them with the bill")
+        if made_up:
+            typer.echo(made_up_warning(len(made_up)))
+        for judge, number in changed.items():
+            typer.echo(f"{judge}: {_counted(number, 'evaluation')} made with other settings than {MODELS} has today.")
     raise typer.Exit(1 if damage else 0)
 
 
 app.add_typer(selection_app)
 app.add_typer(reparse_app)
+app.add_typer(set_aside_app)
 app.add_typer(statistics_app)
 
 
@@ -147,17 +156,25 @@ def _print_lost(lost: list[LostCall], what: str) -> None:
         return
     known = [call.most_usd for call in lost if call.most_usd is not None]
     more = f"{sum(known):.6f}" + (f", and {len(lost) - len(known)} of unknown cost" if len(known) < len(lost) else "")
-    typer.echo(f"{len(lost)} requests {what.format(usd=more)}.")
+    were = what if len(lost) > 1 else what.replace("were paid", "was paid")
+    typer.echo(f"{_counted(len(lost), 'request')} {were.format(usd=more)}.")
     for call in lost:
         typer.echo(f"  {call}")
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _print_status(cells: tuple[CellStatus, ...]) -> None:
     table = Table("essay", "template", "model", box=None, pad_edge=False)
-    for state in MemberState:
+    # Made-up ones are there only where a data root was practised on.
+    rare = {MemberState.MADE_UP}
+    states = [state for state in MemberState if state not in rare or any(cell.counts[state] for cell in cells)]
+    for state in states:
         table.add_column(state.replace("_", " "), justify="right")
     for cell in cells:
-        table.add_row(*cell.cell, *(str(cell.counts[state]) for state in MemberState))
+        table.add_row(*cell.cell, *(str(cell.counts[state]) for state in states))
     print_table(table)
 
 

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 from include.cohorts.atomic_files import make_folder, write_text
 from include.cohorts.choosing_essays import DAMAGED, JudgedEvaluation
-from include.cohorts.csv_rows import csv_reader, csv_text
+from include.cohorts.csv_rows import csv_reader, csv_text, inert, live
 from include.cohorts.errors import BadInput, Problem, StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.member_states import look_at
-from include.cohorts.metadata_fields import cell_of, replicate_of, score_of, text_of
+from include.cohorts.member_states import MemberState, look_at
+from include.cohorts.metadata_fields import cell_of, provenance_of, replicate_of, score_of, text_of
 from include.cohorts.model import Cell, Stage, is_id, one_form
+from include.cohorts.provenance import MADE_UP_REASON, Provenance
 from include.cohorts.scores_file import pivot_text
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
@@ -53,6 +54,14 @@ class AggregatedRow(NamedTuple):
     evaluation_response_path: str
     generation_response_path: str
     created_at: str
+    response_model: str = ""
+    settings: str = ""
+    prompt_sha256: str = ""
+
+    @property
+    def made(self) -> Provenance:
+        """Who answered, and what was sent."""
+        return Provenance(live(self.response_model), live(self.settings), self.prompt_sha256)
 
 
 COLUMNS = AggregatedRow._fields
@@ -95,8 +104,11 @@ def aggregate_scores(root: Path) -> Aggregation:
     )
 
 
-def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
-    """The evaluations in such a file. BadInput when there is none, a column is missing, or a score is none."""
+def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluation, ...]:
+    """The evaluations in such a file. BadInput when there is none, a column is missing, or a score is none.
+
+    Unless `made_up_counts` what the offline judge scored has no score, whenever the file was written.
+    """
     place = str(path)
     try:
         lines = iter(csv_reader(path.read_bytes().decode("utf-8-sig")))
@@ -126,7 +138,11 @@ def read_aggregated(path: Path) -> tuple[JudgedEvaluation, ...]:
             continue
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
         cell = Cell(row["parent_gen_id"], *judge)
-        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=row.get("error", "")))
+        made = Provenance(*(live(row.get(name, "")) for name in Provenance._fields))
+        why = row.get("error", "")
+        if made.is_made_up and not made_up_counts:
+            score, why = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
+        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=why, made=made))
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
@@ -170,7 +186,7 @@ class _Aggregator:
         """The evaluation's row, whatever its folder holds."""
         try:
             known = self.former.rows.get(gen_id)
-            if known is not None:
+            if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
                 changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
                 if changed_at is not None and changed_at + _CLOCKS_NS < self.former.read_at:
                     self.taken_over += 1
@@ -184,7 +200,8 @@ class _Aggregator:
         cell = cell_of(metadata or {})
         if metadata is None or cell is None:
             return _damaged(gen_id, "its metadata.json is missing or unusable")
-        look = look_at(self.store, gen_id)
+        record = self.store.reply_record(gen_id)
+        look = look_at(self.store, gen_id, record)
         combo_id, draft_template, template, model = self._essay(cell.essay_id)
         replicate = replicate_of(metadata)
         return AggregatedRow(
@@ -202,7 +219,8 @@ class _Aggregator:
             replicate="" if replicate is None else str(replicate),
             evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
             generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
-            created_at=text_of(self.store.reply_record(gen_id), "created_at"),
+            created_at=text_of(record, "created_at"),
+            **{name: inert(text) for name, text in provenance_of(record)._asdict().items()},
         )
 
     def _essay(self, essay_id: str) -> tuple[str, str, str, str]:

@@ -15,13 +15,13 @@ from typing import Literal
 from include.cohorts.catalog_rows import Row, Table, read_table, read_text, same_ids
 from include.cohorts.errors import Checked, Problem
 from include.cohorts.model import JudgeModel, Stage, Template, one_form
+from include.cohorts.provenance import OFFLINE_OK
 from include.cohorts.spelling import choose_from
 
 TEMPLATES = "1_raw/evaluation_templates.csv"
 TEMPLATE_TEXTS = "1_raw/templates/evaluation"
 MODELS = "1_raw/llm_models.csv"
 REPLICATION = "1_raw/replication_config.csv"
-OFFLINE_OK = "1_raw/OFFLINE_OK"
 # Every column that has a meaning, those included that only the original system reads.
 TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
 MODEL_COLUMNS = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from include.cohorts.errors import Problem
 from include.cohorts.gens_data_layer import GensDataLayer
@@ -13,7 +15,6 @@ from include.cohorts.model import Cell, ChangedInputs, JudgeModel, one_form
 from include.cohorts.prompting import prompt_hash
 
 _NAMED = 5
-_SETTINGS = ("temperature", "max_tokens")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,11 +22,13 @@ class Wording:
     """How an evaluation was made, beside today's inputs.
 
     `is_other`: with another prompt, or another `model` under the same id; None where nothing was recorded.
-    `other_settings`: with another temperature or max_tokens.
+    `other_settings`: with another temperature, max_tokens or request. `counts`: False for a made-up
+    reply where only real ones count.
     """
 
     is_other: bool | None = None
     other_settings: bool = False
+    counts: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,11 +45,13 @@ class Wordings:
     def compare(self, gen_id: str, cell: Cell) -> Wording:
         """What is known of how an evaluation was made; it reads the reply's record."""
         today, model = self.prompts.get((cell.essay_id, cell.template_id)), self.models.get(cell.model_id)
+        record = self.store.reply_record(gen_id)
+        if not self.store.counts(gen_id, record):
+            return Wording(counts=False)
         if today is None or model is None:
             return Wording()
-        record = self.store.reply_record(gen_id)
         recorded = text_of(record, "prompt_sha256") or self._stored_hash(gen_id)
-        changed = any(name in record and record[name] != getattr(model, name) for name in _SETTINGS)
+        changed = has_other_settings(record, model)
         if recorded is None:
             return Wording(other_settings=changed)
         asked = text_of(record, "model") or model.model
@@ -56,6 +61,15 @@ class Wordings:
     def _stored_hash(self, gen_id: str) -> str | None:
         prompt = self.store.whole_prompt(gen_id)
         return None if prompt is None else prompt_hash(prompt.text, prompt.system)
+
+
+def has_other_settings(record: Mapping[str, Any], model: JudgeModel) -> bool:
+    """True when a reply's record tells another temperature, max_tokens or request than the judge has today."""
+    request = json.loads(model.request) if model.request else None
+    today = {"temperature": model.temperature, "max_tokens": model.max_tokens, "request": request}
+    # A record without a request was made without one, or by a program that knew none.
+    told = {"request": None, **record} if "temperature" in record else record
+    return any(name in told and told[name] != value for name, value in today.items())
 
 
 def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:

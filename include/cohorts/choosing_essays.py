@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from include.cohorts.model import Cell
+from include.cohorts.provenance import UNKNOWN, Provenance
 
 # How the `error` of a refused reply begins, and that of a folder that cannot be read: see aggregated_scores.
 REFUSED, DAMAGED = "unscored", "damaged"
@@ -20,6 +21,7 @@ class JudgedEvaluation:
     cell: Cell
     score: float | None
     error: str = ""
+    made: Provenance = UNKNOWN
 
     @property
     def is_refused(self) -> bool:

@@ -21,7 +21,8 @@ from include.cohorts.coverage import CellCoverage, cover
 from include.cohorts.errors import StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import NOT_ASKED, MemberState, look_at
-from include.cohorts.metadata_fields import count_of, price_of, text_of, texts_of
+from include.cohorts.metadata_fields import count_of, price_of, provenance_of, text_of, texts_of
+from include.cohorts.mixed_provenance import NOTHING_MIXED, Mixed, mixed_in_rows
 from include.cohorts.model import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
 from include.cohorts.scores_file import KnownScore
 from include.cohorts.selection import INCLUDE_EXISTING
@@ -37,6 +38,7 @@ _OUTCOMES = {
     MemberState.IN_FLIGHT: Outcome.IN_FLIGHT_ELSEWHERE,
     MemberState.REPLIED: Outcome.NOT_RUN,
     MemberState.NO_REPLY: Outcome.NOT_RUN,
+    MemberState.MADE_UP: Outcome.NOT_RUN,
 }
 # scores.csv bears the time when its scores began to be read; clocks of machines and disks differ by less than this.
 _CLOCKS_NS = 10 * 10**9
@@ -47,7 +49,7 @@ class CohortSnapshot:
     """A cohort's evaluations, one row each in membership order, and what is known of it as a whole.
 
     A score is `reused` when it was there before the last run that worked on the cohort. `spending` is that of all
-    runs. `seen_at` is when the store was looked at.
+    runs. `seen_at` is when the store was looked at. `mixed` tells which figures mix what was not made alike.
     """
 
     cohort_id: str
@@ -58,6 +60,7 @@ class CohortSnapshot:
     last_run: RunRef | None
     spending: Spending
     seen_at: str
+    mixed: Mixed = NOTHING_MIXED
 
     @property
     def created_at(self) -> str:
@@ -115,6 +118,7 @@ def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
         last_run=latest.run if latest and latest.run.run_id else None,
         spending=folder.spending(),
         seen_at=now(),
+        mixed=mixed_in_rows(rows),
     )
 
 
@@ -149,7 +153,7 @@ def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, 
 
 
 def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
-    if known is not None and known.score is not None:
+    if known is not None and known.score is not None and (store.made_up_counts or not known.made.is_made_up):
         written_at = store.parsed_at(Stage.EVALUATION, member.gen_id)
         if written_at is not None and written_at + _CLOCKS_NS < known.as_of:
             return ScoreRow(
@@ -160,6 +164,7 @@ def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reus
                 origin_cohort_id=known.origin_cohort_id,
                 cost_usd=known.cost_usd,
                 called=False,
+                made=known.made,
             )
     elif known is not None and store.is_only_seeded(member.gen_id):
         # One look at the folder spares five at its files; a metadata.json is never rewritten.
@@ -172,7 +177,8 @@ def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reus
             cost_usd=None,
             called=False,
         )
-    look = look_at(store, member.gen_id)
+    record = store.reply_record(member.gen_id)
+    look = look_at(store, member.gen_id, record)
     outcome = _OUTCOMES[look.state]
     return ScoreRow(
         member=member,
@@ -180,6 +186,7 @@ def _row(store: GensDataLayer, member: Member, known: KnownScore | None, *, reus
         score=look.score,
         reason=look.reason,
         origin_cohort_id=text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"),
-        cost_usd=price_of(store.reply_record(member.gen_id), "cost_usd"),
+        cost_usd=price_of(record, "cost_usd"),
         called=False,
+        made=provenance_of(record),
     )

@@ -11,6 +11,8 @@ import typer
 from dotenv import dotenv_values
 from rich.table import Table
 
+from include.cohorts.catalog import Catalog
+from include.cohorts.provenance import MADE_UP_BANNER
 from include.cohorts.settings import PROJECT_ROOT, Settings, read_settings
 from include.cohorts.text_table import as_text
 
@@ -26,6 +28,9 @@ def settings_of(data_root: Path | None) -> Settings:
     given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
     settings = read_settings({**kept, **os.environ, **given})
     log.info("Data root: %s", settings.data_root)
+    if Catalog(root=settings.data_root).offline_replies_allowed():
+        # Beside the output: JSON and CSV must stay what they are.
+        typer.echo(MADE_UP_BANNER, err=True)
     return settings
 
 

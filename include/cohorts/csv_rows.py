@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 # A combo_id or a reason that was written to membership.csv or plan.csv must be readable there, however long it is.
 csv.field_size_limit(sys.maxsize)
+# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class LineReader(Protocol):
@@ -44,3 +46,13 @@ def _csv_line(cells: Sequence[Any]) -> str:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def inert(cell: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
+def live(cell: str) -> str:
+    """The text that `inert` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_STARTS) else cell

@@ -122,7 +122,7 @@ def _ranked(
     rows: tuple[JudgedEvaluation, ...] = ()
     path = ranking.scores or root / AGGREGATED
     try:
-        rows = read_aggregated(path)
+        rows = read_aggregated(path, made_up_counts=Catalog(root=root).offline_replies_allowed())
         if not problems:  # else who could have scored may be misspelt
             problems += _without_scores(rows, ranking.template_id, judges or active, path)
     except BadInput as error:

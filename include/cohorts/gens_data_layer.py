@@ -44,6 +44,7 @@ from include.cohorts.model import (
     StoredEvaluation,
     is_id,
 )
+from include.cohorts.provenance import OFFLINE_OK, says_made_up
 from include.cohorts.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
 
 # Below the data root; see evaluation_index.
@@ -83,11 +84,12 @@ class GensDataLayer:
     """Reads and writes generations below one data root. Every write is atomic; nothing paid for is overwritten."""
 
     gens: Path
+    made_up_counts: bool
 
     @classmethod
     def from_root(cls, root: Path) -> GensDataLayer:
-        """The layer of the data root `root`."""
-        return cls(gens=root / "gens")
+        """The layer of the data root `root`; made-up scores count when its OFFLINE_OK was there at this moment."""
+        return cls(gens=root / "gens", made_up_counts=(root / OFFLINE_OK).exists())
 
     def exists(self, stage: Stage, gen_id: str) -> bool:
         """True when the generation has a folder, whatever is in it."""
@@ -179,6 +181,12 @@ class GensDataLayer:
     def reply_record(self, gen_id: str) -> dict[str, Any]:
         """raw_metadata.json, empty when it is missing or unreadable."""
         return read_json(self._file(Stage.EVALUATION, gen_id, RAW_METADATA)) or {}
+
+    def counts(self, gen_id: str, record: Mapping[str, Any] | None = None) -> bool:
+        """False for an evaluation with a made-up reply, where only real ones count. `record` spares a reading."""
+        if self.made_up_counts:
+            return True
+        return not says_made_up(text_of(self.reply_record(gen_id) if record is None else record, "response_model"))
 
     def reply_runs(self, gen_id: str) -> frozenset[RunRef]:
         """The DagRuns that bought this evaluation's reply and its former ones."""

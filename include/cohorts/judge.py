@@ -31,11 +31,11 @@ from include.cohorts.crash_points import reach_under_way
 from include.cohorts.failure_streaks import FailureStreaks
 from include.cohorts.key_mask import KeyMask
 from include.cohorts.model import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
+from include.cohorts.provenance import OFFLINE_OK, says_made_up
 from include.cohorts.retry_after import retry_after_s
 from include.cohorts.server_errors import ServerError, error_of_status
 
 # How a reply's model name begins when a stand-in made it up.
-OFFLINE_MARK = "offline-judge"
 # A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
 _GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_COMPLETION = "not_a_completion"
@@ -60,7 +60,7 @@ class Judge:
     """Asks models over one client. Before every request `stop_for` says whether calls to a model still make sense.
 
     At most `calls_at_once` requests are under way, fewer to a model whose server answers 429. Replies that say they
-    are made up (see OFFLINE_MARK) are refused unless `accept_offline`.
+    are made up are refused unless `accept_offline`.
     """
 
     def __init__(
@@ -244,11 +244,11 @@ class Judge:
 
     def _refuse_made_up(self, completion: Completion) -> None:
         """_NoReply for a reply that says it is made up, where such replies are not accepted."""
-        if self._accept_offline or not completion.response_model.strip().lower().startswith(OFFLINE_MARK):
+        if self._accept_offline or not says_made_up(completion.response_model):
             return
         message = (
             f"the reply says that it comes from {completion.response_model}, which is no model. Point "
-            "the Connection llm_default at a real API: made-up scores are kept only where 1_raw/OFFLINE_OK is"
+            f"the Connection llm_default at a real API: made-up scores are kept only where {OFFLINE_OK} is"
         )
         failure = Failure(kind="offline_reply", message=message, stops="run")
         raise _NoReply(failure, CallEnd.CHARGED, completion.usage)

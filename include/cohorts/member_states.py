@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.metadata_fields import count_of, text_of
 from include.cohorts.model import DEFERRED, Stage
+from include.cohorts.provenance import MADE_UP_REASON
 from include.cohorts.scoring import parse_score_text
 
 NO_NUMBER = "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run"
@@ -16,7 +19,10 @@ NOT_ASKED = "no call was made yet"
 
 
 class MemberState(StrEnum):
-    """How far an evaluation has come; `no_reply` and `replied` may still get their score by another run."""
+    """How far an evaluation has come; `no_reply` and `replied` may still get their score by another run.
+
+    `made_up`: the offline judge answered, in a data root whose scores are to be real; it counts for nothing.
+    """
 
     SCORED = "scored"
     UNSCORED = "unscored"
@@ -25,6 +31,7 @@ class MemberState(StrEnum):
     DEFERRED = "deferred"
     IN_FLIGHT = "in_flight"
     NO_REPLY = "no_reply"
+    MADE_UP = "made_up"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +43,20 @@ class MemberLook:
     reason: str = ""
 
 
-def look_at(store: GensDataLayer, gen_id: str) -> MemberLook:
-    """Reads as few files as the answer needs: one when there is a score, none when nobody was asked yet."""
+_MADE_UP = MemberLook(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
+
+
+def look_at(store: GensDataLayer, gen_id: str, record: Mapping[str, Any] | None = None) -> MemberLook:
+    """Reads as few files as the answer needs: two when there is a score, none when nobody was asked yet.
+
+    `record` is that of the reply, for those who have read it.
+    """
     if store.parsed_exists(Stage.EVALUATION, gen_id):
         score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
         if score is None:
             return MemberLook(state=MemberState.UNSCORED, reason=NO_NUMBER)
+        if not store.counts(gen_id, record):
+            return _MADE_UP
         return MemberLook(state=MemberState.SCORED, score=score)
     if store.has_lease(gen_id):
         caller = store.caller(gen_id)
@@ -61,6 +76,8 @@ def _look_at_files(store: GensDataLayer, gen_id: str) -> MemberLook:
         return MemberLook(state=MemberState.FAILED, reason=f"{told} (attempts: {attempts})")
     if not store.reply_exists(gen_id):
         return MemberLook(state=MemberState.NO_REPLY, reason=told if failure else "it has no reply")
+    if not store.counts(gen_id):
+        return _MADE_UP
     verdict = store.verdict_record(gen_id)
     if verdict.get("success") is False:
         return MemberLook(state=MemberState.UNSCORED, reason=text_of(verdict, "reason"))

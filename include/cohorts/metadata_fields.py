@@ -10,8 +10,11 @@ from typing import Any
 
 from include.cohorts.atomic_files import storable
 from include.cohorts.model import HIGHEST_SCORE, LOWEST_SCORE, Cell, RunRef, one_form
+from include.cohorts.provenance import Provenance
 
 _READ_BYTES = 1 << 16
+# What of a request is sent beside the prompt.
+_SETTINGS = ("model", "temperature", "max_tokens", "request")
 # No amount of money is as high.
 HIGHEST_USD = 1e12
 
@@ -74,6 +77,17 @@ def score_of(text: str) -> float | None:
 def run_of(record: Mapping[str, Any]) -> RunRef:
     """The DagRun that a record of a reply or a failure names; empty texts when it names none."""
     return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))
+
+
+def provenance_of(record: Mapping[str, Any]) -> Provenance:
+    """Who answered, and what was sent: by the record of a reply."""
+    known = ((name, record.get(name)) for name in _SETTINGS)
+    settings = " ".join(
+        f"{name}={storable(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
+        for name, value in known
+        if value is not None
+    )
+    return Provenance(text_of(record, "response_model"), settings, text_of(record, "prompt_sha256"))
 
 
 def read_bytes(path: Path | str) -> bytes:

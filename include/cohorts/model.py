@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from include.cohorts.provenance import UNKNOWN, Provenance
+
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
 
@@ -374,3 +376,4 @@ class ScoreRow:
     origin_cohort_id: str
     cost_usd: float | None
     called: bool
+    made: Provenance = UNKNOWN

@@ -6,7 +6,7 @@ Pure and deterministic. The rules, by example, for one cell that should hold k =
   not yet scored, unfinished ones without a reply, refused ones; each by gen_id; at most k. What is short is minted.
 * without it only evaluations that this cohort itself produced count; what is short is minted.
 * evaluations of another wording (another prompt or model than today's) are not members when they are to be asked
-  again; their replicate numbers stay theirs.
+  again, nor are made-up ones where only real ones count; their replicate numbers stay theirs.
 * a minted one gets the smallest replicate number that nothing in the cell bears and whose gen_id is free.
 
 Planning again after a crash at any point gives the same members: a seeded evaluation is in the cell, is taken
@@ -45,7 +45,8 @@ class PlanInputs:
     `replicates` is k, the evaluations that each cell should hold. `parsers` gives each template's parser.
     `evaluations` are those of the selected essays, in any order. `occupied` answers whether a gen_id names a folder
     of the store. `run` is the DagRun that plans: a refused reply that it bought itself is not asked for again.
-    `other_wording` are the evaluations that must not be members, because they answer another prompt or model.
+    `left_out` are the evaluations that must not be members, because they answer another prompt or model, or are
+    made up.
     """
 
     cohort_id: str
@@ -60,7 +61,7 @@ class PlanInputs:
     evaluations: Iterable[StoredEvaluation]
     occupied: Container[str]
     run: RunRef
-    other_wording: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
 
 
 def plan_cohort(inputs: PlanInputs) -> Plan:
@@ -144,7 +145,7 @@ def _choose(
         if inputs.include_existing
         else [found for found in stored if found.origin_cohort_id == inputs.cohort_id]
     )
-    eligible = [found for found in eligible if found.gen_id not in inputs.other_wording]
+    eligible = [found for found in eligible if found.gen_id not in inputs.left_out]
     ranked = sorted(eligible, key=lambda found: (found.gen_id not in former, _rank(found, parser), found.gen_id))
     return ranked[: inputs.replicates]
 

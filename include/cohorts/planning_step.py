@@ -20,6 +20,7 @@ from include.cohorts.model import Action, Member, TaskRef
 from include.cohorts.plan_table import plan_table
 from include.cohorts.planning_turn import planning_turn
 from include.cohorts.preparation import Prepared, prepare, still_holds
+from include.cohorts.provenance import MADE_UP_BANNER
 from include.cohorts.settings import Settings
 from include.cohorts.side_by_side import side_by_side
 
@@ -60,6 +61,8 @@ def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> dict[s
     # There are some only when a run was deleted and triggered anew under its former run_id.
     former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
     planned = describe_plan(prepared, task, former_stops)
+    if GensDataLayer.from_root(settings.data_root).made_up_counts:
+        log.warning("%s", MADE_UP_BANNER)
     log_plan(prepared)
     folder.write_plan(planned["run_key"], prepared.plan.rows)
     return planned

@@ -31,6 +31,7 @@ from include.cohorts.model import (
 from include.cohorts.planning import PlanInputs, plan_cohort
 from include.cohorts.pricing import Estimate, estimate_calls, unpriced
 from include.cohorts.prompting import closing_delimiter, prompt_hash, prompt_renderer, system_template
+from include.cohorts.provenance import made_up_warning
 from include.cohorts.score_instructions import doubts_about
 from include.cohorts.selection import INCLUDE_EXISTING
 from include.cohorts.settings import Settings
@@ -93,8 +94,13 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     # A member's record is read once, though it may be asked for before planning and after.
     compare = cache(wordings.compare)
     if mode is ChangedInputs.ASK_AGAIN:
-        asked = replace(asked, other_wording=_of_other_wording(scan.evaluations, compare))
+        asked = replace(asked, left_out=_left_out(scan.evaluations, compare, lambda wording: wording.is_other))
     plan = plan_cohort(asked)
+    made_up: frozenset[str] = frozenset()
+    if not all(compare(member.gen_id, member.cell).counts for member in _existing(plan)):
+        made_up = _left_out(scan.evaluations, compare, lambda wording: not wording.counts)
+        asked = replace(asked, left_out=asked.left_out | made_up)
+        plan = plan_cohort(asked)
     kept = _kept_wordings(plan, compare)
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     raise_if_any(
@@ -116,6 +122,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
         warnings=(
+            *([made_up_warning(len(made_up))] if made_up else ()),
             *kept.warnings,
             *_not_reused(inputs, plan, asked, prompts),
             *scan.warnings,
@@ -236,21 +243,26 @@ class _KeptWordings:
     warnings: tuple[str, ...]
 
 
-def _of_other_wording(stored: Iterable[StoredEvaluation], compare: Compare) -> frozenset[str]:
+def _left_out(
+    stored: Iterable[StoredEvaluation], compare: Compare, is_out: Callable[[Wording], bool | None]
+) -> frozenset[str]:
     replied = (found for found in stored if found.progress is not Progress.NO_REPLY)
-    return frozenset(found.gen_id for found in replied if compare(found.gen_id, found.cell).is_other)
+    return frozenset(found.gen_id for found in replied if is_out(compare(found.gen_id, found.cell)))
+
+
+def _existing(plan: Plan) -> list[Member]:
+    """The members that nobody is to be asked for."""
+    return [row.member for row in plan.evaluations if row.action is not Action.CALL]
 
 
 def _kept_wordings(plan: Plan, compare: Compare) -> _KeptWordings:
-    members = [row.member for row in plan.evaluations if row.action is not Action.CALL]
+    members = _existing(plan)
     made = {member.gen_id: compare(member.gen_id, member.cell) for member in members}
     changed = tuple(member.cell for member in members if made[member.gen_id].is_other)
     unknown = sum(wording.is_other is None for wording in made.values())
-    settings = sum(wording.other_settings for wording in made.values())
-    warnings = []
-    if settings:
-        warnings.append(f"{settings} existing evaluations were made with another temperature or max_tokens: kept.")
-    return _KeptWordings(changed=changed, unknown=unknown, warnings=tuple(warnings))
+    changed_settings = sum(wording.other_settings for wording in made.values())
+    told = f"{changed_settings} existing evaluations were made with other settings than today's: kept."
+    return _KeptWordings(changed=changed, unknown=unknown, warnings=(told,) if changed_settings else ())
 
 
 def _not_reused(
@@ -264,7 +276,7 @@ def _not_reused(
     left_out = [
         found
         for found in asked.evaluations
-        if found.progress is Progress.PARSED and found.cell in cells and found.gen_id not in members
+        if found.progress is Progress.PARSED and found.cell in cells and found.gen_id not in members | asked.left_out
     ]
     if not left_out:
         return

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from include.cohorts.aggregation import BINS, CellSummary, Totals, summarise_cells, summarise_judges
 from include.cohorts.figures import figure
+from include.cohorts.mixed_provenance import MARK, mixed_in_rows
 from include.cohorts.model import ScoreRow
 
 _LISTED = 500
@@ -17,7 +18,10 @@ _LISTED = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportInputs:
-    """What the report shows; `titles` gives each essay's first line, `replicates` what a cell should hold."""
+    """What the report shows; `titles` gives each essay's first line, `replicates` what a cell should hold.
+
+    `banner` stands above all else.
+    """
 
     cohort_id: str
     written_at: str
@@ -25,6 +29,7 @@ class ReportInputs:
     totals: Totals
     rows: tuple[ScoreRow, ...]
     titles: Mapping[str, str]
+    banner: str = ""
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -38,6 +43,8 @@ def render_report(inputs: ReportInputs) -> str:
         bins=range(BINS),
         columns=[(judge.template_id, judge.model_id) for judge in judges],
         matrix=_matrix(summarise_cells(inputs.rows)),
+        mixed=mixed_in_rows(inputs.rows),
+        mark=MARK,
         unhappy=unhappy[:_LISTED],
         unlisted=max(0, len(unhappy) - _LISTED),
     )

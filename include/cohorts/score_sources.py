@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from include.cohorts.aggregated_scores import AGGREGATED, read_aggregated
+from include.cohorts.catalog import Catalog
 from include.cohorts.cohort_snapshot import read_snapshot
+from include.cohorts.mixed_provenance import Mixed, mixed_in
 from include.cohorts.score_frame import cohort_frame, store_frame
 from include.cohorts.settings import Settings
 
 
-def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None = None) -> pd.DataFrame:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreTable:
+    """A table of scores (see score_frame), and which figures made of them mix what was not made alike."""
+
+    frame: pd.DataFrame
+    mixed: Mixed
+
+
+def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None = None) -> ScoreTable:
     """The cohort's scores as the store has them now; without one, those of a file (default: aggregated_scores.csv).
 
     BadInput when there is no such cohort or file, or when it is damaged.
     """
     if cohort_id is not None:
-        return cohort_frame(read_snapshot(settings, cohort_id).rows)
-    return store_frame((row.cell, row.score) for row in read_aggregated(scores or settings.data_root / AGGREGATED))
+        snapshot = read_snapshot(settings, cohort_id)
+        return ScoreTable(frame=cohort_frame(snapshot.rows), mixed=snapshot.mixed)
+    root = settings.data_root
+    allowed = Catalog(root=root).offline_replies_allowed()
+    rows = read_aggregated(scores or root / AGGREGATED, made_up_counts=allowed)
+    return ScoreTable(
+        frame=store_frame((row.cell, row.score) for row in rows),
+        mixed=mixed_in((row.cell, row.made) for row in rows if row.score is not None),
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from include.cohorts.agreement import Agreement, agreements
+from include.cohorts.mixed_provenance import NOTHING_MIXED, Mixed
 from include.cohorts.resampling import CONFIDENCE, FEWEST_ESSAYS, RESAMPLES, SEED
 from include.cohorts.score_means import ScoreMean, score_means
 from include.cohorts.score_spread import (
@@ -29,14 +30,15 @@ class ScoreStatistics:
     pairs: tuple[JudgePair, ...]
     replicates: tuple[ReplicateSpread, ...]
     ranking: tuple[RankedEssay, ...]
+    mixed: Mixed = NOTHING_MIXED
 
     def to_json(self) -> dict[str, Any]:
-        """As the command prints it, the method beside the figures."""
-        return {"method": method(), **asdict(self)}
+        """As the command prints it, the method beside the figures, and which of them mix what was not made alike."""
+        return {"method": method(), **asdict(self), "mixed": self.mixed.judges()}
 
 
-def statistics_of(frame: pd.DataFrame) -> ScoreStatistics:
-    """The figures of a table of scores (see score_frame)."""
+def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreStatistics:
+    """The figures of a table of scores (see score_frame); `mixed` tells which mix what was not made alike."""
     return ScoreStatistics(
         means=score_means(frame),
         agreement=agreements(frame),
@@ -45,6 +47,7 @@ def statistics_of(frame: pd.DataFrame) -> ScoreStatistics:
         ranking=tuple(
             each for template_id in dict.fromkeys(frame["template"]) for each in rank_essays(frame, template_id)
         ),
+        mixed=mixed,
     )
 
 

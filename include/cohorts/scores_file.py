@@ -7,9 +7,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.cohorts.csv_rows import csv_reader, csv_text
+from include.cohorts.csv_rows import csv_reader, csv_text, inert, live
 from include.cohorts.metadata_fields import HIGHEST_USD, score_of
 from include.cohorts.model import Outcome, ScoreRow
+from include.cohorts.provenance import Provenance
 
 SCORE_COLUMNS = (
     "gen_id",
@@ -22,10 +23,11 @@ SCORE_COLUMNS = (
     "reason",
     "origin_cohort_id",
     "cost_usd",
+    *Provenance._fields,
 )
 _KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
-# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_MADE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, Provenance._fields))
+_OWN_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
 
 
 class KnownScore(NamedTuple):
@@ -36,6 +38,7 @@ class KnownScore(NamedTuple):
     origin_cohort_id: str
     cost_usd: float | None
     as_of: int
+    made: Provenance
 
 
 def scores_text(rows: Iterable[ScoreRow]) -> str:
@@ -45,8 +48,8 @@ def scores_text(rows: Iterable[ScoreRow]) -> str:
 
 def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """The content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
-    cells = (["" if cell is None else _inert(cell) for cell in row] for row in rows)
-    return csv_text([_inert(name) for name in columns], cells)
+    cells = (["" if cell is None else inert(cell) for cell in row] for row in rows)
+    return csv_text([inert(name) for name in columns], cells)
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
@@ -66,14 +69,14 @@ def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownSco
         return {}
 
 
+def score_values(row: ScoreRow) -> dict[str, Any]:
+    """The row's values by column."""
+    values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _OWN_COLUMNS}
+    return {**values, **row.made._asdict()}
+
+
 def _score_cells(row: ScoreRow) -> list[Any]:
-    cells = (getattr(row if hasattr(row, column) else row.member, column) for column in SCORE_COLUMNS)
-    return ["" if cell is None else _inert(cell) for cell in cells]
-
-
-def _inert(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    return ["" if cell is None else inert(cell) for cell in score_values(row).values()]
 
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
@@ -81,6 +84,5 @@ def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         raise ValueError(f"{score} is no score or {cost} no price")
-    if origin[:1] == "'" and origin[1:].startswith(_FORMULA_STARTS):
-        origin = origin[1:]
-    return KnownScore(value, outcome == Outcome.REUSED, origin, cost_usd, as_of)
+    made = Provenance(*map(live, _MADE_CELLS(cells)))
+    return KnownScore(value, outcome == Outcome.REUSED, live(origin), cost_usd, as_of, made)

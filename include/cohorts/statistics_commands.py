@@ -19,6 +19,7 @@ from include.cohorts.atomic_files import write_text
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.figures import figure
+from include.cohorts.mixed_provenance import MARK, Mixed
 from include.cohorts.model import ID_RULE, is_id, one_form
 from include.cohorts.scores_file import pivot_text
 from include.cohorts.spelling import choose_from
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from include.cohorts.paired_differences import PairedDifference
     from include.cohorts.resampling import Estimate
+    from include.cohorts.score_sources import ScoreTable
     from include.cohorts.score_statistics import ScoreStatistics
     from include.cohorts.settings import Settings
 
@@ -50,7 +52,8 @@ def statistics(
     """Means, agreement, spread of replicates and rankings, each with its 95 % interval."""
     from include.cohorts.score_statistics import method_in_words, statistics_of
 
-    told = statistics_of(_scores(settings_of(data_root), cohort, scores))
+    found = _scores(settings_of(data_root), cohort, scores)
+    told = statistics_of(found.frame, found.mixed)
     if as_json:
         typer.echo(json.dumps(told.to_json()))
         return
@@ -58,6 +61,7 @@ def statistics(
     _print_agreement(told)
     _print_pairs(told)
     _print_rankings(told, top)
+    _print_mixed(told.mixed)
     typer.echo(method_in_words())
 
 
@@ -79,10 +83,11 @@ def difference(
     _check_question([cohorts, templates, models], cohort, scores, of_cohorts=cohorts is not None)
     settings = settings_of(data_root)
     if cohorts:
-        sides = (_scores(settings, each) for each in cohorts)
-        found = paired.between_cohorts(*cohorts, *sides)
+        sides = [_scores(settings, each) for each in cohorts]
+        found = paired.between_cohorts(*cohorts, *(side.frame for side in sides))
     else:
-        frame = _scores(settings, cohort, scores)
+        sides = [_scores(settings, cohort, scores)]
+        frame = sides[0].frame
         raise_if_any(_unknown(frame, "template", templates or ()) + _unknown(frame, "model", models or ()))
         found = paired.between_templates(*templates, frame) if templates else ()
         found = paired.between_models(*models, frame) if models else found
@@ -90,6 +95,8 @@ def difference(
         typer.echo(json.dumps({"method": method(), "differences": [asdict(each) for each in found]}))
         return
     _print_differences(found, "—" if models else ALL_JUDGES)
+    for side in sides:
+        _print_mixed(side.mixed)
     typer.echo(f"Second minus first, on the same essays. {method_in_words()}")
 
 
@@ -104,7 +111,7 @@ def pivot(
     """Print the scores as CSV, essays by template and model: mean, n, min and max."""
     from include.cohorts.score_pivot import pivot_scores
 
-    table = pivot_scores(_scores(settings_of(data_root), cohort, scores))
+    table = pivot_scores(_scores(settings_of(data_root), cohort, scores).frame)
     text = json.dumps(asdict(table)) + "\n" if as_json else pivot_text(table.columns, table.rows)
     if output is None:
         typer.echo(text, nl=False)
@@ -116,7 +123,7 @@ def pivot(
     typer.echo(f"Written: {output}")
 
 
-def _scores(settings: Settings, cohort: str | None, scores: Path | None = None) -> pd.DataFrame:
+def _scores(settings: Settings, cohort: str | None, scores: Path | None = None) -> ScoreTable:
     from include.cohorts.score_sources import read_scores
 
     problems = []
@@ -167,7 +174,9 @@ def _print_means(told: ScoreStatistics) -> None:
         sd = spreads.get((each.template_id, each.model_id or ""))
         figures = (_number(each.mean.value), *_interval(each.mean))
         counts = (f"{each.scored}/{each.planned}", str(each.mean.essays))
-        table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *figures[:2], _number(sd), figures[2])
+        mark = _mark(told.mixed.words(each.template_id, each.model_id))
+        shown = (f"{figures[0]}{mark}", figures[1], _number(sd), figures[2])
+        table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *shown)
     print_table(table)
 
 
@@ -177,7 +186,8 @@ def _print_agreement(told: ScoreStatistics) -> None:
     for each in told.agreement:
         between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
         counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
-        table.add_row(each.template_id, between, *counts, _number(each.alpha.value), *_interval(each.alpha))
+        alpha = _number(each.alpha.value) + _mark(told.mixed.words(each.template_id, each.model_id))
+        table.add_row(each.template_id, between, *counts, alpha, *_interval(each.alpha))
     print_table(table)
 
 
@@ -186,7 +196,8 @@ def _print_pairs(told: ScoreStatistics) -> None:
     table = _table("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
     for each in told.pairs:
         counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))
-        figures = (_number(each.difference.value), *_interval(each.difference))
+        mixes = (told.mixed.words(each.template_id, model) for model in (each.first, each.second))
+        figures = (_number(each.difference.value) + _mark(*mixes), *_interval(each.difference))
         table.add_row(each.template_id, each.first, each.second, *counts, *figures)
     print_table(table)
 
@@ -199,7 +210,8 @@ def _print_rankings(told: ScoreStatistics, top: int) -> None:
         shown[each.template_id] = shown.get(each.template_id, 0) + 1
         if shown[each.template_id] <= top:
             counts = (f"{each.scored}/{each.planned}", str(each.judges))
-            figures = (_number(each.mean.value), *_interval(each.mean))
+            mark = _mark(told.mixed.words(each.template_id, None, each.essay_id))
+            figures = (_number(each.mean.value) + mark, *_interval(each.mean))
             table.add_row(each.template_id, str(each.rank), each.essay_id, *counts, *figures)
     if top:
         print_table(table)
@@ -214,6 +226,16 @@ def _print_differences(found: Iterable[PairedDifference], everybody: str) -> Non
         figures = (_number(each.difference.value), *_interval(each.difference))
         table.add_row(*compared, *sides, str(each.difference.essays), *figures)
     print_table(table)
+
+
+def _print_mixed(mixed: Mixed) -> None:
+    """One line for each judge whose figures mix what was not made alike."""
+    for judge in mixed.judges():
+        typer.echo(f"{MARK} {judge['template_id']} by {judge['model_id']}: mixes {judge['mixes']}")
+
+
+def _mark(*mixes: str) -> str:
+    return f" {MARK}" if any(mixes) else ""
 
 
 def _table(*heads: str) -> Table:

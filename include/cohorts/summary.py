@@ -16,8 +16,9 @@ from include.cohorts.errors import CohortIncomplete
 from include.cohorts.essay_titles import essay_titles
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import NO_NUMBER
-from include.cohorts.metadata_fields import count_of, price_of, run_of, text_of
+from include.cohorts.metadata_fields import count_of, price_of, provenance_of, run_of, text_of
 from include.cohorts.model import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from include.cohorts.provenance import MADE_UP_BANNER, MADE_UP_REASON
 from include.cohorts.report import ReportInputs, render_report
 from include.cohorts.score_frame import cohort_frame
 from include.cohorts.score_pivot import pivot_scores
@@ -139,6 +140,8 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping
             outcome, reason = Outcome.UNSCORED, NO_NUMBER
     else:
         outcome, reason = _why_unparsed(store, row, run, planned, called=called)
+    if not store.counts(gen_id, record):
+        outcome, score, reason = Outcome.NOT_RUN, None, MADE_UP_REASON
     metadata = store.metadata(Stage.EVALUATION, gen_id)
     if metadata is None:
         outcome, score = Outcome.NOT_RUN, None
@@ -153,6 +156,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: Mapping
         origin_cohort_id=text_of(metadata or {}, "origin_cohort_id"),
         cost_usd=price_of(record, "cost_usd"),
         called=called,
+        made=provenance_of(record),
     )
 
 
@@ -248,4 +252,5 @@ def _report_inputs(
         totals=totals,
         rows=tuple(scores),
         titles=essay_titles(store, (row.member.parent_gen_id for row in scores)),
+        banner=MADE_UP_BANNER if store.made_up_counts else "",
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.cohorts.call_journal import JournalledCall
+from include.cohorts.catalog import Catalog
+from include.cohorts.changed_inputs import has_other_settings
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import Problem
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.metadata_fields import text_of
-from include.cohorts.model import ID_RULE, Stage, is_id
+from include.cohorts.metadata_fields import cell_of, text_of
+from include.cohorts.model import ID_RULE, Stage, is_id, one_form
 from include.cohorts.scoring import parse_score_text
 
 _PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
@@ -65,6 +68,20 @@ def _lost(cohort_id: str, call: JournalledCall, *, is_paid: bool = False) -> Los
         most_usd=call.cost_usd if is_paid else call.most_usd or None,
         is_paid=is_paid,
     )
+
+
+def other_settings(root: Path) -> Mapping[str, int]:
+    """By judge: how many replies were made with other settings, or by another model, than llm_models.csv has."""
+    store, judges = GensDataLayer.from_root(root), {model.id: model for model in Catalog(root=root).models().value}
+    found: Counter[str] = Counter()
+    for name in store.folder_names(Stage.EVALUATION):
+        record = store.reply_record(name) if is_id(name) else {}
+        cell = cell_of(store.metadata(Stage.EVALUATION, name) or {}) if record else None
+        judge = judges.get(cell.model_id) if cell else None
+        if judge is not None:
+            asked = text_of(record, "model") or judge.model
+            found[judge.id] += one_form(asked) != one_form(judge.model) or has_other_settings(record, judge)
+    return {judge: number for judge, number in found.items() if number}
 
 
 def find_damage(store: GensDataLayer) -> Iterator[Problem]:

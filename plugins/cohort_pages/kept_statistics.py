@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
+from include.cohorts.mixed_provenance import mixed_in_rows
 from include.cohorts.model import ScoreRow
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _KEPT = 4
 
 
 def _scores(rows: Sequence[ScoreRow]) -> int:
-    return hash(tuple((row.member.gen_id, row.member.cell, row.score) for row in rows))
+    return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.made) for row in rows))
 
 
 @cached(LRUCache(maxsize=_KEPT), key=_scores, condition=Condition())
@@ -27,4 +28,4 @@ def statistics_of_rows(rows: Sequence[ScoreRow]) -> ScoreStatistics:
     from include.cohorts.score_frame import cohort_frame
     from include.cohorts.score_statistics import statistics_of
 
-    return statistics_of(cohort_frame(rows))
+    return statistics_of(cohort_frame(rows), mixed_in_rows(rows))

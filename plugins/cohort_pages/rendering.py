@@ -16,9 +16,13 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.cohorts.atomic_files import storable
+from include.cohorts.catalog import Catalog
 from include.cohorts.coverage import CellState
 from include.cohorts.figures import figure
+from include.cohorts.mixed_provenance import MARK
 from include.cohorts.model import Action, Outcome, RunRef, TaskRef
+from include.cohorts.provenance import MADE_UP_BANNER
+from include.cohorts.settings import read_settings
 
 HERE = Path(__file__).parent
 _LONGEST_TEXT = 200_000
@@ -95,7 +99,13 @@ def render(request: Request, name: str, *, status_code: int = 200, **values: Any
     links = Links(request.scope.get("root_path", ""))
     template = _environment().get_template(f"{name}.html.j2")
     # A lone surrogate, which JSON can carry into a name, would stop the sending of the page.
-    return HTMLResponse(storable(template.render(links=links, **values)), status_code=status_code)
+    return HTMLResponse(storable(template.render(links=links, banner=_banner(), **values)), status_code=status_code)
+
+
+def _banner() -> str:
+    """What stands above every page while made-up scores count."""
+    allowed = Catalog(root=read_settings().data_root).offline_replies_allowed()
+    return MADE_UP_BANNER if allowed else ""
 
 
 @cache
@@ -114,6 +124,7 @@ def _environment() -> Environment:
         Outcome=Outcome,
         CellState=CellState,
         Action=Action,
+        mark=MARK,
     )
     environment.filters.update(
         usd=_usd,

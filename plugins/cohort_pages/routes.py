@@ -24,8 +24,8 @@ from include.cohorts.errors import BadInput, CohortError, Problem
 from include.cohorts.essay_titles import essay_titles
 from include.cohorts.evaluation_record import read_evaluation
 from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Cell, Outcome, ScoreRow, is_id
-from include.cohorts.scores_file import SCORE_COLUMNS, pivot_text, scores_text
+from include.cohorts.model import Cell, Outcome, is_id
+from include.cohorts.scores_file import pivot_text, score_values, scores_text
 from include.cohorts.settings import Settings, read_settings
 from include.cohorts.snapshot_cache import SnapshotCache
 
@@ -131,6 +131,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         snapshot=snapshot,
         cell=wanted,
         coverage=next(each for each in snapshot.cells if each.cell == wanted),
+        mixes=snapshot.mixed.cell(wanted),
         title=essay_titles(store, [essay])[essay],
         rows=[(row, read_evaluation(store, row.member.gen_id)) for row in there],
         gone=[row for row in rows if row not in there],
@@ -206,7 +207,7 @@ def score_pivot_csv(cohort_id: str) -> Response:
 def scores_jsonl(cohort_id: str) -> Response:
     """The same, one JSON object a line."""
     rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
-    lines = (json.dumps(_record(row)) for row in rows)
+    lines = (json.dumps(score_values(row)) for row in rows)
     return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
 
 
@@ -235,6 +236,7 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
         result=result,
         differences=between_cohorts(first, second, cohort_frame(here.rows), cohort_frame(there.rows)),
         method=method_in_words(),
+        mixed=(here.mixed, there.mixed),
         titles=titles,
         shown=DIFFERENCES_SHOWN,
     )
@@ -282,10 +284,6 @@ def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
         "may_change": snapshot.with_score < len(snapshot.rows),
         "seen_at": snapshot.seen_at,
     }
-
-
-def _record(row: ScoreRow) -> dict[str, Any]:
-    return {name: getattr(row if hasattr(row, name) else row.member, name) for name in SCORE_COLUMNS}
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
