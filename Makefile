@@ -19,7 +19,7 @@ up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m include.local_airflow up
 
 test: .venv/.dev .venv-fab/.done browser ## Run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \

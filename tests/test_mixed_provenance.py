@@ -94,7 +94,7 @@ cells = st.builds(Cell, st.sampled_from(["e_1", "e_2"]), st.just("novelty"), st.
 
 @given(st.lists(st.tuples(cells, provenances)))
 def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenance]]) -> None:
-    """A cell is marked when it has two known prompts or settings; a judge when a cell of it or its settings differ."""
+    """A cell is marked for two known prompts or settings, a judge for such a cell or two settings of its own."""
 
     def several(texts: Iterable[str]) -> bool:
         return len(set(texts) - {""}) > 1

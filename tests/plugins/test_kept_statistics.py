@@ -11,6 +11,7 @@ import pytest
 
 from cohort_pages.kept_statistics import statistics_of_rows
 from include.cohorts import score_statistics
+from include.cohorts.mixed_provenance import Mixed
 from include.cohorts.score_statistics import ScoreStatistics, statistics_of
 from tests.score_rows import score_rows
 
@@ -28,7 +29,7 @@ def test_who_asks_at_once_gets_what_one_computes(monkeypatch: pytest.MonkeyPatch
     """Of two who ask for the same rows while neither has them, one computes and the other waits for it."""
     computed: list[int] = []
 
-    def slow(frame: pd.DataFrame) -> ScoreStatistics:
+    def slow(frame: pd.DataFrame, mixed: Mixed) -> ScoreStatistics:
         computed.append(len(frame))
         sleep(0.3)
         return statistics_of(frame)
