@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from include.cohorts.cohort_account import NO_ACCOUNT
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_snapshot import CohortSnapshot, read_snapshot
 from include.cohorts.cohort_status import cohort_status
@@ -118,7 +119,9 @@ def test_a_snapshot_is_what_status_says(
 
 
 def _check_against_status(dag: PlayedDag) -> None:
-    snapshot, cells = snapshot_of(dag), cohort_status(dag.settings, "c")
+    snapshot, told = snapshot_of(dag), cohort_status(dag.settings, "c")
+    cells = told.cells
+    assert snapshot.account == told.account
     assert [cell.cell for cell in snapshot.cells] == [cell.cell for cell in cells]
     for covered, status in zip(snapshot.cells, cells, strict=True):
         found = Counter(row.outcome for row in snapshot.rows if row.member.cell == status.cell)
@@ -369,7 +372,7 @@ def test_what_is_not_needed_may_be_damaged(
 def made(**values: Any) -> CohortSnapshot:
     """A snapshot of nothing but these values."""
     nothing: dict[str, Any] = {"cohort_id": "c", "manifest": {}, "rows": (), "cells": (), "counts": Counter()}
-    return CohortSnapshot(**{**nothing, "last_run": None, "spending": Spending(), "seen_at": "", **values})
+    return CohortSnapshot(**{**nothing, "last_run": None, "account": NO_ACCOUNT, "seen_at": "", **values})
 
 
 @pytest.mark.parametrize(
@@ -383,7 +386,7 @@ def made(**values: Any) -> CohortSnapshot:
 )
 def test_what_a_cohort_has_cost(spending: Spending, usd: float | None) -> None:
     """What is known for sure; without a price it is unknown and not 0."""
-    assert made(spending=spending).cost_usd == usd
+    assert made(account=replace(NO_ACCOUNT, all_runs=spending)).cost_usd == usd
 
 
 CELL_OF_FIVE = CellCoverage(cell=CELL, members=5, scored=0, mean=None, state=CellState.MISSING)

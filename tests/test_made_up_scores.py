@@ -81,7 +81,7 @@ def test_it_is_not_counted(practised: StoreBuilder) -> None:
     assert snapshot.counts == {Outcome.NOT_RUN: 6} and snapshot.missing == 6
     assert {(row.score, row.reason) for row in snapshot.rows} == {(None, MADE_UP_REASON)}
     status = run(practised, "status", "c")
-    assert status.exit_code == 1 and "0 of 6 evaluations have a score." in status.stdout
+    assert status.exit_code == 1 and "0 of 6 evaluations have a score: " in status.stdout
     assert "made up" in status.stdout
     rows = read_aggregated(practised.root / AGGREGATED, made_up_counts=False)
     assert {(row.score, row.error) for row in rows} == {(None, f"made_up: {MADE_UP_REASON}")}

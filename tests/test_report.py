@@ -20,11 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.cohorts.aggregation import count_totals
-from include.cohorts.model import Cell, Outcome, ScoreRow
+from include.cohorts.cohort_account import NO_ACCOUNT, account_of, origins_of
+from include.cohorts.model import Cell, Outcome, ScoreRow, Spending
 from include.cohorts.provenance import MADE_UP_BANNER, UNKNOWN, Provenance
 from include.cohorts.report import ReportInputs, render_report
 from tests.score_rows import score_row
 
+SPENT, LAST = Spending(calls=12, settled_usd=0.15), Spending(calls=8, settled_usd=0.1, unknown=1)
 GOLDEN = Path(__file__).parent / "golden" / "report.html"
 PROPERTY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 CELL = Cell("e_1", "novelty", "judge-a")
@@ -93,6 +95,7 @@ def report_of(rows: Sequence[ScoreRow], **changes: Any) -> ReportInputs:
         written_at="2025-05-01T12:00:00Z",
         replicates=2,
         totals=count_totals(rows, planned=len(rows)),
+        account=account_of("novelty_v2_backfill", origins_of(rows), SPENT, LAST),
         rows=tuple(rows),
         titles={one.member.parent_gen_id: f"Title of {one.member.parent_gen_id}" for one in rows},
     )
@@ -248,30 +251,42 @@ def test_any_text_is_inert(title: str, reason: str, gen_id: str, template_id: st
 
 def test_an_empty_cohort_renders() -> None:
     """A cohort without evaluations has a page that says so in zeros."""
-    page = assert_inert(render_report(report_of([])))
-    assert page.text.count("0") == 7
+    page = assert_inert(render_report(report_of([], account=NO_ACCOUNT)))
+    assert page.text.count("0") == 6
+    assert "All runs: 0 requests, $0.0000. The last run: 0 reused, 0 called, 0 requests, $0.0000." in page.text
     assert "Every planned evaluation has a score." in page.text
 
 
 def test_the_totals_are_shown() -> None:
-    """The page's totals are those of the run, by name."""
+    """The page's totals are those of the cohort, by name; beside them what all runs and the last one did."""
     told = Page.of(fixed_report()).text
     assert {
-        ("16", "planned"),
-        ("6", "reused"),
-        ("7", "scored"),
+        ("16", "evaluations"),
+        ("0", "made here"),
+        ("13", "made elsewhere"),
         ("1", "unscored"),
         ("1", "failed"),
         ("1", "not run"),
-        ("8", "called in the last run"),
-        ("$0.1000", "spent in the last run"),
     } <= set(pairwise(told))
+    assert "All runs: 12 requests, $0.1500. The last run: 6 reused, 8 called, 8 requests, $0.1000." in told
+
+
+@pytest.mark.parametrize(("number", "mark"), [pytest.param(0, True, id="mixed"), pytest.param(1, False, id="alike")])
+def test_what_is_mixed_is_marked(number: int, mark: bool) -> None:
+    """A cell and a judge whose scores answer several prompts bear a mark, others none."""
+    made = [Provenance("v/a", "", "old"), Provenance("v/a", "", "new" if number == 0 else "old")]
+    rows = [row(f"v_{place}", Outcome.SCORED, 5.0, made=each) for place, each in enumerate(made)]
+    told = Page.of(render_report(report_of(rows))).text
+    assert ("≠ several prompts" in told) is mark
+    assert ("≠ mixes several prompts in 1 cell" in told) is mark
 
 
 def test_an_unknown_cost_is_said_to_be_unknown() -> None:
     """A cost that nobody knows is not shown as 0."""
     rows = [row("v_1", Outcome.SCORED, 5.0, called=True)]
-    assert "unknown" in Page.of(render_report(report_of(rows))).text
+    spent = replace(NO_ACCOUNT, all_runs=Spending(calls=1), last_run=Spending(calls=1))
+    told = Page.of(render_report(report_of(rows, account=spent))).text
+    assert "All runs: 1 request, cost unknown. The last run: 0 reused, 1 called, 1 request, cost unknown." in told
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from threading import Barrier, BrokenBarrierError
 
 import pytest
 
+from include.cohorts.cohort_account import NO_ACCOUNT
 from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.errors import StoreError
-from include.cohorts.model import Spending
 from include.cohorts.settings import Settings
 from include.cohorts.snapshot_cache import SnapshotCache
 from tests.score_rows import score_row
@@ -31,7 +31,7 @@ def snapshot(cohort_id: str = "c", rows: int = 0) -> CohortSnapshot:
         cells=(),
         counts={},
         last_run=None,
-        spending=Spending(),
+        account=NO_ACCOUNT,
         seen_at="",
     )
 

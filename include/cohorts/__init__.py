@@ -25,6 +25,7 @@ Four layers; imports only go down (`make lint` holds it):
             report.py  coverage.py  comparison.py  choosing_essays.py
             choice_table.py  missing_request.py  run_notice.py  text_table.py  figures.py  score_instructions.py
             mixed_provenance.py                        which figures mix what was not made alike
+            cohort_account.py                          made here or elsewhere, and what it cost
             score_frame.py  score_pivot.py  score_means.py  score_spread.py  agreement.py  paired_differences.py
             resampling.py  score_statistics.py         figures of scores, and how much noise is in them
                                                        values in, values out: no file, no clock, no network

@@ -23,6 +23,7 @@ from include.cohorts.catalog import MODELS
 from include.cohorts.cohort_status import CellStatus, cohort_status, skipped_ids
 from include.cohorts.command_options import AsJson, DataRoot, print_table, settings_of
 from include.cohorts.errors import BadInput, CohortError, Problem
+from include.cohorts.figures import dollars
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberState
 from include.cohorts.model import ID_RULE, Stage, TaskRef, is_id
@@ -104,17 +105,15 @@ def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = Fals
 @app.command()
 def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Count the cohort's evaluations per cell; exit 1 when some have no score."""
-    cells = cohort_status(settings_of(data_root), _checked_id(cohort))
-    unfinished = sum(sum(cell.counts.values()) - cell.counts[MemberState.SCORED] for cell in cells)
+    told = cohort_status(settings_of(data_root), _checked_id(cohort))
     if as_json:
-        typer.echo(
-            json.dumps({"unfinished": unfinished, "cells": [cell.cell._asdict() | cell.counts for cell in cells]})
-        )
+        cells = [cell.cell._asdict() | cell.counts for cell in told.cells]
+        typer.echo(json.dumps({"unfinished": told.unfinished, "account": asdict(told.account), "cells": cells}))
     else:
-        _print_status(cells)
-        total = sum(sum(cell.counts.values()) for cell in cells)
-        typer.echo(f"{total - unfinished} of {total} evaluations have a score.")
-    raise typer.Exit(1 if unfinished else 0)
+        _print_status(told.cells)
+        have = f"{told.total - told.unfinished} of {told.total} evaluations have a score"
+        typer.echo(f"{have}: {told.account}")
+    raise typer.Exit(1 if told.unfinished else 0)
 
 
 @app.command()
@@ -134,9 +133,9 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
         if not lost:
             typer.echo("No request is known to have been paid for without a reply.")
-        _print_lost([call for call in lost if call.is_paid], "were paid for without a reply (${usd})")
+        _print_lost([call for call in lost if call.is_paid], "were paid for without a reply ({usd})")
         unknown = [call for call in lost if not call.is_paid]
-        _print_lost(unknown, "may have been paid for without a reply (up to ${usd}): compare them with the bill")
+        _print_lost(unknown, "may have been paid for without a reply (at most: {usd}): compare them with the bill")
         if made_up:
             typer.echo(made_up_warning(len(made_up)))
         for judge, number in changed.items():
@@ -155,9 +154,10 @@ def _print_lost(lost: list[LostCall], what: str) -> None:
     if not lost:
         return
     known = [call.most_usd for call in lost if call.most_usd is not None]
-    more = f"{sum(known):.6f}" + (f", and {len(lost) - len(known)} of unknown cost" if len(known) < len(lost) else "")
+    more = f", and {len(lost) - len(known)} of unknown cost" if 0 < len(known) < len(lost) else ""
     were = what if len(lost) > 1 else what.replace("were paid", "was paid")
-    typer.echo(f"{_counted(len(lost), 'request')} {were.format(usd=more)}.")
+    usd = dollars(sum(known) if known else None)
+    typer.echo(f"{_counted(len(lost), 'request')} {were.format(usd=usd + more)}.")
     for call in lost:
         typer.echo(f"  {call}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from include.cohorts.figures import dollars
 from include.cohorts.model import Room, Spending
 
 
@@ -40,9 +41,9 @@ class Budget:
         if self.max_llm_calls is not None and spending.calls >= self.max_llm_calls:
             return f"max_llm_calls {self.max_llm_calls} is used up"
         spent = spending.settled_usd + spending.unknown_usd
-        lost = f", of which ${spending.unknown_usd:.6f} for calls of unknown outcome" if spending.unknown else ""
-        worst = "an unknown cost" if worst_usd is None else f"at worst ${worst_usd:.6f}"
-        return f"max_cost_usd {self.max_cost_usd}: ${spent:.6f} is spent{lost}, and this call needs {worst}"
+        lost = f", of which {dollars(spending.unknown_usd)} for calls of unknown outcome" if spending.unknown else ""
+        worst = "an unknown cost" if worst_usd is None else f"at worst {dollars(worst_usd)}"
+        return f"max_cost_usd {self.max_cost_usd}: {dollars(spent)} is spent{lost}, and this call needs {worst}"
 
 
 def _fits(usd: float, cap: float) -> bool:

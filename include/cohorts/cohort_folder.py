@@ -31,7 +31,6 @@ from include.cohorts.model import (
     PlanRow,
     RunRef,
     ScoreRow,
-    Spending,
     Stage,
     Stop,
     is_id,
@@ -192,9 +191,9 @@ class CohortFolder:
         """What scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
         return read_known_scores(self.scores_csv, self.report_html)
 
-    def spending(self) -> Spending:
-        """What all runs of the cohort have spent, as far as its journal tells."""
-        return CallJournal(folder=self.path).spending()
+    def journal_as_it_is(self) -> CallJournal:
+        """The journal for those who only read it: it may lie behind a symbolic link."""
+        return CallJournal(folder=self.path)
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.cohorts.clock import now
+from include.cohorts.cohort_account import CohortAccount, account_of, cost_of, origins_of
 from include.cohorts.cohort_folder import CohortFolder, LatestRun
-from include.cohorts.cohort_status import evaluations_of
+from include.cohorts.cohort_status import evaluations_of, spending_of
 from include.cohorts.coverage import CellCoverage, cover
 from include.cohorts.errors import StoreError
 from include.cohorts.gens_data_layer import GensDataLayer
@@ -48,8 +49,8 @@ _CLOCKS_NS = 10 * 10**9
 class CohortSnapshot:
     """A cohort's evaluations, one row each in membership order, and what is known of it as a whole.
 
-    A score is `reused` when it was there before the last run that worked on the cohort. `spending` is that of all
-    runs. `seen_at` is when the store was looked at. `mixed` tells which figures mix what was not made alike.
+    A score is `reused` when it was there before the last run that worked on the cohort. `seen_at` is when the store
+    was looked at. `mixed` tells which figures mix what was not made alike.
     """
 
     cohort_id: str
@@ -58,7 +59,7 @@ class CohortSnapshot:
     cells: tuple[CellCoverage, ...]
     counts: Mapping[Outcome, int]
     last_run: RunRef | None
-    spending: Spending
+    account: CohortAccount
     seen_at: str
     mixed: Mixed = NOTHING_MIXED
 
@@ -78,9 +79,19 @@ class CohortSnapshot:
         return INCLUDE_EXISTING in texts_of(self.manifest, "directives")
 
     @property
+    def spending(self) -> Spending:
+        """What all runs have spent."""
+        return self.account.all_runs
+
+    @property
     def cost_usd(self) -> float | None:
         """What all runs have spent for sure; None when there were requests and none had a price."""
-        return self.spending.settled_usd if self.spending.settled_usd or not self.spending.calls else None
+        return cost_of(self.spending)
+
+    @property
+    def last_run_usd(self) -> float | None:
+        """What the last run has spent for sure; None when it made requests and none had a price."""
+        return cost_of(self.account.last_run)
 
     @property
     def with_score(self) -> int:
@@ -116,7 +127,7 @@ def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
         cells=cover(rows),
         counts=Counter(row.outcome for row in rows),
         last_run=latest.run if latest and latest.run.run_id else None,
-        spending=folder.spending(),
+        account=account_of(cohort_id, origins_of(rows), *spending_of(folder)),
         seen_at=now(),
         mixed=mixed_in_rows(rows),
     )

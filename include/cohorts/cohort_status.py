@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from include.cohorts.cohort_account import CohortAccount, account_of
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import BadInput, Problem, raise_if_any
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import MemberState, look_at
-from include.cohorts.model import Cell, Member, Stage
+from include.cohorts.metadata_fields import text_of
+from include.cohorts.model import Cell, Member, Spending, Stage
 from include.cohorts.settings import Settings
 
 
@@ -21,16 +23,48 @@ class CellStatus:
     counts: dict[MemberState, int]
 
 
-def cohort_status(settings: Settings, cohort_id: str) -> tuple[CellStatus, ...]:
-    """The cells of the cohort in membership order. BadInput when there is no such cohort."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortStatus:
+    """A cohort's cells in membership order, and its account."""
+
+    cells: tuple[CellStatus, ...]
+    account: CohortAccount
+
+    @property
+    def total(self) -> int:
+        """All evaluations."""
+        return sum(sum(cell.counts.values()) for cell in self.cells)
+
+    @property
+    def unfinished(self) -> int:
+        """Those without a score."""
+        return self.total - sum(cell.counts[MemberState.SCORED] for cell in self.cells)
+
+
+def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
+    """How far the cohort has come. BadInput when there is no such cohort."""
     store = GensDataLayer.from_root(settings.data_root)
     cells: dict[Cell, Counter[MemberState]] = {}
+    origins: list[str] = []
     for member in evaluations_of(settings, cohort_id):
-        cells.setdefault(member.cell, Counter())[look_at(store, member.gen_id).state] += 1
-    return tuple(
-        CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
-        for cell, counts in cells.items()
+        state = look_at(store, member.gen_id).state
+        cells.setdefault(member.cell, Counter())[state] += 1
+        if state is MemberState.SCORED:
+            origins.append(text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"))
+    folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
+    return CohortStatus(
+        cells=tuple(
+            CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
+            for cell, counts in cells.items()
+        ),
+        account=account_of(cohort_id, origins, *spending_of(folder)),
     )
+
+
+def spending_of(folder: CohortFolder) -> tuple[Spending, Spending]:
+    """What all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
+    journal, latest = folder.journal_as_it_is(), folder.latest_run()
+    return journal.spending(), journal.spending(latest.run) if latest and latest.run.run_id else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:

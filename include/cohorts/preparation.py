@@ -15,6 +15,7 @@ from include.cohorts.changed_inputs import Wording, Wordings, refuse_changes
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.cohort_inputs import Inputs, read_inputs
 from include.cohorts.errors import BadInput, Problem, StoreError, raise_if_any
+from include.cohorts.figures import dollars
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.model import (
     Action,
@@ -285,7 +286,7 @@ def _not_reused(
     because = f"the selection has no line # {INCLUDE_EXISTING}"
     if inputs.request.include_existing_evaluations is False:
         because = "include_existing_evaluations is false in the conf"
-    cost = "cost unknown" if estimate.usd is None else f"up to ${estimate.usd:,.4f}"
+    cost = "cost unknown" if estimate.usd is None else f"up to {dollars(estimate.usd)}"
     yield (
         f"{len(left_out)} existing evaluations of these cells are not reused, because {because}; "
         f"with them reused: {estimate.calls:,} calls, {cost}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from include.cohorts.figures import dollars
 from include.cohorts.model import JudgeModel, Usage
 
 # English prose has about four bytes a token in the tokenizers of today's models; a rule of thumb, so "about".
@@ -23,7 +24,7 @@ class Estimate:
 
     def __str__(self) -> str:
         output = "unknown" if self.output_tokens is None else f"at most {self.output_tokens:,}"
-        usd = "unknown" if self.usd is None else f"at most about ${self.usd:,.4f}"
+        usd = "unknown" if self.usd is None else f"at most about {dollars(self.usd)}"
         return f"{self.calls:,} calls, about {self.input_tokens:,} tokens in, {output} out, cost {usd}"
 
 

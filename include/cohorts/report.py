@@ -9,6 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from include.cohorts.aggregation import BINS, CellSummary, Totals, summarise_cells, summarise_judges
+from include.cohorts.cohort_account import CohortAccount, spent_in_words
 from include.cohorts.figures import figure
 from include.cohorts.mixed_provenance import MARK, mixed_in_rows
 from include.cohorts.model import ScoreRow
@@ -29,6 +30,7 @@ class ReportInputs:
     totals: Totals
     rows: tuple[ScoreRow, ...]
     titles: Mapping[str, str]
+    account: CohortAccount
     banner: str = ""
 
 
@@ -69,4 +71,5 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
+    environment.filters["spent"] = spent_in_words
     return environment.get_template("report.html.j2")

@@ -10,10 +10,12 @@ from typing import Any
 
 from include.cohorts.aggregation import Totals, count_totals
 from include.cohorts.clock import now
+from include.cohorts.cohort_account import account_of, origins_of
 from include.cohorts.cohort_folder import CohortFolder
 from include.cohorts.crash_points import reach
 from include.cohorts.errors import CohortIncomplete
 from include.cohorts.essay_titles import essay_titles
+from include.cohorts.figures import dollars
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.member_states import NO_NUMBER
 from include.cohorts.metadata_fields import count_of, price_of, provenance_of, run_of, text_of
@@ -91,7 +93,7 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
     pivot = pivot_scores(cohort_frame(scores))
     folder.write_score_pivot(pivot.columns, pivot.rows)
     reach("in_summarise")
-    folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals)))
+    folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals, run)))
     problem = _what_is_missing(scores, totals, int(planned["max_unscored"]))
     counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
     message = f"{totals.planned} planned = {counts}; {_spent(totals, journal.spending(run))}"
@@ -109,14 +111,14 @@ def summarise_cohort(settings: Settings, planned: Mapping[str, Any] | None, run:
 
 def _spent(totals: Totals, spending: Spending) -> str:
     """Replies that were bought, and requests that cost something without a reply."""
-    parts = [f"{totals.called} called ({'cost unknown' if totals.cost_usd is None else f'${totals.cost_usd:.4f}'})"]
+    parts = [f"{totals.called} called ({dollars(totals.cost_usd)})"]
     if spending.calls > totals.called:
         parts.append(f"{spending.calls} requests")
     lost = spending.settled_usd - totals.cost_usd if totals.cost_usd is not None else 0.0
     if round(lost, 6) > 0:
-        parts.append(f"${lost:.4f} for requests without a reply")
+        parts.append(f"{dollars(lost)} for requests without a reply")
     if spending.unknown:
-        most = f" (at most ${spending.unknown_usd:.4f})" if spending.unknown_usd else ""
+        most = f" (at most {dollars(spending.unknown_usd)})" if spending.unknown_usd else ""
         parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see verify")
     return ", ".join(parts)
 
@@ -243,7 +245,9 @@ def _report_inputs(
     planned: Mapping[str, Any],
     scores: Sequence[ScoreRow],
     totals: Totals,
+    run: RunRef,
 ) -> ReportInputs:
+    journal = folder.call_journal()
     store = GensDataLayer.from_root(settings.data_root)
     return ReportInputs(
         cohort_id=folder.cohort_id,
@@ -252,5 +256,6 @@ def _report_inputs(
         totals=totals,
         rows=tuple(scores),
         titles=essay_titles(store, (row.member.parent_gen_id for row in scores)),
+        account=account_of(folder.cohort_id, origins_of(scores), journal.spending(), journal.spending(run)),
         banner=MADE_UP_BANNER if store.made_up_counts else "",
     )

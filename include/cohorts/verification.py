@@ -12,6 +12,7 @@ from include.cohorts.catalog import Catalog
 from include.cohorts.changed_inputs import has_other_settings
 from include.cohorts.cohort_folder import CohortFolder, cohort_ids
 from include.cohorts.errors import Problem
+from include.cohorts.figures import dollars
 from include.cohorts.gens_data_layer import GensDataLayer
 from include.cohorts.metadata_fields import cell_of, text_of
 from include.cohorts.model import ID_RULE, Stage, is_id, one_form
@@ -37,11 +38,9 @@ class LostCall:
     is_paid: bool = False
 
     def __str__(self) -> str:
-        cost = (
-            "cost unknown" if self.most_usd is None else f"{'' if self.is_paid else 'at most '}${self.most_usd:.6f}"
-        )
+        at_most = "" if self.is_paid or self.most_usd is None else "at most "
         sent = f"sent {self.sent_at} by {self.run_id} for cohort {self.cohort_id}"
-        return f"{self.gen_id}: {self.model_id}, {sent}, {cost}"
+        return f"{self.gen_id}: {self.model_id}, {sent}, {at_most}{dollars(self.most_usd)}"
 
 
 def find_lost_calls(root: Path) -> Iterator[LostCall]:

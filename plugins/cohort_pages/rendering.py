@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,8 +16,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.cohorts.atomic_files import storable
 from include.cohorts.catalog import Catalog
+from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.coverage import CellState
-from include.cohorts.figures import figure
+from include.cohorts.figures import dollars, figure
 from include.cohorts.mixed_provenance import MARK
 from include.cohorts.model import Action, Outcome, RunRef, TaskRef
 from include.cohorts.provenance import MADE_UP_BANNER
@@ -51,6 +51,17 @@ _OUTCOME_SHAPES = {
     Outcome.DEFERRED: SHAPES[CellState.MISSING],
     Outcome.NOT_RUN: SHAPES[CellState.MISSING],
 }
+
+# What a cohort's bar shows: scores by where they were made, and the outcomes without one.
+BAR_PARTS = (
+    ("made_elsewhere", "made elsewhere"),
+    ("made_here", "made here"),
+    (Outcome.IN_FLIGHT_ELSEWHERE, "in flight"),
+    (Outcome.UNSCORED, "unscored"),
+    (Outcome.FAILED, "failed"),
+    (Outcome.DEFERRED, "deferred"),
+    (Outcome.NOT_RUN, "not run"),
+)
 
 
 class Links:
@@ -125,6 +136,7 @@ def _environment() -> Environment:
         CellState=CellState,
         Action=Action,
         mark=MARK,
+        bar_parts=BAR_PARTS,
     )
     environment.filters.update(
         usd=_usd,
@@ -146,7 +158,7 @@ def _digest(name: str) -> str:
 
 
 def _usd(amount: float | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.4f}"
+    return "unknown" if amount is None else dollars(amount)
 
 
 def _when(moment: str) -> str:
@@ -192,22 +204,15 @@ def _words(value: Any) -> str:
     return str(value).replace("_", " ")
 
 
-def as_bar(counts: Mapping[Outcome, int]) -> list[dict[str, Any]]:
-    """The parts of a bar of width 100, in the order of the outcomes; `not run` and `deferred` are missing."""
-    total = sum(counts.values()) or 1
-    order = (
-        Outcome.REUSED,
-        Outcome.SCORED,
-        Outcome.IN_FLIGHT_ELSEWHERE,
-        Outcome.UNSCORED,
-        Outcome.FAILED,
-        Outcome.DEFERRED,
-        Outcome.NOT_RUN,
-    )
+def as_bar(snapshot: CohortSnapshot) -> list[dict[str, Any]]:
+    """The parts of a bar of width 100, in the order of BAR_PARTS; `not run` and `deferred` are missing."""
+    account, counts = snapshot.account, snapshot.counts
+    numbers = {"made_here": account.made_here, "made_elsewhere": account.made_elsewhere, **counts}
+    total = len(snapshot.rows) or 1
     parts, start = [], 0.0
-    for outcome in order:
-        width = 100 * counts[outcome] / total
+    for name, words in BAR_PARTS:
+        width = 100 * numbers.get(name, 0) / total
         if width:
-            parts.append({"outcome": outcome, "x": start, "width": width, "count": counts[outcome]})
+            parts.append({"name": name, "words": words, "x": start, "width": width, "count": numbers[name]})
         start += width
     return parts

@@ -102,7 +102,7 @@ def cohort(request: Request, cohort_id: str) -> Response:
         templates=_distinct(template for template, _ in columns),
         models=_distinct(model for _, model in columns),
         Sort=Sort,
-        bar=as_bar(snapshot.counts),
+        bar=as_bar(snapshot),
         progress=_progress(snapshot),
     )
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.cohorts.cohort_account import NO_ACCOUNT
 from include.cohorts.cohort_snapshot import CohortSnapshot
 from include.cohorts.cohort_status import cohort_status
 from include.cohorts.coverage import cover
 from include.cohorts.errors import StoreError
-from include.cohorts.model import Member, Outcome, ScoreRow, Spending, Stage
+from include.cohorts.model import Member, Outcome, ScoreRow, Stage
 from include.cohorts.reparse_step import reparse
 from include.cohorts.reparsing import ReparseRequest
 from include.cohorts.settings import Settings
@@ -58,7 +59,8 @@ def test_the_totals_are_those_of_status_of_the_csv_and_of_the_store(
     """Each number of the header is counted anew from three other places."""
     shown = {name: int(value) for name, value in _counts(pages.get("/c/main").text).items() if value.isdigit()}
     written = [row["outcome"] for row in store.rows("cohorts/main/scores.csv")]
-    cells = cohort_status(main.settings, "main")
+    told = cohort_status(main.settings, "main")
+    cells = told.cells
     standing = {state.value: sum(cell.counts[state] for cell in cells) for state in cells[0].counts}
     on_disk = [
         gen_id
@@ -66,6 +68,10 @@ def test_the_totals_are_those_of_status_of_the_csv_and_of_the_store(
         if (store.root / f"gens/evaluation/{gen_id}/parsed.txt").exists()
     ]
     assert shown["members"] == len(written) == 64
+    assert (shown["made_here"], shown["made_elsewhere"]) == (told.account.made_here, told.account.made_elsewhere)
+    assert shown["made_here"] > 0 < shown["made_elsewhere"]
+    assert shown["made_here"] + shown["made_elsewhere"] == standing["scored"]
+    assert shown["called"] == told.account.last_run.calls > 0
     assert shown["reused"] + shown["scored"] == standing["scored"] == len(on_disk)
     for outcome in ("reused", "scored", "unscored", "failed"):
         assert shown[outcome] == written.count(outcome) > 0, outcome
@@ -343,7 +349,7 @@ def test_a_matrix_of_100_000_cells_is_sent_in_less_than_300_kb(
         rows=rows,
         cells=cover(rows),
         counts={**dict.fromkeys(Outcome, 0), Outcome.SCORED: len(rows)},
-        spending=Spending(),
+        account=NO_ACCOUNT,
     )
     monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=lambda settings, cohort_id: large))
     answer = pages.get("/c/large", headers={"Accept-Encoding": "gzip"})
