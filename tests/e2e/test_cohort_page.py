@@ -70,7 +70,7 @@ def visitor(browser: Browser, cohorts: Stage) -> Iterator[Visitor]:
 def _inside(visitor: Visitor) -> FrameLocator:
     """Airflow's home page, then `Cohorts` in its navigation."""
     visitor.page.goto(f"{visitor.url}/")
-    visitor.page.get_by_role("link", name="Cohorts").click()
+    visitor.page.get_by_role("link", name="Cohorts", exact=True).click()
     return visitor.page.frame_locator("iframe")
 
 
@@ -116,6 +116,20 @@ def test_the_numbers_are_those_of_the_command_line(visitor: Visitor, cohorts: St
     ]
     assert told["unscored"] > 0
     assert told["failed"] > 0
+
+
+def test_the_log_of_a_deleted_run_is_no_link(visitor: Visitor, cohorts: Stage) -> None:
+    """Airflow deletes the logs of a run with the run: the page says so in place of a link to an error."""
+    row = next(row for row in cohorts.store.rows("cohorts/page_main/scores.csv") if row["outcome"] == "scored")
+    path = cohorts.store.root / "gens/evaluation" / row["gen_id"] / "raw_metadata.json"
+    record = path.read_text()
+    path.write_text(json.dumps({**json.loads(record), "run_id": "a run that is gone"}))
+    try:
+        page = visitor.see(f"evaluation/{row['gen_id']}")
+        expect(page.get_by_text("its run was deleted")).to_be_visible()
+        expect(page.get_by_role("link", name="Log of the task that made it")).to_have_count(0)
+    finally:
+        path.write_text(record)
 
 
 def test_two_cohorts_are_compared(visitor: Visitor) -> None:

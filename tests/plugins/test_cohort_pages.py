@@ -206,7 +206,7 @@ def test_an_evaluation_shows_the_verdicts_that_were_replaced(pages: TestClient, 
 def test_an_evaluation_leads_to_the_log_of_the_task_that_made_it(pages: TestClient, main: PlayedDag) -> None:
     """Reused ones, too: the link names the run of the cohort that paid."""
     html = pages.get("/c/main/cell", params=CELL).text
-    logs = re.findall(r'data-airflow href="([^"]+)">log<', html)
+    logs = re.findall(r'data-airflow data-log-of="[^"]+" href="([^"]+)">log<', html)
     assert len(logs) == 4
     for log in logs:
         assert re.fullmatch(

@@ -44,6 +44,7 @@ async function copy(text) {
 function prepare(part) {
   for (const button of part.querySelectorAll("button[data-copy]")) button.hidden = false;
   showRunStates(part);
+  endDeletedLogs(part);
 }
 
 // What became of a DagRun Airflow's own API tells, to whom may see it.
@@ -63,6 +64,21 @@ async function showRunStates(part) {
     }
   };
   for (let start = 0; start < links.length; start += 6) await Promise.all(links.slice(start, start + 6).map(ask));
+}
+
+// Airflow deletes a run's logs with the run: a link to one would lead to an error.
+async function endDeletedLogs(part) {
+  const links = [...part.querySelectorAll("a[data-log-of]")];
+  for (const run of new Set(links.map((link) => link.dataset.logOf))) {
+    const answer = await fetch(run, { credentials: "same-origin" }).catch(() => null);
+    if (answer?.status !== 404) continue;
+    for (const link of links.filter((each) => each.dataset.logOf === run)) {
+      const told = document.createElement("span");
+      told.className = "soft";
+      told.textContent = "its run was deleted";
+      link.replaceWith(told);
+    }
+  }
 }
 
 // While a cohort may change, its counts are asked for; the page is taken anew only when one differs.
