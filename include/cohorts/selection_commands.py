@@ -24,6 +24,7 @@ from include.cohorts.essay_selection import (
     top_essays,
     write_selection,
 )
+from include.cohorts.settings import PROJECT_ROOT
 
 selection_app = typer.Typer()
 
@@ -140,7 +141,8 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
     told = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
     typer.echo(f"See what it would call:  python -m include.cohorts plan --conf {told}")
-    typer.echo(f"Run it:                  airflow dags trigger evaluation_backfill --conf {told}")
+    airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
+    typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {told}")
 
 
 def _as_json(choice: MissingChoice, written: Path | None) -> dict[str, object]:
