@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from include.cohorts.__main__ import app
+from include.cohorts.cohort_snapshot import read_snapshot
 from include.cohorts.errors import BadInput
 from include.cohorts.settings import read_settings
 from tests.conftest import PlayedDag
@@ -86,11 +91,43 @@ def test_other_settings_are_told_and_not_refused(
     judged: StoreBuilder, dag: PlayedDag, log_lines: Any, judge_server: JudgeServer
 ) -> None:
     """Another temperature or limit is a warning: the scores are reused."""
-    header, row = judged.read("1_raw/llm_models.csv").splitlines()[:2]
-    judged.write("1_raw/llm_models.csv", f"{header},temperature\n{row},0.5\n")
+    set_temperature(judged)
     assert dag.run(CONF, run_id="second").planned["reuse"] == 4
     assert any("4 existing evaluations were made with other settings than today's" in line for line in log_lines())
     assert judge_server.calls() == 0
+
+
+def set_temperature(store: StoreBuilder) -> None:
+    """Another setting under the same id."""
+    header, row = store.read("1_raw/llm_models.csv").splitlines()[:2]
+    store.write("1_raw/llm_models.csv", f"{header},temperature\n{row},0.5\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "mixes", "column", "other_settings"),
+    [
+        pytest.param(edit_template, "several prompts", "prompt_sha256", {}, id="a template"),
+        pytest.param(change_model, "2 settings", "settings", {"judge-a": 4}, id="a model"),
+        pytest.param(set_temperature, "2 settings", "settings", {"judge-a": 4}, id="a temperature"),
+    ],
+)
+def test_what_is_mixed_is_marked(
+    judged: StoreBuilder, dag: PlayedDag, edit: Any, mixes: str, column: str, other_settings: dict[str, int]
+) -> None:
+    """Kept evaluations beside new ones: in scores.csv, the cell, the report, the statistics, and in `verify`."""
+    edit(judged)
+    done = dag.run({**CONF, "replicates": 3, "changed_inputs": "keep"}, run_id="second")
+    assert (done.planned["reuse"], done.planned["call"]) == (4, 2)
+    rows = [row for row in judged.rows("cohorts/c/scores.csv") if row["parent_gen_id"] == "e_essay1"]
+    assert sorted(Counter(row[column] for row in rows).values()) == [1, 2]
+    assert list(rows[0])[-1] == "prompt_sha256"
+    snapshot = read_snapshot(dag.settings, "c")
+    assert {snapshot.mixed.cell(cell.cell) for cell in snapshot.cells} == {mixes}
+    assert f"≠ {mixes}" in judged.read("cohorts/c/report.html")
+    told = CliRunner().invoke(app, ["statistics", "--cohort", "c", "--data-root", str(judged.root)]).stdout
+    assert f"≠ novelty by judge-a: mixes {mixes}" in told
+    verified = CliRunner().invoke(app, ["verify", "--json", "--data-root", str(judged.root)]).stdout
+    assert json.loads(verified)["other_settings"] == other_settings
 
 
 def test_what_tells_nothing_is_not_refused(store: StoreBuilder, dag: PlayedDag) -> None:

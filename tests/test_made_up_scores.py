@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from include.cohorts.__main__ import app
 from include.cohorts.aggregated_scores import AGGREGATED, aggregate_scores, read_aggregated
@@ -18,13 +19,12 @@ from tests.conftest import PlayedDag
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
-typer_testing = pytest.importorskip("typer.testing")
 CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models": ["judge-a"], "replicates": 3}
 
 
 def run(store: StoreBuilder, *words: str) -> Any:
     """A command on this data root."""
-    return typer_testing.CliRunner().invoke(app, [*words, "--data-root", str(store.root)])
+    return CliRunner().invoke(app, [*words, "--data-root", str(store.root)])
 
 
 @pytest.fixture
