@@ -460,7 +460,7 @@ def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag,
     assert report.stale_cohorts == ("c",)
     assert "scores.csv and report.html of c." in told[-1]
 
-    [cell] = cohort_status(dag.settings, "c")
+    [cell] = cohort_status(dag.settings, "c").cells
     assert (cell.counts[MemberState.SCORED], cell.counts[MemberState.UNSCORED]) == (2, 1)
     snapshot = {row.member.gen_id: row for row in read_snapshot(dag.settings, "c").rows}
     assert {gen_id: row.score for gen_id, row in snapshot.items()} == {"v_1": None, "v_2": 6.0, "v_3": 3.0}

@@ -1,10 +1,13 @@
 """From a judge's reply to a score, or to the reason why there is none: a new strange reply is one new line here."""
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.cohorts.model import ParserRef
+from include.cohorts.model import ParserRef, Template, Verdict
 from include.cohorts.scoring import (
     DEFAULT_PARSER,
     PARSERS,
@@ -16,6 +19,7 @@ from include.cohorts.scoring import (
     read_last_line,
     score_text,
     split_lines,
+    template_parser,
     verdict_record,
 )
 
@@ -840,3 +844,71 @@ def test_the_deciding_line_says_what_the_reply_says(reply: str) -> None:
 def test_lines_are_split_where_an_editor_does(lines: list[str], end: str) -> None:
     """A line ends with LF, CR or both, and with nothing else that Unicode calls a line end."""
     assert split_lines(end.join(lines)) == lines
+
+
+# ---------------------------------------------------------------- which parser, and a whole verdict
+
+REPLY, BOTH = ParserRef("in_last_line", "2"), ParserRef("in_last_line", "2+reasoning")
+
+
+def template(parser: str = "", reads: Literal["reply", "reply_or_reasoning"] = "reply") -> Template:
+    """A template whose replies are read so."""
+    return Template(template_id="t", text="", parser=parser, place="t.txt", row_place="t.csv:2", reads=reads)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ref"),
+    [
+        pytest.param(template(), REPLY, id="the default"),
+        pytest.param(template("in_last_line"), REPLY, id="by name"),
+        pytest.param(template("", "reply_or_reasoning"), BOTH, id="reasoning too"),
+    ],
+)
+def test_a_template_names_its_parser(asked: Template, ref: ParserRef) -> None:
+    """One that reads reasoning too has a version of its own, by which it is found again."""
+    parser = template_parser(asked)
+    assert (parser.ref, parser.reads_reasoning) == (ref, ref == BOTH)
+    assert parser_of(ref) == parser
+
+
+def test_a_parser_of_another_version_is_today_s() -> None:
+    """Of a name there is one parser; only what it reads hangs on the version."""
+    assert parser_of(ParserRef("in_last_line", "1")).ref == REPLY
+    with pytest.raises(KeyError):
+        parser_of(ParserRef("no_such", "1"))
+
+
+def test_other_parsers_may_be_given() -> None:
+    """A template's parser is looked for among those that are given."""
+    other = replace(parser_of(REPLY), ref=ParserRef("other", "9"))
+    assert template_parser(template("other"), {"other": other}) is other
+    with pytest.raises(KeyError):
+        template_parser(template(), {"other": other})
+
+
+@pytest.mark.parametrize(
+    ("ref", "text", "reasoning", "finish_reason", "score", "reason"),
+    [
+        pytest.param(REPLY, "SCORE: 7", "", "stop", 7.0, "", id="a score"),
+        pytest.param(REPLY, "SCORE: 7", "", "", 7.0, "", id="an end that nobody recorded"),
+        pytest.param(REPLY, "SCORE: 7", "SCORE: 1", "stop", 7.0, "", id="the reply goes before reasoning"),
+        pytest.param(BOTH, "SCORE: 7", "SCORE: 1", "stop", 7.0, "", id="also where reasoning is read"),
+        pytest.param(REPLY, "", "", "stop", None, "the reply is empty", id="nothing"),
+        pytest.param(BOTH, " \n", " \n", "stop", None, "the reply is empty", id="blanks"),
+        pytest.param(
+            REPLY, " ", "SCORE: 7", "stop", None, "the judge reasoned but gave no answer", id="only reasoning"
+        ),
+        pytest.param(BOTH, " ", "SCORE: 7", "stop", 7.0, "", id="only reasoning, which is read"),
+        pytest.param(
+            BOTH, "", "SCORE: 7", "length", None, "truncated: the reply hit its token limit", id="reasoning cut off"
+        ),
+        pytest.param(REPLY, "SCORE: 7", "", "content_filter", None, "stopped by the content filter", id="not whole"),
+    ],
+)
+def test_a_verdict(
+    ref: ParserRef, text: str, reasoning: str, finish_reason: str, score: float | None, reason: str
+) -> None:
+    """What the parser makes of reply and reasoning; a reply without its end has no score."""
+    verdict = judge_by(parser_of(ref), text, finish_reason=finish_reason, reasoning=reasoning)
+    assert verdict == Verdict(parser=ref, score=score, reason=reason)
+    assert judge_by(parser_of(REPLY), "SCORE: 7") == Verdict(parser=REPLY, score=7.0, reason="")
