@@ -330,7 +330,8 @@ def test_answers_that_are_no_completion_stop_the_model(play: Play, answer: Answe
     """Three answers in a row that are no completion stop the model, whatever their words."""
     played = play(answer, essays=30, max_concurrency=4)
     assert played.requests <= 3 + 4
-    assert set(played.ends()) == {"unknown"}
+    ends = played.ends()  # a call that was about to be sent when the model was stopped ends as not charged
+    assert (ends.count("unknown"), set(ends) - {"unknown"} <= {"not_charged"}) == (played.requests, True)
     assert played.counts()["not_run"] == 30 - played.requests
 
 
@@ -359,7 +360,7 @@ def test_timeouts_without_a_success_stop_the_model(play: Play) -> None:
     played = play(slow, essays=20, max_concurrency=5, rules={"read_timeout_s": 0.2, "total_timeout_s": 5})
     assert played.requests <= 15
     assert "Raise read_timeout_s" in played.run.summary.message
-    assert set(played.ends()) == {"unknown"}
+    assert set(played.ends()) - {"not_charged"} == {"unknown"}
 
 
 @pytest.mark.parametrize("status", [pytest.param(504, id="504"), pytest.param(524, id="524")])

@@ -31,6 +31,8 @@ BACKFILL, SCHEDULED, AGGREGATE = "evaluation_backfill", "scheduled_backfill", "a
 ENDED = ("success", "failed")
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 PER_ESSAY = 2 * 4
+# Each wait below has its own limit, and a test has several.
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,12 @@ class Loop:
         self.receiver.notices.clear()
         return store
 
-    def airflow_command(self, *arguments: str, patience_s: float = 90) -> None:
-        """Airflow's command line, tried again while it says that it has to wait.
+    def airflow_command(self, *arguments: str, patience_s: float = 240) -> None:
+        """Run Airflow's command line, again for as long as Airflow says that the command has to wait.
 
-        It writes to the database itself, and SQLite may refuse that while others write; and a backfill that has ended
-        counts as running until the scheduler looks at it again.
+        The command writes to the database itself, and SQLite may refuse while other processes write. A backfill that
+        has ended counts as running until the scheduler looks at it again, and a backfill that SQLite refused halfway
+        counts as running for two minutes: so much does the scheduler give every backfill to get its first run.
         """
 
         def tried() -> subprocess.CompletedProcess[str] | None:
