@@ -13,10 +13,10 @@ help: ## Show this list
 setup: .venv/.run ## Create .venv and install what the project runs on
 
 backfill: .venv/.run ## Run backfill mode on the sample data with the offline judge (JUDGE=live: a real one)
-	@$(BIN)/python -m include.local_airflow backfill --judge $(JUDGE) $(if $(YES),--yes)
+	@$(BIN)/python -m devtools.local_airflow backfill --judge $(JUDGE) $(if $(YES),--yes)
 
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
-	@$(BIN)/python -m include.local_airflow up
+	@$(BIN)/python -m devtools.local_airflow up
 
 test: .venv/.dev .venv-fab/.done browser ## Run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -46,16 +46,17 @@ mutation: .venv/.dev ## Break the pure modules in small ways and count the mutan
 
 lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
 	@$(BIN)/pip install --quiet uv
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-fab.in -o requirements-fab.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements-fab.in -o requirements-fab.txt
 
-.venv/.run: requirements.txt
+.venv/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
 	  f"This project needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is {sys.version.split()[0]}. Next: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || { echo "Creating .venv"; $(PYTHON) -m venv .venv; }
 	@echo "Installing requirements.txt into .venv (Airflow and what it needs, about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements-dev.txt

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.stores import Grid, Store
-from include.cohorts.cohort_folder import CohortFolder
-from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.identity import run_key
-from include.cohorts.model import Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation
-from include.cohorts.scoring import parse_score_text
+from essay_cohorts.domain import Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation
+from essay_cohorts.ids import run_key
+from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "try_number": 1}
 

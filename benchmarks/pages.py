@@ -15,7 +15,7 @@ from benchmarks.figures import Figure
 from benchmarks.page_cohorts import CohortWriter
 from benchmarks.scheduler_runs import PROJECT
 from benchmarks.stores import Grid, generate_store
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.service import LocalAirflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -59,7 +59,7 @@ def _figures(size: int, seconds: dict[str, list[float]], peaks_mb: list[float]) 
 
 def _subjects(root: Path) -> dict[str, Callable[[], Spent]]:
     def plan() -> Spent:
-        return run_alone("-m", "include.cohorts", "plan", "--cohort", "bench", "--data-root", str(root))
+        return run_alone("-m", "essay_cohorts", "plan", "--cohort", "bench", "--data-root", str(root))
 
     def plan_without_index() -> Spent:
         shutil.rmtree(root / ".index", ignore_errors=True)

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from benchmarks.stores import Store
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.service import LocalAirflow
 from tests.judge_server import JudgeServer
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.alone import run_alone
 from benchmarks.figures import Figure, in_turn
 from benchmarks.stores import Grid, generate_store
-from include.cohorts.aggregated_scores import aggregate_scores
+from essay_cohorts.selecting.aggregated_scores import aggregate_scores
 
 # Seconds that the figures of so many evaluations may take, from the start of the process to its end.
 _LIMITS = {10_000: 5.0}

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import include.cohorts.judge  # noqa: F401  (a slice's first call imports it)
-from include.cohorts import steps
-from include.cohorts.batching import Slice
-from include.cohorts.calling import call_missing
+import essay_cohorts.llm_client.client  # noqa: F401  (a slice's first call imports it)
+from essay_cohorts.backfill import slice_tasks
+from essay_cohorts.backfill.call_missing import call_missing
+from essay_cohorts.planning.slices import Slice
 from tests.conftest import PlayedDag, task_ref
 
 AT_ONCE = 50
@@ -27,12 +27,12 @@ def main() -> None:
     dag = PlayedDag(root=Path(root), base_url=base_url, processes=1)
     conf = {"cohort_id": f"bench_{essays[0]}", "essay_ids": essays, "include_existing_evaluations": True}
     planned = dag.plan({**conf, "templates": ["novelty"], "models": ["judge-a"], "max_concurrency": AT_ONCE})
-    (part,) = (Slice(**each) for each in steps.batches(dag.settings, planned))
+    (part,) = (Slice(**each) for each in slice_tasks.batches(dag.settings, planned))
     task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
     pieces: dict[str, Callable[[], object]] = {
-        "prompts": lambda: steps.write_prompts(dag.settings, planned, part),
+        "prompts": lambda: slice_tasks.write_prompts(dag.settings, planned, part),
         "calls": lambda: asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect)),
-        "parsing": lambda: steps.parse_replies(dag.settings, planned, part, task),
+        "parsing": lambda: slice_tasks.parse_replies(dag.settings, planned, part, task),
     }
     told: dict[str, dict[str, float]] = {}
     for name, piece in pieces.items():

@@ -14,11 +14,11 @@ from pathlib import Path
 def main() -> None:
     """Imports, reads, and makes what the commands `pivot` and `statistics` print."""
     began = time.perf_counter()
-    from include.cohorts.score_pivot import pivot_scores
-    from include.cohorts.score_sources import read_scores
-    from include.cohorts.score_statistics import statistics_of
-    from include.cohorts.scores_file import pivot_text
-    from include.cohorts.settings import Settings
+    from essay_cohorts.cli.score_sources import read_scores
+    from essay_cohorts.settings import Settings
+    from essay_cohorts.statistics.all_statistics import statistics_of
+    from essay_cohorts.statistics.pivot import pivot_scores
+    from essay_cohorts.store.scores_csv import pivot_text
 
     imported = time.perf_counter()
     frame = read_scores(Settings(data_root=Path(sys.argv[1])), None)

@@ -21,7 +21,7 @@ def measure_summary(evaluations: int, runs: int) -> list[Figure]:
         root, planned = Path(folder) / "data", Path(folder) / "planned.json"
         store = generate_store(root, evaluations=evaluations, whole=True)
         conf = {"cohort_id": "bench", "essay_ids": list(store.judged), "include_existing_evaluations": True}
-        planned.write_text(json.dumps(PlayedDag(root=root, base_url="").plan(conf)))
+        planned.write_text(json.dumps(PlayedDag(root=root, base_url="").plan(conf).to_xcom()))
         work = {"summary": lambda: run_alone("-m", "benchmarks.summary_work", str(root), str(planned)).json()}
         told = in_turn(work, runs, f"summarise {evaluations:,} evaluations")["summary"]
     name = f"summarise_cohort, {told[0]['scored']:,} scored"

@@ -13,17 +13,18 @@ from pathlib import Path
 
 def main() -> None:
     """Imports and runs `summarise_cohort`."""
-    root, planned = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
+    root, told = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
     began = time.perf_counter()
-    from include.cohorts.model import RunRef
-    from include.cohorts.settings import Settings
-    from include.cohorts.summary import summarise_cohort
+    from essay_cohorts.backfill.summarise import summarise_cohort
+    from essay_cohorts.planning.planned_run import PlannedRun
+    from essay_cohorts.settings import Settings
 
     imported = time.perf_counter()
-    done = summarise_cohort(Settings(data_root=root), planned, RunRef(planned["dag_id"], planned["run_id"]))
+    planned = PlannedRun.from_xcom(told)
+    done = summarise_cohort(Settings(data_root=root), planned, planned.run)
     assert done.complete, done.message
-    told = {"imports_s": imported - began, "own_s": time.perf_counter() - imported, "scored": done.totals.reused}
-    sys.stdout.write(json.dumps(told) + "\n")
+    figures = {"imports_s": imported - began, "own_s": time.perf_counter() - imported, "scored": done.totals.reused}
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

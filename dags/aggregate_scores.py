@@ -1,34 +1,13 @@
-"""
-### Gather the scores of the whole store
+"""The DAG `aggregate_scores`: gathers the scores of the store."""
 
-Writes `7_cross_experiment/aggregated_scores.csv` anew: every evaluation with its score, or why it has none. Runs by
-itself once a cohort has come to hold new scores (asset `completed_cohorts`), or when triggered. Reads only what
-changed since the file was written; calls nothing.
-"""
+import sys
+from pathlib import Path
 
-from __future__ import annotations
+# This repository, or a DAG bundle of it: its own packages. Anywhere else this file needs the installed ones.
+_packages = Path(__file__).resolve().parents[1] / "include"
+if (_packages / "essay_cohorts_airflow").is_dir():
+    sys.path.insert(0, str(_packages))
 
-from airflow.sdk import dag
-
-from aggregate_task import aggregate
-from notifications import tell_failed
-from score_assets import COMPLETED_COHORTS
-from task_border import DEFAULT_ARGS
-
-
-@dag(
-    dag_id="aggregate_scores",
-    dag_display_name="Aggregate scores",
-    description="Writes the scores of the whole store into one table",
-    schedule=[COMPLETED_COHORTS],
-    # Two that write the same file at once would only do the same work twice.
-    max_active_runs=1,
-    tags=["evaluation", "scores"],
-    doc_md=__doc__,
-    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
-)
-def aggregate_scores() -> None:
-    aggregate()
-
+from essay_cohorts_airflow.dags.aggregate_scores import aggregate_scores  # noqa: E402
 
 aggregate_scores()

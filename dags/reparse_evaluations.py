@@ -1,81 +1,13 @@
-"""
-### Score stored replies again, without a call
+"""The DAG `reparse_evaluations`: scores stored replies again."""
 
-After a parser, or a template's `parser` in `1_raw/evaluation_templates.csv`, changed: reads the stored replies of one
-cohort, or of the whole store, by today's parsers. **No LLM is called.**
+import sys
+from pathlib import Path
 
-1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies
-   it, and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
-2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed. It
-   fails, once that is written, when the disk refused some evaluations: trigger the DAG again.
+# This repository, or a DAG bundle of it: its own packages. Anywhere else this file needs the installed ones.
+_packages = Path(__file__).resolve().parents[1] / "include"
+if (_packages / "essay_cohorts_airflow").is_dir():
+    sys.path.insert(0, str(_packages))
 
-Trigger it without **Write** first. A score that a person corrected is kept. What is being called for right now, or
-whose template is gone, is skipped and named. To write a cohort's `scores.csv` and `report.html` anew trigger
-`evaluation_backfill` with its last conf: it calls for nothing that has a reply. The log shows up to 200 changes;
-`python -m include.cohorts reparse` shows all.
-"""
-
-from __future__ import annotations
-
-import logging
-from typing import Any
-
-from airflow.sdk import dag, task
-from airflow.sdk.exceptions import AirflowSkipException
-
-from aggregate_task import gather_scores
-from notifications import tell_failed
-from reparse_params import PARAMS
-from task_border import DEFAULT_ARGS, readable_failure, this_conf, this_task
-
-LOGGED_ROWS = 200
-
-log = logging.getLogger(__name__)
-
-
-@dag(
-    dag_id="reparse_evaluations",
-    dag_display_name="Reparse evaluations",
-    description="Scores stored replies again after a parser changed; calls nothing",
-    schedule=None,
-    params=PARAMS,
-    tags=["evaluation", "parser"],
-    doc_md=__doc__,
-    max_active_runs=1,
-    # A try that follows a worker's death does the rest: what was written is not written again.
-    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
-)
-def reparse_evaluations() -> None:
-    @task(multiple_outputs=False)
-    def reparse() -> dict[str, Any]:
-        from include.cohorts import reparse_step, settings
-        from include.cohorts.errors import raise_if_any
-        from include.cohorts.reparsing import parse_reparse_request
-
-        with readable_failure():
-            request = parse_reparse_request(this_conf())
-            raise_if_any(request.problems)
-            report = reparse_step.reparse(
-                settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
-            )
-            counts = report.to_xcom()
-            # What a former try changed before it died, or the disk before it refused, this one may find made.
-            changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
-            behind = report.written and changed
-            return {**counts, "behind": behind, "problem": reparse_step.what_was_refused(report)}
-
-    # The only leaf: red when the disk refused some; skipped, and the run green, when the scores are as they were.
-    @task(multiple_outputs=False)
-    def aggregate(reparsed: dict[str, Any]) -> dict[str, Any]:
-        if not reparsed["behind"]:
-            raise AirflowSkipException("No score was changed")
-        gathered = gather_scores()
-        if reparsed["problem"]:
-            log.error("%s", reparsed["problem"])
-            raise SystemExit(1)
-        return gathered
-
-    aggregate(reparse())
-
+from essay_cohorts_airflow.dags.reparse_evaluations import reparse_evaluations  # noqa: E402
 
 reparse_evaluations()

@@ -22,10 +22,11 @@ from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
-    from include.cohorts.calling import Endpoint
-    from include.cohorts.model import TaskRef
-    from include.cohorts.settings import Settings
-    from include.cohorts.summary import Summary
+    from essay_cohorts.backfill.call_missing import Endpoint
+    from essay_cohorts.backfill.summarise import Summary
+    from essay_cohorts.domain import TaskRef
+    from essay_cohorts.planning.planned_run import PlannedRun
+    from essay_cohorts.settings import Settings
 
 API_KEY = "sk-test-0123456789-never-to-be-shown"
 DAG_ID = "evaluation_backfill"
@@ -61,7 +62,7 @@ def dag(store: StoreBuilder, judge_server: JudgeServer) -> PlayedDag:
 @pytest.fixture
 def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Reads the messages logged by the product so far."""
-    caplog.set_level(logging.INFO, logger="include")
+    caplog.set_level(logging.INFO, logger="essay_cohorts")
     return lambda: [record.getMessage() for record in caplog.records]
 
 
@@ -69,7 +70,7 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 class PlayedRun:
     """What a played run left: XCom of planning, its slices, each slice's error, the summary."""
 
-    planned: dict[str, Any]
+    planned: PlannedRun
     slices: list[dict[str, Any]]
     summary: Summary
     errors: dict[int, Exception] = field(default_factory=dict)
@@ -93,32 +94,33 @@ class PlayedDag:
     @property
     def settings(self) -> Settings:
         """The settings that the steps are given."""
-        from include.cohorts.settings import Settings
+        from essay_cohorts.settings import Settings
 
         return Settings(data_root=self.root, processes=self.processes)
 
     def plan(
         self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1
-    ) -> dict[str, Any]:
+    ) -> PlannedRun:
         """The first task; BadInput passes through."""
-        from include.cohorts.planning_step import plan_cohort
+        from essay_cohorts.backfill.plan_cohort import plan_cohort
+        from essay_cohorts.planning.planned_run import PlannedRun
 
         task = task_ref(run_id, "plan_cohort", try_number)
-        planned: dict[str, Any] = json.loads(json.dumps(plan_cohort(self.settings, conf or {}, task)))
-        return planned
+        planned = plan_cohort(self.settings, conf or {}, task)
+        return PlannedRun.from_xcom(json.loads(json.dumps(planned.to_xcom())))
 
     def run(self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
         """The whole DAG; a cleared run is the same `run_id` with a greater `try_number`."""
         return self.go_on(self.plan(conf, run_id=run_id, try_number=try_number), run_id=run_id, try_number=try_number)
 
-    def go_on(self, planned: dict[str, Any], *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
+    def go_on(self, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
         """All that follows planning. CohortErrors of slices are kept, as the scheduler keeps a failed task's."""
-        from include.cohorts import steps
-        from include.cohorts.summary import summarise_cohort
+        from essay_cohorts.backfill import slice_tasks
+        from essay_cohorts.backfill.summarise import summarise_cohort
 
         errors: dict[int, Exception] = {}
         slices: list[dict[str, Any]] = (
-            [] if planned["dry_run"] else json.loads(json.dumps(steps.batches(self.settings, planned)))
+            [] if planned.dry_run else json.loads(json.dumps(slice_tasks.batches(self.settings, planned)))
         )
         asyncio.run(self._play_slices(planned, slices, errors, run_id, try_number))
         summary = summarise_cohort(self.settings, planned, task_ref(run_id, "summarise_cohort", try_number).run)
@@ -127,27 +129,27 @@ class PlayedDag:
 
     async def _play_slices(
         self,
-        planned: dict[str, Any],
+        planned: PlannedRun,
         slices: list[dict[str, Any]],
         errors: dict[int, Exception],
         run_id: str,
         try_number: int,
     ) -> None:
-        from include.cohorts import steps
-        from include.cohorts.batching import Slice
-        from include.cohorts.calling import call_missing
-        from include.cohorts.errors import CohortError
+        from essay_cohorts.backfill import slice_tasks
+        from essay_cohorts.backfill.call_missing import call_missing
+        from essay_cohorts.errors import CohortError
+        from essay_cohorts.planning.slices import Slice
 
         async def play(index: int, part: Slice) -> None:
-            if not steps.check_parsed(self.settings, planned, part):
+            if not slice_tasks.check_parsed(self.settings, planned, part):
                 return
             task = task_ref(run_id, "evaluation.evaluation_raw", try_number, index)
             try:
-                steps.write_prompts(self.settings, planned, part)
+                slice_tasks.write_prompts(self.settings, planned, part)
                 await call_missing(self.settings, planned, part, task, self.connect)
             except CohortError as error:
                 errors[index] = error
-            steps.parse_replies(self.settings, planned, part, task)
+            slice_tasks.parse_replies(self.settings, planned, part, task)
 
         await asyncio.gather(*(play(index, Slice(**part)) for index, part in enumerate(slices)))
 
@@ -155,8 +157,8 @@ class PlayedDag:
         """A client for the offline judge, with waits too short to notice."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        from include.cohorts.call_rules import CallRules
-        from include.cohorts.calling import Endpoint
+        from essay_cohorts.backfill.call_missing import Endpoint
+        from essay_cohorts.llm_client.client_settings import CallRules
 
         self.connects += 1
         if self.no_connection is not None:
@@ -169,7 +171,7 @@ class PlayedDag:
 
 def task_ref(run_id: str, task_id: str, try_number: int, map_index: int = -1) -> TaskRef:
     """One try of a task of the played DAG."""
-    from include.cohorts.model import TaskRef
+    from essay_cohorts.domain import TaskRef
 
     return TaskRef(dag_id=DAG_ID, run_id=run_id, task_id=task_id, map_index=map_index, try_number=try_number)
 

@@ -36,7 +36,7 @@ class JudgeServer:
         """Starts a judge on a free port, with the port's file in `folder`; it ends with the block, come what may."""
         port_file = folder / "judge.port"
         port_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "include.cohorts.offline_judge", "--port-file", str(port_file), *options]
+        command = [sys.executable, "-m", "devtools.offline_judge", "--port-file", str(port_file), *options]
         with subprocess.Popen(
             command, cwd=PROJECT, stdout=subprocess.DEVNULL, preexec_fn=_die_with_parent
         ) as process:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from include.cohorts.model import Cell, Member, Outcome, ScoreRow, Stage
-from include.cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.domain import Cell, Member, Outcome, ScoreRow, Stage
+from essay_cohorts.provenance import UNKNOWN, Provenance
 
 CELL = Cell("e_1", "novelty", "judge-a")
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import httpx
 
-from include.cohorts import steps
-from include.cohorts.batching import Slice
-from include.cohorts.calling import call_missing
-from include.cohorts.errors import CohortError
+from essay_cohorts.backfill import slice_tasks
+from essay_cohorts.backfill.call_missing import call_missing
+from essay_cohorts.errors import CohortError
+from essay_cohorts.planning.slices import Slice
 from tests.conftest import PlayedDag, task_ref
 from tests.store_builder import StoreBuilder
 
@@ -90,9 +90,9 @@ def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
     conf = {"cohort_id": "c", "essay_ids": essays, "templates": ["novelty"], "models": ["judge-a"], "replicates": 1}
     planned = dag.plan({**conf, "max_concurrency": AT_ONCE})
     part = Slice(kind="todo", start=0, stop=ESSAYS, label="all", calls_at_once=AT_ONCE)
-    steps.write_prompts(dag.settings, planned, part)
+    slice_tasks.write_prompts(dag.settings, planned, part)
     logged = Lines()
-    logging.getLogger("include").addHandler(logged)
+    logging.getLogger("essay_cohorts").addHandler(logged)
     striking = threading.Thread(target=strike, args=(trouble, root, judge_url))
     striking.start()
     task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
@@ -112,5 +112,5 @@ def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    logging.getLogger("include").setLevel(logging.INFO)
+    logging.getLogger("essay_cohorts").setLevel(logging.INFO)
     sys.stdout.write(json.dumps(play(sys.argv[1], Path(sys.argv[2]), sys.argv[3])) + "\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.cohorts.errors import (
+from essay_cohorts.errors import (
     BadInput,
     CohortError,
     CohortIncomplete,

@@ -6,16 +6,19 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from include.cohorts import VERSION
-from include.cohorts import __doc__ as layers
-from include.cohorts.call_rules import CallRules
-from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.request import KEYS
-from include.cohorts.verification import find_damage
+from essay_cohorts import VERSION
+from essay_cohorts import __doc__ as package_map
+from essay_cohorts.llm_client.client_settings import CallRules
+from essay_cohorts.maintenance.verify import find_damage
+from essay_cohorts.planning.request import KEYS
+from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -38,11 +41,17 @@ def test_every_requirement_is_pinned() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in", "requirements-fab.in"])
+def _of_the_package() -> list[str]:
+    project = tomllib.loads(_read("pyproject.toml"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["devtools"]]
+
+
+@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in", "requirements-fab.in", "pyproject.toml"])
 def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
-    """Each package that is asked for stands in the lock file beside it, and the changelog names it."""
-    asked = [re.split(r"[=<>\[ ]", line)[0] for line in _read(name).splitlines() if re.match(r"[a-z]", line)]
-    locked = _pins(name.replace(".in", ".txt"))
+    """Each package that is asked for is in the lock file, and the changelog names it."""
+    lines = _of_the_package() if name == "pyproject.toml" else _read(name).splitlines()
+    asked = [re.split(r"[=<>\[ ]", line)[0] for line in lines if re.match(r"[a-z]", line)]
+    locked = _pins("requirements.txt" if name == "pyproject.toml" else name.replace(".in", ".txt"))
     changelog = _read("CHANGELOG.md")
     for package in asked:
         assert package in locked
@@ -56,28 +65,35 @@ def test_the_image_is_of_the_pinned_airflow_and_copies_what_the_dags_need() -> N
     assert f"FROM apache/airflow:{_pins('requirements.txt')['apache-airflow']}-python3.11" in dockerfile
     home = re.search(r"WORKDIR (\S+)", dockerfile)
     assert home is not None
-    for folder in ("dags", "include", "plugins"):
+    for folder in ("dags", "include"):
         assert f"COPY --chown=airflow:0 {folder} ./{folder}" in dockerfile
         assert (PROJECT / folder).is_dir()
+    assert "devtools" in _read(".dockerignore").splitlines()
     assert "pip install --no-cache-dir -r requirements.txt" in dockerfile
-    assert f"PYTHONPATH={home.group(1)}" in dockerfile
+    assert "pip install --no-cache-dir --no-deps ." in dockerfile
     assert f"AIRFLOW__CORE__DAGS_FOLDER={home.group(1)}/dags" in dockerfile
-    assert f"AIRFLOW__CORE__PLUGINS_FOLDER={home.group(1)}/plugins" in dockerfile
     assert "DD_DATA_ROOT=/data" in dockerfile
     assert dockerfile.strip().endswith("USER airflow")
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    """The package, pyproject.toml and the changelog name one version."""
-    assert tomllib.loads(_read("pyproject.toml"))["project"]["version"] == VERSION
+    """The package, what is installed, and the changelog name one version."""
+    assert version("essay-judgements") == VERSION
     assert f"## {VERSION}" in _read("CHANGELOG.md")
 
 
-def test_the_map_of_the_layers_is_whole() -> None:
-    """The package's docstring shows every module, and no other."""
-    shown = set(re.findall(r"\w+\.py", layers or ""))
-    present = {path.name for path in (PROJECT / "include" / "cohorts").glob("*.py")} - {"__init__.py"}
-    assert shown == present
+def test_the_map_of_the_packages_is_whole() -> None:
+    """The docstring of `essay_cohorts` shows every package with the first line of its docstring, and no other."""
+    shown = dict(re.findall(r"^    (\w+) +(.+)$", package_map or "", re.MULTILINE))
+    packages = (path.parent for path in (PROJECT / "include" / "essay_cohorts").glob("*/__init__.py"))
+    assert shown == {path.name: import_module(f"essay_cohorts.{path.name}").__doc__ for path in packages}
+
+
+def test_no_folder_is_crowded() -> None:
+    """A newcomer finds a file among at most 14, whatever the folder."""
+    folders = [PROJECT / name for name in ("include", "dags", "plugins", "devtools")]
+    files = [path.parent for folder in folders for path in folder.rglob("*.py")]
+    assert {str(folder): count for folder, count in Counter(files).items() if count > 14} == {}
 
 
 def test_the_docs_explain_every_setting() -> None:
@@ -96,6 +112,15 @@ def test_the_links_of_the_docs_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_files_that_docs_name_are_there() -> None:
+    """A path of a test, a tool or a module in a page is that of a file or folder of the project."""
+    for page in [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]:
+        named = re.findall(
+            r"`((?:tests|devtools|include|benchmarks|plugins|dags)/[\w./-]*)`", page.read_text("utf-8")
+        )
+        assert [path for path in named if not (PROJECT / path).exists()] == [], page.name
+
+
 def test_the_sample_data_is_sound_and_tracked() -> None:
     """`verify` finds no damage among the committed samples."""
     tracked = subprocess.run(
@@ -109,7 +134,7 @@ def test_the_sample_data_is_sound_and_tracked() -> None:
 def test_importing_the_steps_needs_no_heavy_module() -> None:
     """What every task imports brings neither pandas nor the LLM client along; those who need them import them."""
     code = (
-        "import include.cohorts.planning_step, include.cohorts.steps, sys; "
+        "import essay_cohorts.backfill.plan_cohort, essay_cohorts.backfill.slice_tasks, sys; "
         "print([m for m in ('pandas', 'openai', 'tenacity') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
@@ -119,8 +144,8 @@ def test_importing_the_steps_needs_no_heavy_module() -> None:
 @pytest.mark.parametrize(
     ("module", "spared"),
     [
-        pytest.param("include.cohorts.__main__", ("pandas", "numpy", "scipy"), id="a command"),
-        pytest.param("include.cohorts.summary", ("scipy",), id="the end of a run"),
+        pytest.param("essay_cohorts.cli.app", ("pandas", "numpy", "scipy"), id="a command"),
+        pytest.param("essay_cohorts.backfill.summarise", ("scipy",), id="the end of a run"),
     ],
 )
 def test_only_statistics_wait_for_scipy(module: str, spared: tuple[str, ...]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.cohorts.errors import BadInput
-from include.cohorts.settings import read_settings
+from essay_cohorts.errors import BadInput
+from essay_cohorts.settings import read_settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 

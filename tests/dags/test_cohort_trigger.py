@@ -47,7 +47,7 @@ def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
     """A cleared task has a run of its own with today's conf, and breaks none off."""
     from airflow.sdk.exceptions import DagRunTriggerException, TaskDeferred
 
-    from cohort_trigger import TRIGGERED, TriggerCohortOperator
+    from essay_cohorts_airflow.cohort_trigger import TRIGGERED, TriggerCohortOperator
 
     conf = {"cohort_id": "c", "essay_ids": ["e_1"]}
     operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf=conf)
@@ -64,7 +64,7 @@ def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
 
 def test_a_red_run_fails_the_task_without_another_try(caplog: pytest.LogCaptureFixture) -> None:
     """A retry would trigger one more run; the message names the run and the next step."""
-    from cohort_trigger import TriggerCohortOperator
+    from essay_cohorts_airflow.cohort_trigger import TriggerCohortOperator
 
     operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf={})
     event = ("path", {"run_ids": [FIRST], FIRST: "failed"})

@@ -28,7 +28,7 @@ def test_the_folder_has_its_dags_and_no_import_error(dag_folder: dict[str, Any])
 def test_parsing_imports_nothing_heavy(dag_folder: dict[str, Any]) -> None:
     """Parsing the DAG files adds none of the heavy modules to what Airflow itself imports."""
     added = dag_folder["added"]
-    assert [name for name in added if name in HEAVY or name.startswith("include.cohorts")] == []
+    assert [name for name in added if name in HEAVY or name.startswith("essay_cohorts.")] == []
 
 
 def test_scores_are_aggregated_once_a_completed_cohort(dag_folder: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from include.cohorts.model import ID_PATTERN
-from include.cohorts.request import KEYS, LIMITS, CohortRequest
+from essay_cohorts.domain import ID_PATTERN
+from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest
 
 
 @pytest.fixture

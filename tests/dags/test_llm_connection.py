@@ -17,7 +17,7 @@ def openai_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _connect(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | None) -> Any:
-    from llm_connection import connect
+    from essay_cohorts_airflow.llm_connection import connect
 
     if connection is None:
         monkeypatch.delenv("AIRFLOW_CONN_LLM_DEFAULT", raising=False)
@@ -53,7 +53,7 @@ def test_a_connection_that_cannot_be_used_is_bad_input(
     monkeypatch: pytest.MonkeyPatch, openai_in_environment: None, connection: dict[str, Any] | None, finding: str
 ) -> None:
     """What is missing or wrong is named, with where to set it; the environment's key is never used instead."""
-    from include.cohorts.errors import BadInput
+    from essay_cohorts.errors import BadInput
 
     with pytest.raises(BadInput) as caught:
         _connect(monkeypatch, connection)

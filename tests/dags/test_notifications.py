@@ -31,7 +31,7 @@ class Summary:
 )
 def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """A reply or a server's error text that looks like Jinja arrives as it was, and gives nothing away."""
-    from notifications import tell_failed
+    from essay_cohorts_airflow.notifications import tell_failed
 
     monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", '{"conn_type": "openai", "password": "sk-secret"}')
     with NoticeReceiver.started() as receiver:
@@ -45,7 +45,7 @@ def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text:
 
 def test_without_the_connection_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Off by default: no Connection, no notice, no error."""
-    from notifications import tell_failed
+    from essay_cohorts_airflow.notifications import tell_failed
 
     monkeypatch.delenv("AIRFLOW_CONN_NOTIFY_DEFAULT", raising=False)
     tell_failed({"ti": Summary("400"), "params": {}})

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.cohorts.model import ID_PATTERN
-from include.cohorts.reparsing import KEYS, ReparseRequest
+from essay_cohorts.domain import ID_PATTERN
+from essay_cohorts.reparsing.rules import KEYS, ReparseRequest
 from tests.conftest import task_ref
 from tests.store_builder import StoreBuilder
 
@@ -59,7 +59,7 @@ def test_params_are_the_request_s_settings(dag: dict[str, Any]) -> None:
 @pytest.fixture
 def tasks(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> dict[str, Task]:
     """The functions of the DAG's tasks, over `store`, in the first try of a run with `write`."""
-    import reparse_evaluations as module
+    import essay_cohorts_airflow.dags.reparse_evaluations as module
 
     monkeypatch.setenv("DD_DATA_ROOT", str(store.root))
     monkeypatch.setattr(module, "this_conf", lambda: {"write": True})

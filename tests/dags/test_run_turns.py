@@ -45,7 +45,7 @@ class Runs:
 )
 def test_at_most_one_run_has_its_turn(dates: list[datetime | None], at_work: set[int], turns: list[bool]) -> None:
     """Whoever looks, the answers agree; when nobody is at work somebody's turn it is."""
-    from run_turns import run_ahead
+    from essay_cohorts_airflow.run_turns import run_ahead
 
     looks = [
         run_ahead(Runs(dates, me, at_work), SimpleNamespace(logical_date=date), ["select_missing"])

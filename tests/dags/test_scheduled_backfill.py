@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.cohorts.missing_request import KEYS, LONGEST_PREFIX, MOST_LLM_CALLS, TOP_N, MissingRequest
-from include.cohorts.request import CohortRequest
+from essay_cohorts.planning.request import CohortRequest
+from essay_cohorts.selecting.scheduled_request import KEYS, LONGEST_PREFIX, MOST_LLM_CALLS, TOP_N, MissingRequest
 from tests.dags.conftest import parse_folder
 
 DEFAULTS = {**{key: getattr(CohortRequest(), key) for key in KEYS if hasattr(CohortRequest(), key)}} | {

@@ -19,9 +19,9 @@ from typing import Any
 
 import httpx
 
-from include.local_airflow.environment import Layout, airflow_environment
-from include.local_airflow.keys import ensure_keys
-from include.local_airflow.ports import LOOPBACK, free_port
+from devtools.local_airflow.environment import Layout, airflow_environment
+from devtools.local_airflow.keys import ensure_keys
+from devtools.supervision.ports import LOOPBACK, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE_PATH = "/team/airflow"

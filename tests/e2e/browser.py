@@ -13,7 +13,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.service import LocalAirflow
 
 # What a page must not have; lesser findings are advice.
 GRAVE = frozenset({"serious", "critical"})

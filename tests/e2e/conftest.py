@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow.environment import airflow_environment
-from include.local_airflow.keys import ensure_keys
-from include.local_airflow.runs import TaskInstance
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.environment import airflow_environment
+from devtools.local_airflow.keys import ensure_keys
+from devtools.local_airflow.service import LocalAirflow
+from devtools.rest_api.runs import TaskInstance
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from include.local_airflow.environment import airflow_environment
-from include.local_airflow.keys import ensure_keys
-from include.local_airflow.runs import DagRun
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.environment import airflow_environment
+from devtools.local_airflow.keys import ensure_keys
+from devtools.local_airflow.service import LocalAirflow
+from devtools.rest_api.runs import DagRun
 from tests.e2e.browser import Visitor, chromium
 from tests.e2e.notice_receiver import NoticeReceiver
 from tests.judge_server import JudgeServer

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, expect
 
 from tests.e2e.browser import Visitor, chromium
 from tests.e2e.conftest import DAG_ID, PROJECT, Stage
-from tests.plugins.conftest import HOSTILE
+from tests.pages.conftest import HOSTILE
 
 # Essays that no other scenario of this suite judges.
 FIRST, HOSTILE_ESSAY, LAST = 901, 904, 906
@@ -100,7 +100,7 @@ def test_from_the_navigation_to_the_log_of_the_task_that_made_it(visitor: Visito
 
 def test_the_numbers_are_those_of_the_command_line(visitor: Visitor, cohorts: Stage) -> None:
     """The header's totals beside `status --json` over the same data root."""
-    command = [sys.executable, "-m", "include.cohorts", "status", "page_main", "--json"]
+    command = [sys.executable, "-m", "essay_cohorts", "status", "page_main", "--json"]
     done = subprocess.run(
         [*command, "--data-root", str(cohorts.store.root)], cwd=PROJECT, capture_output=True, text=True, check=False
     )

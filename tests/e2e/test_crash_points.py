@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.cohorts.call_journal import CallJournal
+from essay_cohorts.store.call_journal import CallJournal
 from tests.e2e.conftest import DAG_ID, Stage
 
 MISSING, AT_ONCE = 24, 4

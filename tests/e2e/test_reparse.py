@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from include.local_airflow.runs import TaskInstance
+from devtools.rest_api.runs import TaskInstance
 from tests.e2e.conftest import Stage
 from tests.store_builder import StoreBuilder
 

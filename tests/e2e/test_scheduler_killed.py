@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.local_airflow import processes
-from include.local_airflow.api import AirflowApi
-from include.local_airflow.environment import airflow_environment
-from include.local_airflow.keys import ensure_keys
-from include.local_airflow.lifeline import Lifeline
-from include.local_airflow.service import LocalAirflow
-from include.local_airflow.supervisor import STEADY_S, Command
+from devtools.local_airflow.environment import airflow_environment
+from devtools.local_airflow.keys import ensure_keys
+from devtools.local_airflow.service import LocalAirflow
+from devtools.rest_api.client import AirflowApi
+from devtools.supervision import processes
+from devtools.supervision.lifeline import Lifeline
+from devtools.supervision.supervisor import STEADY_S, Command
 from tests.e2e.conftest import DAG_ID, PROJECT
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from include.cohorts.identity import evaluation_gen_id
+from essay_cohorts.ids import evaluation_gen_id
 from tests.conftest import DAG_ID
 from tests.fuzz.near_misses import HOSTILE_LINES, ODD_IDS, as_bytes, odd_texts, odd_values, with_slips
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.completion import Completion, error_message, read_completion
+from essay_cohorts.llm_client.completion import Completion, error_message, read_completion
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import HOSTILE_LINES, is_readable, odd_texts, odd_values
 

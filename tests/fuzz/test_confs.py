@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.errors import BadInput, Problem
-from include.cohorts.request import parse_request
-from include.cohorts.settings import read_settings
+from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.planning.request import parse_request
+from essay_cohorts.settings import read_settings
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import (
     GOOD_IDS,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.model import Progress, Stage
-from include.cohorts.verification import find_damage
+from essay_cohorts.domain import Progress, Stage
+from essay_cohorts.maintenance.verify import find_damage
+from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import is_readable
 from tests.fuzz.odd_files import ONE_WRONG_FIELD, evaluation_files, evaluation_metadata

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.model import Template
-from include.cohorts.prompting import boundary_for, check_template, renderer
+from essay_cohorts.domain import Template
+from essay_cohorts.judging.prompts import boundary_for, check_template, renderer
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import HOSTILE_LINES, odd_texts
 from tests.store_builder import PLAIN_TEMPLATE

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.scoring import DEFAULT_PARSER, PARSERS, judge_by, read_last_line
+from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, judge_by, read_last_line
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import HOSTILE_LINES, ODD_CHARACTERS, is_readable, lines_of, odd_texts, with_slips
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts.errors import Problem
-from include.cohorts.selection import Selection, parse_selection
+from essay_cohorts.errors import Problem
+from essay_cohorts.planning.selection_file import Selection, parse_selection
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import (
     GOOD_IDS,

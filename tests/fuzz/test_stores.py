@@ -17,12 +17,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.cohorts import steps
-from include.cohorts.batching import Slice
-from include.cohorts.errors import BadInput, CohortError
-from include.cohorts.gens_data_layer import GensDataLayer
-from include.cohorts.summary import summarise_cohort
-from include.cohorts.verification import find_damage
+from essay_cohorts.backfill import slice_tasks
+from essay_cohorts.backfill.summarise import summarise_cohort
+from essay_cohorts.errors import BadInput, CohortError
+from essay_cohorts.maintenance.verify import find_damage
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.slices import Slice
+from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.conftest import PlayedDag, task_ref
 from tests.fuzz import fuzzed, odd_stores
 from tests.fuzz.near_misses import ODD_IDS, is_readable, may_be_an_id, odd_texts, odd_values
@@ -52,7 +53,7 @@ confs = st.fixed_dictionaries(
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     """What is logged is no matter here, and keeping it for thousands of examples takes longer than they do."""
-    caplog.set_level(logging.CRITICAL, logger="include")
+    caplog.set_level(logging.CRITICAL, logger="essay_cohorts")
 
 
 @contextmanager
@@ -105,14 +106,14 @@ def test_a_store_is_planned_by_the_rules_or_refused(odd: OddStore, conf: dict[st
     with built(odd) as store:
         existed = store.files("gens")
         planned = plan(store, conf)
-        if planned is None or planned["dry_run"]:
+        if planned is None or planned.dry_run:
             assert store.files("gens") == existed
             return
         members = store.read(f"cohorts/{COHORT}/membership.csv")
         rows = evaluations_of(members)
         cells = Counter((row["parent_gen_id"], row["template_id"], row["llm_model_id"]) for row in rows)
-        assert set(cells.values()) <= {planned["replicates"]}
-        assert len(rows) == planned["planned"] > 0
+        assert set(cells.values()) <= {planned.replicates}
+        assert len(rows) == planned.planned > 0
         assert len({row["gen_id"] for row in rows}) == len(rows)
         for row in rows:
             assert may_be_an_id(row["gen_id"])
@@ -123,7 +124,7 @@ def test_a_store_is_planned_by_the_rules_or_refused(odd: OddStore, conf: dict[st
         existed = store.files("gens")
         again = plan(store, conf, run_id="run-2")
         assert again is not None
-        assert (again["planned"], again["joined"], again["left"]) == (planned["planned"], 0, 0)
+        assert (again.planned, again.joined, again.left) == (planned.planned, 0, 0)
         assert store.read(f"cohorts/{COHORT}/membership.csv") == members
         assert unchanged(store, existed)
 
@@ -134,14 +135,14 @@ def unchanged(store: StoreBuilder, existed: dict[str, bytes]) -> bool:
     return {name: now.get(name) for name in existed} == existed
 
 
-def work_through(store: StoreBuilder, planned: dict[str, Any]) -> None:
+def work_through(store: StoreBuilder, planned: PlannedRun) -> None:
     """What a run does after planning, but for the calls; it writes nothing outside the data root."""
     settings = PlayedDag(root=store.root, base_url="").settings
     with recorded_writes() as writes:
-        for part in (Slice(**part) for part in steps.batches(settings, planned)):
-            steps.check_parsed(settings, planned, part)
-            steps.write_prompts(settings, planned, part)
-            steps.parse_replies(settings, planned, part, task_ref(RUN_ID, "evaluation.evaluation_parsed", 1))
+        for part in (Slice(**part) for part in slice_tasks.batches(settings, planned)):
+            slice_tasks.check_parsed(settings, planned, part)
+            slice_tasks.write_prompts(settings, planned, part)
+            slice_tasks.parse_replies(settings, planned, part, task_ref(RUN_ID, "evaluation.evaluation_parsed", 1))
     assert outside(store.root, writes) == []
 
 
@@ -215,9 +216,9 @@ def test_no_trigger_writes_outside_its_cohort(conf: dict[str, Any], run_id: str)
             assert writes == []
             assert store.tree_hash() == tree
             return
-        assert may_be_an_id(planned["cohort_id"])
+        assert may_be_an_id(planned.cohort_id)
         root = Path(os.path.realpath(store.root))
-        places = (root / "cohorts" / planned["cohort_id"], root / "gens/evaluation")
+        places = (root / "cohorts" / planned.cohort_id, root / "gens/evaluation")
         # The turn to plan is taken in the data root itself, and given back.
         parents = {root, root / ".planning.lease", root / "cohorts", root / "gens"}
         assert [path for path in writes if path not in parents and not any(map(path.is_relative_to, places))] == []

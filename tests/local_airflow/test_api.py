@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from include.local_airflow.api import AirflowApi
-from include.local_airflow.errors import ApiError, StartError, WaitTimeoutError
-from include.local_airflow.runs import DagRun, TaskInstance
+from devtools.errors import ApiError, StartError, WaitTimeoutError
+from devtools.rest_api.client import AirflowApi
+from devtools.rest_api.runs import DagRun, TaskInstance
 
 RUN = {
     "dag_id": "d",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.environment import Layout, airflow_environment, clean_environment
-from include.local_airflow.keys import Keys
+from devtools.local_airflow.environment import Layout, airflow_environment
+from devtools.local_airflow.keys import Keys
+from devtools.supervision.environment import clean_environment
 
 KEYS = Keys(fernet_key="the-fernet-key", api_secret_key="the-api-key", jwt_secret="the-jwt-secret")
 LAYOUT = Layout(home=Path("/home/of airflow"), project=Path("/project"))

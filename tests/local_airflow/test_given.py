@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.errors import LocalAirflowError
-from include.local_airflow.given import LLM_VARIABLE, read_env_file, read_given
+from devtools.errors import LocalAirflowError
+from devtools.local_airflow.given import LLM_VARIABLE, read_env_file, read_given
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local_airflow.errors import LocalAirflowError
-from include.local_airflow.keys import KEYS_FILE, PASSWORDS_FILE, ensure_keys, ensure_password
+from devtools.errors import LocalAirflowError
+from devtools.local_airflow.keys import KEYS_FILE, PASSWORDS_FILE, ensure_keys, ensure_password
 
 
 def test_keys_are_made_once(tmp_path: Path) -> None:

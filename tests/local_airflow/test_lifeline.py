@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.local_airflow import processes
-from include.local_airflow.errors import HomeInUseError, StartError
-from include.local_airflow.lifeline import PACKAGE_ROOT, Lifeline
-from include.local_airflow.supervisor import STEADY_S, Command
+from devtools.errors import HomeInUseError, StartError
+from devtools.supervision import processes
+from devtools.supervision.lifeline import PACKAGE_ROOT, Lifeline
+from devtools.supervision.supervisor import STEADY_S, Command
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)")
 # Two generations, the second of which leaves its parent, its session and its process group.
@@ -27,8 +27,8 @@ FAMILY = (
 OWNER = """
 import json, sys, time
 from pathlib import Path
-from include.local_airflow.lifeline import Lifeline
-from include.local_airflow.supervisor import STEADY_S, Command
+from devtools.supervision.lifeline import Lifeline
+from devtools.supervision.supervisor import STEADY_S, Command
 home, argv = Path(sys.argv[1]), tuple(json.loads(sys.argv[2]))
 command = Command(name="child", argv=argv, log=str(home / "child.log"))
 line = Lifeline(home=home, directory=home, environment={}, commands=(command,), label="a test")

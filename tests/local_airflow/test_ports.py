@@ -2,7 +2,7 @@
 
 import socket
 
-from include.local_airflow.ports import free_port
+from devtools.supervision.ports import free_port
 
 
 def test_the_preferred_port_is_taken_when_nobody_listens_on_it() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from include.local_airflow.printout import closing_lines, failure_lines, plan_lines, task_that_tells, telling_lines
+from devtools.local_airflow.printout import closing_lines, failure_lines, plan_lines, task_that_tells, telling_lines
 from tests.local_airflow.test_progress import task
 
 SUMMARY = {

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.local_airflow.progress import Progress
-from include.local_airflow.runs import TaskInstance
+from devtools.local_airflow.progress import Progress
+from devtools.rest_api.runs import TaskInstance
 
 
 def task(name: str, state: str | None, map_index: int = -1, second: int | None = None) -> TaskInstance:

@@ -15,13 +15,13 @@ from typing import Any
 import psutil
 import pytest
 
-from include.local_airflow import processes
-from include.local_airflow.api import AirflowApi
-from include.local_airflow.errors import ApiError, HomeInUseError
-from include.local_airflow.keys import ensure_keys, ensure_password
-from include.local_airflow.lifeline import PACKAGE_ROOT
-from include.local_airflow.runs import DagRun, TaskInstance
-from include.local_airflow.service import LocalAirflow
+from devtools.errors import ApiError, HomeInUseError
+from devtools.local_airflow.keys import ensure_keys, ensure_password
+from devtools.local_airflow.service import LocalAirflow
+from devtools.rest_api.client import AirflowApi
+from devtools.rest_api.runs import DagRun, TaskInstance
+from devtools.supervision import processes
+from devtools.supervision.lifeline import PACKAGE_ROOT
 
 DAG_ID = "stand_in"
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -29,7 +29,7 @@ RUN_TIMEOUT_S = 60
 OWNER = """
 import json, sys, time
 from pathlib import Path
-from include.local_airflow.service import LocalAirflow
+from devtools.local_airflow.service import LocalAirflow
 home, project = map(Path, sys.argv[1:])
 with LocalAirflow(home=home, project=project, port=0, dag_ids=("stand_in",), environment={"GIVEN": "yes"}) as airflow:
     print(json.dumps({"url": airflow.url, "pids": airflow.pids}), flush=True)

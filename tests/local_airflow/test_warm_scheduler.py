@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import include.local_airflow.warm_scheduler as warm
+import essay_cohorts_airflow.warm_scheduler as warm
 
 IMPORT_ALL = """
 import importlib, json, os, sys
-from include.local_airflow.warm_scheduler import LIBRARIES
+from essay_cohorts_airflow.warm_scheduler import LIBRARIES
 for name in LIBRARIES:
     importlib.import_module(name)
-print(json.dumps({"ours": [name for name in sys.modules if name.startswith("include.cohorts")],
+print(json.dumps({"ours": [name for name in sys.modules if name.startswith("essay_cohorts")],
                   "threads": len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1}))
 """
 

@@ -1,0 +1,1 @@
+"""Tools for the demo, tests and benchmarks; no part of the product."""

@@ -1,0 +1,61 @@
+"""Run a private Airflow from the project folder: `up` keeps one running, `backfill` shows what the project does.
+
+python -m devtools.local_airflow up [--port 8080]
+python -m devtools.local_airflow backfill [--judge offline|live] [--yes]
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from devtools.errors import LocalAirflowError
+from devtools.local_airflow.backfill import live_backfill, offline_backfill
+from devtools.local_airflow.up import up
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    project = Path(options.project).resolve()
+    try:
+        if options.command == "up":
+            return up(project, port=options.port)
+        if options.judge == "live":
+            return live_backfill(project, assume_yes=options.yes)
+        return offline_backfill(project)
+    except LocalAirflowError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End as by an exception, so that everything that was started is stopped on the way out."""
+    raise SystemExit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m devtools.local_airflow", description="A private Airflow.")
+    parser.add_argument("--project", default=".", help="the project folder (default: the current one)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    keep = commands.add_parser("up", help="keep Airflow running until Ctrl-C")
+    keep.add_argument("--port", type=int, default=8080, help="taken if it is free, else any free one (default: 8080)")
+    backfill = commands.add_parser("backfill", help="judge the sample cohort, reusing what exists")
+    backfill.add_argument(
+        "--judge", choices=("offline", "live"), default="offline", help="live: the model behind llm_default"
+    )
+    backfill.add_argument("--yes", action="store_true", help="with --judge live: make the calls without asking")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""`make backfill`: the sample cohort through a real Airflow, from an empty machine to a report."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from devtools.errors import LocalAirflowError
+from devtools.local_airflow import printout
+from devtools.local_airflow.given import DATA_ROOT_VARIABLE, HOW_TO_SET_LLM, LLM_VARIABLE, read_given
+from devtools.local_airflow.offline_judge import OfflineJudge
+from devtools.local_airflow.progress import Progress
+from devtools.local_airflow.service import LocalAirflow
+from devtools.rest_api.client import AirflowApi
+from devtools.rest_api.runs import DagRun, TaskInstance
+
+DAG_ID = "evaluation_backfill"
+SAMPLE_CONF = {"cohort_id": "sample_backfill"}
+RUN_PREFIX = "make_backfill__"
+HOME = ".airflow"
+OFFLINE_TIMEOUT_S = 1800.0
+LIVE_TIMEOUT_S = 7 * 24 * 3600.0
+SUCCEEDED, FAILED, NOTHING_CALLED = 0, 1, 2
+
+
+def offline_backfill(project: Path) -> int:
+    """Judge the sample data with the offline judge, whatever the environment holds; return the exit code."""
+    story = Story(project=project)
+    if os.environ.get(DATA_ROOT_VARIABLE):
+        story.say(f"{DATA_ROOT_VARIABLE} is ignored: this is the sample data, with made-up scores. See make up.")
+    with OfflineJudge(home=project / HOME / "offline-judge", project=project) as judge:
+        story.say(f"The offline judge listens on {judge.url}. It is not a model: its scores are made up.")
+        environment = {LLM_VARIABLE: judge.connection(), DATA_ROOT_VARIABLE: str(project / "data")}
+        with story.airflow(environment) as airflow:
+            return story.run(airflow.api, SAMPLE_CONF, timeout_s=OFFLINE_TIMEOUT_S, calls=judge.calls)
+
+
+def live_backfill(project: Path, *, assume_yes: bool) -> int:
+    """Judge with the model behind `llm_default`, after showing the plan and asking; return the exit code."""
+    given = read_given(project, os.environ)
+    if given.llm_source is None:
+        print(HOW_TO_SET_LLM, file=sys.stderr)
+        return NOTHING_CALLED
+    story = Story(project=project)
+    story.say(f"llm_default comes from {given.llm_source}; the data root is {given.data_root}.")
+    conf = {} if given.names_data_root else SAMPLE_CONF
+    environment = given.environment | {DATA_ROOT_VARIABLE: str(given.data_root)}
+    with story.airflow(environment) as airflow:
+        code, plan = story.dry_run(airflow.api, conf)
+        if code != SUCCEEDED:
+            return code
+        calls = int(plan.get("call", 0))
+        if calls and not assume_yes and not _agreed(f"Make these {calls} calls with llm_default? [y/N] "):
+            return NOTHING_CALLED
+        return story.run(airflow.api, conf, timeout_s=LIVE_TIMEOUT_S)
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        print(
+            "Nothing was called: this is no terminal to ask at. To make the calls: make backfill JUDGE=live YES=1",
+            file=sys.stderr,
+        )
+        return False
+    if input(question).strip().lower() in ("y", "yes"):
+        return True
+    print("Nothing was called.")
+    return False
+
+
+@dataclass(kw_only=True)
+class Story:
+    """One backfill as it is told: every line with the seconds since the start."""
+
+    project: Path
+    _began: float = field(default_factory=time.monotonic)
+
+    def say(self, line: str) -> None:
+        """Print a line with the seconds since the start."""
+        print(f"{time.monotonic() - self._began:7.1f} s  {line}", flush=True)
+
+    @contextmanager
+    def airflow(self, environment: Mapping[str, str]) -> Iterator[LocalAirflow]:
+        """Run an Airflow while the block runs."""
+        self.say(f"Starting Airflow (SQLite, LocalExecutor, on 127.0.0.1; its home is {HOME}) ...")
+        with LocalAirflow(
+            home=self.project / HOME, project=self.project, environment=environment, dag_ids=(DAG_ID,)
+        ) as airflow:
+            self.say(f"Airflow is ready: {airflow.url}")
+            yield airflow
+
+    def dry_run(self, api: AirflowApi, conf: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Plan without calling anything, show the plan, and return the exit code and the plan."""
+        run_id, state = self._follow(api, {**conf, "dry_run": True}, OFFLINE_TIMEOUT_S, None)
+        if state != "success":
+            self._tell_failure(api, run_id)
+            return FAILED, {}
+        plan = dict(api.xcom(DAG_ID, run_id, printout.PLANNING))
+        _print_all(printout.plan_lines(plan))
+        return SUCCEEDED, plan
+
+    def run(
+        self, api: AirflowApi, conf: Mapping[str, Any], *, timeout_s: float, calls: Callable[[], int] | None = None
+    ) -> int:
+        """Trigger the DAG, follow the run, tell how it ended, and return the exit code."""
+        run_id, state = self._follow(api, conf, timeout_s, calls)
+        if state != "success":
+            self._tell_failure(api, run_id)
+            return FAILED
+        summary = api.xcom(DAG_ID, run_id, printout.SUMMARY)
+        seconds = time.monotonic() - self._began
+        counted = calls() if calls else None
+        _print_all(printout.closing_lines(summary, calls=counted, project=self.project, seconds=seconds))
+        return SUCCEEDED
+
+    def _follow(
+        self, api: AirflowApi, conf: Mapping[str, Any], timeout_s: float, calls: Callable[[], int] | None
+    ) -> tuple[str, str]:
+        api.unpause(DAG_ID)
+        self._end_leftovers(api)
+        run_id = api.trigger(DAG_ID, conf, RUN_PREFIX + datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        self.say(f"Triggered {DAG_ID} as {run_id}")
+        progress = Progress()
+
+        def tell(_run: DagRun, tasks: list[TaskInstance]) -> None:
+            for line in progress.news(tasks):
+                self.say(line + _calls_so_far(line, calls))
+
+        try:
+            return run_id, api.wait(DAG_ID, run_id, timeout_s, tell)
+        except BaseException:
+            # Left as running, it would go on by itself in the next Airflow that is started here.
+            with suppress(LocalAirflowError):
+                api.set_run_state(DAG_ID, run_id, "failed")
+            raise
+
+    def _end_leftovers(self, api: AirflowApi) -> None:
+        for run in api.dag_runs(DAG_ID, states=("queued", "running")):
+            if run.run_id.startswith(RUN_PREFIX):
+                api.set_run_state(DAG_ID, run.run_id, "failed")
+                self.say(f"{run.run_id} was cut off earlier: it is marked as failed.")
+            else:
+                self.say(f"{run.run_id} is not done: the new run waits for it.")
+
+    def _tell_failure(self, api: AirflowApi, run_id: str) -> None:
+        tasks = api.task_instances(DAG_ID, run_id)
+        told = printout.task_that_tells(tasks)
+        log = ""
+        if told is not None:
+            with suppress(LocalAirflowError):
+                log = api.task_log(DAG_ID, run_id, told.task_id, told.map_index, told.try_number)
+        _print_all(printout.failure_lines(tasks, told, log))
+
+
+def _calls_so_far(line: str, calls: Callable[[], int] | None) -> str:
+    if calls is None or "evaluation_raw" not in line:
+        return ""
+    with suppress(httpx.HTTPError):
+        return f"; LLM calls so far: {calls()}"
+    return ""
+
+
+def _print_all(lines: Sequence[str]) -> None:
+    print("\n".join(lines), flush=True)

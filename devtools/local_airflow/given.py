@@ -1,0 +1,65 @@
+"""What the person gave to a live Airflow: connections and the data root, from the environment or the file .env."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from devtools.errors import LocalAirflowError
+
+LLM_VARIABLE = "AIRFLOW_CONN_LLM_DEFAULT"
+DATA_ROOT_VARIABLE = "DD_DATA_ROOT"
+ENV_FILE = ".env"
+HOW_TO_SET_LLM = (
+    f"{LLM_VARIABLE} is not set, so nothing can be judged. Write it into {ENV_FILE} (.env.example shows how):\n"
+    f'    {LLM_VARIABLE}=\'{{"conn_type": "openai", "host": "https://api.example.com/v1", "password": "<API key>"}}\''
+)
+_PASSED_ON = ("AIRFLOW_CONN_", "DD_")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """`environment` is what Airflow's processes get on top of their own; `llm_source` where its judge comes from."""
+
+    environment: dict[str, str]
+    data_root: Path
+    llm_source: str | None
+
+    @property
+    def names_data_root(self) -> bool:
+        """Whether the person named the data root; else it is the sample."""
+        return DATA_ROOT_VARIABLE in self.environment
+
+
+def read_given(project: Path, caller: Mapping[str, str]) -> Given:
+    """Return the connections and settings to pass on; what the environment holds beats the file.
+
+    Raises:
+        LocalAirflowError: a line of the file is no `NAME=value`.
+    """
+    from_file, from_caller = _wanted(read_env_file(project / ENV_FILE)), _wanted(caller)
+    environment = from_file | from_caller
+    source = "the environment" if LLM_VARIABLE in from_caller else ENV_FILE
+    data_root = project / "data"
+    if DATA_ROOT_VARIABLE in environment:
+        data_root = (project / Path(environment[DATA_ROOT_VARIABLE]).expanduser()).resolve()
+        environment[DATA_ROOT_VARIABLE] = str(data_root)
+    return Given(
+        environment=environment,
+        data_root=data_root,
+        llm_source=source if LLM_VARIABLE in environment else None,
+    )
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the `NAME=value` lines of a .env file; a missing file is an empty one."""
+    # Without interpolation: a `$` of an API key is itself.
+    values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.is_file() else {}
+    if unset := [name for name, value in values.items() if value is None]:
+        raise LocalAirflowError(f"{path}: the line {unset[0]!r} is no NAME=value.")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _wanted(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name.startswith(_PASSED_ON) and value.strip()}

@@ -1,0 +1,67 @@
+"""The keys and the password of one private Airflow: made once, kept in its home, never printed."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from devtools.errors import LocalAirflowError
+
+USER = "admin"
+KEYS_FILE = "keys.json"
+PASSWORDS_FILE = "passwords.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Keys:
+    """What Airflow's processes must share, so that a restart can read what an earlier one wrote."""
+
+    fernet_key: str
+    api_secret_key: str
+    jwt_secret: str
+
+
+def ensure_keys(home: Path) -> Keys:
+    """Return the keys of `home`, made now if it has none."""
+    fresh = Keys(
+        fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        api_secret_key=secrets.token_urlsafe(32),
+        jwt_secret=secrets.token_urlsafe(64),
+    )
+    kept = _read_or_write(home / KEYS_FILE, asdict(fresh))
+    try:
+        return Keys(**kept)
+    except TypeError:
+        raise LocalAirflowError(
+            f"{home / KEYS_FILE} does not hold the keys of an Airflow: delete it, and new ones are made."
+        ) from None
+
+
+def ensure_password(home: Path) -> str:
+    """Return the password of the user `admin`, from the file that Airflow's own login reads."""
+    kept = _read_or_write(home / PASSWORDS_FILE, {USER: secrets.token_urlsafe(12)})
+    if USER not in kept:
+        raise LocalAirflowError(f"{home / PASSWORDS_FILE} names no user {USER!r}: delete it, and a password is made.")
+    return kept[USER]
+
+
+def _read_or_write(path: Path, fresh: dict[str, str]) -> dict[str, str]:
+    """Return what `path` holds; a missing file is written whole, with mode 0600, by one writer only."""
+    if not path.exists():
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps(fresh) + "\n")
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass  # another process was first: its file counts
+        finally:
+            temporary.unlink()
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in kept.items()}
+    except (ValueError, AttributeError):
+        raise LocalAirflowError(f"{path} is not a JSON object: delete it, and a new one is made.") from None

@@ -1,0 +1,91 @@
+"""What a backfill prints: the plan before it, the results after it, or why it failed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from devtools.rest_api.runs import TaskInstance
+
+COUNTS = ("planned", "reused", "called", "scored", "unscored", "failed", "not_run")
+ACTIONS = ("reuse", "parse", "call", "unscored")
+LOG_LINES = 40
+PLANNING, SUMMARY = "plan_cohort", "summarise_cohort"
+
+
+def plan_lines(plan: Mapping[str, Any]) -> list[str]:
+    """Return what a dry run found: evaluations by action, and what the calls may cost."""
+    lines = [f"Plan of cohort {plan.get('cohort_id')}: {plan.get('planned')} evaluations"]
+    lines += [f"  {action:<9} {plan.get(action, 0):>6}" for action in ACTIONS]
+    estimate = plan.get("estimate") or {}
+    lines += [
+        f"  estimated {name.replace('_', ' ')}: {_or_unknown(value)}" for name, value in sorted(estimate.items())
+    ]
+    return lines
+
+
+def closing_lines(summary: Mapping[str, Any], *, calls: int | None, project: Path, seconds: float) -> list[str]:
+    """Return the closing block of a run that succeeded; `calls` is what the judge counted, None when unknown."""
+    lines = ["", f"Cohort {summary.get('cohort_id')}: done in {seconds:.0f} s"]
+    lines += [f"  {name.replace('_', ' '):<9} {summary.get(name, 0):>6}" for name in COUNTS]
+    if calls is not None:
+        lines.append(f"LLM calls: {calls}")
+    lines += [
+        f"{title}: {relative(summary[name], project)}"
+        for name, title in (("scores_csv", "Scores"), ("report_html", "Report"))
+        if summary.get(name)
+    ]
+    return [*lines, "See the run in Airflow: make up, then open the address that it prints."]
+
+
+def failure_lines(tasks: Sequence[TaskInstance], told: TaskInstance | None, log: str) -> list[str]:
+    """Return which tasks failed, and the last lines of the log of the one that tells why."""
+    failed = [task for task in tasks if task.state == "failed"]
+    waiting = sum(task.state == "upstream_failed" for task in tasks)
+    lines = ["", "The run failed. Tasks that failed:"]
+    lines += [f"  {task.task_id}{_place(task)} (try {task.try_number})" for task in failed[:20]]
+    if len(failed) > 20:
+        lines.append(f"  and {len(failed) - 20} more")
+    if waiting:
+        lines.append(f"  ({waiting} more could not run because of them)")
+    if told is None:
+        return lines
+    said = telling_lines(log)
+    more = ["  ..."] if len(said) > LOG_LINES else []
+    return [*lines, f"From the log of {told.task_id}:", *(f"  {line}" for line in said[:LOG_LINES]), *more]
+
+
+def task_that_tells(tasks: Sequence[TaskInstance]) -> TaskInstance | None:
+    """Return the task whose log says why the run failed: the planning if that failed, else the summary."""
+    failed = [task for task in tasks if task.state == "failed"]
+    for task_id in (PLANNING, SUMMARY):
+        for task in failed:
+            if task.task_id == task_id:
+                return task
+    return failed[0] if failed else None
+
+
+def telling_lines(log: str) -> list[str]:
+    """Return the log from its first error on, without Airflow's fold marks and the frames of tracebacks."""
+    lines = [
+        line
+        for line in log.splitlines()
+        if line.strip() and "::group::" not in line and "::endgroup::" not in line and not line.startswith('  File "')
+    ]
+    errors = [number for number, line in enumerate(lines) if line.split(" ", 2)[1:2] == ["error"]]
+    return lines[errors[0] :] if errors else lines[-LOG_LINES:]
+
+
+def relative(path: str, project: Path) -> str:
+    """Return a path as seen from the project folder, or as it is when it lies elsewhere."""
+    place = Path(path)
+    return str(place.relative_to(project)) if place.is_relative_to(project) else path
+
+
+def _place(task: TaskInstance) -> str:
+    return "" if task.map_index < 0 else f" [{task.label or task.map_index}]"
+
+
+def _or_unknown(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

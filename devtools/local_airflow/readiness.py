@@ -1,0 +1,64 @@
+"""When a private Airflow is ready: its processes report in, and the DAGs asked for have been parsed."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from devtools.errors import ApiError, DagImportError, StartError
+from devtools.rest_api.client import AirflowApi
+from devtools.rest_api.runs import ImportProblem, moment
+
+POLL_S = 0.1
+
+
+def wait_until_ready(
+    api: AirflowApi,
+    *,
+    since: datetime,
+    components: Collection[str],
+    dag_ids: Collection[str],
+    check: Callable[[], None],
+    timeout_s: float,
+) -> None:
+    """Return when every component has reported in and every DAG was parsed, both after `since`.
+
+    What an earlier session left in the same database does not count: neither its heartbeats nor its import errors.
+
+    Raises:
+        DagImportError: a DAG file cannot be imported while a DAG that was asked for is missing.
+        StartError: the time is up; the message says what is missing.
+    """
+    deadline = time.monotonic() + timeout_s
+    while missing := _missing(api, since, components, dag_ids):
+        check()
+        if time.monotonic() > deadline:
+            raise StartError(f"Airflow is not ready after {timeout_s:g} s; missing: {', '.join(missing)}.")
+        time.sleep(POLL_S)
+
+
+def import_problems(api: AirflowApi, since: datetime) -> list[ImportProblem]:
+    """Return the DAG files that could not be imported since then."""
+    return [problem for problem in api.import_errors() if problem.parsed_at is None or problem.parsed_at >= since]
+
+
+def _missing(api: AirflowApi, since: datetime, components: Collection[str], dag_ids: Collection[str]) -> list[str]:
+    try:
+        health = api.health()
+    except ApiError:
+        return ["an answer of the api-server"]
+    silent = [name for name in components if not _is_healthy(health.get(name) or {}, name, since)]
+    parsed = {each["dag_id"] for each in api.dags() if _is_after(each["last_parsed_time"], since)}
+    unparsed = sorted(set(dag_ids) - parsed)
+    if unparsed and (problems := import_problems(api, since)):
+        texts = "\n".join(f"{problem.file}:\n{problem.traceback}" for problem in problems)
+        raise DagImportError(f"DAG {', '.join(unparsed)} is missing, and these files cannot be imported.\n{texts}")
+    return [f"a heartbeat of the {name}" for name in silent] + [f"the DAG {dag_id}" for dag_id in unparsed]
+
+
+def _is_healthy(told: dict[str, str | None], name: str, since: datetime) -> bool:
+    return told.get("status") == "healthy" and _is_after(told.get(f"latest_{name}_heartbeat"), since)
+
+
+def _is_after(text: str | None, since: datetime) -> bool:
+    time_told = moment(text)
+    return time_told is not None and time_told >= since

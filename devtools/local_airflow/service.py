@@ -1,0 +1,229 @@
+"""One private Airflow: SQLite, LocalExecutor, on 127.0.0.1, everything it writes below one home folder."""
+
+import os
+import sys
+import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from devtools.errors import StartError
+from devtools.local_airflow.environment import Layout, airflow_environment
+from devtools.local_airflow.keys import USER, ensure_keys, ensure_password
+from devtools.local_airflow.readiness import wait_until_ready
+from devtools.rest_api.client import AirflowApi
+from devtools.supervision.lifeline import Lifeline
+from devtools.supervision.ports import LOOPBACK, free_port
+from devtools.supervision.supervisor import Command
+
+MIGRATE = "migrate"
+# By its path: a project that has an Airflow run for it need not hold this package. -P: its folder is no place to
+# import from.
+_PACKAGES = Path(__file__).resolve().parents[2] / "include"
+WARM_SCHEDULER = ("-P", str(_PACKAGES / "essay_cohorts_airflow" / "warm_scheduler.py"))
+PLAIN_SCHEDULER = ("-m", "airflow", "scheduler")
+CONFIG_NOTE = "# Every setting of this Airflow is an environment variable; nothing is read from here.\n"
+
+
+class LocalAirflow:
+    """Starts and stops Airflow's processes for one project folder; a context manager.
+
+    The processes end with the one that started them, however that ends. `dag_ids` names the DAGs that must be
+    parsed before `start` returns. With `schedules` off only triggered runs exist, whatever schedules DAGs have.
+    A preferred `port` that is in use is replaced by a free one; 0 takes any. With `restarts` off nothing that ended
+    is started again; else all is but the api-server, without which the others' work fails at once. With `warm` off
+    the scheduler is Airflow's own: each task imports for itself what it needs. `python` runs Airflow's processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        project: Path,
+        environment: Mapping[str, str] | None = None,
+        port: int = 8080,
+        dag_ids: Collection[str] = (),
+        schedules: bool = False,
+        triggerer: bool = False,
+        restarts: bool = True,
+        warm: bool = True,
+        start_timeout_s: float = 120.0,
+        python: str = sys.executable,
+    ) -> None:
+        self.layout = Layout(home=home.resolve(), project=project.resolve())
+        self.started_at = datetime.now(UTC)
+        self._environment = dict(environment or {})
+        self._preferred_port = port
+        self._dag_ids = tuple(dag_ids)
+        self._schedules = schedules
+        self._components = ("scheduler", "dag_processor", *(("triggerer",) if triggerer else ()))
+        self._restarts = restarts
+        self._scheduler = WARM_SCHEDULER if warm else PLAIN_SCHEDULER
+        self._start_timeout_s = start_timeout_s
+        self._python = python
+        self._lifeline: Lifeline | None = None
+
+    @cached_property
+    def port(self) -> int:
+        """The port of the web page and the REST API."""
+        return free_port(self._preferred_port)
+
+    @property
+    def url(self) -> str:
+        """Where the web page is."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def user(self) -> str:
+        """The only user."""
+        return USER
+
+    @cached_property
+    def password(self) -> str:
+        """The user's password."""
+        return ensure_password(self.layout.home)
+
+    @cached_property
+    def api(self) -> AirflowApi:
+        """The REST API, logged in as the only user."""
+        return AirflowApi(self.url, user=self.user, password=self.password, check=self.check)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes by name: each component, the leader of a session of its own, and the `supervisor`."""
+        if self._lifeline is None:
+            return {}
+        supervisor = self._lifeline.supervisor_pid
+        return self._lifeline.pids | ({"supervisor": supervisor} if supervisor else {})
+
+    def start(self) -> Self:
+        """Start everything and return when it is ready.
+
+        Raises:
+            HomeInUseError: another live process runs an Airflow in the same home.
+            StartError: a process ended, or something is missing when the time is up.
+            DagImportError: a DAG that was asked for is missing and a DAG file cannot be imported.
+        """
+        if self._lifeline is not None:
+            raise StartError("This Airflow was started already.")
+        began = time.monotonic()
+        self.started_at = datetime.now(UTC)
+        self._lifeline = self._prepare()
+        try:
+            self._lifeline.start()
+            self._migrated()
+            wait_until_ready(
+                self.api,
+                since=self.started_at,
+                components=self._components,
+                dag_ids=self._dag_ids,
+                check=self.check,
+                timeout_s=self._start_timeout_s - (time.monotonic() - began),
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def warm_up(self) -> None:
+        """Make the api-server build what the first task of its life waits for (3 s): for those who measure."""
+        httpx.get(f"{self.url}/execution/health", timeout=60, trust_env=False).raise_for_status()
+
+    def check(self) -> None:
+        """Return when every process lives.
+
+        Raises:
+            StartError: one has ended; the message names its log file and the last lines of it.
+        """
+        if self._lifeline is None:
+            raise StartError("This Airflow does not run: it was not started, or it was stopped.")
+        self._lifeline.check()
+
+    def stop(self) -> None:
+        """Stop every process and return when none is left; a second call does nothing."""
+        if self._lifeline is not None:
+            self._lifeline.stop()
+            self._lifeline = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _prepare(self) -> Lifeline:
+        self.layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.layout.logs.mkdir(exist_ok=True)
+        config = self.layout.home / "airflow.cfg"
+        if not config.exists():
+            config.write_text(CONFIG_NOTE, encoding="utf-8")
+        ensure_password(self.layout.home)
+        environment = airflow_environment(
+            os.environ,
+            self._environment,
+            layout=self.layout,
+            keys=ensure_keys(self.layout.home),
+            port=self.port,
+            schedules=self._schedules,
+        )
+        return Lifeline(
+            home=self.layout.home,
+            directory=self.layout.project,
+            environment=environment,
+            commands=self._commands(),
+            label=self.url,
+        )
+
+    def _commands(self) -> tuple[Command, ...]:
+        migrate = [self._command(MIGRATE, "db", "migrate", first=True)] if self._must_migrate() else []
+        triggerer = [self._command("triggerer", "triggerer", "--skip-serve-logs", restart=self._restarts)]
+        return (
+            *migrate,
+            self._command("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
+            self._command("scheduler", "--skip-serve-logs", program=self._scheduler, restart=self._restarts),
+            self._command("dag-processor", "dag-processor", restart=self._restarts),
+            *(triggerer if "triggerer" in self._components else []),
+        )
+
+    def _command(
+        self,
+        name: str,
+        *arguments: str,
+        program: tuple[str, ...] = ("-m", "airflow"),
+        first: bool = False,
+        restart: bool = False,
+    ) -> Command:
+        argv = (self._python, *program, *arguments)
+        return Command(name=name, argv=argv, log=str(self.layout.log(name)), first=first, restart=restart)
+
+    @property
+    def _migration_mark(self) -> Path:
+        return self.layout.home / "migrated-to"
+
+    def _must_migrate(self) -> bool:
+        mark = self._migration_mark
+        return not (self.layout.database.exists() and mark.exists() and mark.read_text("utf-8") == _airflow_version())
+
+    def _migrated(self) -> None:
+        """Return when the database has its tables, and remember the version that they are of."""
+        if not self._must_migrate():
+            return
+        deadline = time.monotonic() + self._start_timeout_s
+        while self._lifeline is not None and MIGRATE not in self._lifeline.exit_codes:
+            self._lifeline.check()
+            if time.monotonic() > deadline:
+                raise StartError(f"The database was not set up in time; see {self.layout.log(MIGRATE)}.")
+            time.sleep(0.05)
+        self._migration_mark.write_text(_airflow_version(), encoding="utf-8")
+
+
+def _airflow_version() -> str:
+    return version("apache-airflow-core")

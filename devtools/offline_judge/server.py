@@ -1,0 +1,319 @@
+"""An OpenAI-compatible HTTP server that stands in for a judge model and never is one.
+
+    python -m devtools.offline_judge --port 8000 --port-file judge.port
+
+Its scores are made up from a hash of the prompt, every reply says so, and every reply's model name begins
+with `offline-judge-not-a-model/`. A fresh server gives the same scores in the same order, and it goes wrong
+only as it is told to. It shares no code with the client, the parser and the retry rules that are tried on it.
+
+| endpoint                  | what it does                                                                  |
+|---------------------------|-------------------------------------------------------------------------------|
+| POST /v1/chat/completions | one reply; needs a bearer token, any that is not empty                        |
+| GET /health               | `{"status": "ok"}`                                                            |
+| GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text; |
+|                           | tokens: what the 200s are billed for, by model                                |
+| GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and starts counts anew |
+| GET, PUT /faults          | the rules by which it goes wrong, how often each did; PUT replaces all        |
+
+A fault rule is `{"fault": NAME, ...}` with, all optional, `contains` (a text in the prompt), `model` (the one
+requested), `times` (null: for ever), `chance` (0 to 1, drawn with `seed`); the first rule that matches, is not used
+up and is drawn applies.
+
+| fault                           | further keys (* needed)                                                 |
+|---------------------------------|-------------------------------------------------------------------------|
+| `status`                        | `status`*, `message`, `retry_after` in seconds, `retry_after_raw` text  |
+| `latency`                       | `seconds`*, a pause before the ordinary reply                           |
+| `length`                        | `most_tokens`*; the ordinary reply behind words of a random number      |
+| `rate_limit`                    | `per_second`*, `retry_after`; 429 to what is beyond that rate           |
+| `reply`                         | `content`*, `finish_reason`, `model`: the one that the reply names, for |
+|                                 | which reason `requested_model` is here the one requested                |
+| `hang`, `disconnect`            | none; no answer while the client waits, or the connection just closes   |
+| `truncate`, `garbage`, `empty`  | none; cut off before the score, prose without a score, no text at all   |
+"""
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import math
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Address
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from devtools.offline_judge.answers import (
+    CANNED,
+    NOTICE,
+    Answer,
+    Call,
+    Rule,
+    completion,
+    error_answer,
+    made_up_score,
+    read_call,
+    rule_problems,
+    told_status,
+    utf8,
+)
+
+NO_REPLY = 499
+"""The status noted for a request whose connection closed, by either side, before an answer was sent."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """What one server was asked since its start or since the last DELETE /requests."""
+
+    records: deque[dict[str, Any]]
+    requests: int = 0
+    replies: int = 0
+    peak_in_flight: int = 0
+    by_status: Counter[int] = field(default_factory=Counter)
+    answered: Counter[bytes] = field(default_factory=Counter)
+    tokens: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> int:
+        return self.requests - self.by_status.total()
+
+    def arrive(self, token: str, body: object, call: Call | Answer) -> dict[str, Any]:
+        """The record of a request that has just arrived; its `status` is null until `end`."""
+        self.requests += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        model, prompt = (call.model, call.prompt) if isinstance(call, Call) else (None, "")
+        # Headers are decoded as latin-1: encoding gives back the bytes that the client sent.
+        digest = sha256(token.encode("latin-1")).hexdigest() if token else None
+        record = {"n": self.requests, "at": time.time(), "model": model, "prompt": prompt, "body": body}
+        record |= {"key_sha256": digest, "status": None}
+        self.records.append(record)
+        return record
+
+    def end(self, record: dict[str, Any], answer: Answer | None) -> None:
+        """Count the request as over; None stands for a connection that closed without an answer."""
+        record["status"] = answer.status if answer else NO_REPLY
+        self.by_status[record["status"]] += 1
+        self.replies += bool(answer and answer.has_text)
+        if answer and answer.status == 200:
+            usage, bill = answer.payload["usage"], self.tokens.setdefault(str(record["model"]), Counter())
+            bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
+
+    def scored(self, call: Call, number: int, prose: str = "") -> Answer:
+        """The ordinary reply; the only one that moves the prompt's sequence of scores on."""
+        key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
+        score = made_up_score(key, self.answered[key])
+        self.answered[key] += 1
+        return completion(call, number, f"{prose}{NOTICE}\n\nSCORE: {score:.1f}")
+
+
+def _decoded(raw: bytes) -> Any:
+    """The JSON value in `raw`, or None where there is none (no body may be null)."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json(payload: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(payload), status, headers, media_type="application/json")
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _closed(request: Request, seconds: float | None = None) -> bool:
+    """Wait for `seconds` (None: for ever); true as soon as the connection is closed, by either side."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True
+
+
+class Judge:
+    """The endpoints and what they share: the fault rules and the tally."""
+
+    def __init__(self, latency_s: float, keep_requests: int, hang_up: Callable[[Address | None], None]) -> None:
+        self._latency_s = latency_s
+        self._hang_up = hang_up
+        self._tally = Tally(records=deque(maxlen=keep_requests))
+        self._rules: list[Rule] = []
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", self.chat_completions, methods=["POST"]),
+                Route("/health", self.health),
+                Route("/stats", self.stats),
+                Route("/requests", self.requests, methods=["GET", "DELETE"]),
+                Route("/faults", self.faults, methods=["GET", "PUT"]),
+            ]
+        )
+
+    async def chat_completions(self, request: Request) -> Response:
+        try:
+            body = _decoded(await request.body())
+        except ClientDisconnect:
+            return Response(status_code=NO_REPLY)
+        token = _token(request)
+        call = read_call(body) if token else error_answer(401, "The request has no 'Authorization: Bearer KEY'.")
+        # A request ends in the tally in which it began: after a DELETE meanwhile, both still add up.
+        tally, answer = self._tally, None
+        record = tally.arrive(token, body, call)
+        try:
+            answer = await self._answer(request, call, tally, record["n"])
+        finally:
+            tally.end(record, answer)
+        if answer is None:
+            return Response(status_code=NO_REPLY)
+        return _json(answer.payload, answer.status, answer.headers)
+
+    async def _answer(self, request: Request, call: Call | Answer, tally: Tally, number: int) -> Answer | None:
+        """The answer once its time has come, or None when the connection closed before."""
+        keys = self._next_fault(call) if isinstance(call, Call) else {}
+        pause = self._latency_s + keys.get("seconds", 0)
+        if pause and await _closed(request, pause):
+            return None
+        if isinstance(call, Answer):
+            return call
+        match keys.get("fault"):
+            case "disconnect" | "hang" as fault:
+                if fault == "disconnect":
+                    self._hang_up(request.client)
+                await _closed(request)
+                return None
+            case "status":
+                return told_status(keys)
+            case "rate_limit":
+                return told_status({**keys, "status": 429})
+            case "reply":
+                return completion(call, number, keys["content"], keys.get("finish_reason"), keys.get("model"))
+            case "truncate" | "garbage" | "empty" as fault:
+                return completion(call, number, *CANNED[fault])
+            case _:
+                return tally.scored(call, number, keys.get("prose", ""))
+
+    def _next_fault(self, call: Call) -> Mapping[str, Any]:
+        rule = next((rule for rule in self._rules if rule.applies_to(call)), None)
+        if rule is None:
+            return {}
+        rule.fired += 1
+        return rule.keys | ({"prose": rule.prose()} if rule.keys["fault"] == "length" else {})
+
+    async def health(self, _: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def stats(self, _: Request) -> Response:
+        names = ("requests", "replies", "in_flight", "peak_in_flight", "by_status", "tokens")
+        return _json({name: getattr(self._tally, name) for name in names})
+
+    async def requests(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._tally = Tally(records=deque(maxlen=self._tally.records.maxlen))
+        return _json(list(self._tally.records))
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "PUT":
+            rules, problems = _decoded(await request.body()), ["The body is not a JSON list of fault rules."]
+            if isinstance(rules, list):
+                problems = [problem for i, rule in enumerate(rules) for problem in rule_problems(i, rule)]
+            if problems:
+                return _json(error_answer(400, " ".join(problems)).payload, 400)
+            self._rules = [Rule(keys=rule) for rule in rules]
+        return _json([rule.keys | {"fired": rule.fired} for rule in self._rules])
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says where it listens, can drop one connection, and stops without waiting for any."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._port_file: Path | None = options.port_file
+        app = Judge(options.latency_s, options.keep_requests, self.hang_up).app()
+        quiet: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False}
+        plain: dict[str, Any] = {"lifespan": "off", "ws": "none", "proxy_headers": False}
+        # Keep-alive outlasts any client's pause, or a call could meet a connection that is just being closed.
+        waits: dict[str, Any] = {"timeout_keep_alive": 300, "timeout_graceful_shutdown": 1}
+        super().__init__(uvicorn.Config(app, **quiet, **plain, **waits))
+
+    def hang_up(self, client: Address | None) -> None:
+        """Close this client's connection with nothing sent."""
+        for connection in self.server_state.connections:
+            if client and getattr(connection, "client", None) == (client.host, client.port):
+                connection.transport.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        if self._port_file:
+            temporary = self._port_file.with_name(f".{self._port_file.name}.{os.getpid()}.tmp")
+            temporary.write_text(f"{port}\n", encoding="ascii")
+            temporary.replace(self._port_file)
+        url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        print(f"offline judge: NOT a model, its scores are made up; listening on {url}", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Requests that hang or pause end when their connection does.
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        await super().shutdown(sockets)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    about = "An OpenAI-compatible server for trying things out. NOT a model: its scores are made up."
+    parser = argparse.ArgumentParser(prog="python -m devtools.offline_judge", description=about)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--latency-s", type=float, default=0.0, help="pause before each answer, in seconds")
+    parser.add_argument("--port-file", type=Path, help="the port is written here once it is listened on")
+    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many GET /requests can show")
+    options = parser.parse_args(arguments)
+    if not _is_loopback(options.host):
+        parser.error(f"{options.host!r} is no loopback host; use one of 127.0.0.0/8, localhost or ::1.")
+    if not 0 <= options.latency_s < math.inf or options.keep_requests < 0:
+        parser.error("--latency-s and --keep-requests take numbers from 0.")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 when an option or the port cannot be had."""
+    # uvicorn raises the signal again after its clean stop, by default a traceback or a failed exit code.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: sys.exit(0))
+    options = _options(arguments)
+    try:
+        if options.port_file:
+            options.port_file.parent.mkdir(parents=True, exist_ok=True)
+            # A port that an earlier server left must not be taken for this one's.
+            options.port_file.unlink(missing_ok=True)
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
+        # Inherited by each connection: else asyncio, which is handed this socket, lets Nagle hold back a body 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, OverflowError) as error:
+        print(f"The offline judge cannot start on {options.host} port {options.port}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    Server(options).run(sockets=[listener])

@@ -1,0 +1,1 @@
+"""Airflow's REST API, as far as the tools here need it."""

@@ -1,0 +1,1 @@
+"""What the tasks of the DAG `evaluation_backfill` call, in this order: plan, slices, calls, summary."""

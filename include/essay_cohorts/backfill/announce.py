@@ -1,0 +1,95 @@
+"""Which finished evaluations and which completed cohorts Airflow is to be told of: each once.
+
+What a cohort's runs have announced is remembered below `cohorts/<cohort_id>/announced/`. What a task itself has
+remembered does not count for it: it may have died before Airflow learnt of its success, and is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from hashlib import sha256
+
+from essay_cohorts.domain import Stage
+from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.slice_rows import rows_of
+from essay_cohorts.planning.slices import Slice, rows_of_kind
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+log = logging.getLogger(__name__)
+
+# Of each kind a run. Airflow takes about 2 ms for an event and books those of a task in one transaction, during which
+# nobody else can write to an SQLite database; what is left out is in the counts of the cohort's own event.
+MOST_EVENTS = 1_000
+
+
+def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> list[str]:
+    """The gen_ids of a slice that have a score by now and were not announced; at most its share of MOST_EVENTS.
+
+    Remembers all of them.
+    """
+    store = GensDataLayer.from_root(settings.data_root)
+    gen_ids = [row.member.gen_id for row in rows_of(settings, planned, part)]
+    scored = (gen_id for gen_id in gen_ids if store.parsed_exists(Stage.EVALUATION, gen_id))
+    new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
+    todo = planned.call + planned.parse
+    return _first(new, max(1, MOST_EVENTS * len(gen_ids) // max(MOST_EVENTS, todo)))
+
+
+def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
+    """The gen_ids that the run reuses and that were not announced, at most MOST_EVENTS of them.
+
+    Remembers all of them.
+    """
+    rows = _folder(settings, planned).plan(planned.run_key)
+    evaluations = [row for row in rows if row.member.stage is Stage.EVALUATION]
+    reused = (row.member.gen_id for row in rows_of_kind(evaluations, "reuse"))
+    return _first(_new(settings, planned, "reuse", reused), MOST_EVENTS)
+
+
+def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
+    """True when the cohort's scores differ from those it was last announced with; remembers these."""
+    folder = _folder(settings, planned)
+    scores = _hash_of_scores(settings, folder, planned.run_key)
+    ledger, run_key = folder.announcements(), planned.run_key
+    former = ledger.completion()
+    if former.get("scores_sha256") == scores and former.get("run_key") != run_key:
+        return False
+    ledger.set_completion({"run_key": run_key, "scores_sha256": scores})
+    return True
+
+
+def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
+    """Those that no other task of the cohort has announced, remembered as this one's."""
+    ledger, run_key = _folder(settings, planned).announcements(), planned.run_key
+    former = ledger.announced(run_key, part)
+    new = [gen_id for gen_id in gen_ids if gen_id not in former]
+    if new:
+        ledger.add(run_key, part, new)
+    return new
+
+
+def _hash_of_scores(settings: Settings, folder: CohortFolder, run_key: str) -> str:
+    """Of the run's members and their scores, as scores.csv has them, or where that cannot be trusted the store."""
+    store, known = GensDataLayer.from_root(settings.data_root), folder.known_scores()
+    digest = sha256()
+    for gen_id in sorted(row.member.gen_id for row in folder.plan(run_key) if row.member.stage is Stage.EVALUATION):
+        if gen_id in known:
+            score = known[gen_id].score
+        else:
+            score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+        digest.update(f"{gen_id},{score}\n".encode())
+    return digest.hexdigest()
+
+
+def _first(gen_ids: list[str], most: int) -> list[str]:
+    if len(gen_ids) > most:
+        log.info("%d of %d evaluations get an asset event of their own", most, len(gen_ids))
+    return gen_ids[:most]
+
+
+def _folder(settings: Settings, planned: PlannedRun) -> CohortFolder:
+    return CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)

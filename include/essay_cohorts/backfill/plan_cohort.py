@@ -1,0 +1,192 @@
+"""The first step of a run: plans the cohort and writes its plan, its seeds and its membership."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from essay_cohorts import VERSION
+from essay_cohorts.domain import Action, Member, TaskRef
+from essay_cohorts.files.clock import now
+from essay_cohorts.files.crash_points import reach
+from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.ids import run_key
+from essay_cohorts.leases.planning_lock import planning_turn
+from essay_cohorts.planning.inputs import Inputs, describe
+from essay_cohorts.planning.plan_table import plan_table
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.prepare import Prepared, prepare, still_holds
+from essay_cohorts.provenance import MADE_UP_BANNER
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+log = logging.getLogger(__name__)
+
+_MOST_WARNINGS = 20
+
+
+def plan_cohort(
+    settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None] = lambda: None
+) -> PlannedRun:
+    """Plans the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
+
+    `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
+    written, when an input is wrong.
+    """
+    prepared = prepare(settings, conf, task.run, by_index=True)
+    if prepared.inputs.request.dry_run:
+        return _write_plan(settings, prepared, task)
+    if prepared.by_index and prepared.estimate.calls:
+        # That something is to be paid for only the store itself can say.
+        prepared = prepare(settings, conf, task.run)
+    if prepared.estimate.calls:
+        check_calls()
+    # Two that plan at once would each take numbers that the other is about to take.
+    with planning_turn(settings.data_root):
+        if not still_holds(settings, prepared):
+            prepared = prepare(settings, conf, task.run)
+        planned = _write_plan(settings, prepared, task)
+        folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+        _write_cohort(settings, prepared, folder)
+        folder.write_run(planned.run_key, _run_record(task, planned, conf))
+    return planned
+
+
+def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> PlannedRun:
+    folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
+    # There are some only when a run was deleted and triggered anew under its former run_id.
+    former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
+    planned = describe_plan(prepared, task, former_stops)
+    if GensDataLayer.from_root(settings.data_root).made_up_counts:
+        log.warning("%s", MADE_UP_BANNER)
+    log_plan(prepared)
+    folder.write_plan(planned.run_key, prepared.plan.rows)
+    return planned
+
+
+def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str] = ()) -> PlannedRun:
+    """The plan in a few numbers and settings: what the later tasks need."""
+    actions = [row.action for row in prepared.plan.evaluations]
+    inputs, request = prepared.inputs, prepared.inputs.request
+    return PlannedRun(
+        cohort_id=inputs.cohort_id,
+        dag_id=task.dag_id,
+        run_id=task.run_id,
+        run_key=run_key(task.dag_id, task.run_id, task.try_number),
+        dry_run=request.dry_run,
+        planned=len(actions),
+        reuse=actions.count(Action.REUSE),
+        parse=actions.count(Action.PARSE),
+        call=actions.count(Action.CALL),
+        unscored=actions.count(Action.UNSCORED),
+        edited=prepared.edited,
+        joined=len(prepared.plan.joined),
+        left=len(prepared.plan.left),
+        warnings=len(prepared.warnings),
+        replicates=inputs.replicates,
+        max_concurrency=request.max_concurrency,
+        batch_size=request.batch_size,
+        retry_unscored=request.retry_unscored,
+        max_unscored=request.max_unscored,
+        max_llm_calls=request.max_llm_calls,
+        max_cost_usd=request.max_cost_usd,
+        former_stops=tuple(sorted(former_stops)),
+        parsers=inputs.parsers,
+        models=tuple(model.id for model in inputs.models),
+        estimate=prepared.estimate,
+    )
+
+
+def log_plan(prepared: Prepared) -> None:
+    """Logs the plan as a table, with what a person should know before the calls are made."""
+    log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
+    log.info("To call: %s", prepared.estimate)
+    request = prepared.inputs.request
+    for name, cap in (("max_llm_calls", request.max_llm_calls), ("max_cost_usd", request.max_cost_usd)):
+        if cap is not None:
+            log.info("Budget of this run: %s %s; what does not fit is deferred", name, cap)
+    if prepared.edited:
+        made = "existing evaluations were made with another prompt or model than today's"
+        log.warning("%d %s: kept.", prepared.edited, made)
+    if prepared.unknown_wording:
+        log.info("%d existing evaluations do not tell with which prompt they were made.", prepared.unknown_wording)
+    for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
+        if gen_ids:
+            shown = ", ".join(gen_ids[:_MOST_WARNINGS])
+            log.info("%d members %s since the former membership: %s", len(gen_ids), word, shown)
+    for warning in prepared.warnings[:_MOST_WARNINGS]:
+        log.warning("%s", warning)
+    if len(prepared.warnings) > _MOST_WARNINGS:
+        log.warning("and %d more warnings", len(prepared.warnings) - _MOST_WARNINGS)
+
+
+def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) -> None:
+    """Seeds, then membership, then manifest: whatever a crash leaves, planning again finds."""
+    store = GensDataLayer.from_root(settings.data_root)
+
+    def seed(member: Member) -> None:
+        store.seed(member.gen_id, _seed(member), shared=prepared.inputs.selection.include_existing)
+        reach("between_seeds")
+
+    if prepared.plan.minted:
+        store.drop_unfinished_seeds()
+    for _ in side_by_side(seed, prepared.plan.minted):
+        pass
+    store.sync()
+    reach("after_seeds")
+    folder.write_membership([row.member for row in prepared.plan.rows])
+    reach("after_membership")
+    folder.write_selection(prepared.inputs.selection.text)
+    manifest = _manifest(prepared.inputs)
+    former = folder.manifest()
+    if {key: former.get(key) for key in manifest} != manifest:
+        folder.write_manifest({**manifest, "created_at": former.get("created_at") or now()})
+    reach("after_manifest")
+
+
+def _seed(member: Member) -> dict[str, Any]:
+    return {
+        "stage": member.stage.value,
+        "gen_id": member.gen_id,
+        "origin_cohort_id": member.cohort_id,
+        "mode": "llm",
+        "template_id": member.template_id,
+        "combo_id": member.combo_id,
+        "parent_gen_id": member.parent_gen_id,
+        "llm_model_id": member.llm_model_id,
+        "replicate": member.replicate,
+    }
+
+
+def _manifest(inputs: Inputs) -> dict[str, Any]:
+    systems = {t.template_id: _sha256(t.system) for t in inputs.templates if t.system}
+    return {
+        "cohort_id": inputs.cohort_id,
+        **describe(inputs),
+        "selection": inputs.selection.text,
+        "template_sha256": {t.template_id: _sha256(t.text) for t in inputs.templates},
+        **({"system_sha256": systems} if systems else {}),
+        "essay_sha256": {essay.gen_id: _sha256(essay.text) for essay in inputs.essays},
+        "parsers": {template_id: list(parser) for template_id, parser in inputs.parsers.items()},
+        "version": VERSION,
+        "python": platform.python_version(),
+    }
+
+
+def _run_record(task: TaskRef, planned: PlannedRun, conf: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "try_number": task.try_number,
+        "conf": dict(conf),
+        "created_at": now(),
+        "plan": planned.to_xcom(),
+    }
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,163 @@
+"""What the DAG's tasks call once a cohort is planned: read, decide, write.
+
+Between tasks travel only small values: the dict that `plan_cohort` returns and slices. Each step reads the run's own
+plan.csv, and each looks for itself whether an evaluation is done: spending never depends on a scheduler's skip.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import lru_cache
+from typing import Any
+
+from essay_cohorts.domain import PlanRow, Prompt, Stage, TaskRef, Template, Verdict
+from essay_cohorts.errors import StoreError, raise_if_any
+from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
+from essay_cohorts.judging.prompts import prompt_renderer
+from essay_cohorts.leases.lease import LEASE_S
+from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call, rows_left, rows_of, write_slices
+from essay_cohorts.planning.slices import Slice, cut_slices, rows_of_kind
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.catalog import Catalog
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+log = logging.getLogger(__name__)
+
+# A reply that another process is just storing is waited for so long, in s: until a dead one's card has run out.
+_STORING_S = LEASE_S + 10.0
+_LOOK_AGAIN_S = 0.1
+# The evaluations of one essay by one template follow each other and have one prompt; a thread or two may be ahead.
+_PROMPTS_AT_HAND = 8
+# Each line of a task's log passes through two processes: one for each score would take a tenth of the step.
+_SCORES_A_LINE = 1_000
+
+
+def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
+    """The slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
+    rows = evaluation_rows(settings, planned)
+    slices = cut_slices(
+        reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
+        todo_ids=[row.member.gen_id for row in rows_of_kind(rows, "todo")],
+        batch_size=planned.batch_size,
+        max_concurrency=planned.max_concurrency,
+        processes=min(settings.processes, tasks_at_once or settings.processes),
+    )
+    write_slices(settings, planned, rows, slices)
+    log.info("%d slices over %d evaluations", len(slices), sum(part.stop - part.start for part in slices))
+    return [part.to_xcom() for part in slices]
+
+
+def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
+    """Logs each evaluation of the slice that is done; returns how many are left to do."""
+    store = GensDataLayer.from_root(settings.data_root)
+    left = 0
+    for row in rows_of(settings, planned, part):
+        if store.parsed_exists(Stage.EVALUATION, row.member.gen_id):
+            log.info("Skipping %s: parsed.txt already exists", row.member.gen_id)
+        else:
+            left += 1
+    return left
+
+
+def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
+    """Writes the prompt of each evaluation of the slice that has to be asked; returns how many."""
+    store = GensDataLayer.from_root(settings.data_root)
+    templates = _templates(settings, planned)
+
+    @lru_cache(maxsize=_PROMPTS_AT_HAND)
+    def render(template_id: str, essay_id: str) -> Prompt:
+        return _render(store, template_id, templates.get(template_id), essay_id)
+
+    def write(row: PlanRow) -> Exception | None:
+        try:
+            prompt = render(row.member.template_id, row.member.parent_gen_id)
+        except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
+            store.drop_prompt(row.member.gen_id)
+            return error
+        store.write_prompt(row.member.gen_id, prompt.text, prompt.system)
+        return None
+
+    rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
+    written = 0
+    for row, error in side_by_side(write, rows):
+        written += error is None
+        if error is not None:
+            log.error("%s: no prompt, so no call: %s", row.member.gen_id, error)
+    log.info("%d prompts are in place", written)
+    return written
+
+
+def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef) -> dict[str, int]:
+    """Scores the stored replies of the slice; returns how many were scored and how many refused."""
+    store = GensDataLayer.from_root(settings.data_root)
+    counts = {"scored": 0, "unscored": 0}
+
+    def parse(row: PlanRow) -> Verdict | None:
+        # The parser that planning checked, whatever the CSV names meanwhile.
+        parser = parser_of(planned.parsers[row.member.template_id])
+        return _parse(store, row.member.gen_id, parser, card)
+
+    # One card for all: how long the card of a dead task was silent is counted by the one that looks at it.
+    with CallerCard(settings.data_root, task) as card:
+        for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
+            gen_id = row.member.gen_id
+            if verdict is None:
+                log.warning("%s: no reply to score", gen_id)
+                continue
+            counts["unscored" if verdict.score is None else "scored"] += 1
+            if verdict.score is None:
+                log.info("%s: %s", gen_id, verdict.reason)
+            if sum(counts.values()) % _SCORES_A_LINE == 0:
+                log.info("%d replies read so far", sum(counts.values()))
+    log.info("%(scored)d scored, %(unscored)d unscored", counts)
+    return counts
+
+
+def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: CallerCard) -> Verdict | None:
+    """Scores one stored reply and writes the verdict down; None when there is no reply."""
+    _put_in_place(store, gen_id, card)
+    reply = store.reply(gen_id)
+    if reply is None:
+        return None
+    verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
+    score = None if verdict.score is None else score_text(verdict.score)
+    store.write_verdict(gen_id, verdict_record(verdict), score)
+    return verdict
+
+
+def _put_in_place(store: GensDataLayer, gen_id: str, card: CallerCard) -> None:
+    """Finishes what a process left that died while it called: a reply in temporary files, a lease, an old failure."""
+    if store.is_clean_reply(gen_id):
+        return
+    if not store.has_pending_reply(gen_id) and not store.has_lease(gen_id):
+        store.drop_stale_failure(gen_id)
+        return
+    lease = store.call_lease(gen_id, card)
+    end = time.monotonic() + _STORING_S
+    while not lease.take():
+        if time.monotonic() > end or not store.has_pending_reply(gen_id):
+            return
+        time.sleep(_LOOK_AGAIN_S)
+    try:
+        store.complete_reply(gen_id)
+    finally:
+        lease.release()
+
+
+def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> Prompt:
+    if template is None:
+        raise StoreError(f"template {template_id} is not active any more")
+    essay = store.essay_text(essay_id)
+    if essay is None or not essay.strip():
+        raise StoreError(f"the text of essay {essay_id} is gone")
+    return prompt_renderer(template)(essay)
+
+
+def _templates(settings: Settings, planned: PlannedRun) -> dict[str, Template]:
+    templates = Catalog(root=settings.data_root).templates(planned.parsers.keys())
+    raise_if_any(templates.problems, under_way=True)
+    return {template.template_id: template for template in templates.value}

@@ -1,0 +1,261 @@
+"""The end of a run: what became of each member, by the store's state; the files of its scores, and the verdict."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from essay_cohorts.amounts import dollars
+from essay_cohorts.backfill.html_report import ReportInputs, render_report
+from essay_cohorts.backfill.summaries import Totals, count_totals
+from essay_cohorts.calling.spending import settle_from_store
+from essay_cohorts.domain import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from essay_cohorts.errors import CohortIncomplete
+from essay_cohorts.files.clock import now
+from essay_cohorts.files.crash_points import reach
+from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, run_of, text_of
+from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.slice_rows import needs_call
+from essay_cohorts.provenance import MADE_UP_BANNER, MADE_UP_REASON
+from essay_cohorts.settings import Settings
+from essay_cohorts.statistics.frame import cohort_frame
+from essay_cohorts.statistics.pivot import pivot_scores
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.account import account_of, origins_of
+from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.evaluation_state import NO_NUMBER
+
+log = logging.getLogger(__name__)
+
+_NAMED_IN_MESSAGE = 20
+_NEXT_STEPS = {
+    Outcome.FAILED: "mend the cause and clear the run (or trigger the same conf again): only these are called",
+    Outcome.IN_FLIGHT_ELSEWHERE: "wait for the run that calls for them, then clear this one: it takes their replies",
+    Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
+    Outcome.NOT_RUN: "mend the cause and clear the run (or trigger the same conf again): only these are worked on",
+    Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
+    "or with max_unscored at this number to accept them",
+}
+
+
+_RED = (Outcome.FAILED, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE, Outcome.NOT_RUN, Outcome.UNSCORED)
+_SAID = {Outcome.DEFERRED: "deferred: budget"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """Totals of a run, where its results are, and its verdict: `message` in words, red unless `complete`."""
+
+    cohort_id: str
+    totals: Totals
+    complete: bool
+    message: str
+    scores_csv: str
+    report_html: str
+
+    def raise_unless_complete(self) -> None:
+        """CohortIncomplete, with the message, when the run must be red."""
+        if not self.complete:
+            raise CohortIncomplete(self.message)
+
+    def to_xcom(self) -> dict[str, Any]:
+        """The JSON form that XCom carries."""
+        return {
+            "cohort_id": self.cohort_id,
+            **asdict(self.totals),
+            "scores_csv": self.scores_csv,
+            "report_html": self.report_html,
+            "message": self.message,
+        }
+
+
+def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef) -> Summary:
+    """Accounts for the plan of this run, writes scores.csv, score_pivot.csv and report.html, and judges the run.
+
+    CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
+    """
+    if planned is None:
+        raise CohortIncomplete("Planning failed: see the log of plan_cohort. Nothing was called.")
+    folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
+    rows = [row for row in folder.plan(planned.run_key) if row.member.stage is Stage.EVALUATION]
+    if planned.dry_run:
+        return _describe_dry_run(folder, planned)
+    store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
+    settle_from_store(journal, store)
+    began = time.time_ns()
+    scores = score_rows(store, rows, run, planned)
+    totals = count_totals(scores, planned=planned.planned)
+    folder.write_scores(scores, began)
+    pivot = pivot_scores(cohort_frame(scores))
+    folder.write_score_pivot(pivot.columns, pivot.rows)
+    reach("in_summarise")
+    folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals, run)))
+    problem = _what_is_missing(scores, totals, planned.max_unscored)
+    counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
+    message = f"{totals.planned} planned = {counts}; {_spent(totals, journal.spending(run))}"
+    log.info("Cohort %s: %s", folder.cohort_id, message)
+    log.info("Scores: %s\nReport: %s", folder.scores_csv, folder.report_html)
+    return Summary(
+        cohort_id=folder.cohort_id,
+        totals=totals,
+        complete=not problem,
+        message=f"{message}\n{problem}" if problem else message,
+        scores_csv=str(folder.scores_csv),
+        report_html=str(folder.report_html),
+    )
+
+
+def _spent(totals: Totals, spending: Spending) -> str:
+    """Replies that were bought, and requests that cost something without a reply."""
+    parts = [f"{totals.called} called ({dollars(totals.cost_usd)})"]
+    if spending.calls > totals.called:
+        parts.append(f"{spending.calls} requests")
+    lost = spending.settled_usd - totals.cost_usd if totals.cost_usd is not None else 0.0
+    if round(lost, 6) > 0:
+        parts.append(f"{dollars(lost)} for requests without a reply")
+    if spending.unknown:
+        most = f" (at most {dollars(spending.unknown_usd)})" if spending.unknown_usd else ""
+        parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see verify")
+    return ", ".join(parts)
+
+
+def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef, planned: PlannedRun) -> list[ScoreRow]:
+    """What became of each planned evaluation, read from the store as it is now."""
+    return [_score_row(store, row, run, planned) for row in rows]
+
+
+def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: PlannedRun) -> ScoreRow:
+    gen_id = row.member.gen_id
+    record = store.reply_record(gen_id)
+    called = run_of(record) == run
+    score, reason = None, ""
+    if store.parsed_exists(Stage.EVALUATION, gen_id):
+        outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
+        score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+        if score is None:
+            outcome, reason = Outcome.UNSCORED, NO_NUMBER
+    else:
+        outcome, reason = _why_unparsed(store, row, run, planned, called=called)
+    if not store.counts(gen_id, record):
+        outcome, score, reason = Outcome.NOT_RUN, None, MADE_UP_REASON
+    metadata = store.metadata(Stage.EVALUATION, gen_id)
+    if metadata is None:
+        outcome, score = Outcome.NOT_RUN, None
+        reason = (
+            "its metadata.json was there when the run was planned, and is gone: restore it, or it is paid for anew"
+        )
+    return ScoreRow(
+        member=row.member,
+        outcome=outcome,
+        score=score,
+        reason=reason,
+        origin_cohort_id=text_of(metadata or {}, "origin_cohort_id"),
+        cost_usd=price_of(record, "cost_usd"),
+        called=called,
+        made=provenance_of(record),
+    )
+
+
+def _why_unparsed(
+    store: GensDataLayer, row: PlanRow, run: RunRef, planned: PlannedRun, *, called: bool
+) -> tuple[Outcome, str]:
+    gen_id = row.member.gen_id
+    replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
+    # A failure that stands beside a reply of the same run is older than the reply.
+    if run_of(failure) == run and not (replied and called):
+        return _failed(failure)
+    if needs_call(store, row, planned):
+        caller = store.caller(gen_id)
+        if caller is not None:
+            return Outcome.IN_FLIGHT_ELSEWHERE, f"{caller} is calling for it"
+        return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
+    if row.action is Action.REUSE:
+        return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
+    if not replied:
+        return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
+    verdict = store.verdict_record(gen_id)
+    parser = planned.parsers[row.member.template_id]
+    read = (verdict.get("parser_name"), verdict.get("parser_version")) == parser
+    if verdict.get("success") is False and read:
+        return Outcome.UNSCORED, text_of(verdict, "reason")
+    return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
+
+
+def _failed(failure: Mapping[str, Any]) -> tuple[Outcome, str]:
+    """The outcome of an evaluation that this run left a failure.json for."""
+    attempts = count_of(failure, "attempts")
+    told = text_of(failure, "message") or "its failure.json does not say why"
+    if failure.get("kind") == DEFERRED:
+        return Outcome.DEFERRED, told
+    return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
+
+
+def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
+    """Empty when the run may be green; else which evaluations lack a score, why, and what to do."""
+    parts = []
+    if not totals.adds_up:
+        parts.append(f"The counts do not add up: {len(scores)} rows for {totals.planned} planned evaluations.")
+    for outcome in _RED:
+        rows = [row for row in scores if row.outcome is outcome]
+        if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):
+            continue
+        parts.append(
+            f"{len(rows)} {_SAID.get(outcome, outcome.words)}:\n"
+            + "\n".join(_named(rows))
+            + f"\n  Next: {_NEXT_STEPS[outcome]}."
+        )
+    return "\n".join(parts)
+
+
+def _named(rows: Sequence[ScoreRow]) -> list[str]:
+    """Lines that name evaluations and reasons; those with the same reason share a line."""
+    shown: dict[str, list[str]] = {}
+    for row in rows[:_NAMED_IN_MESSAGE]:
+        shown.setdefault(row.reason, []).append(row.member.gen_id)
+    lines = [f"  {', '.join(gen_ids)}: {reason}" for reason, gen_ids in shown.items()]
+    if len(rows) > _NAMED_IN_MESSAGE:
+        lines.append(f"  and {len(rows) - _NAMED_IN_MESSAGE} more: see scores.csv")
+    return lines
+
+
+def _describe_dry_run(folder: CohortFolder, planned: PlannedRun) -> Summary:
+    actions = ", ".join(f"{planned.count(action)} {action.value}" for action in Action)
+    message = f"Dry run: {planned.planned} planned = {actions}. Nothing was seeded and nothing was called."
+    log.info("%s", message)
+    nothing: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
+    totals = Totals(planned=planned.planned, called=0, cost_usd=0.0, **nothing)
+    return Summary(
+        cohort_id=folder.cohort_id,
+        totals=totals,
+        complete=True,
+        message=message,
+        scores_csv="",
+        report_html="",
+    )
+
+
+def _report_inputs(
+    settings: Settings,
+    folder: CohortFolder,
+    planned: PlannedRun,
+    scores: Sequence[ScoreRow],
+    totals: Totals,
+    run: RunRef,
+) -> ReportInputs:
+    journal = folder.call_journal()
+    store = GensDataLayer.from_root(settings.data_root)
+    return ReportInputs(
+        cohort_id=folder.cohort_id,
+        written_at=now(),
+        replicates=planned.replicates,
+        totals=totals,
+        rows=tuple(scores),
+        titles=essay_titles(store, (row.member.parent_gen_id for row in scores)),
+        account=account_of(folder.cohort_id, origins_of(scores), journal.spending(), journal.spending(run)),
+        banner=MADE_UP_BANNER if store.made_up_counts else "",
+    )

@@ -1,0 +1,67 @@
+"""What is written down about a call: the record of a reply, of a failure, and the message about missing replies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from essay_cohorts.domain import DEFERRED, Failure, JudgeModel, Prompt, Reply, TaskRef
+from essay_cohorts.files.clock import now
+from essay_cohorts.judging.prices import cost_usd
+from essay_cohorts.judging.prompts import prompt_hash
+
+_NAMED_IN_MESSAGE = 20
+
+
+def reply_record(
+    model: JudgeModel, prompt: Prompt, reply: Reply, base_url: str, cohort_id: str, task: TaskRef
+) -> dict[str, Any]:
+    """raw_metadata.json of a reply: from it one finds the log of the task that got it, and what it cost."""
+    return {
+        "llm_model_id": model.id,
+        "model": model.model,
+        "response_model": reply.response_model,
+        "base_url": base_url,
+        "prompt_sha256": prompt_hash(prompt.text, prompt.system),
+        "finish_reason": reply.finish_reason,
+        "truncated": reply.truncated,
+        "usage": asdict(reply.usage),
+        "duration_s": reply.duration_s,
+        "attempts": reply.attempts,
+        "temperature": model.temperature,
+        "max_tokens": model.max_tokens,
+        **({"request": json.loads(model.request)} if model.request else {}),
+        "cost_usd": cost_usd(model, reply.usage),
+        "call": reply.call,
+        "cohort_id": cohort_id,
+        **asdict(task),
+        "created_at": now(),
+    }
+
+
+def failure_record(failure: Failure, task: TaskRef) -> dict[str, Any]:
+    """failure.json of an evaluation that got no reply."""
+    return {
+        "kind": failure.kind,
+        "status": failure.status,
+        "message": failure.message,
+        "attempts": failure.attempts,
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "try_number": task.try_number,
+        "created_at": now(),
+    }
+
+
+def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
+    """Which evaluations of a slice got no reply, why, and what to do."""
+    named = list(failures.items())[:_NAMED_IN_MESSAGE]
+    lines = [f"  {gen_id}: {failure.message} (attempts: {failure.attempts})" for gen_id, failure in named]
+    if len(failures) > len(named):
+        lines.append(f"  and {len(failures) - len(named)} more")
+    next_step = "Mend the cause, then clear the run or trigger the same conf again: only these are called."
+    if all(failure.kind == DEFERRED for failure in failures.values()):
+        next_step = "Trigger the cohort again with a higher max_cost_usd or max_llm_calls: only these are called."
+    return "\n".join([f"{len(failures)} of {asked} evaluations got no reply:", *lines, next_step])

@@ -1,0 +1,46 @@
+"""What makes further calls of a run useless, as one slice sees it: stops that any slice found, and its own end."""
+
+from __future__ import annotations
+
+import logging
+
+from essay_cohorts.domain import Failure, Stop, TaskRef
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.store.cohort_folder import CohortFolder
+
+log = logging.getLogger(__name__)
+
+_ENDING = Stop(model_id=None, kind="ended", message="the task was ended before its turn came: clear the run to go on")
+
+
+class RunStops:
+    """The stops that concern one try of a slice; `is_ending` once the task is to end, whatever the others do."""
+
+    def __init__(self, folder: CohortFolder, planned: PlannedRun, task: TaskRef) -> None:
+        self._folder, self._task = folder, task
+        self._run_key, self._former = planned.run_key, planned.former_stops
+        self.is_ending = False
+
+    def stop_for(self, model_id: str) -> Stop | None:
+        """The stop that concerns the model; those of earlier tries are thought to be mended."""
+        return _ENDING if self.is_ending else self._written_for(model_id)
+
+    def _written_for(self, model_id: str) -> Stop | None:
+        stops = self._folder.stops(self._run_key, ignored=self._former)
+        current = (stop for stop in stops if stop.try_number >= self._task.try_number)
+        return next((stop for stop in current if stop.concerns(model_id)), None)
+
+    def add_for(self, failure: Failure, model_id: str) -> None:
+        """Writes the stop down that a failure calls for, where it does and none stands yet."""
+        if not failure.stops or self._written_for(model_id) is not None:
+            return
+        concerned = None if failure.stops == "run" else model_id
+        stop = Stop(
+            model_id=concerned,
+            kind=failure.kind,
+            message=failure.message,
+            status=failure.status,
+            try_number=self._task.try_number,
+        )
+        self._folder.add_stop(self._run_key, stop)
+        log.error("No further calls to %s: %s", concerned or "any model", failure.message)

@@ -1,0 +1,55 @@
+"""The command `set-aside`: made-up evaluations moved out of the way, shown first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from essay_cohorts.cli.options import AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.domain import Stage
+from essay_cohorts.files.json_fields import cell_of
+from essay_cohorts.maintenance.set_aside import SET_ASIDE, check_real_only, find_made_up, set_aside
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+set_aside_app = typer.Typer()
+
+
+@set_aside_app.command("set-aside")
+def set_aside_made_up(
+    write: Annotated[bool, typer.Option("--write", help="Move them; nothing is deleted.")] = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move what the offline judge made up out of a store whose scores are to be real."""
+    root = settings_of(data_root).data_root
+    store = GensDataLayer.from_root(root)
+    check_real_only(store)
+    found = find_made_up(store)
+    judges = Counter(_judge(store, gen_id) for gen_id in found)
+    moved = list(set_aside(root, found)) if write and found else []
+    if as_json:
+        typer.echo(json.dumps({"made_up": found, "moved": moved}))
+        return
+    if found:
+        table = Table("template", "model", box=None, pad_edge=False)
+        table.add_column("made up", justify="right")
+        for (template, model), number in judges.items():
+            table.add_row(template, model, str(number))
+        print_table(table)
+    if not found:
+        typer.echo("No evaluation here is made up.")
+    elif not write:
+        typer.echo(f"{len(found)} made up. Nothing was moved; add --write to move them to {SET_ASIDE}.")
+    else:
+        typer.echo(f"{len(moved)} moved to {SET_ASIDE}. Plan their cohorts again: real judges are asked for them.")
+        if len(moved) < len(found):
+            typer.echo(f"{len(found) - len(moved)} stay: a call for them is under way. Try again after it.")
+
+
+def _judge(store: GensDataLayer, gen_id: str) -> tuple[str, str]:
+    cell = cell_of(store.metadata(Stage.EVALUATION, gen_id) or {})
+    return (cell.template_id, cell.model_id) if cell else ("unknown", "unknown")

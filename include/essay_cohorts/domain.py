@@ -1,0 +1,379 @@
+"""The nouns of the domain: frozen values that every layer shares. See docs/glossary.md for the words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from essay_cohorts.provenance import UNKNOWN, Provenance
+
+ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
+
+# What a score may be.
+LOWEST_SCORE, HIGHEST_SCORE = 0, 9
+
+# The finish_reason of a reply that the server cut off, and of one that broke off.
+TRUNCATED, BROKEN_OFF = "length", "error"
+
+# The kind of a failure that is none: the run's budget had no room for the call.
+DEFERRED = "deferred"
+
+_ID = re.compile(ID_PATTERN)
+
+
+def is_id(text: object) -> bool:
+    """True when `text` may become a path segment: see ID_RULE."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def one_form(name: str) -> str:
+    """A judge's or template's id in composed form (NFC): an accent may be written in two ways that look the same."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+class Stage(StrEnum):
+    """A generation's stage; an evaluation's parent is an essay, an essay's parent a draft."""
+
+    DRAFT = "draft"
+    ESSAY = "essay"
+    EVALUATION = "evaluation"
+
+
+class ChangedInputs(StrEnum):
+    """What planning does with an evaluation that was made with another prompt or model than today's."""
+
+    REFUSE = "refuse"
+    KEEP = "keep"
+    ASK_AGAIN = "ask_again"
+
+
+class Action(StrEnum):
+    """What this run does for a member."""
+
+    REUSE = "reuse"
+    PARSE = "parse"
+    CALL = "call"
+    UNSCORED = "unscored"
+
+
+class Outcome(StrEnum):
+    """What became of an evaluation by the end of the run, read from the store."""
+
+    REUSED = "reused"
+    SCORED = "scored"
+    UNSCORED = "unscored"
+    FAILED = "failed"
+    IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
+    DEFERRED = "deferred"
+    NOT_RUN = "not_run"
+
+    @property
+    def words(self) -> str:
+        """The outcome as a person reads it."""
+        return self.value.replace("_", " ")
+
+
+class CallEnd(StrEnum):
+    """How a request to a judge ended: what it cost is known for all but the last."""
+
+    REPLY = "reply"
+    CHARGED = "charged"
+    NOT_CHARGED = "not_charged"
+    UNKNOWN = "unknown"
+
+
+class Room(StrEnum):
+    """Whether a budget has room for one more request; LATER: perhaps once those under way have ended."""
+
+    YES = "yes"
+    LATER = "later"
+    NO = "no"
+
+
+class Progress(StrEnum):
+    """How far an evaluation in the store has come."""
+
+    PARSED = "parsed"
+    REPLIED = "replied"
+    NO_REPLY = "no_reply"
+
+
+class Cell(NamedTuple):
+    """One (essay, template, model); it should hold `replicates` evaluations."""
+
+    essay_id: str
+    template_id: str
+    model_id: str
+
+
+class ParserRef(NamedTuple):
+    """A parser's name and version; a reply refused by one version may be accepted by the next."""
+
+    name: str
+    version: str
+
+
+class RunRef(NamedTuple):
+    """Names one DagRun."""
+
+    dag_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRef:
+    """Names one try of one task instance: enough to find its log."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    try_number: int
+
+    @property
+    def run(self) -> RunRef:
+        """The DagRun that this try belongs to."""
+        return RunRef(self.dag_id, self.run_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """An evaluation template: the Jinja2 text of its prompt and the name of its replies' parser ("" = the default).
+
+    `place` names the text's file in messages, `row_place` the line of the CSV. `reads` says whether reasoning that a
+    server returns apart from an empty reply counts as the reply. `system` is the Jinja2 text of the system message
+    ("" = none), `system_place` its file.
+    """
+
+    template_id: str
+    text: str
+    parser: str
+    place: str
+    row_place: str
+    reads: Literal["reply", "reply_or_reasoning"] = "reply"
+    system: str = ""
+    system_place: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty."""
+
+    text: str
+    system: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeModel:
+    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
+
+    `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
+    """
+
+    id: str
+    model: str
+    temperature: float | None = None
+    max_tokens: int | None = None
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    input_usd_per_mtok: float | None = None
+    output_usd_per_mtok: float | None = None
+    request: str = ""
+    cached_input_usd_per_mtok: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """A draft or an essay as its metadata tells."""
+
+    gen_id: str
+    parent_gen_id: str
+    combo_id: str
+    template_id: str
+    llm_model_id: str
+    replicate: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Essay:
+    """A selected essay: what its metadata says, its text, and its draft when the store has it."""
+
+    meta: Generation
+    text: str
+    draft: Generation | None
+
+    @property
+    def gen_id(self) -> str:
+        """The essay's id."""
+        return self.meta.gen_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredEvaluation:
+    """An evaluation found in the store.
+
+    `refused_by` is the parser that refused its reply and `refusal` why; `reply_run` is the DagRun that bought it.
+    """
+
+    gen_id: str
+    cell: Cell
+    replicate: int
+    origin_cohort_id: str
+    progress: Progress
+    refused_by: ParserRef | None = None
+    refusal: str = ""
+    reply_run: RunRef | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One row of membership.csv; the fields are its columns, in order."""
+
+    stage: Stage
+    gen_id: str
+    cohort_id: str
+    parent_gen_id: str
+    combo_id: str
+    template_id: str
+    llm_model_id: str
+    replicate: int
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of an evaluation."""
+        return Cell(self.parent_gen_id, self.template_id, self.llm_model_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRow:
+    """A member, what the run does for it, and why in words."""
+
+    member: Member
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A cohort's plan: rows in membership order; `minted` are the members that have no folder yet."""
+
+    rows: tuple[PlanRow, ...]
+    minted: tuple[Member, ...]
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def evaluations(self) -> tuple[PlanRow, ...]:
+        """The rows of stage evaluation."""
+        return tuple(row for row in self.rows if row.member.stage is Stage.EVALUATION)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens as the server counted them, and the cost in USD that it told; None where it did not say.
+
+    `cached_tokens` are part of the prompt's, `reasoning_tokens` of the completion's or, at some servers, only of the
+    total's.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What a DagRun's requests have cost so far, in USD; retried and failed ones count as calls too.
+
+    `settled_usd` is known. `in_flight_usd` is the worst case of requests under way, `unknown_usd` that of requests of
+    which nobody will learn whether they were paid for. A request without a known price counts 0.
+    """
+
+    calls: int = 0
+    settled_usd: float = 0.0
+    in_flight: int = 0
+    in_flight_usd: float = 0.0
+    unknown: int = 0
+    unknown_usd: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds.
+
+    `call` is the name under which the journal of calls knows the request that it answers. `reasoning` is what the
+    server returned apart from the text.
+    """
+
+    text: str
+    reasoning: str = ""
+    response_model: str
+    finish_reason: str
+    usage: Usage
+    attempts: int
+    duration_s: float
+    call: str = ""
+
+    @property
+    def truncated(self) -> bool:
+        """True when the server cut the reply off at its token limit."""
+        return self.finish_reason == TRUNCATED
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a call got no reply. `stops` says how far the cause reaches beyond this evaluation."""
+
+    kind: str
+    message: str
+    status: int | None = None
+    attempts: int = 0
+    stops: Literal["run", "model"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
+
+    `try_number` is that of the task that met it: a later try was started because the cause is thought to be mended.
+    """
+
+    model_id: str | None
+    kind: str
+    message: str
+    status: int | None = None
+    try_number: int = 1
+
+    def concerns(self, model_id: str) -> bool:
+        """True when calls to this model must not be made."""
+        return self.model_id is None or self.model_id == model_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A parser's judgement of a reply: a score from 0 to 9, or None with the reason why there is none."""
+
+    parser: ParserRef
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreRow:
+    """One evaluation of a cohort at the end of a run: a row of scores.csv."""
+
+    member: Member
+    outcome: Outcome
+    score: float | None
+    reason: str
+    origin_cohort_id: str
+    cost_usd: float | None
+    called: bool
+    made: Provenance = UNKNOWN

@@ -1,0 +1,1 @@
+"""Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks."""

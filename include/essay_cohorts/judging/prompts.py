@@ -1,0 +1,152 @@
+"""Prompts: a template's text with the essay put in as a value.
+
+The essay is untrusted. It is never rendered as a template; `boundary` is a token that does not occur in it, so that
+delimiters built with it cannot be closed from inside the essay.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2s, sha256
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from essay_cohorts.domain import Prompt, Template
+from essay_cohorts.errors import Problem
+
+VARIABLES = ("response", "boundary")
+
+# Prompts are text for a model, never markup for a browser: escaping would change what the judge reads.
+_ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+# The same essay must always give the same prompt: no chance, and nothing that a prompt does not need.
+_ENVIRONMENT.globals = {"range": _ENVIRONMENT.globals["range"]}
+del _ENVIRONMENT.filters["random"]
+
+# Stands in for an essay to see where it goes; digits, so that filters for case and line breaks leave it as it is.
+_STAND_IN = "90817263545362718"
+
+
+def check_template(template: Template) -> tuple[Problem, ...]:
+    """Syntax errors, unknown variables and a template that does not show the essay; empty when it can be used.
+
+    The system message need not show the essay.
+    """
+    problems = _check_text(template, shows_essay=True)
+    system = system_template(template)
+    return problems if system is None else (*problems, *_check_text(system, shows_essay=False))
+
+
+def system_template(template: Template) -> Template | None:
+    """The system message as a template of its own, None without one."""
+    return (
+        replace(template, text=template.system, place=template.system_place, system="") if template.system else None
+    )
+
+
+def prompt_renderer(template: Template) -> Callable[[str], Prompt]:
+    """A function from an essay's text to what the judge is sent."""
+    system = system_template(template)
+    texts = renderer(template), None if system is None else renderer(system)
+
+    def render(essay: str) -> Prompt:
+        return Prompt(text=texts[0](essay), system=texts[1](essay) if texts[1] else "")
+
+    return render
+
+
+def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
+    try:
+        tree = _ENVIRONMENT.parse(template.text)
+        unknown = meta.find_undeclared_variables(tree) - set(VARIABLES)
+    except TemplateSyntaxError as error:
+        return (
+            Problem(
+                place=f"{template.place}:{error.lineno}",
+                finding=f"Jinja2 cannot read the template: {str(error.message).rstrip('.')}.",
+                next_step="Mend the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
+            ),
+        )
+    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+        return (_cannot_render(template, error),)
+    return tuple(_unknown_variables(template, tree, unknown)) or _trial(template, shows_essay=shows_essay)
+
+
+@lru_cache(maxsize=256)
+def renderer(template: Template) -> Callable[[str], str]:
+    """A function from an essay's text to the prompt; a template is compiled once a process."""
+    compiled = _ENVIRONMENT.from_string(template.text)
+
+    def render(essay: str) -> str:
+        return compiled.render(response=essay, boundary=boundary_for(essay))
+
+    return render
+
+
+def boundary_for(essay: str) -> str:
+    """A token made from the essay's text (so that prompts are repeatable) that does not occur in it."""
+    salt = 0
+    while True:
+        token = "B" + blake2s(f"{salt}|{essay}".encode(), digest_size=8).hexdigest()
+        if token not in essay:
+            return token
+        salt += 1
+
+
+def prompt_hash(prompt: str, system: str = "") -> str:
+    """Hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json.
+
+    With a system message it is that of the JSON list of both, so that a move of text from one to the other shows.
+    """
+    both = json.dumps([system, prompt], ensure_ascii=False) if system else prompt
+    return sha256(both.encode("utf-8")).hexdigest()
+
+
+def closing_delimiter(template: Template) -> str | None:
+    """The first line of text behind the essay, if the template uses no boundary.
+
+    An essay that contains it could pretend to end there. None when `boundary` is used or nothing follows.
+    """
+    if "boundary" in meta.find_undeclared_variables(_ENVIRONMENT.parse(template.text)):
+        return None
+    _, _, behind = renderer(template)(_STAND_IN).partition(_STAND_IN)
+    return next((line.strip() for line in behind.splitlines() if line.strip()), None)
+
+
+def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for name in tree.find_all(nodes.Name):
+        if name.name in unknown - seen and name.ctx == "load":
+            seen.add(name.name)
+            yield Problem(
+                place=f"{template.place}:{name.lineno}",
+                finding=f"the template uses {{{{ {name.name} }}}}, which has no value.",
+                next_step="The variables are response (the essay's text) and boundary.",
+            )
+
+
+def _trial(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
+    """Renders a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
+    try:
+        prompt = renderer(template)(_STAND_IN)
+    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+        return (_cannot_render(template, error),)
+    if shows_essay and _STAND_IN not in prompt:
+        finding = "the template never shows the essay."
+        next_step = "Put {{ response }} where the essay belongs."
+        return (Problem(place=template.place, finding=finding, next_step=next_step),)
+    return ()
+
+
+def _cannot_render(template: Template, error: Exception) -> Problem:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else None)
+    return Problem(
+        place=f"{template.place}:{line}" if line else template.place,
+        finding=f"the template cannot be rendered: {type(error).__name__}: {str(error).rstrip('.')}.",
+        next_step="Use plain text with {{ response }} and {{ boundary }}.",
+    )

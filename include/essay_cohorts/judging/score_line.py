@@ -1,0 +1,147 @@
+"""The line of a reply that states the score: its label, its number with decoration, and each reason to refuse it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
+from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
+
+LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
+
+# Zero-width characters and direction marks. An override (U+202D, U+202E) is not among them: it reverses a number.
+_INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u2064\u2066-\u2069\ufeff"
+# Marks inside a number stay, so that 1.5*2 is never read as 1.52.
+_MARKS = re.compile(rf"(?<=[0-9.-])(?P<inside>[*#_`{_INVISIBLE}]+)(?=\.?[0-9])|[*#_`{_INVISIBLE}]+")
+# Not NFKC, which would make 82 of 8² and 71/2 of 7½.
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+# As they read once the marks are gone: <|eot_id|>, </s>, <end_of_turn>.
+_END_TOKEN = re.compile(r"(?:<\|[^<>|0-9]{1,40}\|>|</s>|<eos>|<endofturn>|\[/INST\])\Z", re.IGNORECASE)
+_LONGEST_TOKEN = 44
+
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_N, _REMARK = _NUMBER.pattern, r"\([^()]*\)"
+_OF_NINE = r"(?: ?(?:/|(?:out )?of) ?9(?:\.0+)?(?![0-9]|\.[0-9]))"
+_POINTS = r"(?: ?(?:points?|pts?)\b)"
+_LABELLED = re.compile(
+    r"(?:[-+>•–—] ?|[0-9]{1,3}[.)] )*(?:(?:final|overall|total) )?score\b"
+    r"(?: ?(?P<scale>\([^()]*\)|\[[^\[\]]*\])(?= ?[:=]| [-–—] ))?"
+    r"(?: ?[:=]| [-–—](?= ))? ?(?P<statement>.*)",
+    re.IGNORECASE,
+)
+_WRAPPED = re.compile(
+    "|".join(
+        rf"{left} ?({_N}{_OF_NINE}?) ?{right}"
+        for left, right in ((r"\[", r"\]"), ("<", ">"), (r"\$", r"\$"), (r"\\boxed\{", r"\}"), (r"\\\(", r"\\\)"))
+    )
+)
+_MOST_WRAPS = 4
+_STATED = re.compile(
+    rf"(?P<before>(?:{_REMARK} ?)*)(?P<number>{_N}){_POINTS}?{_OF_NINE}?{_POINTS}?(?: ?[.。])?"
+    rf"(?P<remarks>(?: ?{_REMARK})*)(?:(?: - | ?[–—] ?)(?P<comment>.+?))?(?:(?<![.。]) ?[.。])?",
+    re.IGNORECASE,
+)
+_SCALE_BEHIND = re.compile(rf"(?<=[0-9]) ?(?:%|per ?cent\b|(?:/|(?:out )?of\b) ?(?P<top>{_N})?)", re.IGNORECASE)
+_RANGE = re.compile(r"[0-9] ?(?:[-–—]|to) ?[0-9]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a parser makes of a text: a score from 0 to 9, or None and why."""
+
+    score: float | None = None
+    reason: str = ""
+
+
+def plain_line(line: str) -> str:
+    """The line without marks, invisible characters and end tokens, in plain width and with single blanks."""
+    bare = _MARKS.sub(lambda found: found["inside"] or "", line.translate(_FULL_WIDTH))
+    plain = " ".join(bare.split())
+    while found := _END_TOKEN.search(plain, max(0, len(plain) - _LONGEST_TOKEN)):
+        plain = plain[: found.start()].rstrip()
+    return plain
+
+
+def has_label(line: str) -> bool:
+    """True for a plain line that begins with a score label."""
+    return _LABELLED.fullmatch(line) is not None
+
+
+def read_score_line(line: str) -> Reading | None:
+    """The score that a plain line states, or why it states none; None for a line without a label."""
+    labelled = _LABELLED.fullmatch(line)
+    return labelled and _read_statement(labelled["statement"], labelled["scale"])
+
+
+def on_scale(number: str) -> float | None:
+    """The number as a score, None when it is not from 0 to 9 or the text is not a number."""
+    if not _NUMBER.fullmatch(number):
+        return None
+    # Compared as a decimal: as a float, a number just beyond the scale would be rounded onto it.
+    exact = Decimal(number)
+    return abs(float(exact)) if LOWEST <= exact <= HIGHEST else None
+
+
+def quote(text: str) -> str:
+    """The text as a reason shows it: cut to a length that a table can hold."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _read_statement(shown: str, scale: str | None) -> Reading:
+    said = f"{scale} {shown}" if scale else shown
+    statement = _unwrapped(shown)
+    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
+        return Reading(reason=f"the score line uses another scale: {quote(said)}")
+    stated = _STATED.fullmatch(statement)
+    comment = (stated["comment"] or "") if stated else ""
+    if stated is None or any(character.isnumeric() for character in comment):
+        return Reading(reason=_refusal(statement, shown))
+    if scale and not is_wanted_scale(scale[1:-1]):
+        return Reading(reason=f"the score line states more than a number: {quote(said)}")
+    score = on_scale(stated["number"])
+    if score is None:
+        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
+    if any(states_another_score(remark, score) for remark in (*_remarks(statement), comment)):
+        return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
+    return Reading(score=score)
+
+
+def _unwrapped(statement: str) -> str:
+    """The statement without brackets around its number: `[[8]]`, `<8>`, `$\\boxed{8}$`."""
+    for _ in range(_MOST_WRAPS):
+        # The blanks keep 0[5] two numbers.
+        statement = " ".join(_WRAPPED.sub(r" \1\2\3\4\5 ", statement).split())
+    return statement
+
+
+def _remarks(statement: str) -> list[str]:
+    return [remark[1:-1] for remark in re.findall(_REMARK, statement)]
+
+
+def _without_remarks(statement: str) -> str:
+    return " ".join(re.sub(_REMARK, " ", statement).split())
+
+
+def _uses_another_scale(statement: str) -> bool:
+    bare = _without_remarks(statement)
+    comment = re.split(" - | ?[–—] ?", bare, maxsplit=1)[1:]
+    behind = (found["top"] for found in _SCALE_BEHIND.finditer(bare))
+    return any(top is None or Decimal(top) != HIGHEST for top in behind) or any(
+        map(names_another_scale, [*_remarks(statement), *comment])
+    )
+
+
+def _refusal(statement: str, shown: str) -> str:
+    bare = re.sub(_OF_NINE, "", _without_remarks(statement))
+    numbers = _NUMBER.findall(bare)
+    if not numbers:
+        return f"the score line states no number: {quote(shown)}"
+    if len(numbers) == 1:
+        return f"the score line states more than a number: {quote(shown)}"
+    if _RANGE.search(bare):
+        return f"the score line states several numbers, a range: {quote(shown)}"
+    if re.search(r"[0-9],[0-9]", bare):
+        return f"the score line states several numbers, or a decimal comma: {quote(shown)}"
+    return f"the score line states several numbers: {quote(shown)}"

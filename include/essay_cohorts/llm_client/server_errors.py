@@ -1,0 +1,169 @@
+"""What a server's error means for later calls: whom it concerns, whether to ask again, what a person can do.
+
+An error may come as an HTTP status or inside an answer with status 200; from here on both are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from essay_cohorts.domain import BROKEN_OFF
+
+_RETRIED = frozenset({408, 409, 429})
+_STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
+_MODELS = "1_raw/llm_models.csv"
+_HINTS = {
+    401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
+    402: "Top up the account behind the Connection llm_default",
+    403: "The key of the Connection llm_default may not use this model",
+    404: f"Check the column model of {_MODELS} and the host of the Connection llm_default",
+}
+_UNCLEAR = f"Check the key and the host of the Connection llm_default, and the model's row in {_MODELS}"
+# Refusals of one essay's text: the next essay may be fine, so they say nothing about the model.
+_OF_ONE_ESSAY = re.compile(
+    r"content_filter|content_policy|context_length|context_window|responsibleaipolicy|data_inspection|moderation"
+    r"|invalid_prompt|string_above_max_length|flagged|content management policy|content filter|maximum context length"
+    r"|context window|prompt is too long|too many tokens",
+    re.IGNORECASE,
+)
+_ESSAY_STATUSES = frozenset({400, 403, 413, 422, 451})
+# Statuses of errors that say what they are in words alone.
+_BY_NAME = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "model_not_found": 404,
+    "overloaded_error": 503,
+    "server_error": 500,
+    "internal_error": 500,
+    "api_error": 500,
+    "content_filter": 400,
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerError:
+    """An error as a server tells it: status (None: not told), code and words, and the headers that came with it.
+
+    `broke_off`: the server says that it met the error in the middle of its answer.
+    """
+
+    message: str
+    status: int | None = None
+    code: str = ""
+    param: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    broke_off: bool = False
+
+    @property
+    def is_about_one_essay(self) -> bool:
+        """True when the server refuses this prompt, not the model or the key."""
+        told = f"{self.code} {self.message}"
+        return self.status in _ESSAY_STATUSES and _OF_ONE_ESSAY.search(told) is not None
+
+    @property
+    def is_out_of_credit(self) -> bool:
+        """True for an account without credit: OpenAI says 429, which no waiting changes."""
+        return self.status == 402 or (self.status == 429 and self.code == "insufficient_quota")
+
+    @property
+    def is_temporary(self) -> bool:
+        """True when the same request may do better later."""
+        if self.status is None:
+            return self.broke_off
+        return not self.is_out_of_credit and (self.status in _RETRIED or self.status >= 500)
+
+    @property
+    def stops(self) -> Literal["run", "model"] | None:
+        """How far the cause reaches beyond this evaluation."""
+        if self.is_about_one_essay:
+            return None
+        return "run" if self.is_out_of_credit else _STOPS.get(self.status or 0)
+
+    @property
+    def next_step(self) -> str:
+        """What a person can do about it; "" where waiting is all."""
+        if self.is_temporary or self.is_about_one_essay:
+            return ""
+        if self.status is None:
+            return "Clear the run to ask again, once the server is well"
+        told = f"{self.param} {self.message}"
+        for parameter, step in (
+            ("max_tokens", f"Write max_completion_tokens into the column max_tokens_field of {_MODELS}"),
+            ("temperature", f"Empty the column temperature of {_MODELS}"),
+        ):
+            if self.status in (400, 422) and parameter in told:
+                return step
+        return _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for two refusals with one cause: the status and the code, or the words without numbers and ids."""
+        told = self.code if self.code and not self.code.isdecimal() else _without_ids(self.message)
+        return self.status, told
+
+
+def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> ServerError | None:
+    """The error that an answer with status 200 holds, in its choice or beside it; None when it holds none."""
+    broke_off = choice.get("finish_reason") == BROKEN_OFF
+    told = choice.get("error") or body.get("error")
+    if not told and body.get("object") == "error":
+        told = body
+    if not told:
+        return ServerError(message="the reply broke off", broke_off=True) if broke_off else None
+    error = told if isinstance(told, dict) else {"message": told}
+    return ServerError(
+        message=_message(error),
+        status=_status(error),
+        code=_word(error, "code") or _word(error, "type"),
+        param=_word(error, "param"),
+        headers=_headers(error.get("metadata")),
+        broke_off=broke_off,
+    )
+
+
+def error_of_status(status: int, error: Mapping[str, Any], message: str, headers: Mapping[str, str]) -> ServerError:
+    """The error that an HTTP status tells, with the error object of its body."""
+    inner = error.get("innererror")
+    code = _word(error, "code") or (_word(inner, "code") if isinstance(inner, dict) else "")
+    return ServerError(message=message, status=status, code=code, param=_word(error, "param"), headers=headers)
+
+
+def _status(error: Mapping[str, Any]) -> int | None:
+    words = [_word(error, key) for key in ("code", "status", "status_code")]
+    found = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) == 3]
+    named = [_BY_NAME[word] for word in (_word(error, "code"), _word(error, "type")) if word in _BY_NAME]
+    return next((status for status in [*found, *named] if 400 <= status < 600), None)
+
+
+def _word(error: Mapping[str, Any], key: str) -> str:
+    """A text or a whole number as text; "" for all else."""
+    value = error.get(key)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    message = error.get("message") or error
+    if isinstance(message, str):
+        return message
+    try:
+        return json.dumps(message)[:1_000]
+    except RecursionError:
+        return "an error nested too deep to show"
+
+
+def _headers(metadata: object) -> dict[str, str]:
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    return {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+
+
+def _without_ids(message: str) -> str:
+    return " ".join(re.sub(r"\S*\d\S*", "#", message.lower()).split())

@@ -1,0 +1,1 @@
+"""Damage in the store, and made-up evaluations moved out of the way."""

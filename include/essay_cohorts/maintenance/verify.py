@@ -1,0 +1,147 @@
+"""Damage in a store, and requests that may have been paid for in vain: what `verify` looks for. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from essay_cohorts.amounts import dollars
+from essay_cohorts.domain import ID_RULE, Stage, is_id, one_form
+from essay_cohorts.errors import Problem
+from essay_cohorts.files.json_fields import cell_of, text_of
+from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.planning.changed_inputs import has_other_settings
+from essay_cohorts.store.call_journal import JournalledCall
+from essay_cohorts.store.catalog import Catalog
+from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+_PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LostCall:
+    """A request that is, or may be, on the bill without a reply.
+
+    `is_paid`: the server charged it, and `most_usd` is what it cost. Otherwise nobody learned how it ended, and
+    `most_usd` is the most that it can have cost. None: not known.
+    """
+
+    cohort_id: str
+    gen_id: str
+    model_id: str
+    run_id: str
+    sent_at: str
+    most_usd: float | None
+    is_paid: bool = False
+
+    def __str__(self) -> str:
+        at_most = "" if self.is_paid or self.most_usd is None else "at most "
+        sent = f"sent {self.sent_at} by {self.run_id} for cohort {self.cohort_id}"
+        return f"{self.gen_id}: {self.model_id}, {sent}, {at_most}{dollars(self.most_usd)}"
+
+
+def find_lost_calls(root: Path) -> Iterator[LostCall]:
+    """The requests paid for without a reply, and those that may have been, cohort by cohort.
+
+    Requests under way are left out.
+    """
+    store = GensDataLayer.from_root(root)
+    for cohort_id in cohort_ids(root):
+        journal = CohortFolder(root=root, cohort_id=cohort_id).call_journal()
+        yield from (_lost(cohort_id, call, is_paid=True) for call in journal.paid_in_vain())
+        for call in journal.unsettled():
+            if not call.is_under_way() and store.record_of_call(call.gen_id, call.name) is None:
+                yield _lost(cohort_id, call)
+
+
+def _lost(cohort_id: str, call: JournalledCall, *, is_paid: bool = False) -> LostCall:
+    return LostCall(
+        cohort_id=cohort_id,
+        gen_id=call.gen_id,
+        model_id=text_of(call.intent, "llm_model_id"),
+        run_id=call.run.run_id,
+        sent_at=text_of(call.intent, "at"),
+        most_usd=call.cost_usd if is_paid else call.most_usd or None,
+        is_paid=is_paid,
+    )
+
+
+def other_settings(root: Path) -> Mapping[str, int]:
+    """By judge: how many replies were made with other settings, or by another model, than llm_models.csv has."""
+    store, judges = GensDataLayer.from_root(root), {model.id: model for model in Catalog(root=root).models().value}
+    found: Counter[str] = Counter()
+    for name in store.folder_names(Stage.EVALUATION):
+        record = store.reply_record(name) if is_id(name) else {}
+        cell = cell_of(store.metadata(Stage.EVALUATION, name) or {}) if record else None
+        judge = judges.get(cell.model_id) if cell else None
+        if judge is not None:
+            asked = text_of(record, "model") or judge.model
+            found[judge.id] += one_form(asked) != one_form(judge.model) or has_other_settings(record, judge)
+    return {judge: number for judge, number in found.items() if number}
+
+
+def find_damage(store: GensDataLayer) -> Iterator[Problem]:
+    """Every damage of the store, stage by stage, in the order of the folders' names."""
+    for stage in Stage:
+        for name in sorted(store.folder_names(stage, temporary=True)):
+            yield _problem(stage, name, "a folder that a crash left unfinished.", "Delete it: nothing uses it.")
+        for name in sorted(store.folder_names(stage)):
+            if is_id(name):
+                yield from _generation_damage(store, stage, name)
+            else:
+                yield _problem(stage, name, "its name cannot be an id.", f"Rename or remove it. {ID_RULE}")
+
+
+def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Iterator[Problem]:
+    metadata = store.metadata(stage, gen_id)
+    if metadata is None:
+        finding = "its metadata.json is missing or is no JSON object."
+        yield _problem(stage, gen_id, finding, "Restore it from a backup; until then it is in no cell.")
+    else:
+        named = metadata.get("gen_id", gen_id)
+        if named != gen_id:
+            finding = f'its metadata.json names another gen_id, "{named}".'
+            yield _problem(stage, gen_id, finding, "Find out which of the two is right, and restore the other.")
+        yield from _parent_damage(store, stage, gen_id, metadata.get("parent_gen_id"))
+    if stage is Stage.EVALUATION:
+        yield from _evaluation_damage(store, gen_id)
+    elif stage is Stage.ESSAY and not store.parsed_exists(stage, gen_id):
+        yield _problem(stage, gen_id, "its parsed.txt, the essay's text, is missing or empty.", "Restore it.")
+
+
+def _parent_damage(store: GensDataLayer, stage: Stage, gen_id: str, parent: object) -> Iterator[Problem]:
+    parent_stage = _PARENTS.get(stage)
+    # People's own essays have no draft; one that is named must be there.
+    if parent_stage is None or (stage is Stage.ESSAY and not parent):
+        return
+    if not is_id(parent) or not store.exists(parent_stage, str(parent)):
+        finding = f'its parent, the {parent_stage} "{parent or ""}", is not in the store.'
+        yield _problem(stage, gen_id, finding, f"Restore the {parent_stage}, or remove this folder.")
+
+
+def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
+    stage, names = Stage.EVALUATION, store.file_names(Stage.EVALUATION, gen_id)
+    if "parsed.txt" in names:
+        text = store.parsed_text(stage, gen_id) or ""
+        if not text:
+            finding = "its parsed.txt is empty, as an older program left it when it was stopped."
+            yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
+        elif parse_score_text(text) is None:
+            finding = f"its parsed.txt holds no number from 0 to 9: {text[:40]!r}."
+            yield _problem(stage, gen_id, finding, "Correct it by its raw.txt, or delete it and run the cohort.")
+    if store.has_pending_reply(gen_id):
+        finding = "a whole reply, paid for, waits in temporary files."
+        yield _problem(stage, gen_id, finding, "Run its cohort: the reply is put in place without a call.")
+    elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
+        finding = "a torn temporary file lies in it."
+        yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
+    if "raw.txt" in names and not store.reply_is_as_recorded(gen_id):
+        finding = "its raw.txt is not the reply that raw_metadata.json records."
+        yield _problem(stage, gen_id, finding, "Restore raw.txt from a backup.")
+
+
+def _problem(stage: Stage, name: str, finding: str, next_step: str) -> Problem:
+    return Problem(place=f"gens/{stage}/{name}", finding=finding, next_step=next_step)

@@ -1,0 +1,129 @@
+"""What a trigger asks for: the DAG's conf, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from essay_cohorts.domain import ID_RULE, ChangedInputs, is_id, one_form
+from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.planning.selection_file import EVALUATION_ONLY, read_mode
+from essay_cohorts.suggestions import choose_from
+
+LIMITS = {
+    "replicates": (1, 1000),
+    "max_concurrency": (1, 500),
+    "batch_size": (1, 100_000),
+    "max_unscored": (0, 1_000_000),
+    "max_llm_calls": (1, 10_000_000),
+}
+COST_USD = (0.000001, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortRequest:
+    """The conf of one run; None defers to the selection file, the environment or the catalog."""
+
+    cohort_id: str | None = None
+    essay_ids: tuple[str, ...] | None = None
+    mode: str | None = None
+    include_existing_evaluations: bool | None = None
+    templates: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    replicates: int | None = None
+    max_concurrency: int = 16
+    batch_size: int | None = None
+    retry_unscored: bool = False
+    max_unscored: int = 0
+    max_llm_calls: int | None = None
+    max_cost_usd: float | None = None
+    changed_inputs: str | None = None
+    dry_run: bool = False
+
+
+_MODE_STEP = f'Write "{EVALUATION_ONLY}", or leave it out.'
+
+KEYS = tuple(field.name for field in fields(CohortRequest))
+
+
+def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
+    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
+    problems = list(unknown_keys(conf, KEYS, place))
+    values: dict[str, Any] = {}
+    for key in KEYS:
+        given = conf.get(key)
+        if given is None:
+            continue
+        found = tuple(_check(key, given, f"{place}: {key}"))
+        problems += found
+        if not found:
+            values[key] = _canonical(key, given)
+    return Checked(value=CohortRequest(**values), problems=tuple(problems))
+
+
+def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:
+    """A problem for each key that no setting has: Airflow itself accepts it and does as if it were not there."""
+    for key in conf:
+        if key not in known:
+            finding = "there is no such setting, and it would have been ignored."
+            yield Problem(place=f"{place}: {key}", finding=finding, next_step=choose_from(key, known))
+
+
+def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
+    if key in LIMITS:
+        yield from check_number(given, *LIMITS[key], place)
+    elif key == "max_cost_usd":
+        low, high = COST_USD
+        if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
+            yield wrong(place, given, f"Write an amount in USD from {low:.6f} to {high:,}.")
+    elif key in ("essay_ids", "templates", "models"):
+        yield from check_list(given, place, ids_only=key != "models")
+    elif key in ("include_existing_evaluations", "retry_unscored", "dry_run"):
+        yield from check_switch(given, place)
+    elif key == "changed_inputs":
+        if given not in list(ChangedInputs):
+            yield wrong(place, given, choose_from(str(given), list(ChangedInputs)))
+    elif key == "mode":
+        yield from read_mode(given, place).problems if isinstance(given, str) else (wrong(place, given, _MODE_STEP),)
+    elif not is_id(given):
+        yield wrong(place, given, ID_RULE)
+
+
+def check_switch(given: Any, place: str) -> Iterator[Problem]:
+    """A problem unless it is true or false."""
+    if not isinstance(given, bool):
+        yield wrong(place, given, "Write true or false.")
+
+
+def check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
+    """A problem unless it is a whole number within the limits, both included."""
+    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
+        yield wrong(place, given, f"Write a whole number from {low} to {high}.")
+
+
+def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
+    """The problems of a list of different texts that is not empty; with `ids_only` each must be an id."""
+    if not isinstance(given, list | tuple) or not given:
+        yield wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
+        return
+    seen: set[object] = set()
+    for position, entry in enumerate(given, start=1):
+        here = f"{place}, entry {position}"
+        if not isinstance(entry, str) or not entry.strip() or (ids_only and not is_id(entry)):
+            yield wrong(here, entry, ID_RULE if ids_only else "Write a model's id as a text that is not empty.")
+        elif one_form(entry) in seen:
+            yield Problem(place=here, finding=f"{entry} is listed twice.", next_step="Delete one.")
+        else:
+            seen.add(one_form(entry))
+
+
+def wrong(place: str, given: Any, next_step: str) -> Problem:
+    """A value that cannot be used."""
+    return Problem(place=place, finding=f"{given!r} will not do.", next_step=next_step)
+
+
+def _canonical(key: str, given: Any) -> Any:
+    if isinstance(given, list):
+        return tuple(map(one_form, given))
+    return read_mode(given, key).value if key == "mode" else given

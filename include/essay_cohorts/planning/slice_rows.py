@@ -1,0 +1,65 @@
+"""The rows of the run's plan that a slice stands for, and those that the store does not have yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from essay_cohorts.domain import Action, PlanRow, Stage
+from essay_cohorts.errors import StoreError
+from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.planning.slices import Slice, rows_of_kind
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+
+
+def evaluation_rows(settings: Settings, planned: PlannedRun) -> tuple[PlanRow, ...]:
+    """The rows of the run's own plan.csv that are evaluations."""
+    rows = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id).plan(planned.run_key)
+    return tuple(row for row in rows if row.member.stage is Stage.EVALUATION)
+
+
+def rows_of(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanRow, ...]:
+    """The rows of the run's plan that a slice stands for."""
+    if planned.dry_run:
+        raise StoreError("This is the plan of a dry run: nothing is called for it. Trigger again without dry_run.")
+    folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
+    own = folder.slice_plan(planned.run_key, part.name)
+    if own is not None:
+        return own
+    return tuple(rows_of_kind(evaluation_rows(settings, planned), part.kind)[part.start : part.stop])
+
+
+def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow], slices: Sequence[Slice]) -> None:
+    """Writes each slice's part of the plan, so that no slice has to read the whole plan."""
+    folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
+    by_kind = {kind: rows_of_kind(rows, kind) for kind in {part.kind for part in slices}}
+
+    def write(part: Slice) -> None:
+        folder.write_slice(planned.run_key, part.name, by_kind[part.kind][part.start : part.stop])
+
+    for _ in side_by_side(write, slices):
+        pass
+
+
+def rows_left(store: GensDataLayer, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
+    """The rows without a parsed.txt."""
+    return (row for row in rows if not store.parsed_exists(Stage.EVALUATION, row.member.gen_id))
+
+
+def needs_call(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> bool:
+    """True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
+
+    A reply that this DagRun bought is never asked for again, whatever is retried or cleared.
+    """
+    gen_id = row.member.gen_id
+    if row.action is Action.CALL and store.is_untouched(gen_id):
+        return True
+    if row.action is not Action.CALL or store.has_pending_reply(gen_id):
+        return False
+    if not store.reply_exists(gen_id):
+        return True
+    if not planned.retry_unscored or store.verdict_record(gen_id).get("success") is not False:
+        return False
+    return planned.run not in store.reply_runs(gen_id)

@@ -1,0 +1,1 @@
+"""Stored replies, scored again by today's parsers, without a call."""

@@ -1,0 +1,214 @@
+"""Scores stored replies again without a call: reads, decides, and writes when that was asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
+from essay_cohorts.errors import Problem, StoreError, raise_if_any
+from essay_cohorts.files.json_fields import cell_of
+from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
+from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.planning.inputs import check_parser
+from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
+from essay_cohorts.reparsing.rules import Effect, Reparsed, ReparseRequest, decide
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.catalog import TEMPLATES, Catalog
+from essay_cohorts.store.cohort_folder import cohorts_with
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.suggestions import choose_from
+from essay_cohorts.views.status import evaluations_of
+
+log = logging.getLogger(__name__)
+
+_REPLIES_A_LINE = 10_000
+_TO_WRITE = (Effect.CHANGED, Effect.RENEWED)
+_PENDING = "a whole reply waits in temporary files; run its cohort, which puts it in place and scores it"
+
+
+def reparse(
+    settings: Settings,
+    request: ReparseRequest,
+    task: TaskRef,
+    tell: Callable[[str], None] = lambda _: None,
+    *,
+    most_rows: int | None = None,
+    parsers: Mapping[str, Parser] = PARSERS,
+) -> ReparseReport:
+    """Scores the stored replies that were asked for again, by the parsers that their templates name today.
+
+    Tells what would change, at most `most_rows` of it, before it writes, and writes only when asked to. BadInput,
+    before any write, when the inputs cannot be used. What is damaged or cannot be written is told and stops no other.
+    """
+    members = () if request.cohort_id is None else evaluations_of(settings, request.cohort_id)
+    parsing = _parsing(settings, request, members, parsers)
+    store = GensDataLayer.from_root(settings.data_root)
+    whole = request.cohort_id is None
+    names = sorted(store.folder_names(Stage.EVALUATION)) if whole else [member.gen_id for member in members]
+    rereader = _Rereader(store=store, parsing=parsing, templates=request.templates)
+    rows = _look_at_all(rereader, names)
+    tell(changes_text(_report(rows), most_rows) or "No result changes.")
+    if request.write and any(row.effect in _TO_WRITE for row in rows):
+        looked, rows = rows, _write_all(rereader, rows, settings, task)
+        arisen = [now for was, now in zip(looked, rows, strict=True) if now.effect is not was.effect]
+        if told := changes_text(_report(arisen), most_rows):
+            tell(told)
+    changed = {row.gen_id for row in rows if row.effect is Effect.CHANGED}
+    stale = cohorts_with(settings.data_root, changed) if request.write and changed else []
+    report = _report(rows, written=request.write, stale_cohorts=tuple(stale))
+    tell(totals_text(report))
+    return report
+
+
+def what_was_refused(report: ReparseReport) -> str:
+    """How much of what was to be written the disk refused, and what next; empty when it took all."""
+    refused = report.of(Effect.NOT_WRITTEN)
+    if not refused:
+        return ""
+    return (
+        f"{len(refused)} evaluations could not be written; running it again does the rest. "
+        f"The first: {refused[0].gen_id}: {refused[0].why}"
+    )
+
+
+def raise_unless_written(report: ReparseReport) -> None:
+    """StoreError when the disk refused some of what was to be written."""
+    if refused := what_was_refused(report):
+        raise StoreError(refused)
+
+
+def _look_at_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
+    rows: list[Reparsed] = []
+    for number, (_, row) in enumerate(side_by_side(rereader.look, names), start=1):
+        if row is not None:
+            rows.append(row)
+        if number % _REPLIES_A_LINE == 0:
+            log.info("%s evaluations looked at", f"{number:,}")
+    return rows
+
+
+def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings, task: TaskRef) -> list[Reparsed]:
+    """Writes what is to be written; returns all rows as they are then."""
+    todo = [row for row in rows if row.effect in _TO_WRITE]
+    done: dict[str, Reparsed] = {}
+    with CallerCard(settings.data_root, task) as card:
+        for row, now in side_by_side(partial(rereader.rewrite, card), todo):
+            done[row.gen_id] = now
+            if len(done) % _REPLIES_A_LINE == 0:
+                log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
+    return [done.get(row.gen_id, row) for row in rows]
+
+
+def _report(rows: Sequence[Reparsed], *, written: bool = False, stale_cohorts: tuple[str, ...] = ()) -> ReparseReport:
+    counts = Counter(row.effect for row in rows)
+    return ReparseReport(written=written, counts=counts, rows=tuple(rows), stale_cohorts=stale_cohorts)
+
+
+def _parsing(
+    settings: Settings, request: ReparseRequest, members: Iterable[Member], parsers: Mapping[str, Parser]
+) -> dict[str, Parser]:
+    """The parser of each template, of those that are asked for; BadInput when one is unknown, or its parser is."""
+    found = Catalog(root=settings.data_root).template_rows()
+    raise_if_any(found.problems)
+    known: dict[str, Template] = found.value
+    in_cohort = {member.template_id for member in members}
+    wanted = request.templates or (in_cohort if request.cohort_id else known)
+    problems = [
+        Problem(
+            place=f"templates, entry {position}",
+            finding=f'"{name}" is not in {TEMPLATES}.',
+            next_step=choose_from(name, known),
+        )
+        for position, name in enumerate(request.templates or (), start=1)
+        if name not in known
+    ]
+    rows = [template for template in known.values() if template.template_id in wanted]
+    problems += [problem for template in rows for problem in check_parser(template, parsers.keys())]
+    raise_if_any(problems)
+    return {template.template_id: template_parser(template, parsers) for template in rows}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rereader:
+    """Scores evaluations again, one at a time, in any thread."""
+
+    store: GensDataLayer
+    parsing: Mapping[str, Parser]
+    templates: tuple[str, ...] | None
+
+    def look(self, gen_id: str) -> Reparsed | None:
+        """What scoring it again means; None when its template was not asked for."""
+        if not is_id(gen_id):
+            return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
+        try:
+            return self._look(gen_id)[0]
+        except (OSError, StoreError) as error:
+            return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
+
+    def rewrite(self, card: CallerCard, row: Reparsed) -> Reparsed:
+        """What became of it: another process may have had it since it was looked at."""
+        try:
+            lease = self.store.call_lease(row.gen_id, card)
+            if not lease.take():
+                return replace(row, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
+            try:
+                now, verdict = self._look(row.gen_id, is_mine=True)
+                if now is not None and verdict is not None and now.effect in _TO_WRITE:
+                    self._replace(now, verdict)
+                return now or row
+            finally:
+                lease.release()
+        except (OSError, StoreError) as error:
+            return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
+
+    def _replace(self, row: Reparsed, verdict: Verdict) -> None:
+        score = None if verdict.score is None else score_text(verdict.score)
+        changes = row.effect is Effect.CHANGED
+        self.store.replace_verdict(row.gen_id, verdict_record(verdict), score, result_changes=changes)
+        self.store.drop_stale_failure(row.gen_id)
+
+    def _look(self, gen_id: str, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
+        """The row as the files are now, with the verdict when there is one; without a row it was not asked for."""
+        metadata = self.store.metadata(Stage.EVALUATION, gen_id)
+        cell = cell_of(metadata or {})
+        if cell is None:
+            why = "its metadata.json is missing or unusable"
+            return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=why), None
+        if self.templates is not None and cell.template_id not in self.templates:
+            return None, None
+        row = partial(Reparsed, gen_id=gen_id, cell=cell)
+        parser = self.parsing.get(cell.template_id)
+        if parser is None:
+            why = f"the template {cell.template_id} is not in {TEMPLATES}"
+            return row(effect=Effect.SKIPPED, why=why), None
+        if not is_mine and self.store.has_lease(gen_id) and (caller := self.store.caller(gen_id)) is not None:
+            return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
+        if self.store.has_pending_reply(gen_id):
+            return row(effect=Effect.SKIPPED, why=_PENDING), None
+        return self._score(gen_id, cell, parser)
+
+    def _score(self, gen_id: str, cell: Cell, parser: Parser) -> tuple[Reparsed, Verdict | None]:
+        reply = self.store.reply(gen_id)
+        if reply is None:
+            return Reparsed(gen_id=gen_id, cell=cell, effect=Effect.NO_REPLY), None
+        verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
+        parsed, record = self.store.parsed_text(Stage.EVALUATION, gen_id), self.store.verdict_record(gen_id)
+        found = decide(parsed, record, verdict)
+        if found.effect is Effect.BY_HAND:
+            found = decide(parsed, record, verdict, half_replaced=self.store.half_replaced(gen_id))
+        why = verdict.reason or " ".join(verdict.parser)
+        effect = found.effect
+        if effect in _TO_WRITE and not self.store.reply_is_as_recorded(gen_id):
+            effect, why = Effect.DAMAGED, "its raw.txt is not the reply that raw_metadata.json records"
+        return Reparsed(
+            gen_id=gen_id, cell=cell, effect=effect, before=found.before, after=found.after, why=why
+        ), verdict
+
+
+def _in_use(holder: str) -> str:
+    return f"{holder} is working on it"

@@ -1,0 +1,1 @@
+"""From scores to the essays of the next cohort."""

@@ -1,0 +1,262 @@
+"""`7_cross_experiment/aggregated_scores.csv`: every evaluation of the store with its score, or why it has none.
+
+Beside it `score_pivot.csv` has the same scores by essay, template and model.
+
+What a former file says of a score that did not change since is taken over; all else is read from the store. One
+damaged folder is told in its own row and changes no other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from essay_cohorts.domain import Cell, Stage, is_id, one_form
+from essay_cohorts.errors import BadInput, Problem, StoreError
+from essay_cohorts.files.atomic import make_folder, write_text
+from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
+from essay_cohorts.files.json_fields import cell_of, provenance_of, replicate_of, score_of, text_of
+from essay_cohorts.provenance import MADE_UP_REASON, Provenance
+from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.store.scores_csv import pivot_text
+from essay_cohorts.views.evaluation_state import MemberState, look_at
+
+STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
+AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
+# The file bears the time when its reading began. What changed less than this before is read again: the clocks of two
+# machines, and of a disk that they share, differ.
+_CLOCKS_NS = 60 * 10**9
+
+
+class AggregatedRow(NamedTuple):
+    """A row of the file, each field a column and a text; exactly one of `score` and `error` is empty.
+
+    `error` begins with the evaluation's state (see member_states) or with `damaged`; paths are below the data root.
+    """
+
+    parent_gen_id: str
+    gen_id: str
+    evaluation_template: str
+    evaluation_llm_model: str
+    score: str
+    error: str
+    origin_cohort_id: str
+    combo_id: str
+    draft_template: str
+    generation_template: str
+    generation_model: str
+    replicate: str
+    evaluation_response_path: str
+    generation_response_path: str
+    created_at: str
+    response_model: str = ""
+    settings: str = ""
+    prompt_sha256: str = ""
+
+    @property
+    def made(self) -> Provenance:
+        """Who answered, and what was sent."""
+        return Provenance(live(self.response_model), live(self.settings), self.prompt_sha256)
+
+
+COLUMNS = AggregatedRow._fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aggregation:
+    """What was written: all rows, those with a score, the others by the first word of their error.
+
+    `taken_over` of the rows stand as they did in the former file.
+    """
+
+    rows: int
+    scored: int
+    errors: Mapping[str, int]
+    taken_over: int
+
+    def __str__(self) -> str:
+        errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(self.errors.items()))
+        return f"{self.rows} evaluations: {self.scored} with a score{errors}; {self.taken_over} rows as they were."
+
+
+def aggregate_scores(root: Path) -> Aggregation:
+    """Writes the file anew, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
+    # They load pandas, which no other command of the sub-app needs.
+    from essay_cohorts.statistics.frame import store_frame
+    from essay_cohorts.statistics.pivot import pivot_scores
+
+    began = time.time_ns()
+    aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
+    names = sorted(aggregator.store.folder_names(Stage.EVALUATION))
+    tally = _Tally()
+    path = root / AGGREGATED
+    make_folder(root, path.parent)
+    write_text(path, csv_text(COLUMNS, tally.counted(map(aggregator.row, names))), as_of=began)
+    pivot = pivot_scores(store_frame(tally.judged))
+    write_text(root / STORE_PIVOT, pivot_text(pivot.columns, pivot.rows))
+    return Aggregation(
+        rows=len(names), scored=tally.scored, errors=dict(tally.errors), taken_over=aggregator.taken_over
+    )
+
+
+def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluation, ...]:
+    """The evaluations in such a file. BadInput when there is none, a column is missing, or a score is none.
+
+    Unless `made_up_counts` what the offline judge scored has no score, whenever the file was written.
+    """
+    place = str(path)
+    try:
+        lines = iter(csv_reader(path.read_bytes().decode("utf-8-sig")))
+    except FileNotFoundError:
+        next_step = "Write it: cohorts aggregate"
+        raise BadInput([Problem(place=place, finding="there is no such file.", next_step=next_step)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput([Problem(place=place, finding=f"it cannot be read: {error}.", next_step="Mend it.")]) from None
+    header = next(lines, [])
+    needed = ("parent_gen_id", "gen_id", "evaluation_template", "evaluation_llm_model", "score")
+    problems = [
+        Problem(
+            place=f"{place}:1", finding=f'the column "{name}" is missing.', next_step=f"It has: {','.join(header)}"
+        )
+        for name in needed
+        if name not in header
+    ]
+    if problems:
+        raise BadInput(problems)
+    found: list[JudgedEvaluation] = []
+    for number, cells in enumerate(lines, start=2):
+        row = dict(zip(header, cells, strict=False))
+        score = score_of(row["score"]) if len(cells) == len(header) else None
+        if len(cells) != len(header) or (row["score"] and score is None):
+            finding = "it has another number of cells than the header, or its score is no number from 0 to 9."
+            problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate anew."))
+            continue
+        judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
+        cell = Cell(row["parent_gen_id"], *judge)
+        made = Provenance(*(live(row.get(name, "")) for name in Provenance._fields))
+        why = row.get("error", "")
+        if made.is_made_up and not made_up_counts:
+            score, why = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
+        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=why, made=made))
+    if problems:
+        raise BadInput(problems[:20])
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Former:
+    """The rows with a score of the former file, by gen_id, and when its reading began, in ns since 1970."""
+
+    rows: Mapping[str, AggregatedRow]
+    read_at: int
+
+
+def _former(root: Path) -> _Former:
+    path = root / AGGREGATED
+    try:
+        read_at = path.stat().st_mtime_ns
+        lines = iter(csv_reader(path.read_bytes().decode("utf-8")))
+        if tuple(next(lines, ())) != COLUMNS:
+            return _Former(rows={}, read_at=0)
+        rows = (_with_one_form(AggregatedRow(*cells)) for cells in lines)
+        return _Former(rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, read_at=read_at)
+    except (OSError, ValueError, TypeError):
+        return _Former(rows={}, read_at=0)
+
+
+def _with_one_form(row: AggregatedRow) -> AggregatedRow:
+    """The row as it is written today; an older program took an id's accents as they came."""
+    judge = row.evaluation_llm_model
+    return row if judge.isascii() else row._replace(evaluation_llm_model=one_form(judge))
+
+
+@dataclass(kw_only=True)
+class _Aggregator:
+    store: GensDataLayer
+    former: _Former
+    taken_over: int = 0
+    _essays: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
+
+    def row(self, gen_id: str) -> AggregatedRow:
+        """The evaluation's row, whatever its folder holds."""
+        try:
+            known = self.former.rows.get(gen_id)
+            if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
+                changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
+                if changed_at is not None and changed_at + _CLOCKS_NS < self.former.read_at:
+                    self.taken_over += 1
+                    return known
+            return self._read(gen_id)
+        except (OSError, StoreError) as error:
+            return _damaged(gen_id, str(error))
+
+    def _read(self, gen_id: str) -> AggregatedRow:
+        metadata = self.store.metadata(Stage.EVALUATION, gen_id)
+        cell = cell_of(metadata or {})
+        if metadata is None or cell is None:
+            return _damaged(gen_id, "its metadata.json is missing or unusable")
+        record = self.store.reply_record(gen_id)
+        look = look_at(self.store, gen_id, record)
+        combo_id, draft_template, template, model = self._essay(cell.essay_id)
+        replicate = replicate_of(metadata)
+        return AggregatedRow(
+            parent_gen_id=cell.essay_id,
+            gen_id=gen_id,
+            evaluation_template=cell.template_id,
+            evaluation_llm_model=cell.model_id,
+            score="" if look.score is None else f"{look.score}",
+            error="" if look.score is not None else f"{look.state}: {look.reason}",
+            origin_cohort_id=text_of(metadata, "origin_cohort_id"),
+            combo_id=combo_id or text_of(metadata, "combo_id"),
+            draft_template=draft_template,
+            generation_template=template,
+            generation_model=model,
+            replicate="" if replicate is None else str(replicate),
+            evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
+            generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
+            created_at=text_of(record, "created_at"),
+            **{name: inert(text) for name, text in provenance_of(record)._asdict().items()},
+        )
+
+    def _essay(self, essay_id: str) -> tuple[str, str, str, str]:
+        """An essay's combo, its draft's template, its own template, and the model that wrote it."""
+        if essay_id not in self._essays:
+            essay = self.store.generation(Stage.ESSAY, essay_id) if is_id(essay_id) else None
+            parent = essay.parent_gen_id if essay else ""
+            draft = self.store.generation(Stage.DRAFT, parent) if is_id(parent) else None
+            self._essays[essay_id] = (
+                (essay.combo_id if essay else "") or (draft.combo_id if draft else ""),
+                draft.template_id if draft else "",
+                essay.template_id if essay else "",
+                (essay.llm_model_id if essay else "") or (draft.llm_model_id if draft else ""),
+            )
+        return self._essays[essay_id]
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """What the rows say taken together: of a large store they are not all kept."""
+
+    scored: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    judged: list[tuple[tuple[str, str, str], float | None]] = field(default_factory=list)
+
+    def counted(self, rows: Iterable[AggregatedRow]) -> Iterator[AggregatedRow]:
+        """Passes each row on."""
+        for row in rows:
+            cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
+            self.judged.append((cell, float(row.score) if row.score else None))
+            self.scored += bool(row.score)
+            if row.error:
+                self.errors[row.error.split(":", 1)[0]] += 1
+            yield row
+
+
+def _damaged(gen_id: str, told: str) -> AggregatedRow:
+    empty: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    return AggregatedRow(**{**empty, "gen_id": gen_id, "error": f"{DAMAGED}: {' '.join(told.split())}"})

@@ -1,0 +1,58 @@
+"""Decides what a scheduled backfill is to judge; the selection files of people stay as they are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from essay_cohorts.errors import raise_if_any
+from essay_cohorts.planning.selection_file import parse_selection
+from essay_cohorts.selecting.ranking_table import choice_text
+from essay_cohorts.selecting.scheduled_request import MissingRequest, parse_missing_request
+from essay_cohorts.selecting.selection_writer import Ranking, missing_essays
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
+
+log = logging.getLogger(__name__)
+
+
+def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
+    """The conf for a run of `evaluation_backfill`; empty when nothing is missing. BadInput as `missing_essays`.
+
+    A cohort of this moment that has its selection.txt keeps it: the run was cleared, and part of it may be judged.
+    """
+    request = parse_missing_request(conf)
+    raise_if_any(request.problems)
+    cohort_id = request.value.cohort_id(moment)
+    essay_ids = _selected_before(settings.data_root, cohort_id) or _missing(settings.data_root, request.value)
+    if not essay_ids:
+        log.info("Nothing is missing: nothing is triggered and nothing is called.")
+        return {}
+    log.info("Cohort %s: %d essays, template %s", cohort_id, len(essay_ids), request.value.target_template)
+    return request.value.conf(cohort_id, essay_ids)
+
+
+def _selected_before(root: Path, cohort_id: str) -> list[str]:
+    text = CohortFolder(root=root, cohort_id=cohort_id).selection()
+    if text is None:
+        return []
+    selection = parse_selection(text, f"cohorts/{cohort_id}/selection.txt")
+    raise_if_any(selection.problems)
+    log.info("Cohort %s has its selection.txt: it stays as it was selected.", cohort_id)
+    return [selected.gen_id for selected in selection.value.ids]
+
+
+def _missing(root: Path, request: MissingRequest) -> list[str]:
+    choice = missing_essays(
+        root,
+        Ranking(template_id=request.baseline_template, models=request.average_models or ()),
+        target=request.target_template,
+        top_n=request.top_n,
+        any_model=request.any_model,
+        retry_unscored=request.retry_unscored,
+    )
+    log.info("%s", choice_text(choice, request.target_template))
+    return [essay.essay_id for essay, _ in choice.missing]

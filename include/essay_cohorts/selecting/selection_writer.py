@@ -1,0 +1,151 @@
+"""From scores to a selection file: the essays that one template ranks high and another has not judged yet.
+
+A file that this wrote begins with a line that says so; one without that line is somebody's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from essay_cohorts.domain import one_form
+from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.files.atomic import make_folder, storing, write_text
+from essay_cohorts.files.json_fields import read_text
+from essay_cohorts.planning.selection_file import selection_text
+from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
+from essay_cohorts.selecting.essay_ranking import (
+    ChosenEssay,
+    JudgedEvaluation,
+    MissingChoice,
+    choose_missing,
+    rank_by_best,
+)
+from essay_cohorts.store.catalog import MODELS, SELECTIONS, TEMPLATES, Catalog
+from essay_cohorts.suggestions import choose_from
+
+MARK = "# Written by cohorts"
+# Version 0.1.0 wrote its package's name.
+_OWN_MARKS = (MARK, "# Written by include.cohorts")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranking:
+    """What ranks essays: a template, models (default: all), and a file of scores (default: the data root's)."""
+
+    template_id: str
+    models: tuple[str, ...] = ()
+    scores: Path | None = None
+
+
+def missing_essays(
+    root: Path,
+    ranking: Ranking,
+    *,
+    target: str,
+    top_n: int,
+    any_model: bool = False,
+    retry_unscored: bool = False,
+) -> MissingChoice:
+    """Of the top of a ranking what `target` lacks. BadInput with each name that does not exist, or without scores."""
+    catalog = Catalog(root=root)
+    templates, models = catalog.templates([target]), catalog.models(_judges_of(ranking))
+    replicates = catalog.replicates()
+    problems = [*templates.problems, *models.problems, *replicates.problems]
+    active = [template.template_id for template in templates.value]
+    if not templates.problems and target not in active:
+        finding, choices = f'"{target}" is not active in {TEMPLATES}.', catalog.choices(TEMPLATES)
+        problems.append(Problem(place="target template", finding=finding, next_step=choose_from(target, choices)))
+    rows, ranked = _ranked(root, ranking, [model.id for model in models.value], problems)
+    return choose_missing(
+        rows,
+        ranked[:top_n],
+        template_id=target,
+        models=[model.id for model in models.value],
+        replicates=replicates.value,
+        any_model=any_model,
+        retry_unscored=retry_unscored,
+    )
+
+
+def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[ChosenEssay, ...]:
+    """The essays from rank `first` to `last`, both from 1 and included. BadInput as `missing_essays`."""
+    models = Catalog(root=root).models(_judges_of(ranking))
+    _, ranked = _ranked(root, ranking, [model.id for model in models.value], list(models.problems))
+    return ranked[first - 1 : last]
+
+
+def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], about: str, *, force: bool) -> Path:
+    """Writes the selection file; returns where. BadInput when one is there that somebody else wrote."""
+    path = _own_file(root, output, force=force)
+    make_folder(root, path.parent) if output is None else path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, f"{MARK} {about}\n{selection_text(tuple(essay_ids), include_existing=True)}")
+    return path
+
+
+def remove_selection(root: Path, output: Path | None) -> Path | None:
+    """Removes a selection file that this wrote, so that no stale one stays; returns it, None when there was none."""
+    path = output or root / SELECTIONS[0]
+    if not _is_own(path):
+        return None
+    with storing(path):
+        path.unlink()
+    return path
+
+
+def _own_file(root: Path, output: Path | None, *, force: bool) -> Path:
+    path, drafts = output or root / SELECTIONS[0], root / SELECTIONS[1]
+    problems = []
+    if output is None and drafts.exists():
+        finding = f"{SELECTIONS[1]} exists, and only one selection may."
+        problems.append(Problem(place=str(drafts), finding=finding, next_step="Delete it, or give --output."))
+    if path.exists() and not _is_own(path) and not force:
+        finding = "it was written by somebody: it does not begin as the files of this command do."
+        problems.append(Problem(place=str(path), finding=finding, next_step="Give --force to replace it."))
+    if problems:
+        raise BadInput(problems)
+    return path
+
+
+def _is_own(path: Path) -> bool:
+    return (read_text(path) or "").startswith(_OWN_MARKS)
+
+
+def _judges_of(ranking: Ranking) -> list[str] | None:
+    """The judges that the ranking names, None when it names none: those for evaluation."""
+    return [one_form(name) for name in ranking.models] or None
+
+
+def _ranked(
+    root: Path, ranking: Ranking, active: Sequence[str], problems: list[Problem]
+) -> tuple[tuple[JudgedEvaluation, ...], tuple[ChosenEssay, ...]]:
+    """The rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
+    judges = _judges_of(ranking) or ()
+    for name in judges:
+        if name not in active:
+            finding = f'"{name}" is no model for evaluation in {MODELS}.'
+            next_step = choose_from(name, Catalog(root=root).choices(MODELS))
+            problems.append(Problem(place="average models", finding=finding, next_step=next_step))
+    rows: tuple[JudgedEvaluation, ...] = ()
+    path = ranking.scores or root / AGGREGATED
+    try:
+        rows = read_aggregated(path, made_up_counts=Catalog(root=root).offline_replies_allowed())
+        if not problems:  # else who could have scored may be misspelt
+            problems += _without_scores(rows, ranking.template_id, judges or active, path)
+    except BadInput as error:
+        problems += error.problems
+    if problems:
+        raise BadInput(problems)
+    return rows, rank_by_best(rows, ranking.template_id, judges or active)
+
+
+def _without_scores(
+    rows: Sequence[JudgedEvaluation], template_id: str, models: Collection[str], path: Path
+) -> list[Problem]:
+    scored = [row for row in rows if row.score is not None and row.cell.model_id in models]
+    if any(row.cell.template_id == template_id for row in scored):
+        return []
+    finding = f'it has no score by the template "{template_id}" from {", ".join(models)}.'
+    known = sorted({row.cell.template_id for row in scored})
+    return [Problem(place=str(path), finding=finding, next_step=choose_from(template_id, known))]

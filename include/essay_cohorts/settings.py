@@ -1,0 +1,64 @@
+"""What the environment sets: read once, into one typed value. `.env.example` lists the variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from essay_cohorts.domain import ID_RULE, ChangedInputs, is_id
+from essay_cohorts.errors import BadInput, Problem
+
+# The checkout, where this file is part of one: it has the sample data and a .env.
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_UNSET = {"", "0", "false", "none", "null"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """`data_root` is the folder of everything read and written; `cohort_id` names the cohort when the conf does not;
+    `changed_inputs` holds where the conf does not say; `processes` is how many slices are worth running at once on
+    this machine."""
+
+    data_root: Path
+    cohort_id: str | None = None
+    changed_inputs: ChangedInputs = ChangedInputs.REFUSE
+    processes: int = 2
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Reads DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput when a value cannot be used."""
+    # os.path.expanduser leaves an unknown ~user as it stands; Path.expanduser raises.
+    given = environment.get("DD_DATA_ROOT", "").strip()
+    root = Path(os.path.expanduser(given or PROJECT_ROOT / "data"))  # noqa: PTH111
+    problems = []
+    if not root.is_dir():
+        place, next_step = "environment: DD_DATA_ROOT", "Set it to the data root that holds 1_raw/ and gens/"
+        if given:
+            finding, next_step = f"there is no folder {root}.", f"{next_step}, or leave it out for the sample data."
+        else:
+            finding, next_step = "it is not set, and there is no sample data here.", f"{next_step}."
+        problems.append(Problem(place=place, finding=finding, next_step=next_step))
+    cohort = environment.get("DD_COHORT", "").strip()
+    cohort_id = None if cohort.lower() in _UNSET else cohort
+    if cohort_id is not None and not is_id(cohort_id):
+        problems.append(
+            Problem(place="environment: DD_COHORT", finding=f"{cohort!r} will not do.", next_step=ID_RULE)
+        )
+    changed = environment.get("DD_CHANGED_INPUTS", "").strip() or ChangedInputs.REFUSE
+    if changed not in list(ChangedInputs):
+        place, next_step = "environment: DD_CHANGED_INPUTS", f"Write one of: {', '.join(ChangedInputs)}."
+        problems.append(Problem(place=place, finding=f"{changed!r} is not valid.", next_step=next_step))
+    if problems:
+        raise BadInput(problems)
+    return Settings(
+        data_root=root.resolve(),
+        cohort_id=cohort_id,
+        changed_inputs=ChangedInputs(changed),
+        processes=_processes(),
+    )
+
+
+def _processes() -> int:
+    return min(8, max(2, os.cpu_count() or 2))

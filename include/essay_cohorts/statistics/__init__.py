@@ -1,0 +1,1 @@
+"""Figures of scores, and how much noise is in them. Pure."""

@@ -1,0 +1,145 @@
+"""How far judges agree with each other, and each with itself: Krippendorff's alpha for interval data.
+
+    alpha = 1 - D_o / D_e
+
+D_o is the mean squared difference of two scores of the same essay, D_e that of any two scores (Krippendorff, Content
+Analysis, 4th ed. 2019, chapter 12; Computing Krippendorff's Alpha-Reliability, 2011). 1 is full agreement,
+0 what chance would give, below 0 is less than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from essay_cohorts.statistics.bootstrap import (
+    ONE_ESSAY,
+    Estimate,
+    Values,
+    studentised,
+    too_little,
+    with_interval,
+    without_interval,
+)
+from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
+
+NOT_TWO = "it takes two scores of the same essay"
+NO_TWO_JUDGES = "it takes two judges that scored the same essay"
+NO_TWO_REPLICATES = "it takes two replicates of the same essay"
+_FULL = "all agree on every essay"
+# Alpha is above -1 whatever the scores are: D_o is less than twice D_e.
+_HIGHEST_LOG = float(np.log(2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """Alpha under one template: between `judges` judges, or, with a `model_id`, between the replicates of that one.
+
+    Between judges each judge's mean of an essay counts as its score. `scored` of `planned` evaluations have a score;
+    essays with fewer than two scores to compare do not count in `alpha.essays`.
+    """
+
+    template_id: str
+    model_id: str | None
+    judges: int
+    scored: int
+    planned: int
+    alpha: Estimate
+
+
+def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
+    """For each template: between its judges, then between the replicates of each, in the order of the rows."""
+    found = []
+    for template_id, of_template in frame.groupby("template", sort=False):
+        means = cell_means(of_template).reset_index()
+        found.append(_agreement(str(template_id), None, of_template, estimate_alpha(means, NO_TWO_JUDGES)))
+        for model_id, of_model in of_template.groupby("model", sort=False):
+            scored = of_model[of_model["score"].notna()]
+            alpha = estimate_alpha(scored, NO_TWO_REPLICATES)
+            found.append(_agreement(str(template_id), str(model_id), of_model, alpha))
+    return tuple(found)
+
+
+def estimate_alpha(scores: pd.DataFrame, too_few: str = NOT_TWO) -> Estimate:
+    """Alpha of a table of `essay` and `score`, each row a score of its own; `too_few` says why there may be none.
+
+    An interval that reaches below -1, where alpha cannot be, tells nothing and is left out.
+    """
+    sums = _sums(scores)
+    essays = len(sums[0])
+    if not essays:
+        return without_interval(None, 0, too_few)
+    observed, expected = (float(each) for each in _disagreements(*sums, axis=-1)[:2])
+    if expected <= 1e-9:
+        return without_interval(None, essays, "all scores are the same")
+    alpha = 1 - observed / expected
+    if essays == 1:
+        return without_interval(alpha, 1, ONE_ESSAY)
+    if observed <= 1e-9:
+        return without_interval(1.0, essays, _FULL)
+    ends = studentised(sums, _log_and_error, _jackknife_error(*sums))
+    if ends is None or not np.isfinite(ends).all() or ends[1] > _HIGHEST_LOG:
+        return without_interval(alpha, essays, too_little(essays))
+    return with_interval(alpha, 1 - float(np.exp(ends[1])), 1 - float(np.exp(ends[0])), essays)
+
+
+def _agreement(template_id: str, model_id: str | None, rows: pd.DataFrame, alpha: Estimate) -> Agreement:
+    return Agreement(
+        template_id=template_id,
+        model_id=model_id,
+        judges=int(rows["model"].nunique()),
+        scored=int(rows["score"].count()),
+        planned=len(rows),
+        alpha=alpha,
+    )
+
+
+def _sums(scores: pd.DataFrame) -> tuple[Values, Values, Values]:
+    """Number, sum and sum of squares of each essay's scores, of essays with two or more, by essay."""
+    scores = in_order_of_scores(scores)
+    values = scores["score"] - scores["score"].mean()
+    table = pd.DataFrame({"essay": scores["essay"], "score": values, "square": values**2})
+    sums = table.groupby("essay").agg(n=("score", "size"), s=("score", "sum"), q=("square", "sum"))
+    sums = sums[sums["n"] > 1].astype(float)
+    return sums["n"].to_numpy(), sums["s"].to_numpy(), sums["q"].to_numpy()
+
+
+def _disagreements(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any, tuple[Any, ...]]:
+    """D_o and D_e, both times N/2, and what they are made of.
+
+    The sum of (v - w)^2 over all ordered pairs of n values is 2 (n q - s^2): no pair need be looked at.
+    """
+    pairs = (n * q - s**2) / (n - 1)
+    total, sums, squares = (each.sum(axis=axis, keepdims=True) for each in (n, s, q))
+    inside, whole = pairs.sum(axis=axis, keepdims=True), total * squares - sums**2
+    parts = (pairs, total, sums, squares, inside, whole)
+    return inside.squeeze(axis), (whole / (total - 1)).squeeze(axis), parts
+
+
+def _log_and_error(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any]:
+    """log(1 - alpha), and its error by the delta method: on this scale alpha has no bound and a steadier error.
+
+    An essay's influence is the derivative of log(1 - alpha) by the essay's weight.
+    """
+    observed, expected, (pairs, total, sums, squares, inside, whole) = _disagreements(n, s, q, axis)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        influence = pairs / inside + n / (total - 1) - (n * squares + total * q - 2 * sums * s) / whole
+        essays = n.shape[axis]
+        error = np.std(influence, axis=axis, ddof=1) * np.sqrt(essays)
+        return np.log(observed / expected), error
+
+
+def _jackknife_error(n: Values, s: Values, q: Values) -> float:
+    """The jackknife's error of log(1 - alpha), over essays; not finite when all hangs on one of them.
+
+    It is rather too large than too small (Efron and Stein, Annals of Statistics 9, 1981), while the delta method's is
+    too small with few essays of skewed scores.
+    """
+    pairs, total, sums, squares, inside, _ = _disagreements(n, s, q, axis=-1)[2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.log(inside - pairs) + np.log(total - n - 1)
+        left -= np.log((total - n) * (squares - q) - (sums - s) ** 2)
+        return float(np.std(left) * np.sqrt(len(n) - 1))

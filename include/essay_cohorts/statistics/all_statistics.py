@@ -1,0 +1,64 @@
+"""All figures of a set of scores, each with its interval, and how they were made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from essay_cohorts.statistics.agreement import Agreement, agreements
+from essay_cohorts.statistics.bootstrap import CONFIDENCE, FEWEST_ESSAYS, RESAMPLES, SEED
+from essay_cohorts.statistics.means import ScoreMean, score_means
+from essay_cohorts.statistics.mixed import NOTHING_MIXED, Mixed
+from essay_cohorts.statistics.spread import (
+    JudgePair,
+    RankedEssay,
+    ReplicateSpread,
+    judge_pairs,
+    rank_essays,
+    replicate_spreads,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreStatistics:
+    """Means, agreement, judges two at a time, spread of replicates, and the ranking of each template."""
+
+    means: tuple[ScoreMean, ...]
+    agreement: tuple[Agreement, ...]
+    pairs: tuple[JudgePair, ...]
+    replicates: tuple[ReplicateSpread, ...]
+    ranking: tuple[RankedEssay, ...]
+    mixed: Mixed = NOTHING_MIXED
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command prints it, the method beside the figures, and which of them mix what was not made alike."""
+        return {"method": method(), **asdict(self), "mixed": self.mixed.judges()}
+
+
+def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreStatistics:
+    """The figures of a table of scores (see score_frame); `mixed` tells which mix what was not made alike."""
+    return ScoreStatistics(
+        means=score_means(frame),
+        agreement=agreements(frame),
+        pairs=judge_pairs(frame),
+        replicates=replicate_spreads(frame),
+        ranking=tuple(
+            each for template_id in dict.fromkeys(frame["template"]) for each in rank_essays(frame, template_id)
+        ),
+        mixed=mixed,
+    )
+
+
+def method() -> dict[str, Any]:
+    """What an interval depends on besides the scores."""
+    return {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED, "fewest_essays": FEWEST_ESSAYS}
+
+
+def method_in_words() -> str:
+    """The same for people."""
+    return (
+        f"{100 * CONFIDENCE:.0f} % intervals by a studentised bootstrap over essays ({RESAMPLES:,} resamples, "
+        f"seed {SEED}); below {FEWEST_ESSAYS} essays they are unreliable."
+    )

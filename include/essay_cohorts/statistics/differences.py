@@ -1,0 +1,95 @@
+"""Differences on the same essays: of two cohorts, two templates or two judges, second minus first.
+
+What is alike is paired first (the same essay and judge, under the same template where templates are not what is
+compared), then an essay's pairs are averaged, then the essays. Templates are averaged nowhere: two cohorts and two
+judges differ under each template by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from essay_cohorts.statistics.bootstrap import GAPS, Estimate, estimate_mean, without_interval
+from essay_cohorts.statistics.frame import cell_means
+
+NOTHING_SHARED = "no essay was scored in both in the same way"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairedDifference:
+    """The mean of (second - first) over shared essays, `pairs` pairs of cells in all.
+
+    `template_id` is None where two templates are compared, `model_id` None where all judges that both have count.
+    `scored` of `planned` evaluations of the two sides have a score, paired or not.
+    """
+
+    first: str
+    second: str
+    template_id: str | None
+    model_id: str | None
+    first_scored: int
+    first_planned: int
+    second_scored: int
+    second_planned: int
+    pairs: int
+    difference: Estimate
+
+
+def between_cohorts(
+    first: str, second: str, frame: pd.DataFrame, other: pd.DataFrame
+) -> tuple[PairedDifference, ...]:
+    """Under each template of either cohort, in the order of the first's rows: by all judges, then by each."""
+    found = []
+    for template in dict.fromkeys([*frame["template"], *other["template"]]):
+        sides = frame[frame["template"] == template], other[other["template"] == template]
+        found += _by_judges(first, second, template, *sides)
+    return tuple(found)
+
+
+def between_templates(first: str, second: str, frame: pd.DataFrame) -> tuple[PairedDifference, ...]:
+    """By all judges that scored an essay under both, then by each: two scales, compared because somebody asks."""
+    sides = (frame[frame["template"] == each] for each in (first, second))
+    return tuple(_by_judges(first, second, None, *sides))
+
+
+def between_models(first: str, second: str, frame: pd.DataFrame) -> tuple[PairedDifference, ...]:
+    """Under each template that either judged, in the order of the rows."""
+    found = []
+    for template_id, rows in frame[frame["model"].isin([first, second])].groupby("template", sort=False):
+        # The judge is what is compared: the pairs must not ask for the same one.
+        sides = (rows[rows["model"] == each].assign(model="") for each in (first, second))
+        found.append(_difference(first, second, str(template_id), None, *sides))
+    return tuple(found)
+
+
+def _by_judges(
+    first: str, second: str, template: str | None, here: pd.DataFrame, there: pd.DataFrame
+) -> list[PairedDifference]:
+    models = dict.fromkeys([*here["model"], *there["model"]])
+    found = [_difference(first, second, template, None, here, there)]
+    for model in models if len(models) > 1 else ():
+        sides = here[here["model"] == model], there[there["model"] == model]
+        found.append(_difference(first, second, template, str(model), *sides))
+    return found
+
+
+def _difference(
+    first: str, second: str, template: str | None, model: str | None, here: pd.DataFrame, there: pd.DataFrame
+) -> PairedDifference:
+    means = (cell_means(side).droplevel("template") for side in (here, there))
+    gaps = pd.concat(means, axis=1, keys=["first", "second"]).dropna()
+    values = (gaps["second"] - gaps["first"]).groupby("essay").mean().round(9).to_numpy(dtype=float)
+    return PairedDifference(
+        first=first,
+        second=second,
+        template_id=template,
+        model_id=model,
+        first_scored=int(here["score"].count()),
+        first_planned=len(here),
+        second_scored=int(there["score"].count()),
+        second_planned=len(there),
+        pairs=len(gaps),
+        difference=estimate_mean(values, GAPS) if len(values) else without_interval(None, 0, NOTHING_SHARED),
+    )

@@ -1,0 +1,85 @@
+"""Which figures put scores together that were not made alike: by several prompts of one cell, or several settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from essay_cohorts.domain import Cell, ScoreRow
+from essay_cohorts.provenance import Provenance
+
+# What stands beside such a figure.
+MARK = "≠"
+
+# The essay, template and model that a figure is about; None: all of them.
+Figure = tuple[str | None, str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mixed:
+    """What figures mix, in words. Provenance that nobody recorded counts for nothing."""
+
+    figures: Mapping[Figure, str] = field(default_factory=dict)
+
+    def words(self, template_id: str, model_id: str | None = None, essay_id: str | None = None) -> str:
+        """What a figure about these mixes, "" when nothing; None: all models, all essays."""
+        return self.figures.get((essay_id, template_id, model_id), "")
+
+    def cell(self, cell: Cell) -> str:
+        """What the figures of one cell mix, "" when nothing."""
+        return self.words(cell.template_id, cell.model_id, cell.essay_id)
+
+    def judges(self) -> list[dict[str, str]]:
+        """Each template and model whose figures mix something, and what."""
+        return [
+            {"template_id": template, "model_id": model, "mixes": words}
+            for (essay, template, model), words in self.figures.items()
+            if essay is None and model is not None
+        ]
+
+
+NOTHING_MIXED = Mixed()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Made:
+    """How the scores of a figure were made: cells with several prompts, and each model's settings."""
+
+    cells: int = 0
+    settings: dict[str, set[str]] = field(default_factory=dict)
+
+    def words(self, *, one_cell: bool) -> str:
+        most = max((len(known - {""}) for known in self.settings.values()), default=0)
+        prompts = "several prompts" + ("" if one_cell else f" in {self.cells} cell{'s' if self.cells > 1 else ''}")
+        return ", ".join(([prompts] if self.cells else []) + ([f"{most} settings"] if most > 1 else []))
+
+
+def mixed_in(scored: Iterable[tuple[Cell, Provenance]]) -> Mixed:
+    """What is mixed by the figures of evaluations that have a score."""
+    first: dict[Cell, Provenance] = {}
+    several: dict[Cell, set[Provenance]] = {}
+    judged: dict[tuple[str, str, str], None] = {}
+    # Of 100,000 evaluations nearly all are made alike: only the others are looked at closely.
+    for cell, made in scored:
+        known = first.setdefault(cell, made)
+        if known != made:
+            several.setdefault(cell, {known}).add(made)
+        judged[cell.template_id, cell.model_id, made.settings] = None
+    figures: dict[Figure, _Made] = {}
+    for template, model, settings in judged:
+        for pooled in ((None, template, model), (None, template, None)):
+            figures.setdefault(pooled, _Made()).settings.setdefault(model, set()).add(settings)
+    for cell, all_made in several.items():
+        essay, template, model = cell
+        prompts = {made.prompt_sha256 for made in all_made} - {""}
+        for figure in (cell, (essay, template, None), (None, template, model), (None, template, None)):
+            found = figures.setdefault(figure, _Made())
+            found.cells += len(prompts) > 1
+            found.settings.setdefault(model, set()).update(made.settings for made in all_made)
+    told = ((figure, made.words(one_cell=None not in figure)) for figure, made in figures.items())
+    return Mixed(figures={figure: words for figure, words in told if words})
+
+
+def mixed_in_rows(rows: Iterable[ScoreRow]) -> Mixed:
+    """What is mixed by the figures of a cohort."""
+    return mixed_in((row.member.cell, row.made) for row in rows if row.score is not None)

@@ -1,0 +1,184 @@
+"""How far scores can be trusted at a glance: judges two at a time, spread of replicates, a ranking with intervals.
+
+Scores of different templates are never pooled: two templates may ask for different things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
+
+import pandas as pd
+from scipy.stats import t as student_t
+
+from essay_cohorts.statistics.bootstrap import (
+    CONFIDENCE,
+    GAPS,
+    SCALE,
+    Estimate,
+    estimate_mean,
+    with_interval,
+    without_interval,
+)
+from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
+
+NO_REPLICATES = "a judge of it scored no essay twice"
+NO_NOISE = "replicates do not differ"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgePair:
+    """Two models' means of the same essays under one template; `first` is the one whose id is first by alphabet.
+
+    `difference` is the mean of (second - first) over the essays that both scored, `distance` the mean of its absolute
+    value; `correlation` is Pearson's r, None with fewer than three essays or when a judge gives all of them the same
+    score. `scored` of `planned` evaluations of the two have a score.
+    """
+
+    template_id: str
+    first: str
+    second: str
+    scored: int
+    planned: int
+    difference: Estimate
+    distance: float
+    correlation: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicateSpread:
+    """The standard deviation of one judge's repeats, pooled over `cells` cells with two scores or more.
+
+    `freedom` is its degrees of freedom: the repeats beyond the first of each cell.
+    """
+
+    template_id: str
+    model_id: str
+    scored: int
+    planned: int
+    cells: int
+    freedom: int
+    sd: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedEssay:
+    """An essay under one template: `mean` is the mean of its judges' means, so that each judge counts the same.
+
+    Its interval is about the noise of replicates alone: where the mean would lie if the same judges were asked
+    without end. `scored` of `planned` evaluations have a score.
+    """
+
+    rank: int
+    essay_id: str
+    template_id: str
+    scored: int
+    planned: int
+    judges: int
+    mean: Estimate
+
+
+def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
+    """Every two models of each template that scored an essay in common, in the order of the rows."""
+    found = []
+    for template_id, of_template in frame.groupby("template", sort=False):
+        means = cell_means(of_template).unstack("model").droplevel("template")
+        for first, second in map(sorted, combinations(dict.fromkeys(of_template["model"]), 2)):
+            if not {first, second} <= {*means.columns}:
+                continue
+            both, rows = means[[first, second]].dropna(), of_template[of_template["model"].isin([first, second])]
+            if not both.empty:
+                found.append(_pair(str(template_id), both, rows))
+    return tuple(found)
+
+
+def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair:
+    first, second = both.columns
+    gap = (both[second] - both[first]).round(9)
+    varies = len(both) > 2 and both[first].nunique() > 1 and both[second].nunique() > 1
+    return JudgePair(
+        template_id=template_id,
+        first=str(first),
+        second=str(second),
+        scored=int(rows["score"].count()),
+        planned=len(rows),
+        difference=estimate_mean(gap.to_numpy(dtype=float), GAPS),
+        distance=float(gap.abs().mean()),
+        correlation=float(both[first].corr(both[second])) if varies else None,
+    )
+
+
+def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
+    """Each judge's spread: the root of its cells' mean variance, weighted by their degrees of freedom."""
+    found = []
+    for (template_id, model_id), rows in frame.groupby(["template", "model"], sort=False):
+        cells = in_order_of_scores(rows).groupby("essay")["score"].agg(["count", "var"])
+        repeated = cells[cells["count"] > 1]
+        freedom = repeated["count"] - 1
+        variance = float((repeated["var"] * freedom).sum() / freedom.sum()) if len(repeated) else None
+        found.append(
+            ReplicateSpread(
+                template_id=str(template_id),
+                model_id=str(model_id),
+                scored=int(rows["score"].count()),
+                planned=len(rows),
+                cells=len(repeated),
+                freedom=int(freedom.sum()),
+                # The variance of equal scores may come out as a float's last bit.
+                sd=None if variance is None else round(sqrt(variance), 9),
+            )
+        )
+    return tuple(found)
+
+
+def rank_essays(frame: pd.DataFrame, template_id: str) -> tuple[RankedEssay, ...]:
+    """The essays by falling mean under one template; essays of the same mean share a rank and stand by their id."""
+    rows = frame[frame["template"] == template_id]
+    if not rows["score"].notna().any():
+        return ()
+    table = _essay_means(rows)
+    table = table.assign(rank=table["mean"].rank(method="min", ascending=False)).reset_index()
+    table = table.sort_values(["rank", "essay"])
+    return tuple(
+        RankedEssay(
+            rank=int(row["rank"]),
+            essay_id=str(row["essay"]),
+            template_id=template_id,
+            scored=int(row["scored"]),
+            planned=int(row["planned"]),
+            judges=int(row["judges"]),
+            mean=_with_noise(float(row["mean"]), float(row["reach"]), len(table)),
+        )
+        for row in table.to_dict("records")
+    )
+
+
+def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
+    """By essay: mean, judges, scored, planned, and how far the interval reaches (NaN: without replicates).
+
+    The mean of J judges' means of n_j scores has the variance sum(s_j^2 / n_j) / J^2, where s_j is the judge's spread
+    of replicates over all essays; its degrees of freedom are those of Satterthwaite (Biometrics Bulletin 2, 1946).
+    """
+    spreads = pd.DataFrame(
+        [(each.model_id, each.sd, each.freedom) for each in replicate_spreads(rows)], columns=["model", "sd", "of"]
+    )
+    scored = in_order_of_scores(rows[rows["score"].notna()])
+    cells = scored.groupby(["essay", "model"])["score"].agg(["mean", "size"])
+    cells = cells.reset_index().merge(spreads.astype({"sd": float}), on="model", how="left")
+    part = cells["sd"] ** 2 / cells["size"]
+    cells = cells.assign(mean=cells["mean"].round(9), part=part, square=part**2 / cells["of"].where(cells["of"] > 0))
+    by_essay = cells.groupby("essay")
+    whole = by_essay["part"].sum(min_count=1).where(by_essay["part"].count() == by_essay.size())
+    counts = rows.groupby("essay", sort=False)["score"].agg(["count", "size"])
+    squares, judges = by_essay["square"].sum(), by_essay.size()
+    freedom = (whole**2 / squares.where(squares > 0)).fillna(1.0)
+    reach = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * whole**0.5 / judges
+    table = pd.DataFrame({"mean": by_essay["mean"].mean().round(9), "judges": judges, "reach": reach})
+    return table.join(counts.rename(columns={"count": "scored", "size": "planned"}))
+
+
+def _with_noise(mean: float, reach: float, essays: int) -> Estimate:
+    if not reach > 0:
+        return without_interval(mean, essays, NO_REPLICATES if pd.isna(reach) else NO_NOISE)
+    return with_interval(mean, max(mean - reach, SCALE[0]), min(mean + reach, SCALE[1]), essays)

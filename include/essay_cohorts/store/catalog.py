@@ -1,0 +1,267 @@
+"""The inputs below `1_raw/` and `2_tasks/`: templates, judge models, replicates and the selection file.
+
+Ids are text (`007` stays `007`), extra columns are ignored unless they are nearly known ones, a BOM and CRLF are
+accepted. Every mistake of a file is reported with its line and column; a file with one is never half used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from essay_cohorts.domain import JudgeModel, Stage, Template, one_form
+from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.provenance import OFFLINE_OK
+from essay_cohorts.store.catalog_rows import Row, Table, read_table, read_text, same_ids
+from essay_cohorts.suggestions import choose_from
+
+TEMPLATES = "1_raw/evaluation_templates.csv"
+TEMPLATE_TEXTS = "1_raw/templates/evaluation"
+MODELS = "1_raw/llm_models.csv"
+REPLICATION = "1_raw/replication_config.csv"
+# Every column that has a meaning, those included that only the original system reads.
+TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
+MODEL_COLUMNS = (
+    *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
+    *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
+    *("cached_input_usd_per_mtok", "request"),
+)
+REPLICATION_COLUMNS = ("stage", "replicates")
+SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
+
+_TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_completion_tokens",
+}
+_READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
+    "reply": "reply",
+    "reply_or_reasoning": "reply_or_reasoning",
+}
+# How templates and models are named where no column says which are used.
+_NAMED_BY = {
+    TEMPLATES: ("templates", "templates in the conf"),
+    MODELS: ("models", "models in the conf (in a ranking by average_models, or --average-models)"),
+}
+# Keys of the request's body that come from elsewhere: the cap on the cost, for one, needs max_tokens in its column.
+_OWN_KEYS = {
+    "model": " and use the column model",
+    "messages": "",
+    "stream": "",
+    "n": "; more evaluations of an essay are replicates",
+    "temperature": " and use the column temperature",
+    "max_tokens": " and use the column max_tokens",
+    "max_completion_tokens": " and use the column max_tokens, with max_tokens_field max_completion_tokens",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SelectionFile:
+    """A selection file's text and its name below the data root."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalog:
+    """Reads the inputs of one data root. Nothing is kept: each call reads the file as it is now."""
+
+    root: Path
+
+    def templates(self, named: Collection[str] | None = None) -> Checked[tuple[Template, ...]]:
+        """The active evaluation templates with their texts, in file order; without that column those `named`."""
+        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        switch = _Switch(table=table, column="active", named=named)
+        problems = [*table.problems, *switch.problems(TEMPLATES)]
+        active: list[Template] = []
+        ids: list[tuple[str, Row]] = []
+        listed = {row.text("template_id") for row in table.rows}
+        for row in table.rows:
+            template_id = row.id("template_id")
+            is_active = switch.is_on(row, template_id or "")
+            if is_active and template_id and not row.problems:
+                ids.append((template_id, row))
+                read = self._with_texts(template_id, row)
+                problems += read.problems
+                if f"{template_id}.system" in listed:
+                    problems.append(_two_uses(read.value, row))
+                if not read.problems:
+                    active.append(read.value)
+            else:
+                problems += row.problems
+        problems += same_ids(ids, "template_id")
+        if not active and not problems and switch.is_there:
+            problems.append(_none_active(TEMPLATES, "template", "active"))
+        return Checked(value=tuple(active), problems=tuple(problems))
+
+    def template_rows(self) -> Checked[dict[str, Template]]:
+        """Every template by id, inactive ones too, without their texts; an active row counts before others."""
+        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        switch = _Switch(table=table, column="active", named=())
+        problems, found = list(table.problems), dict[str, Template]()
+        for row in table.rows:
+            template_id = row.id("template_id")
+            is_active = switch.is_on(row, template_id or "")
+            problems += row.problems
+            if template_id and (is_active or template_id not in found):
+                found[template_id] = _template(template_id, "", row)
+        return Checked(value=found, problems=tuple(problems))
+
+    def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
+        """The models with `for_evaluation`, in file order; without that column those `named`."""
+        table = read_table(self.root, MODELS, required=("id", "model"), known=MODEL_COLUMNS)
+        switch = _Switch(table=table, column="for_evaluation", named=named)
+        problems = [*table.problems, *switch.problems(MODELS)]
+        judges: list[JudgeModel] = []
+        ids: list[tuple[str, Row]] = []
+        for row in table.rows:
+            model = _judge_model(row) if switch.is_on(row, one_form(row.text("id"))) else None
+            problems += row.problems
+            if model is not None and not row.problems:
+                judges.append(model)
+                ids.append((model.id, row))
+        problems += same_ids(ids, "id")
+        if not judges and not problems and switch.is_there:
+            problems.append(_none_active(MODELS, "model", "for_evaluation"))
+        return Checked(value=tuple(judges), problems=tuple(problems))
+
+    def marks_models(self) -> bool:
+        """True when a column says which models are for evaluation; without it a run must name its models."""
+        return "for_evaluation" in read_table(self.root, MODELS, required=("id",)).columns
+
+    def choices(self, name: str) -> list[str]:
+        """The ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
+        id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")
+        table = read_table(self.root, name, required=(id_column,))
+        switch = _Switch(table=table, column=column, named=None)
+        return [one_form(row.text(id_column)) for row in table.rows if not switch.is_there or row.boolean(column)]
+
+    def replicates(self) -> Checked[int]:
+        """How many evaluations a cell should hold, from the row of stage `evaluation`."""
+        table = read_table(self.root, REPLICATION, required=REPLICATION_COLUMNS, known=REPLICATION_COLUMNS)
+        problems = list(table.problems)
+        found: list[int] = []
+        for row in table.rows:
+            stage = row.text("stage").lower()
+            count = row.number("replicates", int, low=1, high=1000)
+            if stage == Stage.EVALUATION and count is None and not row.problems:
+                row.required("replicates")
+            problems += row.problems
+            if stage not in list(Stage):
+                problems.append(row.problem("stage", f'"{stage}" is not a stage.', choose_from(stage, list(Stage))))
+            elif stage == Stage.EVALUATION and count is not None:
+                found.append(count)
+        if len(found) != 1 and not problems:
+            finding = f'it has {len(found) or "no"} rows for the stage "evaluation".'
+            problems.append(Problem(place=REPLICATION, finding=finding, next_step="Write one: evaluation,4"))
+        return Checked(value=found[0] if found else 1, problems=tuple(problems))
+
+    def selection(self) -> Checked[SelectionFile | None]:
+        """The one selection file that exists."""
+        present = [name for name in SELECTIONS if (self.root / name).exists()]
+        if len(present) == 1:
+            text = read_text(self.root, present[0])
+            return Checked(value=SelectionFile(place=present[0], text=text.value), problems=text.problems)
+        if present:
+            finding = f"both {present[0]} and {present[1]} exist."
+            problem = Problem(place="2_tasks", finding=finding, next_step="Delete the one that is not meant.")
+        else:
+            finding = "there is no selection file, and the conf has no essay_ids."
+            next_step = f"Write {SELECTIONS[0]}, one gen_id a line, or trigger with essay_ids in the conf."
+            problem = Problem(place="2_tasks", finding=finding, next_step=next_step)
+        return Checked(value=None, problems=(problem,))
+
+    def offline_replies_allowed(self) -> bool:
+        """True when this data root may hold made-up scores, as the sample does."""
+        return (self.root / OFFLINE_OK).exists()
+
+    def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
+        """The row's template with the texts of its files; that of the system message is optional."""
+        template = _template(template_id, "", row)
+        if not (self.root / template.place).is_file():
+            finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
+            row.problems.append(row.problem("template_id", finding, next_step))
+            return Checked(value=template, problems=tuple(row.problems))
+        text = read_text(self.root, template.place)
+        problems = [*row.problems, *text.problems]
+        if (self.root / template.system_place).exists():
+            system = read_text(self.root, template.system_place)
+            problems += system.problems
+            template = replace(template, system=system.value)
+            if not system.problems and not system.value.strip():
+                finding, next_step = "the system message is empty.", "Write it, or delete the file."
+                problems.append(Problem(place=template.system_place, finding=finding, next_step=next_step))
+        return Checked(value=replace(template, text=text.value), problems=tuple(problems))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Switch:
+    """Which rows of a table count: the column says it or, in a table that lacks it, the names that were asked for."""
+
+    table: Table
+    column: str
+    named: Collection[str] | None
+
+    @property
+    def is_there(self) -> bool:
+        return self.column in self.table.columns
+
+    def is_on(self, row: Row, name: str) -> bool:
+        return row.boolean(self.column) if self.is_there else name in (self.named or ())
+
+    def problems(self, place: str) -> Iterator[Problem]:
+        if not self.is_there and self.named is None and not self.table.problems:
+            noun, ways = _NAMED_BY[place]
+            finding = f'the column "{self.column}" is missing, so the {noun} to use must be named.'
+            yield Problem(place=f"{place}:1", finding=finding, next_step=f"Name them by {ways}, or add the column.")
+
+
+def _template(template_id: str, text: str, row: Row) -> Template:
+    return Template(
+        template_id=template_id,
+        text=text,
+        parser=row.text("parser"),
+        place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
+        row_place=f"{TEMPLATES}:{row.line}",
+        system_place=f"{TEMPLATE_TEXTS}/{template_id}.system.txt",
+        reads=row.one_of("reads", _READS) or "reply",
+    )
+
+
+def _judge_model(row: Row) -> JudgeModel:
+    """The judge of a row that is for evaluation; the cells of other models are not judged."""
+    return JudgeModel(
+        id=one_form(row.required("id")),
+        model=row.required("model"),
+        temperature=row.number("temperature", float, low=0, high=2),
+        max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),
+        max_tokens_field=row.one_of("max_tokens_field", _TOKEN_FIELDS) or "max_tokens",
+        input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=1_000_000),
+        output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
+        cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),
+        request=_request(row),
+    )
+
+
+def _request(row: Row) -> str:
+    """The column `request` as canonical JSON text; "" when it is empty or wrong."""
+    request = row.json_object("request")
+    for key in request:
+        if key in _OWN_KEYS and (key != "temperature" or row.text(key)):
+            next_step = f"Remove the key{_OWN_KEYS[key]}."
+            row.problems.append(row.problem("request", f'the key "{key}" cannot be set here.', next_step))
+    return json.dumps(request, sort_keys=True, separators=(",", ":")) if request else ""
+
+
+def _two_uses(template: Template, row: Row) -> Problem:
+    """The system message of one template would be the text of another."""
+    other = f"{template.template_id}.system"
+    finding = f'{template.system_place} is its system message and the text of the template "{other}".'
+    return row.problem("template_id", finding, f'Rename the template "{other}".')
+
+
+def _none_active(name: str, noun: str, column: str) -> Problem:
+    return Problem(place=name, finding=f"no {noun} has {column} true.", next_step=f"Set {column} to true for one.")

@@ -1,0 +1,214 @@
+"""The CSV inputs as rows with typed cells; a file's mistakes come as problems with line and column."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from essay_cohorts.domain import ID_RULE, is_id
+from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.files.csv_text import csv_reader, numbered_rows
+from essay_cohorts.suggestions import choose_from, closest
+
+T = TypeVar("T")
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+# int() and float() alone would also take 1_5, nan and inf.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# An unknown column this much like a known one is a slip, not a note of the file's owner.
+_NEARLY = 0.8
+# What some APIs call the values of these columns.
+_OTHER_NAMES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "temp": "temperature"}
+
+# In a CSV the quotes of JSON are doubled, and the cell is quoted: what goes wrong first.
+_JSON_STEP = 'Write an object, in a CSV with doubled quotes: "{""seed"": 1}". Leave the cell empty for none.'
+
+
+class Row:
+    """One line of a CSV with typed access; collects the problems of the cells that were asked for."""
+
+    def __init__(self, place: str, line: int, cells: dict[str, str]) -> None:
+        self.place, self.line, self._cells = place, line, cells
+        self.problems: list[Problem] = []
+
+    def problem(self, column: str, finding: str, next_step: str) -> Problem:
+        return Problem(place=f"{self.place}:{self.line}, column {column}", finding=finding, next_step=next_step)
+
+    def text(self, column: str) -> str:
+        return (self._cells.get(column) or "").strip()
+
+    def id(self, column: str) -> str | None:
+        value = self.text(column)
+        if is_id(value):
+            return value
+        self.problems.append(self.problem(column, f"{value!r} cannot be an id.", ID_RULE))
+        return None
+
+    def required(self, column: str) -> str:
+        value = self.text(column)
+        if not value:
+            self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
+        elif not value.isprintable():
+            self.problems.append(
+                self.problem(column, f"{value!r} holds a line end or another control character.", "Remove it.")
+            )
+        return value
+
+    def boolean(self, column: str) -> bool:
+        value = _BOOLEANS.get(self.text(column).lower())
+        if value is None:
+            finding = f'"{self.text(column)}" is neither true nor false.'
+            self.problems.append(self.problem(column, finding, "Write true, false, 1 or 0."))
+        return bool(value)
+
+    def one_of(self, column: str, options: Mapping[str, T]) -> T | None:
+        """What the cell's word stands for, None when it is empty or wrong."""
+        value = self.text(column)
+        if value and value not in options:
+            self.problems.append(self.problem(column, f'"{value}" is not valid.', choose_from(value, options)))
+        return options.get(value)
+
+    def number(self, column: str, kind: Callable[[str], Any], *, low: float, high: float) -> Any:
+        """The cell as a number, None when it is empty or wrong."""
+        value = self.text(column)
+        try:
+            number = kind(value) if _NUMBER.fullmatch(value) else None
+        except ValueError:
+            number = None
+        if value and (number is None or not low <= number <= high):
+            word = "whole number" if kind is int else "number"
+            next_step = f"Write a {word} from {low:,} to {high:,}, or leave the cell empty."
+            self.problems.append(self.problem(column, f'"{value}" will not do.', next_step))
+            return None
+        return number
+
+    def json_object(self, column: str) -> dict[str, Any]:
+        """The cell as a JSON object, empty when the cell is empty or wrong."""
+        cell = self.text(column)
+        try:
+            value = json.loads(cell or "{}", parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
+            if not isinstance(value, dict):
+                raise ValueError("it is not an object")
+            # An infinite number or a lone surrogate, which Python reads, could not be sent.
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        except (ValueError, RecursionError) as error:
+            reason = str(error) if not isinstance(error, RecursionError) else "it is nested too deeply"
+            finding = f"it is not a JSON object: {reason.rstrip('.')}."
+            self.problems.append(self.problem(column, finding, _JSON_STEP))
+            return {}
+        return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A CSV's rows below its header; a file with problems may have fewer."""
+
+    rows: tuple[Row, ...] = ()
+    columns: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_text(root: Path, name: str) -> Checked[str]:
+    """The text of a file below the data root, without a BOM."""
+    try:
+        return Checked(value=(root / name).read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        finding, next_step = f"it is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+    except OSError as error:
+        finding, next_step = f"it cannot be read: {error.strerror}.", "Put the file there and make it readable."
+    return Checked(value="", problems=(Problem(place=name, finding=finding, next_step=next_step),))
+
+
+def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
+    """Reads a CSV with the columns `required`. `known` are all columns that have a meaning, read or not."""
+    text = read_text(root, name)
+    if text.problems:
+        return Table(problems=text.problems)
+    separated = _other_separator(text.value, known or required)
+    if separated:
+        next_step = "Save the file with commas between the columns."
+        return Table(problems=(Problem(place=f"{name}:1", finding=separated, next_step=next_step),))
+    reader = csv_reader(text.value, strict=True)
+    try:
+        lines = list(numbered_rows(reader))
+    except csv.Error as error:
+        problem = Problem(
+            place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Mend the quotes."
+        )
+        return Table(problems=(problem,))
+    header = [cell.strip() for cell in lines[0][1]] if lines else []
+    problems = tuple(_check_header(name, header, required, known))
+    return Table(problems=problems) if problems else _table(name, header, lines[1:])
+
+
+def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> Table:
+    rows, uneven = [], []
+    for line, cells in lines:
+        if not any(cell.strip() for cell in cells):
+            continue  # spreadsheet programs leave rows of commas
+        if len(cells) != len(header):
+            finding = f"it has {len(cells)} cells, the header {len(header)}."
+            uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
+        else:
+            rows.append(Row(name, line, dict(zip(header, cells, strict=True))))
+    return Table(rows=tuple(rows), columns=tuple(header), problems=tuple(uneven))
+
+
+def _other_separator(text: str, known: tuple[str, ...]) -> str:
+    """What is wrong with a header whose columns no comma separates; "" when nothing is."""
+    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    for separator, words in ((";", "semicolons"), ("\t", "tabs")):
+        columns = [column.strip().strip('"').lower() for column in header.split(separator)]
+        if "," not in header and len(columns) > 1 and set(columns) & set(known):
+            return f"the columns are separated by {words}."
+    return ""
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key stands twice")
+    return value
+
+
+def _check_header(
+    name: str, header: list[str], required: tuple[str, ...], known: tuple[str, ...]
+) -> Iterator[Problem]:
+    place = f"{name}:1"
+    for column in required:
+        if column not in header:
+            finding = f'the column "{column}" is missing.'
+            yield Problem(place=place, finding=finding, next_step=f"The header is: {','.join(header) or '(empty)'}.")
+    for column in dict.fromkeys(column for column in header if column and header.count(column) > 1):
+        yield Problem(place=place, finding=f'the column "{column}" stands twice.', next_step="Delete one.")
+    for column in dict.fromkeys(header):
+        meant = _OTHER_NAMES.get(column.lower()) or closest(column, known, cutoff=_NEARLY)
+        if column not in known and meant in known and meant not in header:
+            finding = f'the column "{column}" is unknown, and its values would be ignored.'
+            yield Problem(place=place, finding=finding, next_step=f'Did you mean "{meant}"?')
+
+
+def same_ids(ids: list[tuple[str, Row]], column: str) -> Iterator[Problem]:
+    """A problem for each row whose id is that of an earlier row, exactly or but for case."""
+    seen: dict[str, tuple[str, Row]] = {}
+    for value, row in ids:
+        former, former_row = seen.setdefault(value.lower(), (value, row))
+        if former_row is row:
+            continue
+        same = former == value
+        line = f"line {former_row.line}"
+        finding = (
+            f'"{value}" stands on {line} already.'
+            if same
+            else f'"{former}" and "{value}" differ only by case and would share their gen_ids ({line}).'
+        )
+        yield row.problem(column, finding, "Rename or deactivate one.")

@@ -1,0 +1,263 @@
+"""A cohort's files: `cohorts/<cohort_id>/` and, per planning of a DagRun, `runs/<key>/` below it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from essay_cohorts.domain import (
+    ID_RULE,
+    Member,
+    PlanRow,
+    RunRef,
+    ScoreRow,
+    Stop,
+    is_id,
+)
+from essay_cohorts.errors import Checked, Problem, StoreError
+from essay_cohorts.files.atomic import (
+    check_inside,
+    copy_former,
+    json_text,
+    make_folder,
+    new_token,
+    storing,
+    write_text,
+)
+from essay_cohorts.files.csv_text import csv_text
+from essay_cohorts.files.json_fields import read_json, read_text, run_of
+from essay_cohorts.store.announced import AnnouncementLedger
+from essay_cohorts.store.call_journal import CallJournal
+from essay_cohorts.store.membership_csv import MEMBER_COLUMNS, member_cells, member_of, plan_text, read_csv, read_plan
+from essay_cohorts.store.scores_csv import KnownScore, pivot_text, read_known_scores, scores_text
+
+_REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the cohort again."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LatestRun:
+    """The run that planned the cohort last, and when, in ns since 1970."""
+
+    key: str
+    run: RunRef
+    planned_at: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortFolder:
+    """Reads and writes one cohort's files, atomically."""
+
+    root: Path
+    cohort_id: str
+
+    def __post_init__(self) -> None:
+        if not is_id(self.cohort_id):
+            raise StoreError(f"{self.cohort_id!r} cannot be a cohort id. {ID_RULE}")
+
+    @property
+    def path(self) -> Path:
+        """The cohort's folder."""
+        return self.root / "cohorts" / self.cohort_id
+
+    @property
+    def scores_csv(self) -> Path:
+        """Where the scores are."""
+        return self.path / "scores.csv"
+
+    @property
+    def report_html(self) -> Path:
+        """Where the report is."""
+        return self.path / "report.html"
+
+    def members(self) -> Checked[tuple[Member, ...]]:
+        """The rows of membership.csv as it stands; none when there is no such file."""
+        path = self.path / "membership.csv"
+        place = f"cohorts/{self.cohort_id}/membership.csv"
+        try:
+            lines = read_csv(path)
+        except FileNotFoundError:
+            return Checked(value=())
+        except UnicodeDecodeError:
+            problem = Problem(place=place, finding="it is not UTF-8.", next_step=_REPLAN)
+            return Checked(value=(), problems=(problem,))
+        _, header = next(lines, (1, []))
+        if tuple(header) != MEMBER_COLUMNS:
+            finding = f"its header is not {','.join(MEMBER_COLUMNS)}."
+            return Checked(value=(), problems=(Problem(place=f"{place}:1", finding=finding, next_step=_REPLAN),))
+        members, problems = [], []
+        for number, cells in lines:
+            try:
+                members.append(member_of(cells))
+            except ValueError:
+                finding = "the line is not a member."
+                problems.append(Problem(place=f"{place}:{number}", finding=finding, next_step=_REPLAN))
+        return Checked(value=tuple(members), problems=tuple(problems))
+
+    def membership_stamp(self) -> tuple[int, int] | None:
+        """Differs once membership.csv was replaced; None when there is none."""
+        try:
+            found = (self.path / "membership.csv").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def write_membership(self, members: Sequence[Member]) -> None:
+        """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
+        path = self.path / "membership.csv"
+        text = csv_text(MEMBER_COLUMNS, map(member_cells, members))
+        if path.exists():
+            if path.read_bytes() == text.encode("utf-8"):
+                return
+            with storing(path):
+                copy_former(path)
+        self._write(path, text)
+
+    def selection(self) -> str | None:
+        """selection.txt, None when there is none."""
+        return read_text(self.path / "selection.txt")
+
+    def write_selection(self, text: str) -> None:
+        """Writes selection.txt: what the cohort was selected by."""
+        self._write(self.path / "selection.txt", text)
+
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json, empty when there is none."""
+        return read_json(self.path / "manifest.json") or {}
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Writes manifest.json."""
+        self._write(self.path / "manifest.json", json_text(manifest))
+
+    def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
+        """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
+        text = plan_text(rows)
+        self._write(self._run(run_key) / "plan.csv", text)
+        self._write(self.path / "plan.csv", text)
+
+    def write_slice(self, run_key: str, name: str, rows: Sequence[PlanRow]) -> None:
+        """Writes the part of the run's plan that one slice works on."""
+        self._write(self._run(run_key) / "slices" / f"{name}.csv", plan_text(rows))
+
+    def slice_plan(self, run_key: str, name: str) -> tuple[PlanRow, ...] | None:
+        """The part of the run's plan that one slice works on. StoreError when it is not whole.
+
+        None for a run that version 0.1.0 cut into slices: the whole plan has its rows.
+        """
+        path = self._run(run_key) / "slices" / f"{name}.csv"
+        return read_plan(path) if path.exists() else None
+
+    def plan(self, run_key: str) -> tuple[PlanRow, ...]:
+        """The run's own plan. StoreError when it is not there or not whole."""
+        return read_plan(self._run(run_key) / "plan.csv")
+
+    def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
+        """Writes the run's run.json."""
+        self._write(self._run(run_key) / "run.json", json_text(record))
+
+    def run(self, run_key: str) -> dict[str, Any]:
+        """The run's run.json, empty when there is none."""
+        return read_json(self._run(run_key) / "run.json") or {}
+
+    def latest_run(self) -> LatestRun | None:
+        """The run whose planning ended last; dry runs write no run.json."""
+        found = []
+        for path in (self.path / "runs").glob("*/run.json"):
+            with suppress(FileNotFoundError):
+                if is_id(path.parent.name):  # or a person's copy
+                    found.append((path.stat().st_mtime_ns, path.parent.name))
+        if not found:
+            return None
+        planned_at, key = max(found)
+        return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
+
+    def known_scores(self) -> dict[str, KnownScore]:
+        """What scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
+        return read_known_scores(self.scores_csv, self.report_html)
+
+    def journal_as_it_is(self) -> CallJournal:
+        """The journal for those who only read it: it may lie behind a symbolic link."""
+        return CallJournal(folder=self.path)
+
+    def add_stop(self, run_key: str, stop: Stop) -> None:
+        """Tells every slice of the run that calls are useless, and why."""
+        self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
+
+    def stop_names(self, run_key: str) -> frozenset[str]:
+        """The names of the stops so far; those from before planning are ignored by its run."""
+        folder = self._run(run_key) / "stops"
+        try:
+            return frozenset(name for name in os.listdir(folder) if name.endswith(".json") and name[0] != ".")  # noqa: PTH208
+        except FileNotFoundError:
+            return frozenset()
+
+    def stops(self, run_key: str, ignored: Container[str] = ()) -> tuple[Stop, ...]:
+        """The stops of the run, without those named."""
+        names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
+        if not names:
+            return ()
+        folder = self._run(run_key) / "stops"
+        return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
+
+    def make_slots_folder(self) -> Path:
+        """The folder of the locks by which slices, of all tries and runs of the cohort, share `max_concurrency`."""
+        return make_folder(self.root, self.path / "slots")
+
+    def call_journal(self) -> CallJournal:
+        """The journal of the requests that were made for the cohort."""
+        check_inside(self.root, self.path)
+        return CallJournal(folder=self.path)
+
+    def announcements(self) -> AnnouncementLedger:
+        """What Airflow was told of the cohort's evaluations and of its completion."""
+        return AnnouncementLedger(root=self.root, cohort=self.path)
+
+    def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
+        """Writes scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""
+        self._write(self.scores_csv, scores_text(rows), as_of)
+
+    def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Writes score_pivot.csv."""
+        self._write(self.path / "score_pivot.csv", pivot_text(columns, rows))
+
+    def write_report(self, html: str) -> None:
+        """Writes report.html."""
+        self._write(self.report_html, html)
+
+    def _write(self, path: Path, text: str, as_of: int | None = None) -> None:
+        make_folder(self.root, path.parent)
+        write_text(path, text, as_of=as_of)
+
+    def _run(self, run_key: str) -> Path:
+        if not is_id(run_key):
+            raise StoreError(f"{run_key!r} cannot be a run key.")
+        return self.path / "runs" / run_key
+
+
+def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
+    """The ids of the cohorts of which one of these is a member, sorted; a damaged membership has none."""
+    found = []
+    for cohort_id in cohort_ids(root):
+        with suppress(OSError, UnicodeDecodeError):
+            lines = read_csv(root / "cohorts" / cohort_id / "membership.csv")
+            if any(len(cells) > 1 and cells[1] in gen_ids for _, cells in lines):
+                found.append(cohort_id)
+    return found
+
+
+def cohort_ids(root: Path) -> list[str]:
+    """The ids of the cohorts that have members, sorted; one that was only tried out has none."""
+    return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))
+
+
+def _stop(record: Mapping[str, Any], name: str) -> Stop:
+    try:
+        return Stop(**record)
+    except TypeError:
+        # Somebody wanted the calls to stop; why can no longer be told.
+        return Stop(
+            model_id=None, kind="unreadable_stop", message=f"the run was stopped, and stops/{name} is damaged"
+        )

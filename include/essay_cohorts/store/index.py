@@ -1,0 +1,286 @@
+"""An index of existing evaluations: which folder is of which essay. Derived from the store, and safe to delete.
+
+One SQLite file, replaced as a whole: who reads it sees one snapshot, of two that write it at once the later one
+stands, and nothing is ever locked. A folder's name stands for its metadata.json, which is written with the folder and
+never again; so who reads the index compares the names with those that there are. Folders in no cell are left out:
+they may yet be mended.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import time
+from array import array
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import AnyStr, NamedTuple
+from zlib import crc32
+
+from essay_cohorts.files.atomic import leads_to, new_token, sync_path, temporary_name
+
+log = logging.getLogger(__name__)
+
+BUCKETS = 1 << 16
+# Below so many evaluations reading them all takes less time than an index saves.
+LEAST = 2_000
+# A metadata.json that was edited in place, against the rule, is seen after so many seconds.
+OLDEST_S = 3_600.0
+# Written into each index; one of another form is made anew.
+_FORM = 1
+_TABLES = (
+    "CREATE TABLE evaluation (bucket INTEGER, name TEXT, essay TEXT)",
+    "CREATE TABLE sums (form INTEGER, total INTEGER, buckets BLOB)",
+)
+_KEYS = (
+    "CREATE INDEX IF NOT EXISTS by_bucket ON evaluation (bucket)",
+    "CREATE INDEX IF NOT EXISTS by_essay ON evaluation (essay)",
+)
+_INSERT = "INSERT INTO evaluation VALUES (?, ?, ?)"
+_ABANDONED_S = 3_600.0
+# The upper half of a sum counts, so that one name more or less is always seen.
+_ONE = 1 << 32
+
+
+class Entry(NamedTuple):
+    """A folder's name, the bucket that the name falls into, and the essay that its evaluation judges."""
+
+    bucket: int
+    name: str
+    essay: str
+
+
+class NameSums:
+    """A sum of names for each bucket: equal, but for one chance in 4 billion a change, when the names are."""
+
+    def __init__(self, content: bytes = bytes(8 * BUCKETS)) -> None:
+        self._sums = array("q", content)
+        if len(self._sums) != BUCKETS:
+            raise ValueError(f"{len(self._sums)} buckets")
+
+    @classmethod
+    def of(cls, folder: Path) -> NameSums:
+        """The sums of a stage's folders: those that `folder_names` names, in half the time."""
+        sums = cls()
+        buckets = sums._sums
+        with _scanned(os.fsencode(folder)) as entries:
+            for entry in entries:
+                if not entry.name.startswith(b".") and entry.is_dir():
+                    code = crc32(entry.name)
+                    buckets[code % BUCKETS] += _ONE + code
+        return sums
+
+    @property
+    def total(self) -> int:
+        """One sum of all names."""
+        return sum(self._sums)
+
+    def add(self, name: str) -> None:
+        """Takes a name in."""
+        code = crc32(os.fsencode(name))
+        self._sums[code % BUCKETS] += _ONE + code
+
+    def clear(self, buckets: Iterable[int]) -> None:
+        """Takes all names out of some buckets."""
+        for bucket in buckets:
+            self._sums[bucket] = 0
+
+    def differing(self, other: NameSums) -> set[int]:
+        """The buckets that hold other names."""
+        pairs = zip(self._sums, other._sums, strict=True)
+        return {bucket for bucket, (mine, others) in enumerate(pairs) if mine != others}
+
+    def to_bytes(self) -> bytes:
+        """The form that is stored."""
+        return self._sums.tobytes()
+
+
+def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
+    """The names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+    with _scanned(str(folder)) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") is temporary and entry.is_dir():
+                yield entry.name
+
+
+def bucket_of(name: str) -> int:
+    """The bucket that a name falls into."""
+    return crc32(os.fsencode(name)) % BUCKETS
+
+
+@contextmanager
+def _scanned(folder: AnyStr) -> Iterator[Iterator[os.DirEntry[AnyStr]]]:
+    try:
+        entries = os.scandir(folder)
+    except FileNotFoundError:
+        yield iter(())
+        return
+    with entries:
+        yield entries
+
+
+class EvaluationIndex:
+    """A snapshot, open for reading: `total` entries, and the `sums` of their names.
+
+    `made_at` is when the oldest of its entries were read from the store.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, made_at: float) -> None:
+        self.path, self.made_at, self._connection = path, made_at, connection
+        form, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
+        if form != _FORM:
+            raise ValueError("it is of another form")
+        self.sums, self.total = NameSums(sums), int(total)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator[EvaluationIndex | None]:
+        """The index at `path`; None when there is none, or one too old. sqlite3.Error later when it is damaged."""
+        try:
+            made_at = path.stat().st_mtime
+        except OSError:
+            made_at = 0.0
+        if time.time() - made_at > OLDEST_S:
+            yield None
+            return
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            try:
+                index = cls(path, connection, made_at)
+            except (sqlite3.Error, TypeError, ValueError) as error:
+                log.info("%s is made anew: %s", path, error)
+                index = None
+            yield index
+
+    def entries_in(self, buckets: Collection[int]) -> Iterator[Entry]:
+        """The entries of some buckets."""
+        self._keep("wanted_bucket", buckets)
+        return self._entries("bucket IN (SELECT value FROM wanted_bucket)")
+
+    def entries_of(self, essay_ids: Iterable[str]) -> Iterator[Entry]:
+        """The entries of some essays."""
+        self._keep("wanted_essay", essay_ids)
+        return self._entries("essay IN (SELECT value FROM wanted_essay)")
+
+    def _keep(self, table: str, values: Iterable[object]) -> None:
+        self._connection.execute(f"CREATE TEMP TABLE {table} (value PRIMARY KEY)")
+        rows = ((value,) for value in values)
+        self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", rows)  # noqa: S608  (our own name)
+
+    def _entries(self, condition: str) -> Iterator[Entry]:
+        query = f"SELECT bucket, name, essay FROM evaluation WHERE {condition}"  # noqa: S608  (our own words)
+        return map(Entry._make, self._connection.execute(query))
+
+
+class IndexWriter:
+    """Writes the next index entry by entry; nobody sees it before `finish`, and only when it has LEAST entries.
+
+    Trouble with it is logged and spares the caller: the store does without an index.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._temporary = path, temporary_name(path, new_token())
+        self._sums, self._total = NameSums(), 0
+        self._made_at = time.time()
+        self._waiting: list[Entry] = []
+        self._connection: sqlite3.Connection | None = None
+        self._failed = False
+
+    @classmethod
+    def after(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
+        """A writer that begins with the entries of `former` outside `buckets`."""
+        writer = cls(former.path)
+        writer._made_at = former.made_at
+        with writer._sparing():
+            writer._stay_inside()
+            shutil.copyfile(former.path, writer._temporary)
+            connection = writer._connect()
+            connection.executemany("DELETE FROM evaluation WHERE bucket = ?", ((bucket,) for bucket in buckets))
+            connection.execute("DELETE FROM sums")
+            writer._total = connection.execute("SELECT count(*) FROM evaluation").fetchone()[0]
+            writer._sums = NameSums(former.sums.to_bytes())
+            writer._sums.clear(buckets)
+        return writer
+
+    def add(self, entry: Entry) -> None:
+        """Adds one entry."""
+        if self._failed:
+            return
+        self._waiting.append(entry)
+        if len(self._waiting) >= LEAST:
+            with self._sparing():
+                self._write()
+
+    def finish(self) -> None:
+        """Puts the index in place; with too few entries it takes a former one away."""
+        with self._sparing():
+            if self._failed:
+                pass
+            elif self._total + len(self._waiting) >= LEAST:
+                self._write()
+                self._put_in_place()
+            elif self._path.exists():
+                self._stay_inside()
+                self._path.unlink(missing_ok=True)
+        with self._sparing():
+            if self._connection is not None:
+                self._connection.close()
+                self._temporary.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        connection = self._connection or self._new()
+        connection.executemany(_INSERT, self._waiting)
+        for entry in self._waiting:
+            self._sums.add(entry.name)
+        self._total += len(self._waiting)
+        self._waiting.clear()
+
+    def _new(self) -> sqlite3.Connection:
+        self._stay_inside()
+        self._temporary.parent.mkdir(exist_ok=True)
+        connection = self._connect()
+        for table in _TABLES:
+            connection.execute(table)
+        return connection
+
+    def _stay_inside(self) -> None:
+        folder = self._path.parent
+        if leads_to(folder.parent, folder):
+            raise OSError(f"{folder} leads out of the data root")
+
+    def _connect(self) -> sqlite3.Connection:
+        self._connection = sqlite3.connect(self._temporary, isolation_level=None)
+        # Nobody else sees the file yet, so neither a journal nor a flush before the last one is of use.
+        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
+            self._connection.execute(statement)
+        return self._connection
+
+    def _put_in_place(self) -> None:
+        if self._connection is None:
+            return
+        for key in _KEYS:
+            self._connection.execute(key)
+        self._connection.execute("INSERT INTO sums VALUES (?, ?, ?)", [_FORM, self._total, self._sums.to_bytes()])
+        self._connection.execute("COMMIT")
+        self._connection.close()
+        sync_path(self._temporary)
+        os.utime(self._temporary, (self._made_at, self._made_at))
+        self._temporary.replace(self._path)
+        _remove_abandoned(self._path)
+
+    @contextmanager
+    def _sparing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            log.info("No index at %s: %s", self._path, error)
+            self._failed = True
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Temporary files of writers that died."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            left.unlink(missing_ok=True)

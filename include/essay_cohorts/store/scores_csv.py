@@ -1,0 +1,88 @@
+"""A cohort's `scores.csv`: its columns, its text, what it says of scores read already; the text of its pivot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from essay_cohorts.domain import Outcome, ScoreRow
+from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
+from essay_cohorts.files.json_fields import HIGHEST_USD, score_of
+from essay_cohorts.provenance import Provenance
+
+SCORE_COLUMNS = (
+    "gen_id",
+    "parent_gen_id",
+    "template_id",
+    "llm_model_id",
+    "replicate",
+    "outcome",
+    "score",
+    "reason",
+    "origin_cohort_id",
+    "cost_usd",
+    *Provenance._fields,
+)
+_KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
+_MADE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, Provenance._fields))
+_OWN_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
+
+
+class KnownScore(NamedTuple):
+    """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
+
+    score: float | None
+    reused: bool
+    origin_cohort_id: str
+    cost_usd: float | None
+    as_of: int
+    made: Provenance
+
+
+def scores_text(rows: Iterable[ScoreRow]) -> str:
+    """The content of a scores.csv."""
+    return csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
+
+
+def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
+    cells = (["" if cell is None else inert(cell) for cell in row] for row in rows)
+    return csv_text([inert(name) for name in columns], cells)
+
+
+def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
+    """The rows by gen_id; none when the file is missing or was changed since this program wrote it.
+
+    It writes the report right after it: who saves scores.csv later makes it the younger of the two.
+    """
+    try:
+        as_of = scores_csv.stat().st_mtime_ns
+        if as_of > report_html.stat().st_mtime_ns:
+            return {}
+        lines = iter(csv_reader(scores_csv.read_bytes().decode("utf-8-sig")))
+        if tuple(next(lines, ())) != SCORE_COLUMNS:
+            return {}
+        return {cells[0]: _known_score(cells, as_of) for cells in lines}
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def score_values(row: ScoreRow) -> dict[str, Any]:
+    """The row's values by column."""
+    values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _OWN_COLUMNS}
+    return {**values, **row.made._asdict()}
+
+
+def _score_cells(row: ScoreRow) -> list[Any]:
+    return ["" if cell is None else inert(cell) for cell in score_values(row).values()]
+
+
+def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
+    outcome, score, origin, cost = _KNOWN_CELLS(cells)
+    value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
+    if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
+        raise ValueError(f"{score} is no score or {cost} no price")
+    made = Provenance(*map(live, _MADE_CELLS(cells)))
+    return KnownScore(value, outcome == Outcome.REUSED, live(origin), cost_usd, as_of, made)

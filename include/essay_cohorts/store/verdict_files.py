@@ -1,0 +1,75 @@
+"""A verdict on disk: `parsed_metadata.json`, then `parsed.txt`. A replaced one is kept, both files by one number.
+
+The former files are kept by hard links before anything is replaced. So a parsed.txt that is still one file with a
+kept one tells that a replacement died before it came to it; one that a person has corrected is a file of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from essay_cohorts.files.atomic import (
+    copy_former,
+    former_name,
+    json_text,
+    keep_former,
+    kept_number,
+    storing,
+    sync_path,
+    write_text,
+)
+from essay_cohorts.files.crash_points import reach
+from essay_cohorts.files.json_fields import read_json, read_text
+from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
+
+
+def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) -> None:
+    """Writes the verdict of an evaluation that has no score: its metadata, then parsed.txt when there is one now."""
+    if (read_json(folder / PARSED_METADATA) or {}) != metadata:
+        with storing(folder / PARSED_METADATA):
+            keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
+        write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
+    reach("between_parsed_renames")
+    if score is not None:
+        write_text(folder / PARSED, score)
+        reach("after_parsed_renames")
+
+
+def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
+    """Puts a verdict in the place of another one, which is kept; parsed.txt goes when there is no `score` any more.
+
+    Unless `result_changes` parsed.txt stays as it is. Done again after a crash it ends in the same state.
+    """
+    parsed = folder / PARSED
+    with storing(parsed):
+        is_kept = kept_number(parsed) is not None
+        renewed = read_json(folder / PARSED_METADATA) != metadata
+        result_changes = result_changes and read_text(parsed) != score
+        _keep(folder, metadata=renewed, parsed=result_changes and not is_kept)
+        if renewed:
+            write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=True)
+        reach("between_verdict_renames")
+        if score is None:
+            parsed.unlink(missing_ok=True)
+        elif result_changes or is_kept:
+            write_text(parsed, score, folder_later=True)
+        sync_path(folder)
+        reach("after_verdict_renames")
+
+
+def half_replaced(folder: Path) -> dict[str, Any] | None:
+    """The metadata that parsed.txt came with, when a replacement died before it came to it; None when none did."""
+    number = kept_number(folder / PARSED)
+    return None if number is None else read_json(former_name(folder / PARSED_METADATA, number)) or {}
+
+
+def _keep(folder: Path, *, metadata: bool, parsed: bool) -> None:
+    number = free_number(folder, (PARSED_METADATA, PARSED))
+    if metadata:
+        copy_former(folder / PARSED_METADATA, number)
+    reach("between_former_links")
+    if parsed and (folder / PARSED).exists() and (folder / PARSED).stat().st_size:
+        copy_former(folder / PARSED, number)
+    reach("after_former_links")

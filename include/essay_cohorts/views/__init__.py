@@ -1,0 +1,1 @@
+"""What the store holds now, as the pages and the commands show it."""

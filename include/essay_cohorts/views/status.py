@@ -1,0 +1,87 @@
+"""How far a cohort's members have come, by the store as it is now: what `status` and `skipped` tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from essay_cohorts.domain import Cell, Member, Spending, Stage
+from essay_cohorts.errors import BadInput, Problem, raise_if_any
+from essay_cohorts.files.json_fields import text_of
+from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.account import CohortAccount, account_of
+from essay_cohorts.views.evaluation_state import MemberState, look_at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellStatus:
+    """A cell's members, counted by state."""
+
+    cell: Cell
+    counts: dict[MemberState, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CohortStatus:
+    """A cohort's cells in membership order, and its account."""
+
+    cells: tuple[CellStatus, ...]
+    account: CohortAccount
+
+    @property
+    def total(self) -> int:
+        """All evaluations."""
+        return sum(sum(cell.counts.values()) for cell in self.cells)
+
+    @property
+    def unfinished(self) -> int:
+        """Those without a score."""
+        return self.total - sum(cell.counts[MemberState.SCORED] for cell in self.cells)
+
+
+def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
+    """How far the cohort has come. BadInput when there is no such cohort."""
+    store = GensDataLayer.from_root(settings.data_root)
+    folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
+    latest = folder.latest_run()
+    cells: dict[Cell, Counter[MemberState]] = {}
+    origins: list[str] = []
+    for member in evaluations_of(settings, cohort_id):
+        state = look_at(store, member.gen_id, last_run=latest.run if latest else None).state
+        cells.setdefault(member.cell, Counter())[state] += 1
+        if state is MemberState.SCORED:
+            origins.append(text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"))
+    return CohortStatus(
+        cells=tuple(
+            CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
+            for cell, counts in cells.items()
+        ),
+        account=account_of(cohort_id, origins, *spending_of(folder)),
+    )
+
+
+def spending_of(folder: CohortFolder) -> tuple[Spending, Spending]:
+    """What all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
+    journal, latest = folder.journal_as_it_is(), folder.latest_run()
+    return journal.spending(), journal.spending(latest.run) if latest and latest.run.run_id else Spending()
+
+
+def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
+    """The members with a score's file, in membership order: what a run skips. An empty parsed.txt is none."""
+    store = GensDataLayer.from_root(settings.data_root)
+    members = evaluations_of(settings, cohort_id)
+    return tuple(m.gen_id for m in members if store.parsed_exists(Stage.EVALUATION, m.gen_id))
+
+
+def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
+    """The cohort's evaluations in membership order. BadInput when there is no such cohort."""
+    members = CohortFolder(root=settings.data_root, cohort_id=cohort_id).members()
+    raise_if_any(members.problems)
+    if not members.value:
+        finding = f"there is no cohort {cohort_id} with members."
+        known = cohort_ids(settings.data_root)
+        next_step = f"Cohorts here: {', '.join(known[-10:])}." if known else "No cohort was planned here yet."
+        raise BadInput([Problem(place="cohorts", finding=finding, next_step=next_step)])
+    return tuple(member for member in members.value if member.stage is Stage.EVALUATION)

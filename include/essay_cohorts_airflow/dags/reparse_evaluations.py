@@ -1,0 +1,80 @@
+"""
+### Score stored replies again, without a call
+
+After a parser, or a template's `parser` in `1_raw/evaluation_templates.csv`, changed: reads the stored replies of one
+cohort, or of the whole store, by today's parsers. **No LLM is called.**
+
+1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies
+   it, and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
+2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed. It
+   fails, once that is written, when the disk refused some evaluations: trigger the DAG again.
+
+Trigger it without **Write** first. A score that a person corrected is kept. What is being called for right now, or
+whose template is gone, is skipped and named. To write a cohort's `scores.csv` and `report.html` anew trigger
+`evaluation_backfill` with its last conf: it calls for nothing that has a reply. The log shows up to 200 changes;
+`cohorts reparse` shows all.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from essay_cohorts_airflow.aggregate_task import gather_scores
+from essay_cohorts_airflow.forms.reparse import PARAMS
+from essay_cohorts_airflow.notifications import tell_failed
+from essay_cohorts_airflow.task_border import DEFAULT_ARGS, readable_failure, this_conf, this_task
+
+LOGGED_ROWS = 200
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    dag_id="reparse_evaluations",
+    dag_display_name="Reparse evaluations",
+    description="Scores stored replies again after a parser changed; calls nothing",
+    schedule=None,
+    params=PARAMS,
+    tags=["evaluation", "parser"],
+    doc_md=__doc__,
+    max_active_runs=1,
+    # A try that follows a worker's death does the rest: what was written is not written again.
+    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
+)
+def reparse_evaluations() -> None:
+    @task(multiple_outputs=False)
+    def reparse() -> dict[str, Any]:
+        from essay_cohorts import settings
+        from essay_cohorts.errors import raise_if_any
+        from essay_cohorts.reparsing import reparse
+        from essay_cohorts.reparsing.rules import parse_reparse_request
+
+        with readable_failure():
+            request = parse_reparse_request(this_conf())
+            raise_if_any(request.problems)
+            report = reparse.reparse(
+                settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
+            )
+            counts = report.to_xcom()
+            # What a former try changed before it died, or the disk before it refused, this one may find made.
+            changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
+            behind = report.written and changed
+            return {**counts, "behind": behind, "problem": reparse.what_was_refused(report)}
+
+    # The only leaf: red when the disk refused some; skipped, and the run green, when the scores are as they were.
+    @task(multiple_outputs=False)
+    def aggregate(reparsed: dict[str, Any]) -> dict[str, Any]:
+        if not reparsed["behind"]:
+            raise AirflowSkipException("No score was changed")
+        gathered = gather_scores()
+        if reparsed["problem"]:
+            log.error("%s", reparsed["problem"])
+            raise SystemExit(1)
+        return gathered
+
+    reparsed: Any = reparse()
+    aggregate(reparsed)

@@ -1,0 +1,120 @@
+"""The trigger form of `evaluation_backfill`: one Param a conf key, with the schema that validates it."""
+
+from airflow.sdk import Param
+
+from essay_cohorts_airflow.forms.fields import ID_PATTERN, ids, number, switch
+
+_DEFER = "As the selection file says"
+_DEFERRED = "What does not fit in this run is deferred, and the run is red. Empty: no cap."
+
+# The help texts have no `code` in them: the form draws it over the line above.
+# None is the form's first section, the only one that is open when the form is.
+_WHAT, _HOW, _CALLS = None, "What counts", "Calls and batches"
+
+PARAMS: dict[str, Param] = {
+    "cohort_id": Param(
+        None,
+        type=["null", "string"],
+        pattern=ID_PATTERN,
+        title="Cohort id",
+        description_md="The cohort's name and folder: letters, digits, . _ -, at most 100. Empty: DD_COHORT of "
+        "the environment, else a name made from the inputs, so that the same inputs are the same cohort.",
+        section=_WHAT,
+    ),
+    "essay_ids": ids(
+        "Essays",
+        "gen_ids of essays, one a line. When given, **no selection file is read** and existing evaluations are "
+        "included unless you say otherwise below. Empty: 2_tasks/selected_essays.txt.",
+        _WHAT,
+    ),
+    "templates": ids(
+        "Templates", "Narrows the active evaluation templates to these ids, one a line. Empty: all active.", _WHAT
+    ),
+    "models": ids(
+        "Judge models",
+        "Narrows the models with for_evaluation to these ids, one a line. Empty: all of them.",
+        _WHAT,
+        pattern=None,
+    ),
+    "mode": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "evaluation-only"],
+        values_display={None: _DEFER, "evaluation-only": "evaluation-only: judge essays that exist"},
+        title="Mode",
+        description_md="With essays given above, empty means evaluation-only.",
+        section=_HOW,
+    ),
+    # Without a type: a nullable boolean would be a switch, which shows null as "off" and cannot go back to it.
+    "include_existing_evaluations": Param(
+        None,
+        enum=[None, True, False],
+        values_display={
+            None: _DEFER,
+            True: "Yes: take what exists, call only for what is missing",
+            False: "No: buy all of them anew for this cohort",
+        },
+        title="Include existing evaluations",
+        description_md="Backfill mode. With essays given above, empty means **yes**: buying anew must be asked for.",
+        section=_HOW,
+    ),
+    "changed_inputs": Param(
+        None,
+        enum=[None, "refuse", "keep", "ask_again"],
+        values_display={
+            None: "As the deployment says (refuse)",
+            "refuse": "Refuse: planning fails and names them",
+            "keep": "Keep: reuse them all the same",
+            "ask_again": "Ask again: new evaluations with today's inputs",
+        },
+        title="Evaluations of a changed template, essay or model",
+        description_md="Existing evaluations that were made with another prompt or model than today's.",
+        section=_HOW,
+    ),
+    "replicates": number(
+        None,
+        1,
+        1000,
+        "Replicates",
+        "Evaluations that each (essay, template, model) should hold. Empty: the row evaluation of "
+        "1_raw/replication_config.csv.",
+        _HOW,
+    ),
+    "retry_unscored": switch(
+        "Ask again for refused replies",
+        "A stored reply that the parser refused is asked for once more, at most once a run; the former one is kept.",
+        _HOW,
+    ),
+    "max_unscored": number(
+        0,
+        0,
+        1_000_000,
+        "Unscored evaluations to accept",
+        "The run is red when more replies than this are refused by their parser.",
+        _HOW,
+    ),
+    "dry_run": switch(
+        "Dry run", "Plans and shows what would be called and cost; seeds nothing and calls nothing.", _CALLS
+    ),
+    "max_concurrency": number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
+    "max_llm_calls": number(
+        None, 1, 10_000_000, "Budget: requests", f"Retried and failed ones count. {_DEFERRED}", _CALLS
+    ),
+    "max_cost_usd": number(
+        None,
+        0.000001,
+        1_000_000,
+        "Budget: USD",
+        f"A call starts only when its worst case still fits: needs prices and max_tokens of each model. {_DEFERRED}",
+        _CALLS,
+        "number",
+    ),
+    "batch_size": number(
+        None,
+        1,
+        100_000,
+        "Evaluations a task instance",
+        "Empty chooses: one each while there are up to 8 to do, else a few large slices.",
+        _CALLS,
+    ),
+}

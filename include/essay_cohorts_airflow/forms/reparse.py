@@ -1,0 +1,21 @@
+"""The trigger form of `reparse_evaluations`: one Param a conf key, with the schema that validates it."""
+
+from airflow.sdk import Param
+
+from essay_cohorts_airflow.forms.fields import ID_PATTERN, ids, switch
+
+PARAMS: dict[str, Param] = {
+    "cohort_id": Param(
+        None,
+        type=["null", "string"],
+        pattern=ID_PATTERN,
+        title="Cohort id",
+        description_md="Only the replies of this cohort's members. Empty: those of the whole store.",
+    ),
+    "templates": ids(
+        "Templates", "Only replies to these evaluation templates, one id a line. Empty: to all of them.", None
+    ),
+    "write": switch(
+        "Write", "Applies it; the former results are kept. Off: shows what would change and writes nothing.", None
+    ),
+}

@@ -1,0 +1,80 @@
+"""The LLM's API as Airflow knows it: the Connection `llm_default` of type `openai`, in JSON form.
+
+{"conn_type": "openai", "host": "https://api.example.com/v1", "password": "<API key>",
+ "extra": {"connect_timeout_s": 5, "read_timeout_s": 120, "total_timeout_s": 300}}
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+if TYPE_CHECKING:
+    from essay_cohorts.backfill.call_missing import Endpoint
+    from essay_cohorts.errors import Problem
+    from essay_cohorts.llm_client.client_settings import CallRules
+
+CONN_ID = "llm_default"
+_NEXT_STEP = "Set it under Admin > Connections, or as AIRFLOW_CONN_LLM_DEFAULT in JSON form: see .env.example."
+
+
+def check_connection() -> None:
+    """BadInput when the Connection cannot be used: found while planning, before anything is written."""
+    try:
+        connection = Connection.get(CONN_ID)
+    except AirflowNotFoundException:
+        connection = None
+    _rules(connection, under_way=False)
+
+
+async def connect() -> Endpoint:
+    """A client for the Connection's API and its rules for calls. BadInput when the Connection cannot be used."""
+    from airflow.providers.openai.hooks.openai import OpenAIHook
+
+    from essay_cohorts.backfill.call_missing import Endpoint
+
+    try:
+        connection = await Connection.async_get(CONN_ID)
+    except AirflowNotFoundException:
+        connection = None
+    rules = _rules(connection, under_way=True)
+    # It would log a line for each request; `call_missing` logs what came of it.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    return Endpoint(client=await OpenAIHook(conn_id=CONN_ID).aget_conn(), rules=rules)
+
+
+def _rules(connection: Connection | None, *, under_way: bool) -> CallRules:
+    from essay_cohorts.errors import raise_if_any
+    from essay_cohorts.llm_client.client_settings import read_call_rules
+
+    rules = read_call_rules(connection.extra_dejson if connection else {}, f"Connection {CONN_ID}, extra")
+    raise_if_any([*_problems(connection), *rules.problems], under_way=under_way)
+    return rules.value
+
+
+def _problems(connection: Connection | None) -> Iterator[Problem]:
+    """What is wrong with the key and the address, never showing the key.
+
+    A blank one would silently fall back to OPENAI_API_KEY or OPENAI_BASE_URL of the worker's environment.
+    """
+    from essay_cohorts.errors import Problem
+
+    place = f"Connection {CONN_ID}"
+    if connection is None:
+        yield Problem(place=place, finding="it does not exist.", next_step=_NEXT_STEP)
+        return
+    host, key = connection.host or "", connection.password or ""
+    if not host.strip():
+        yield Problem(place=place, finding="its host (the API's full base URL) is blank.", next_step=_NEXT_STEP)
+    elif not host.startswith(("http://", "https://")):
+        finding = "its host is no full base URL; it begins with neither http:// nor https://."
+        yield Problem(place=place, finding=finding, next_step=_NEXT_STEP)
+    if not key.strip():
+        yield Problem(place=place, finding="its password (the API key) is blank.", next_step=_NEXT_STEP)
+    elif not key.isascii() or not key.isprintable() or " " in key:
+        finding = "its password (the API key) holds a blank, a line end or another character that no key has."
+        yield Problem(place=place, finding=finding, next_step="Paste the key again, without what stands around it.")

@@ -1,0 +1,99 @@
+"""The application of the pages: behind Airflow's login and the right to read the DAG; it writes nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from essay_cohorts.errors import BadInput, CohortError
+from essay_cohorts_airflow.pages import DAG_ID
+from essay_cohorts_airflow.pages.rendering import render
+from essay_cohorts_airflow.pages.routes import router
+
+log = logging.getLogger(__name__)
+
+# Nothing is loaded from elsewhere and no script stands in a page: an essay or a reply that is one stays text.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def make_app() -> FastAPI:
+    """The application; without a login each of its routes answers 401 or leads to the login page."""
+    app = FastAPI(
+        title="Cohorts",
+        # They would be routes of their own that ask for no login.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # The DAG is named: else a caller could choose another one by `?dag_id=`.
+        dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
+    )
+    app.include_router(router)
+    app.middleware("http")(_with_headers)
+    app.exception_handler(CohortError)(_told)
+    app.exception_handler(OSError)(_unreadable)
+    app.exception_handler(HTTPException)(_refused)
+    app.exception_handler(Exception)(_unexpected)
+    return app
+
+
+async def _with_headers(request: Request, call_next: Any) -> Response:
+    response: Response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers[name] = value
+    if "cache-control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _told(request: Request, error: CohortError) -> Response:
+    """An error whose text is meant for people: what was asked for is not there, or the store is damaged."""
+    if not isinstance(error, BadInput):
+        log.error("%s: %s", request.url.path, error)
+    return _problem(request, 404 if isinstance(error, BadInput) else 500, str(error))
+
+
+def _unreadable(request: Request, error: OSError) -> Response:
+    """A file of the store that is there and cannot be read."""
+    log.error("%s: %s", request.url.path, error)
+    return _problem(request, 500, f"{error.filename}: cannot be read: {error.strerror}.")
+
+
+def _refused(request: Request, error: HTTPException) -> Response:
+    """A browser without a login is led to the login page and comes back; anything else is told the status."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if error.status_code == 401 and wants_page and request.method == "GET":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=here), status_code=307)
+    if not wants_page or error.status_code == 401:
+        return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+    if error.status_code == 403:
+        return _problem(request, 403, f"You may not see cohorts: they need the right to read the DAG {DAG_ID}.")
+    return _problem(request, error.status_code, str(error.detail))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    log.exception("%s could not be shown", request.url.path, exc_info=error)
+    response = _problem(request, 500, "This page could not be made. The log of Airflow's API server says why.")
+    # Made outside the middleware that gives the others theirs.
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _problem(request: Request, status: int, told: str) -> Response:
+    titles = {403: "Not allowed", 404: "It is not there, or cannot be shown", 405: "Not allowed"}
+    title = titles.get(status, "Something is wrong")
+    return render(request, "problem", status_code=status, title=title, told=told.splitlines())

@@ -1,0 +1,102 @@
+"""From the query of a request to what `essay_cohorts` understands; what cannot be read has its default."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import QueryParams
+
+from essay_cohorts.domain import ID_RULE, is_id
+from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.files.json_fields import count_of, texts_of
+from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
+
+_EXISTING = {"yes": True, "no": False}
+
+
+def page_number(query: QueryParams) -> int:
+    """The field `page`, 1 unless it is a number of a sane size."""
+    text = query.get("page", "")
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
+
+
+def matrix_query(query: QueryParams) -> MatrixQuery:
+    """Which part of the matrix is asked for."""
+    sort, column = query.get("sort", ""), query.get("column", "")
+    return MatrixQuery(
+        templates=frozenset(filter(None, query.getlist("template"))),
+        models=frozenset(filter(None, query.getlist("model"))),
+        states=frozenset(CellState(state) for state in query.getlist("state") if state in list(CellState)),
+        text=query.get("text", "")[:200],
+        sort=Sort(sort) if sort in list(Sort) else Sort.SELECTED,
+        descending=query.get("order") == "desc",
+        column=int(column) if column.isascii() and column.isdigit() and len(column) < 4 else None,
+        page=page_number(query),
+    )
+
+
+def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
+    """The query fields of a part of the matrix, its page apart."""
+    return {
+        "template": sorted(query.templates),
+        "model": sorted(query.models),
+        "state": sorted(query.states),
+        "text": query.text,
+        "sort": None if query.sort is Sort.SELECTED else query.sort.value,
+        "order": "desc" if query.descending else None,
+        "column": query.column,
+    }
+
+
+def plan_conf(query: QueryParams) -> dict[str, Any]:
+    """The conf that the form of the plan page stands for; `essay_cohorts` checks it as it checks any conf."""
+    conf: dict[str, Any] = {}
+    if cohort_id := query.get("cohort_id", "").strip():
+        conf["cohort_id"] = cohort_id
+    if essay_ids := re.findall(r"[^\s,]+", query.get("essay_ids", "")):
+        conf["essay_ids"] = essay_ids
+    if query.get("existing") in _EXISTING:
+        conf["include_existing_evaluations"] = _EXISTING[query["existing"]]
+    for field in ("templates", "models"):
+        if chosen := [each for each in query.getlist(field) if each]:
+            conf[field] = chosen
+    if replicates := query.get("replicates", "").strip():
+        conf["replicates"] = int(replicates) if replicates.isascii() and replicates.isdigit() else replicates
+    if query.get("retry_unscored"):
+        conf["retry_unscored"] = True
+    return conf
+
+
+def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The conf by which a cohort would be planned again just as it was. BadInput when its manifest does not tell."""
+    lists = {key: texts_of(manifest, key) for key in ("essays", "templates", "models")}
+    replicates = count_of(manifest, "replicates")
+    if not (all(lists.values()) and replicates):
+        finding = "it does not tell the essays, templates, models and replicates that the cohort was planned with."
+        place = f"cohorts/{cohort_id}/manifest.json"
+        raise BadInput([Problem(place=place, finding=finding, next_step="Fill in the form instead.")])
+    return {
+        "cohort_id": cohort_id,
+        "essay_ids": lists["essays"],
+        "include_existing_evaluations": INCLUDE_EXISTING in texts_of(manifest, "directives"),
+        "templates": lists["templates"],
+        "models": lists["models"],
+        "replicates": replicates,
+    }
+
+
+def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
+    """The command line that starts the DAG with this conf."""
+    return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
+
+
+def checked_id(cohort_id: str) -> str:
+    """The id, before any path is made of it. BadInput when it cannot be one."""
+    if not is_id(cohort_id):
+        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
+    return cohort_id

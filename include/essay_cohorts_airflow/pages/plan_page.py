@@ -1,0 +1,62 @@
+"""The page that shows what a run would do now; it writes nothing and starts nothing."""
+
+from __future__ import annotations
+
+import json
+from threading import Lock
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from essay_cohorts.errors import BadInput, CohortError, Problem
+from essay_cohorts.planning.preview import PlanPreview, preview_plan
+from essay_cohorts.settings import Settings, read_settings
+from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
+from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts_airflow.pages import DAG_ID, forms
+from essay_cohorts_airflow.pages.forms import checked_id
+from essay_cohorts_airflow.pages.rendering import render
+
+router = APIRouter()
+# One at a time: a plan reads the store and renders every prompt.
+_planning = Lock()
+
+
+@router.get("/plan")
+def plan(request: Request, cohort: str = "") -> Response:
+    """What a run would do now: a dry run that writes nothing."""
+    settings, query = read_settings(), request.query_params
+    conf, preview, problems = forms.plan_conf(query), None, []
+    try:
+        if cohort and not query.get("show"):
+            manifest = CohortFolder(root=settings.data_root, cohort_id=checked_id(cohort)).manifest()
+            conf = forms.conf_of_cohort(cohort, manifest)
+        if cohort or query.get("show"):
+            preview = _preview(settings, conf)
+    except CohortError as error:
+        problems = str(error).splitlines()
+    catalog = Catalog(root=settings.data_root)
+    return render(
+        request,
+        "plan",
+        dag_id=DAG_ID,
+        conf=conf,
+        conf_json=json.dumps(conf, indent=2),
+        command=forms.trigger_command(DAG_ID, conf),
+        preview=preview,
+        problems=problems,
+        templates=catalog.choices(TEMPLATES),
+        models=catalog.choices(MODELS),
+    )
+
+
+def _preview(settings: Settings, conf: dict[str, Any]) -> PlanPreview:
+    """BadInput when another plan is being made: each that waited would keep one of Airflow's own threads from it."""
+    if not _planning.acquire(blocking=False):
+        finding = "another plan is being made right now."
+        raise BadInput([Problem(place="plan", finding=finding, next_step="Show it again in a moment.")])
+    try:
+        return preview_plan(settings, conf)
+    finally:
+        _planning.release()

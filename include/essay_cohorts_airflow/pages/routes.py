@@ -1,0 +1,295 @@
+"""One function a page: reads the request, asks `essay_cohorts`, renders. None writes anything."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+
+from essay_cohorts.domain import Cell, Outcome, is_id
+from essay_cohorts.errors import BadInput, CohortError, Problem
+from essay_cohorts.settings import Settings, read_settings
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
+from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
+from essay_cohorts.views.comparison import compare
+from essay_cohorts.views.coverage import Sort, columns_of, cut, matrix
+from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.evaluation_history import read_evaluation
+from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts.views.snapshot_cache import SnapshotCache
+from essay_cohorts_airflow.pages import forms, plan_page
+from essay_cohorts_airflow.pages.forms import checked_id
+from essay_cohorts_airflow.pages.kept_statistics import statistics_of_rows
+from essay_cohorts_airflow.pages.rendering import HERE, STATIC, as_bar, render
+
+COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
+_YEAR_S = 365 * 24 * 3600
+
+log = logging.getLogger(__name__)
+router = APIRouter()
+router.include_router(plan_page.router)
+snapshots = SnapshotCache()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedCohort:
+    """A row of the list: the cohort as its manifest and as the store have it, or why the latter cannot be told."""
+
+    entry: CohortEntry
+    snapshot: CohortSnapshot | None
+    problem: str = ""
+
+
+_SORTS: dict[str, Callable[[CohortSnapshot], float]] = {
+    "members": lambda one: len(one.rows),
+    "score": lambda one: one.with_score,
+    "missing": lambda one: one.missing,
+    "cost": lambda one: one.spending.settled_usd,
+}
+
+
+@router.get("/")
+def cohorts(request: Request) -> Response:
+    """The list of cohorts; only those shown are looked at in the store, unless they are sorted by what it holds."""
+    settings, query = read_settings(), request.query_params
+    text, sort, descending = query.get("text", "")[:100], query.get("sort", "created"), query.get("order") != "asc"
+    entries: Sequence[CohortEntry] = list_cohorts(settings.data_root, text)
+    if sort in _SORTS:
+        values = {entry: _value(_listed(settings, entry), _SORTS[sort]) for entry in entries}
+        entries = sorted(entries, key=values.__getitem__, reverse=descending)
+    else:
+        field = attrgetter("cohort_id" if sort == "name" else "created_at")
+        entries = sorted(entries, key=field, reverse=descending)
+    page, pages, shown = cut(entries, COHORTS_A_PAGE, forms.page_number(query))
+    return render(
+        request,
+        "cohorts",
+        cohorts=[_listed(settings, entry) for entry in shown],
+        found=len(entries),
+        text=text,
+        sort=sort,
+        descending=descending,
+        page=page,
+        pages=pages,
+        as_bar=as_bar,
+    )
+
+
+@router.get("/c/{cohort_id}")
+def cohort(request: Request, cohort_id: str) -> Response:
+    """A cohort's totals and its coverage matrix."""
+    settings = read_settings()
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
+    query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
+    essays, columns = (each.cell.essay_id for each in snapshot.cells), columns_of(snapshot.cells)
+    titles = essay_titles(store, essays) if query.text.strip() else {}
+    page = matrix(snapshot.cells, query, titles)
+    return render(
+        request,
+        "cohort",
+        snapshot=snapshot,
+        query=query,
+        fields=forms.matrix_fields(query),
+        matrix=page,
+        titles=titles or essay_titles(store, (row.essay_id for row in page.rows)),
+        templates=_distinct(template for template, _ in columns),
+        models=_distinct(model for _, model in columns),
+        Sort=Sort,
+        bar=as_bar(snapshot),
+        progress=_progress(snapshot),
+    )
+
+
+@router.get("/c/{cohort_id}/progress")
+def progress(cohort_id: str) -> Response:
+    """The counts of a cohort as JSON: what a page under way asks for again and again."""
+    return JSONResponse(_progress(snapshots.get(read_settings(), checked_id(cohort_id))))
+
+
+@router.get("/c/{cohort_id}/cell")
+def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", model: str = "") -> Response:
+    """The replicates of one cell."""
+    settings = read_settings()
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
+    wanted = Cell(essay, template, model)
+    rows = [row for row in snapshot.rows if row.member.cell == wanted]
+    if not rows:
+        finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
+        raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
+    store = GensDataLayer.from_root(settings.data_root)
+    there = [row for row in rows if store.file_names(row.member.stage, row.member.gen_id)]
+    return render(
+        request,
+        "cell",
+        snapshot=snapshot,
+        cell=wanted,
+        coverage=next(each for each in snapshot.cells if each.cell == wanted),
+        mixes=snapshot.mixed.cell(wanted),
+        title=essay_titles(store, [essay])[essay],
+        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in there],
+        gone=[row for row in rows if row not in there],
+    )
+
+
+@router.get("/evaluation/{gen_id}")
+def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
+    """One evaluation: prompt, reply, score, metadata, history."""
+    record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
+    return render(
+        request,
+        "evaluation",
+        record=record,
+        cohort_id=cohort if is_id(cohort) else record.origin_cohort_id,
+    )
+
+
+@router.get("/c/{cohort_id}/scores")
+def scores(request: Request, cohort_id: str) -> Response:
+    """Distributions, means, agreement, spread and the ranking of one template, with their intervals."""
+    # They load pandas and scipy, which no other page but the comparison needs.
+    from essay_cohorts.backfill.summaries import BINS, summarise_judges
+    from essay_cohorts.statistics.all_statistics import method_in_words
+
+    settings, query = read_settings(), request.query_params
+    snapshot = snapshots.get(settings, checked_id(cohort_id))
+    judges, told = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
+    templates = _distinct(judge.template_id for judge in judges)
+    chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
+    ranking = [each for each in told.ranking if each.template_id == chosen]
+    page, pages, shown = cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
+    store = GensDataLayer.from_root(settings.data_root)
+    return render(
+        request,
+        "scores",
+        snapshot=snapshot,
+        judges=judges,
+        bins=range(BINS),
+        tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
+        told=told,
+        means={(each.template_id, each.model_id): each for each in told.means},
+        spreads={(each.template_id, each.model_id): each for each in told.replicates},
+        method=method_in_words(),
+        templates=templates,
+        template=chosen,
+        ranking=shown,
+        ranked=len(ranking),
+        titles=essay_titles(store, (each.essay_id for each in shown)),
+        page=page,
+        pages=pages,
+    )
+
+
+@router.get("/c/{cohort_id}/scores.csv")
+def scores_csv(cohort_id: str) -> Response:
+    """The scores as they are now, in the form of scores.csv."""
+    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
+    return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
+
+
+@router.get("/c/{cohort_id}/score_pivot.csv")
+def score_pivot_csv(cohort_id: str) -> Response:
+    """The scores as they are now, essays by template and model."""
+    from essay_cohorts.statistics.frame import cohort_frame
+    from essay_cohorts.statistics.pivot import pivot_scores
+
+    pivot = pivot_scores(cohort_frame(snapshots.get(read_settings(), checked_id(cohort_id)).rows))
+    return _download(pivot_text(pivot.columns, pivot.rows), "text/csv", f"{cohort_id}-score-pivot.csv")
+
+
+@router.get("/c/{cohort_id}/scores.jsonl")
+def scores_jsonl(cohort_id: str) -> Response:
+    """The same, one JSON object a line."""
+    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
+    lines = (json.dumps(score_values(row)) for row in rows)
+    return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
+
+
+@router.get("/compare")
+def comparison(request: Request, first: str = "", second: str = "") -> Response:
+    """Two cohorts side by side, or the choice of two."""
+    settings = read_settings()
+    known = [entry.cohort_id for entry in list_cohorts(settings.data_root)]
+    if not (first and second):
+        return render(request, "compare", known=known, first=first, second=second, result=None)
+    from essay_cohorts.statistics.all_statistics import method_in_words
+    from essay_cohorts.statistics.differences import between_cohorts
+    from essay_cohorts.statistics.frame import cohort_frame
+
+    here, there = (snapshots.get(settings, checked_id(each)) for each in (first, second))
+    result = compare(here.rows, there.rows)
+    shown = [each.essay_id for each in result.essays[:DIFFERENCES_SHOWN]]
+    shown += [each.cell.essay_id for each in result.cells[:DIFFERENCES_SHOWN]]
+    titles = essay_titles(GensDataLayer.from_root(settings.data_root), shown)
+    return render(
+        request,
+        "compare",
+        known=known,
+        first=first,
+        second=second,
+        result=result,
+        differences=between_cohorts(first, second, cohort_frame(here.rows), cohort_frame(there.rows)),
+        method=method_in_words(),
+        mixed=(here.mixed, there.mixed),
+        titles=titles,
+        shown=DIFFERENCES_SHOWN,
+    )
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """A style sheet, a script or an icon."""
+    if name not in STATIC:
+        raise HTTPException(404, f"There is no file {name}.")
+    headers = {"Cache-Control": f"private, max-age={_YEAR_S}, immutable"}
+    return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+
+
+@router.get("/{rest:path}")
+def unknown(rest: str) -> Response:
+    """Anything else: behind the login, too."""
+    raise HTTPException(404, f"There is no page {rest!r}.")
+
+
+def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
+    try:
+        return ListedCohort(entry=entry, snapshot=snapshots.get(settings, entry.cohort_id))
+    except CohortError as error:
+        return ListedCohort(entry=entry, snapshot=None, problem=str(error))
+    except Exception:  # whatever is wrong with one must not hide the others
+        log.exception("cohort %s cannot be listed", entry.cohort_id)
+        return ListedCohort(entry=entry, snapshot=None, problem="It cannot be read; the API server's log says why.")
+
+
+def _value(listed: ListedCohort, of: Callable[[CohortSnapshot], float]) -> float:
+    """What a cohort is sorted by; the snapshot itself is not kept: all together may be too large."""
+    return of(listed.snapshot) if listed.snapshot else -1.0
+
+
+def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
+    """What has to differ for a page to be out of date, and whether it may still become so by a run."""
+    return {
+        "cohort_id": snapshot.cohort_id,
+        "members": len(snapshot.rows),
+        **{outcome.value: snapshot.counts[outcome] for outcome in Outcome},
+        "calls": snapshot.spending.calls,
+        "settled_usd": round(snapshot.spending.settled_usd, 6),
+        "run_id": snapshot.last_run.run_id if snapshot.last_run else "",
+        "may_change": snapshot.with_score < len(snapshot.rows),
+        "seen_at": snapshot.seen_at,
+    }
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=f"{media_type}; charset=utf-8", headers=headers)

@@ -1,0 +1,53 @@
+"""The page `Cohorts` in Airflow's navigation: what exists, what is missing, what it cost, and why.
+
+Every process of Airflow imports this file, each task's too: the web framework and the pages themselves are imported
+only when a browser first asks for one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import conf
+
+PREFIX = "/cohorts"
+
+
+class CohortPages:
+    """The ASGI application of the pages, made at the first request."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+        if self._app is None:
+            from essay_cohorts_airflow.pages.app import make_app
+
+            self._app = make_app()
+        await self._app(scope, receive, send)
+
+
+def _base_path() -> str:
+    """The path under which Airflow is reached, "" unless `[api] base_url` has one."""
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+
+
+class CohortPagePlugin(AirflowPlugin):
+    """Mounts the pages and puts them into the navigation."""
+
+    name = "cohort_page"
+    fastapi_apps = [{"app": CohortPages(), "url_prefix": PREFIX, "name": "Cohorts"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Cohorts",
+            "href": f"{_base_path()}{PREFIX}/",
+            "destination": "nav",
+            "url_route": "cohorts",
+            "nav_top_level": True,
+            "icon": f"{_base_path()}{PREFIX}/static/icon.svg",
+            "icon_dark_mode": f"{_base_path()}{PREFIX}/static/icon_dark.svg",
+        }
+    ]

@@ -1,0 +1,144 @@
+"""A disk that fills up, refuses writes or goes away while calls are under way: nothing half-written or hidden."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from essay_cohorts.errors import StoreError
+from essay_cohorts.files.atomic import make_folder, write_text
+from essay_cohorts.leases.evaluation_lease import CallLease
+from essay_cohorts.leases.planning_lock import planning_turn
+from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.store import reply_files
+from essay_cohorts.store.call_journal import CallJournal, Intent
+from tests.conftest import task_ref
+from tests.judge_server import PROJECT, JudgeServer
+from tests.small_disk import TROUBLES
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
+
+NOBODY = 65534
+TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
+INTENT = Intent(gen_id="v_1", llm_model_id="judge-a", worst_usd=None, longest_s=1.0, task=TASK)
+# More than the room that a full disk has left.
+REPLY = "x" * 60_000 + "\nSCORE: 5"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What a run on a disk in trouble left: its error, its log, the disk's files and the requests at the judge."""
+
+    error: str
+    log: list[str]
+    files: list[str]
+    ends: dict[str, int]
+    requests: int
+    then: dict[str, Any] = field(default_factory=dict)
+
+
+def see(trouble: str, folder: Path) -> Seen:
+    """A cohort of six, three at once: the trouble comes while the first three are being answered."""
+    root = folder / "data"
+    root.mkdir()
+    with JudgeServer.started(folder, "--latency-s", "1.5") as judge:
+        judge.faults({"fault": "reply", "content": REPLY})
+        command = [sys.executable, "-m", "tests.small_disk", trouble, str(root), judge.base_url]
+        done = subprocess.run(
+            ["unshare", "--map-root-user", "--mount", *command],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        told = json.loads(done.stdout.splitlines()[-1])
+        assert list(root.iterdir()) == [], "the folder below the mount point was written to"
+        return Seen(requests=judge.calls(), **told)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "finding"),
+    [
+        pytest.param("full", "cannot be written: No space left on device.", id="full"),
+        pytest.param("read-only", "cannot be written: Read-only file system.", id="read-only"),
+        pytest.param("gone", "is gone. Check that", id="gone"),
+    ],
+)
+def test_a_disk_in_trouble(trouble: str, finding: str, tmp_path: Path) -> None:
+    """The error says what is wrong and what to do, replies that were paid for are in the log, and nothing is torn."""
+    assert trouble in TROUBLES
+    seen = see(trouble, tmp_path)
+    assert finding in seen.error
+    assert seen.error.endswith("then clear the run.")
+    unstored = [line for line in seen.log if "paid for, but not stored: xxxx" in line]
+    assert len(unstored) == 3, "one line each for the replies that were under way"
+    assert max(len(line) for line in unstored) < 5_000
+    assert not [name for name in seen.files if name.endswith(".tmp") or "/raw" in name]
+
+
+def test_what_a_full_disk_cost_is_known_and_bought_again_once_there_is_room(tmp_path: Path) -> None:
+    """Three replies were lost to the full disk and counted as paid; the next run buys those and the three others."""
+    seen = see("full", tmp_path)
+    assert seen.then["complete"], seen.then["message"]
+    assert seen.requests == 3 + 6
+    assert seen.ends == {"charged": 3, "reply": 6}
+
+
+class WrittenCard(CallerCard):
+    """A card that needs no file."""
+
+    def claim(self) -> str:
+        return '{"caller": "0123456789ab"}'
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda folder: write_text(folder / "raw.txt", "new"), id="a file"),
+        pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
+        pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
+        pytest.param(lambda folder: CallerCard(folder, TASK).__enter__(), id="a card"),
+        pytest.param(lambda folder: CallLease(folder, WrittenCard(folder, TASK)).take(), id="a lease"),
+        pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
+        pytest.param(lambda folder: planning_turn(folder).__enter__(), id="the turn to plan"),
+    ],
+)
+def test_permission_denied(write: Callable[[Path], object], tmp_path: Path) -> None:
+    """A folder that may not be written to is a StoreError that says so, and nothing is left in it."""
+    folder = tmp_path / "v_1"
+    folder.mkdir(mode=0o555)
+    (folder / "metadata.json").write_text("{}", encoding="utf-8")
+    assert "Permission denied" in as_somebody_else(lambda: write(folder), tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["metadata.json"]
+
+
+def as_somebody_else(action: Callable[[], object], folder: Path) -> str:
+    """What a StoreError says when `action` runs in a process without the rights to `folder`; root has them all."""
+    for above in (folder, *folder.parents):
+        if above.stat().st_uid == os.getuid():
+            above.chmod(above.stat().st_mode | 0o055)
+    said, says = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            if os.getuid() == 0:
+                os.setresuid(NOBODY, NOBODY, NOBODY)
+            action()
+        except StoreError as error:
+            os.write(says, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(says)
+    with os.fdopen(said, "rb") as file:
+        return file.read().decode()

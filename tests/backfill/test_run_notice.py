@@ -1,0 +1,45 @@
+"""The few lines that people are told of a run's end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from essay_cohorts.backfill.run_notice import MOST_CHARACTERS, notice_of_end, notice_of_failure
+
+LINK = "http://127.0.0.1/log"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "complete", "title", "kind"),
+    [
+        pytest.param({}, True, "Cohort c is finished", "success", id="finished"),
+        pytest.param({"deferred": 0}, False, "Cohort c is not complete", "failure", id="red"),
+        pytest.param(
+            {"deferred": 5},
+            False,
+            "Cohort c: the budget is used up, 5 evaluations are deferred",
+            "warning",
+            id="budget",
+        ),
+    ],
+)
+def test_the_title_says_how_it_ended(outcome: dict[str, Any], complete: bool, title: str, kind: str) -> None:
+    """Finished, not complete, or stopped by its budget; the body is the message and the link."""
+    notice = notice_of_end({"cohort_id": "c", "message": "8 planned", **outcome}, complete=complete, link=LINK)
+    assert (notice.title, notice.kind, notice.body) == (title, kind, f"8 planned\n{LINK}")
+
+
+def test_a_long_message_is_cut_and_the_link_stays() -> None:
+    """A chat would cut the end, and with it the link."""
+    notice = notice_of_end({"cohort_id": "c", "message": "x" * 5_000, "deferred": 0}, complete=False, link=LINK)
+    message, link = notice.body.rsplit("\n", 1)
+    assert (len(message), message[-5:], link) == (MOST_CHARACTERS, "x ...", LINK)
+
+
+def test_a_task_without_a_summary_names_itself() -> None:
+    """DAG, run and task, and where to look."""
+    notice = notice_of_failure("scheduled_backfill", "r1", "select_missing", LINK)
+    assert notice.title == "scheduled_backfill failed"
+    assert notice.body == f"select_missing of r1 failed: its log names the cause and the next step.\n{LINK}"

@@ -1,0 +1,227 @@
+"""`cohorts`: what it prints, where, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from essay_cohorts.ids import evaluation_gen_id
+from tests.conftest import PlayedDag
+from tests.judge_server import JudgeServer
+from tests.store_builder import StoreBuilder
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def _run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DD_")}
+    return subprocess.run(
+        [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def held(store: StoreBuilder) -> StoreBuilder:
+    """One essay in backfill mode; the cell (novelty, judge-a) holds two evaluations and a refused reply."""
+    essay = store.essay(1)
+    store.backfill(essay)
+    store.evaluation("x1", essay, replicate=1)
+    store.evaluation("x2", essay, replicate=2)
+    store.evaluation("x3", essay, replicate=3, score=None, reply="no", refused="no score line")
+    return store
+
+
+def test_plan_shows_and_writes_nothing(held: StoreBuilder) -> None:
+    """Without --write the plan is a table on stdout, and the data root stays as it is."""
+    tree = held.tree_hash()
+    done = _run(held, "plan", "--cohort", "c")
+    assert done.returncode == 0
+    assert "novelty    judge-a        4      2      0     1         1" in done.stdout
+    assert "To call: 13 calls" in done.stdout
+    assert "Nothing was written" in done.stdout
+    assert held.tree_hash() == tree
+
+
+def test_plan_write_makes_what_plan_cohort_makes(held: StoreBuilder) -> None:
+    """With --write seeds, membership and manifest are there; writing again changes no membership."""
+    assert _run(held, "plan", "--cohort", "c", "--write").returncode == 0
+    membership = held.read("cohorts/c/membership.csv")
+    assert membership.count("\nevaluation,") == 16
+    assert json.loads(held.read("cohorts/c/manifest.json"))["essays"] == ["e_essay1"]
+    assert _run(held, "plan", "--cohort", "c", "--write").returncode == 0
+    assert held.read("cohorts/c/membership.csv") == membership
+
+
+def test_plan_takes_a_conf(held: StoreBuilder) -> None:
+    """--conf narrows as a trigger's conf does, and --json prints one value."""
+    done = _run(
+        held, "plan", "--json", "--conf", '{"templates": ["novelty"], "models": ["judge-b"], "replicates": 2}'
+    )
+    plan = json.loads(done.stdout)
+    assert (plan["planned"], plan["reuse"], plan["call"], plan["dry_run"]) == (2, 0, 2, True)
+
+
+def test_skipped_prints_what_the_shell_line_prints(held: StoreBuilder) -> None:
+    """`skipped` lists the members with a parsed.txt in membership order, one a line."""
+    _run(held, "plan", "--cohort", "c", "--write")
+    assert _run(held, "skipped", "c").stdout == "x1\nx2\n"
+    assert json.loads(_run(held, "skipped", "c", "--json").stdout) == ["x1", "x2"]
+
+
+def test_status_counts_cells_and_says_what_is_unfinished(held: StoreBuilder) -> None:
+    """Exit 1 while a member has no score, 0 when all have one; counts are per cell."""
+    _run(held, "plan", "--cohort", "c", "--write")
+    done = _run(held, "status", "c", "--json")
+    assert done.returncode == 1
+    status = json.loads(done.stdout)
+    cell = next(c for c in status["cells"] if (c["template_id"], c["model_id"]) == ("novelty", "judge-a"))
+    assert (cell["scored"], cell["unscored"], cell["no_reply"]) == (2, 1, 1)
+    assert status["unfinished"] == 14
+    for path in held.root.glob("gens/evaluation/*"):
+        (path / "parsed.txt").write_text("5.0\n")
+    finished = _run(held, "status", "c")
+    assert finished.returncode == 0
+    assert "16 of 16 evaluations have a score: " in finished.stdout
+
+
+def test_verify_lists_calls_that_may_have_been_paid_in_vain(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Requests that were dropped are listed with what they were for; a run that got its replies adds none."""
+    store.models("judge-a")
+    judge_server.faults({"fault": "disconnect", "contains": "number 1."})
+    dag.run(
+        {"cohort_id": "c", "essay_ids": [store.essay(1), store.essay(2)], "templates": ["novelty"], "replicates": 1}
+    )
+    done = _run(store, "verify", "--json")
+    lost = json.loads(done.stdout)["lost_calls"]
+    wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
+    assert [(one["gen_id"], one["cohort_id"], one["run_id"]) for one in lost] == [(wanted, "c", "run-1")] * 3
+    assert done.returncode == 0, "it is no damage that somebody could mend"
+    told = _run(store, "verify").stdout
+    assert "3 requests may have been paid for without a reply (at most: cost unknown)" in told
+
+
+def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """A request that was charged and brought no reply to keep is listed with its evaluation and its cost."""
+    prices = "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\njudge-a,v/a,true,100,1,10\n"
+    store.write("1_raw/llm_models.csv", prices)
+    (store.root / "1_raw/OFFLINE_OK").unlink()
+    dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 1})
+    done = _run(store, "verify")
+    wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
+    [call] = json.loads(_run(store, "verify", "--json").stdout)["lost_calls"]
+    assert (call["gen_id"], call["is_paid"], done.returncode) == (wanted, True, 0)
+    assert call["most_usd"] > 0
+    assert f"1 request was paid for without a reply (${call['most_usd']:.6f})." in done.stdout
+    assert f"  {wanted}: judge-a, sent " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "text"),
+    [
+        pytest.param(["--data-root", "{root}"], [], "No damage found", id="before the command"),
+        pytest.param([], ["--data-root", "{root}"], "No damage found", id="behind it"),
+        pytest.param(["--data-root", "/nowhere"], ["--data-root", "{root}"], "No damage found", id="behind it wins"),
+        pytest.param(["--json", "--data-root", "{root}"], [], '"damage": []', id="both options"),
+    ],
+)
+def test_common_options_may_stand_before_the_command(
+    held: StoreBuilder, before: list[str], behind: list[str], text: str
+) -> None:
+    """Options that every command has work on either side of the command's name."""
+    words = [word.format(root=held.root) for word in (*before, "verify", *behind)]
+    done = subprocess.run(
+        [sys.executable, "-m", "essay_cohorts", *words], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, text in done.stdout) == (0, True), done.stderr
+
+
+def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
+    """People's own essays have no draft: that is not damage."""
+    held.metadata("essay", "e_own", {"parent_gen_id": ""})
+    held.write("gens/essay/e_own/parsed.txt", "My own essay.")
+    told = _run(held, "verify").stdout
+    assert "No damage found" in told
+    assert "No request is known to have been paid for without a reply." in told
+
+
+@pytest.mark.parametrize(
+    ("damage", "place", "finding"),
+    [
+        pytest.param({"gens/evaluation/x1/parsed.txt": ""}, "gens/evaluation/x1", "parsed.txt is empty", id="empty"),
+        pytest.param({"gens/evaluation/x1/parsed.txt": "great\n"}, "gens/evaluation/x1", "no number", id="no number"),
+        pytest.param(
+            {"gens/evaluation/x1/metadata.json": "{"}, "gens/evaluation/x1", "no JSON object", id="torn json"
+        ),
+        pytest.param({"gens/evaluation/x9/raw.txt": "?"}, "gens/evaluation/x9", "missing", id="no metadata"),
+        pytest.param({"gens/essay/e_essay1/parsed.txt": ""}, "gens/essay/e_essay1", "empty", id="essay without text"),
+        pytest.param(
+            {"gens/evaluation/x1/.raw.txt.ab.tmp": "half"}, "gens/evaluation/x1", "torn temporary", id="torn reply"
+        ),
+        pytest.param(
+            {"gens/evaluation/x1/raw_metadata.json": '{"reply_sha256": "00"}'},
+            "gens/evaluation/x1",
+            "is not the reply",
+            id="another reply",
+        ),
+        pytest.param(
+            {"gens/essay/e_2/metadata.json": '{"parent_gen_id": "d_lost"}', "gens/essay/e_2/parsed.txt": "x"},
+            "gens/essay/e_2",
+            "is not in the store",
+            id="broken parent",
+        ),
+        pytest.param(
+            {"gens/evaluation/.x5.aa.tmp/metadata.json": "{}"}, "gens/evaluation/.x5", "unfinished", id="torn seed"
+        ),
+    ],
+)
+def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: str, finding: str) -> None:
+    """Each kind of damage is named with its folder, and nothing else is: exit 1."""
+    assert _run(held, "verify").returncode == 0
+    for name, text in damage.items():
+        held.write(name, text)
+    done = _run(held, "verify", "--json")
+    found = json.loads(done.stdout)["damage"]
+    assert done.returncode == 1
+    assert [problem for problem in found if not problem["place"].startswith(place)] == []
+    assert any(finding in problem["finding"] for problem in found)
+    assert all(problem["next_step"] for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("status", "nope"), "there is no cohort nope", id="no such cohort"),
+        pytest.param(("skipped", "../x"), "cannot be a cohort id", id="a path as id"),
+        pytest.param(("plan", "--conf", "[1]"), "it is no JSON object", id="conf is a list"),
+        pytest.param(("plan", "--conf", "{"), "it is no JSON object", id="conf is torn"),
+        pytest.param(("plan", "--conf", '{"dryrun": true}'), 'Did you mean "dry_run"', id="misspelt key"),
+        pytest.param(("plan", "--cohort", "a/b"), "cohort_id", id="bad cohort id"),
+        pytest.param(("plann",), "No such command", id="no such command"),
+    ],
+)
+def test_bad_input_is_one_message_on_stderr(held: StoreBuilder, arguments: tuple[str, ...], said: str) -> None:
+    """A user's mistake ends with exit status 2, a message on stderr and no traceback."""
+    done = _run(held, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_missing_data_root_is_named(tmp_path: Path) -> None:
+    """A data root that is not there is bad input, by option or by environment."""
+    done = _run(StoreBuilder(tmp_path / "nowhere"), "verify")
+    assert done.returncode == 2
+    assert f"there is no folder {tmp_path / 'nowhere'}" in done.stderr

@@ -1,0 +1,66 @@
+"""README's commands work as they are written, on the sample data as it is cloned."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMANDS = sorted(set(re.findall(r"`\.venv/bin/cohorts ([^`]+)`", README)))
+
+
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command of the project on a data root."""
+    command = [sys.executable, "-m", "essay_cohorts", "--data-root", str(root), *words]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sample data with a planned cohort and aggregated scores."""
+    root = tmp_path_factory.mktemp("sample") / "data"
+    shutil.copytree(PROJECT / "data", root, ignore=shutil.ignore_patterns("cohorts", "7_cross_experiment", ".*"))
+    assert run(root, "plan", "--write", "--cohort", "tried").returncode == 0
+    assert run(root, "aggregate").returncode == 0
+    return root
+
+
+def test_readme_has_commands() -> None:
+    """The table names the commands that this file tries."""
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", [pytest.param(command, id=command) for command in COMMANDS])
+def test_a_command_of_readme_works_as_written(sample: Path, command: str) -> None:
+    """It is not refused. `status` ends with 1: the cohort was planned, and nobody was asked yet."""
+    words = shlex.split(command.replace("<cohort_id>", "tried"))
+    done = run(sample, *words)
+    assert done.returncode == (1 if words[0] == "status" else 0), done.stderr
+    assert done.stdout
+
+
+def test_the_offline_judge_of_readme_starts() -> None:
+    """By the words of the row about practising."""
+    [words] = re.findall(r"`\.venv/bin/python -m (devtools\.offline_judge) --port 8001`", README)
+    with subprocess.Popen(
+        [sys.executable, "-m", words, "--port", "0"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    ) as judge:
+        assert judge.stdout is not None
+        assert "its scores are made up; listening on" in judge.stdout.readline()
+        judge.terminate()
+
+
+def test_no_command_of_readme_makes_another_airflow_home() -> None:
+    """Each `airflow` command names the home of this project's Airflow."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (PROJECT / "docs").glob("*.md"))]
+    assert [
+        bare for text in texts for bare in re.findall(r"(?:`|^)(airflow (?:dags|backfill) [^`\n]+)", text, re.M)
+    ] == []
+    assert "AIRFLOW_HOME=$PWD/.airflow .venv/bin/airflow dags trigger" in README

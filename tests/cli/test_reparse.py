@@ -1,0 +1,115 @@
+"""`reparse` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.store_builder import StoreBuilder
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def held(store: StoreBuilder) -> StoreBuilder:
+    """A reply that was misread, one that was corrected by hand, one of a template that is gone, one to be renewed."""
+    essay = store.essay(1)
+    store.evaluation("v_1", essay, score=3.0, reply="SCORE: 6")
+    store.evaluation("v_2", essay, score=9.0, reply="SCORE: 6", template="coherence")
+    store.evaluation("v_3", essay, template="gone")
+    store.evaluation("v_4", essay)
+    for gen_id, score in (("v_1", 3.0), ("v_2", 6.0)):
+        verdict = {
+            "parser_name": "in_last_line",
+            "parser_version": "0",
+            "success": True,
+            "score": score,
+            "reason": "",
+        }
+        store.json(f"gens/evaluation/{gen_id}/parsed_metadata.json", verdict)
+    return store
+
+
+def run(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
+    """`reparse` over the store."""
+    return subprocess.run(
+        [sys.executable, "-m", "essay_cohorts", "reparse", *options, "--data-root", str(store.root)],
+        cwd=PROJECT,
+        env={key: value for key, value in os.environ.items() if not key.startswith("DD_")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_shows_first_and_writes_when_told(held: StoreBuilder) -> None:
+    """The table, what is left alone and why, the totals; nothing is written until --write."""
+    tree = held.tree_hash()
+    done = run(held)
+    assert done.returncode == 0, done.stderr
+    assert "v_1     e_essay1  novelty   judge-a  3.0     6.0    in_last_line 2" in done.stdout
+    assert "Corrected by hand, and kept" in done.stdout
+    assert "v_2     e_essay1  coherence  judge-a  9.0     6.0    in_last_line 2" in done.stdout
+    assert "Skipped: v_3: the template gone is not in 1_raw/evaluation_templates.csv" in done.stdout
+    assert "Nothing was written. Add --write" in done.stdout
+    assert held.tree_hash() == tree
+
+    written = run(held, "--write")
+    assert written.returncode == 0
+    assert "LLM calls: 0.\nWritten." in written.stdout
+    assert "Next: cohorts aggregate" in written.stdout
+    assert held.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
+    assert held.read("gens/evaluation/v_1/parsed.1.txt") == "3.0\n"
+    assert held.read("gens/evaluation/v_2/parsed.txt") == "9.0\n"
+
+
+def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
+    """Counts that add up, and the rows."""
+    report = json.loads(run(held, "--json", "--template", "novelty", "--template", "coherence").stdout)
+    assert report["counts"]["evaluations"] == 3
+    assert (report["counts"]["changed"], report["counts"]["renewed"], report["counts"]["by_hand"]) == (1, 1, 1)
+    [row] = report["changed"]
+    assert row == {
+        "gen_id": "v_1",
+        "essay": "e_essay1",
+        "template": "novelty",
+        "model": "judge-a",
+        "before": "3.0",
+        "after": "6.0",
+        "why": "in_last_line 2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(["--cohort", "nowhere"], "there is no cohort nowhere", id="unknown cohort"),
+        pytest.param(["--cohort", "../x"], "options: cohort_id: '../x' will not do.", id="no id"),
+        pytest.param(["--template", "novelti"], 'Did you mean "novelty"?', id="unknown template"),
+        pytest.param(["--template", "novelty", "--template", "novelty"], "listed twice", id="twice"),
+    ],
+)
+def test_bad_input_is_one_message(held: StoreBuilder, options: list[str], told: str) -> None:
+    """Exit 2, a sentence, no traceback, nothing written."""
+    tree = held.tree_hash()
+    done = run(held, "--write", *options)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert held.tree_hash() == tree
+
+
+def test_what_could_not_be_written_is_no_success(held: StoreBuilder, tmp_path: Path) -> None:
+    """The table says which; the exit status says that there was one."""
+    (held.root / "gens/evaluation/v_1").rename(tmp_path / "elsewhere")
+    (held.root / "gens/evaluation/v_1").symlink_to(tmp_path / "elsewhere")
+    done = run(held, "--write")
+    assert done.returncode == 2
+    assert "Not written: v_1: " in done.stdout
+    assert "1 evaluations could not be written" in done.stderr

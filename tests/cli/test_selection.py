@@ -1,0 +1,190 @@
+"""`aggregate`, `select-missing` and `select-top` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from essay_cohorts.planning.selection_file import parse_selection
+from tests.store_builder import StoreBuilder
+
+PROJECT = Path(__file__).resolve().parents[2]
+SELECTION = "2_tasks/selected_essays.txt"
+
+
+@pytest.fixture
+def ranked(store: StoreBuilder) -> StoreBuilder:
+    """Essays 1 to 3, ranked 3, 2, 1 by novelty; coherence has judged 3 fully and lacks a reply's score of 2."""
+    for number in (1, 2, 3):
+        essay = store.essay(number)
+        for model in ("judge-a", "judge-b"):
+            store.evaluation(f"v_n{number}{model[-1]}", essay, model=model, score=float(number))
+            for replicate in range(1, 5):
+                if number == 3 or (number == 2 and (model, replicate) != ("judge-b", 4)):
+                    store.evaluation(
+                        f"v_c{number}{model[-1]}{replicate}",
+                        essay,
+                        template="coherence",
+                        model=model,
+                        replicate=replicate,
+                    )
+    store.evaluation(
+        "v_refused",
+        "e_essay2",
+        template="coherence",
+        model="judge-b",
+        replicate=4,
+        score=None,
+        reply="x",
+        refused="none",
+    )
+    assert run(store, "aggregate").returncode == 0
+    return store
+
+
+def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command over the store."""
+    command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def select(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
+    """`select-missing` for coherence."""
+    return run(store, "select-missing", "--target-template", "coherence", *options)
+
+
+def selected(store: StoreBuilder) -> list[str]:
+    """The essays of the selection file, which must be one in backfill mode."""
+    parsed = parse_selection(store.read(SELECTION), SELECTION)
+    assert parsed.problems == ()
+    assert parsed.value.mode == "evaluation-only"
+    assert parsed.value.include_existing
+    return [one.gen_id for one in parsed.value.ids]
+
+
+def test_what_is_missing_is_selected_and_the_next_commands_work(ranked: StoreBuilder) -> None:
+    """The file, the reasons, and a conf that plans just these calls."""
+    done = select(ranked, "--cohort", "next")
+    assert done.returncode == 0, done.stderr
+    assert selected(ranked) == ["e_essay1"]
+    assert "1 need a decision" in done.stdout
+    assert "Of the best 3: 1 selected, 1 need a decision, 1 are covered." in done.stdout
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("Run it:")]
+    conf = shlex.split(command)[-1]
+    assert json.loads(conf) == {"templates": ["coherence"], "cohort_id": "next"}
+    planned = json.loads(run(ranked, "plan", "--conf", conf, "--json").stdout)
+    assert (planned["planned"], planned["call"]) == (8, 8)
+
+
+def test_refused_replies_are_selected_when_asked_for(ranked: StoreBuilder) -> None:
+    """In rank order, and the printed conf asks for them again."""
+    done = select(ranked, "--retry-unscored")
+    assert selected(ranked) == ["e_essay2", "e_essay1"]
+    assert '"retry_unscored": true' in done.stdout
+
+
+def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) -> None:
+    """The error says how to name them; with the names the selection is made by their scores."""
+    ranked.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\njudge-b,api/b\nwriter,\n")
+    ranked.write("1_raw/evaluation_templates.csv", "template_id\nnovelty\ncoherence\n")
+    unnamed = select(ranked)
+    assert unnamed.returncode != 0
+    assert "--average-models" in unnamed.stderr
+    done = select(ranked, "--average-models", "judge-a", "--average-models", "judge-b")
+    assert done.returncode == 0, done.stderr
+    assert selected(ranked) == ["e_essay1"]
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("Run it:")]
+    planned = json.loads(run(ranked, "plan", "--conf", shlex.split(command)[-1], "--json").stdout)
+    assert planned["call"] == 8
+    misspelt = select(ranked, "--average-models", "judge-q")
+    assert "Did you mean" in misspelt.stderr
+
+
+def test_the_looser_reading_asks_for_any_score(ranked: StoreBuilder) -> None:
+    """Essay 2 has seven of eight: that is some."""
+    report = json.loads(select(ranked, "--any-model", "--json").stdout)
+    assert [one["essay_id"] for one in report["selected"]] == ["e_essay1"]
+    assert [one["essay_id"] for one in report["covered"]] == ["e_essay3", "e_essay2"]
+
+
+def test_when_nothing_is_missing_no_stale_selection_stays(ranked: StoreBuilder) -> None:
+    """Exit 1, and the file that the command wrote before is gone; somebody's own stays."""
+    assert select(ranked).returncode == 0
+    done = select(ranked, "--top-n", "1")
+    assert done.returncode == 1
+    assert "Nothing is missing." in done.stdout
+    assert not (ranked.root / SELECTION).exists()
+    ranked.backfill("e_essay3")
+    mine = ranked.read(SELECTION)
+    assert select(ranked, "--top-n", "1").returncode == 1
+    assert ranked.read(SELECTION) == mine
+
+
+def test_somebodys_own_selection_is_replaced_only_by_force(ranked: StoreBuilder) -> None:
+    """Without it nothing is touched."""
+    ranked.backfill("e_essay3")
+    mine = ranked.read(SELECTION)
+    refused = select(ranked)
+    assert refused.returncode == 2
+    assert "Give --force to replace it." in refused.stderr
+    assert ranked.read(SELECTION) == mine
+    assert select(ranked, "--force").returncode == 0
+    assert selected(ranked) == ["e_essay1"]
+    assert select(ranked).returncode == 0
+
+
+def test_two_selections_are_none(ranked: StoreBuilder) -> None:
+    """With selected_drafts.txt the DAG would refuse both."""
+    ranked.select("# mode: evaluation-only", name="selected_drafts.txt")
+    done = select(ranked)
+    assert done.returncode == 2
+    assert "selected_drafts.txt exists" in done.stderr
+    assert not (ranked.root / SELECTION).exists()
+
+
+def test_every_wrong_name_is_told_at_once(ranked: StoreBuilder) -> None:
+    """With what was meant, and without a traceback."""
+    done = run(ranked, "select-missing", "--target-template", "coherense", "--average-models", "judge-x")
+    assert done.returncode == 2
+    assert 'Did you mean "coherence"?' in done.stderr
+    assert "judge-x" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = select(ranked, "--baseline-template", "noveltee")
+    assert 'no score by the template "noveltee"' in done.stderr
+    assert 'Did you mean "novelty"?' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "essays"),
+    [
+        pytest.param([], ["e_essay3", "e_essay2", "e_essay1"], id="the-best-thirty"),
+        pytest.param(["--top-n", "2"], ["e_essay3", "e_essay2"], id="the-best-two"),
+        pytest.param(["--first", "2", "--last", "3"], ["e_essay2", "e_essay1"], id="a-span"),
+        pytest.param(["--average-models", "judge-b", "--last", "1"], ["e_essay3"], id="one-judge"),
+    ],
+)
+def test_the_top_is_selected(ranked: StoreBuilder, options: list[str], essays: list[str]) -> None:
+    """In rank order."""
+    done = run(ranked, "select-top", *options)
+    assert done.returncode == 0, done.stderr
+    assert selected(ranked) == essays
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(["--first", "9"], "no essay has rank 9", id="beyond"),
+        pytest.param(["--first", "3", "--last", "2"], "comes before", id="backwards"),
+        pytest.param(["--top-n", "2", "--first", "1"], "Give either", id="both"),
+    ],
+)
+def test_a_span_that_is_none_is_told(ranked: StoreBuilder, options: list[str], told: str) -> None:
+    """Exit 2 and a sentence."""
+    done = run(ranked, "select-top", *options)
+    assert done.returncode == 2
+    assert told in done.stderr

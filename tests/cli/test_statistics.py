@@ -1,0 +1,151 @@
+"""`statistics`, `difference` and `pivot` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from essay_cohorts.provenance import MADE_UP_BANNER
+from tests.conftest import PlayedDag
+from tests.store_builder import StoreBuilder
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command over the store."""
+    command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DD_")}
+    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def judged(store: StoreBuilder) -> StoreBuilder:
+    """Three essays judged by both judges under novelty, twice each, and one reply that was refused; aggregated."""
+    for number in (1, 2, 3):
+        essay = store.essay(number)
+        for model, lead in (("judge-a", 0.0), ("judge-b", 0.5)):
+            for replicate in (1, 2):
+                name = f"v_{number}{model[-1]}{replicate}"
+                score = number * 2 + lead + replicate / 10
+                store.evaluation(name, essay, model=model, replicate=replicate, score=score)
+    store.evaluation("v_refused", "e_essay1", template="coherence", score=None, reply="x", refused="none")
+    assert run(store, "aggregate").returncode == 0
+    return store
+
+
+def test_statistics_of_the_store(judged: StoreBuilder) -> None:
+    """Every figure stands beside scored/planned; what cannot be told is a dash with its reason; NaN is nowhere."""
+    done = run(judged, "statistics", "--top", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"{MADE_UP_BANNER}\n"
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "novelty (all judges) 12/12 3 4.40 — — too few essays" in lines
+    assert "novelty judge-a 6/6 3 4.15 — 0.07 too few essays" in lines
+    assert "coherence judge-a 0/1 0 — — — no essay has a score" in lines
+    assert sum("e_essay" in line for line in lines) == 1
+    assert "2,000 resamples, seed 20260101" in lines[-1]
+    assert "nan" not in done.stdout.lower()
+
+
+def test_statistics_as_json(judged: StoreBuilder) -> None:
+    """One strict JSON object with the method, and every figure with its counts and its note."""
+    done = run(judged, "statistics", "--json")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    told = json.loads(done.stdout, parse_constant=refuse)
+    assert [*told] == ["method", "means", "agreement", "pairs", "replicates", "ranking", "mixed"]
+    assert told["means"][-1] == {
+        "template_id": "novelty",
+        "model_id": "judge-b",
+        "scored": 6,
+        "planned": 6,
+        "mean": {
+            "value": 4.65,
+            "low": None,
+            "high": None,
+            "essays": 3,
+            "reliable": False,
+            "note": "too few essays",
+        },
+    }
+    assert len(told["ranking"]) == 3
+
+
+def test_the_same_scores_give_the_same_output(judged: StoreBuilder) -> None:
+    """Two processes print the same to the byte."""
+    assert run(judged, "statistics", "--json").stdout == run(judged, "statistics", "--json").stdout
+
+
+def test_a_cohort_s_figures_need_no_aggregation(store: StoreBuilder, dag: PlayedDag) -> None:
+    """With --cohort the store itself is asked, and planned are the cohort's members."""
+    dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 2})
+    told = json.loads(run(store, "statistics", "--cohort", "c", "--json").stdout)
+    assert [(one["model_id"], one["scored"], one["planned"]) for one in told["means"]] == [
+        (None, 4, 4),
+        ("judge-a", 2, 2),
+        ("judge-b", 2, 2),
+    ]
+    pivot = run(store, "pivot", "--cohort", "c")
+    assert pivot.stdout == store.read("cohorts/c/score_pivot.csv")
+    dag.run({"cohort_id": "d", "essay_ids": ["e_essay1"], "templates": ["novelty"], "replicates": 2})
+    (whole, *_) = json.loads(run(store, "difference", "--cohorts", "c", "d", "--json").stdout)["differences"]
+    assert (whole["template_id"], whole["pairs"], whole["difference"]["value"]) == ("novelty", 2, 0.0)
+
+
+def test_a_difference_of_judges(judged: StoreBuilder) -> None:
+    """Judge b gives half a point more, on every essay: second minus first, and why there is no interval."""
+    done = run(judged, "difference", "--models", "judge-a", "judge-b")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "novelty — 6/6 6/6 3 0.50 — all essays have the same value" in lines
+
+
+def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -> None:
+    """On stdout, in a file, or as JSON: the same table that aggregate wrote."""
+    expected = judged.read("7_cross_experiment/score_pivot.csv")
+    assert run(judged, "pivot").stdout == expected
+    output = tmp_path / "pivot.csv"
+    assert run(judged, "pivot", "--output", str(output)).stdout == f"Written: {output}\n"
+    assert output.read_text() == expected
+    assert json.loads(run(judged, "pivot", "--json").stdout)["columns"] == expected.splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["difference"], ["0 of --cohorts, --templates and --models"], id="no question"),
+        pytest.param(
+            ["difference", "--models", "a", "a", "--templates", "t", "u"],
+            ["2 of --cohorts", "'a' is compared with itself"],
+            id="two questions, one of them none",
+        ),
+        pytest.param(
+            ["difference", "--models", "judge-x", "judje-b"],
+            ['the model "judge-x"', 'the model "judje-b"', 'Did you mean "judge-b"?'],
+            id="both judges misspelt",
+        ),
+        pytest.param(["difference", "--templates", "novelty", "style"], ['template "style"'], id="template"),
+        pytest.param(["difference", "--cohorts", "a", "b", "--cohort", "c"], ["--cohorts names"], id="cohort twice"),
+        pytest.param(["difference", "--cohorts", "a", "b"], ["there is no cohort a"], id="unknown cohort"),
+        pytest.param(["statistics", "--cohort", "../x"], ["cannot be a cohort id"], id="no id"),
+        pytest.param(["statistics", "--cohort", "c", "--scores", "f"], ["not from a file"], id="two sources"),
+        pytest.param(["statistics", "--scores", "gone.csv"], ["there is no such file"], id="no file"),
+        pytest.param(["pivot", "--output", "no/such/folder/x.csv"], ["there is no folder"], id="no folder"),
+    ],
+)
+def test_bad_input_is_told_at_once_without_a_traceback(
+    judged: StoreBuilder, arguments: list[str], told: list[str]
+) -> None:
+    """Exit status 2, every problem in one message, and nothing on stdout."""
+    done = run(judged, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    for each in told:
+        assert each in done.stderr

@@ -1,0 +1,42 @@
+"""What planning says about a template whose replies its parser may not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from essay_cohorts.judging.score_instructions import doubts_about
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("Judge.\nSCORE: <number from 0 to 9>", [], id="as the sample asks"),
+        pytest.param("End with a line `Score: n`.", [], id="within a sentence"),
+        pytest.param("Write 3 to 5 sentences, from 3 to 5.\nSCORE: n", [], id="another range, not of scores"),
+        pytest.param("2-3: Weak.\n8-9: Excellent.\nSCORE: n", [], id="bands of a rubric"),
+        pytest.param("Score it out of 9.", [], id="out of nine"),
+        pytest.param("Is it good?", ["shows no line SCORE"], id="no score at all"),
+        pytest.param("SCORE: <from 1 to 10>", ["from 1 to 10"], id="from 1 to 10"),
+        pytest.param("Rate it between 1 and 5.\nSCORE: n", ["between 1 and 5"], id="between 1 and 5"),
+        pytest.param("Score: n out of 5", ["out of 5"], id="out of 5"),
+        pytest.param("SCORE: n/10", ["/10"], id="a slash"),
+        pytest.param("Use the 1-5 scale.\nSCORE: n", ["1-5 scale"], id="a named scale"),
+        pytest.param("Rate it from 0 to 100.", ["shows no line SCORE", "from 0 to 100"], id="both"),
+    ],
+)
+def test_doubts_about_a_template(text: str, told: list[str]) -> None:
+    """A text without a score line, or with another scale, is told; any other is not."""
+    found = list(doubts_about(text))
+    assert len(found) == len(told)
+    assert all(words in sentence for words, sentence in zip(told, found, strict=True))
+
+
+def test_the_samples_templates_are_beyond_doubt() -> None:
+    """Nothing is said about the templates that are shipped."""
+    texts = sorted((PROJECT / "data/1_raw/templates/evaluation").glob("*.txt"))
+    assert len(texts) >= 3
+    assert [list(doubts_about(path.read_text(encoding="utf-8"))) for path in texts] == [[]] * len(texts)

@@ -1,0 +1,62 @@
+"""What a query of a request means: odd ones have their defaults, and never raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
+
+from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        pytest.param("", {}, id="nothing"),
+        pytest.param("essay_ids=e_1%0A%20e_2,e_3&existing=yes", {
+            "essay_ids": ["e_1", "e_2", "e_3"], "include_existing_evaluations": True}, id="ids-of-any-form"),
+        pytest.param("existing=no", {"include_existing_evaluations": False}, id="anew"),
+        pytest.param("existing=perhaps", {}, id="odd-choice"),
+        pytest.param("replicates=%204%20&cohort_id=+c+", {"replicates": 4, "cohort_id": "c"}, id="blanks"),
+        pytest.param("replicates=-1", {"replicates": "-1"}, id="left-for-the-check"),
+        pytest.param("templates=a&templates=b&models=", {"templates": ["a", "b"]}, id="lists"),
+        pytest.param("retry_unscored=1", {"retry_unscored": True}, id="retry"),
+    ],
+)  # fmt: skip
+def test_the_form_of_a_plan_is_a_conf(query: str, expected: dict[str, Any]) -> None:
+    """Only what was filled in is in the conf."""
+    from essay_cohorts_airflow.pages.forms import plan_conf
+
+    assert plan_conf(QueryParams(query)) == expected
+
+
+def test_a_matrix_query_and_its_fields_are_inverse() -> None:
+    """A link that is made of a query asks for the same again."""
+    from urllib.parse import urlencode
+
+    from essay_cohorts_airflow.pages.forms import matrix_fields, matrix_query
+
+    query = MatrixQuery(
+        templates=frozenset({"a", "b"}),
+        models=frozenset({"m/1"}),
+        states=frozenset({CellState.MISSING}),
+        text="tides & more",
+        sort=Sort.SCORE,
+        descending=True,
+        column=2,
+    )
+    fields = {name: value for name, value in matrix_fields(query).items() if value is not None}
+    assert matrix_query(QueryParams(urlencode(fields, doseq=True))) == query
+
+
+@given(st.dictionaries(st.sampled_from(["page", "sort", "state", "column", "order", "text", "template"]), st.text()))
+def test_any_query_can_be_read(fields: dict[str, str]) -> None:
+    """Whatever somebody types into the address."""
+    from essay_cohorts_airflow.pages.forms import matrix_query, page_number
+
+    query = matrix_query(QueryParams(list(fields.items())))
+    assert query.page >= 1
+    assert page_number(QueryParams(list(fields.items()))) == query.page

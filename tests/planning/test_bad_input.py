@@ -1,0 +1,532 @@
+"""Bad input: found while planning, all of it at once, before anything is written or paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from essay_cohorts.errors import BadInput
+from tests.conftest import PlayedDag
+from tests.judge_server import JudgeServer
+from tests.store_builder import StoreBuilder
+
+SELECTION = "2_tasks/selected_essays.txt"
+TEMPLATES = "1_raw/evaluation_templates.csv"
+NOVELTY = "1_raw/templates/evaluation/novelty.txt"
+MODELS = "1_raw/llm_models.csv"
+REPLICATION = "1_raw/replication_config.csv"
+MEMBERSHIP = "cohorts/c/membership.csv"
+HEADER = "stage,gen_id,cohort_id,parent_gen_id,combo_id,template_id,llm_model_id,replicate"
+MODE, INCLUDE = "# mode: evaluation-only", "# include-existing-evaluations"
+ID_RULE = "An id is 1 to 100 of the characters"
+FIRST, SECOND = "e_essay1", "e_essay2"
+
+Damage = Callable[[StoreBuilder], object]
+
+
+class Expected(NamedTuple):
+    """A problem: its place, and a fragment of its finding and of its next step."""
+
+    place: str
+    finding: str
+    next_step: str
+
+
+def select(*lines: str) -> Damage:
+    """Another selection file."""
+    return lambda store: store.select(*lines)
+
+
+def write(name: str, text: str | bytes) -> Damage:
+    """Another content for a file."""
+    return lambda store: store.write(name, text)
+
+
+def change(name: str, old: str, new: str) -> Damage:
+    """One text in a file replaced by another."""
+
+    def apply(store: StoreBuilder) -> None:
+        text = store.read(name)
+        assert old in text, "the table damages nothing"
+        store.write(name, text.replace(old, new, 1))
+
+    return apply
+
+
+def remove(name: str) -> Damage:
+    """A file less."""
+    return lambda store: (store.root / name).unlink()
+
+
+def both(*damages: Damage) -> Damage:
+    """Several mistakes at once."""
+    return lambda store: [damage(store) for damage in damages]
+
+
+def nothing(store: StoreBuilder) -> None:
+    """A good store: the conf is what is wrong."""
+
+
+def row(
+    name: str,
+    damage: Damage,
+    *expected: tuple[str, str, str],
+    conf: dict[str, Any] | None = None,
+) -> Any:
+    """One line of the table."""
+    return pytest.param(damage, conf or {}, [Expected(*one) for one in expected], id=name)
+
+
+def conf_row(name: str, conf: dict[str, Any], place: str, finding: str, next_step: str) -> Any:
+    """A line of the table whose conf is wrong."""
+    return row(name, nothing, (f"conf: {place}", finding, next_step), conf=conf)
+
+
+SELECTIONS = [
+    row("no selection file", remove(SELECTION), ("2_tasks", "no selection file", "selected_essays.txt")),
+    row(
+        "both selection files",
+        lambda store: store.select(MODE, FIRST, name="selected_drafts.txt"),
+        ("2_tasks", "both", "Delete the one"),
+    ),
+    row(
+        "empty selection file",
+        write(SELECTION, ""),
+        (SELECTION, "no essay", "one a line"),
+        (SELECTION, "no mode", MODE),
+    ),
+    row("only directives", select(MODE, INCLUDE), (SELECTION, "selects no essay", "one a line")),
+    row("no mode anywhere", select(INCLUDE, FIRST), (SELECTION, "no mode is named", f"Add the line: {MODE}")),
+    row(
+        "no mode, and an id twice that has mode in it",
+        both(
+            select("e_model9", "e_model9", FIRST),
+            lambda store: store.json("gens/essay/e_model9/metadata.json", {}),
+            write("gens/essay/e_model9/parsed.txt", "x"),
+        ),
+        (f"{SELECTION}:2", "line 1 already", "Delete one"),
+        (SELECTION, "no mode is named", f"Add the line: {MODE}"),
+    ),
+    row(
+        "misspelt mode",
+        select("# mode: evalution-only", FIRST),
+        (f"{SELECTION}:1", '"evalution-only" is not a mode', 'Did you mean "evaluation-only"?'),
+    ),
+    row(
+        "mode without a colon",
+        select("", "# mode evaluation-only", FIRST),
+        (f"{SELECTION}:2", "nearly a directive", MODE),
+    ),
+    row(
+        "reuse-drafts",
+        select("# mode: reuse-drafts", FIRST),
+        (f"{SELECTION}:1", '"reuse-drafts" is known but not run', "judges essays that exist"),
+    ),
+    row(
+        "regenerate",
+        select(FIRST, "#MODE:Regenerate"),
+        (f"{SELECTION}:2", '"Regenerate" is known but not run', "judges essays that exist"),
+    ),
+    row(
+        "misspelt directive",
+        select(MODE, "# include-existing-evaluation", FIRST),
+        (f"{SELECTION}:2", "nearly a directive", INCLUDE),
+    ),
+    row("an id twice", select(MODE, FIRST, SECOND, FIRST), (f"{SELECTION}:4", "line 2 already", "Delete one")),
+    row("no such essay", select(MODE, "e_nowhere"), (f"{SELECTION}:2", "no essay e_nowhere", "Correct the id")),
+    row(
+        "a draft",
+        select(MODE, "d_draft1"),
+        (f"{SELECTION}:2", "d_draft1 is a draft", "Select the essays made from it"),
+    ),
+    row("an evaluation", select(MODE, "v_old"), (f"{SELECTION}:2", "v_old is an evaluation", "Select its essay")),
+    row("not UTF-8", write(SELECTION, b"# caf\xe9\n"), (SELECTION, "not UTF-8 (byte 5)", "Save it as UTF-8")),
+    *(
+        row(
+            f"an id that is no id: {text[:12]!r}",
+            select(MODE, FIRST, text),
+            (f"{SELECTION}:3", "cannot be a gen_id", ID_RULE),
+        )
+        for text in ("../x", "/etc/passwd", "e 1", "é", "e" * 101, ".hidden", "-x", "e_1 # a remark")
+    ),
+    row(
+        "every problem of a file at once",
+        select("# mode: evalution-only", "# include-existing-evaluation", "e_nowhere", FIRST, "d_draft2", FIRST),
+        (f"{SELECTION}:1", "is not a mode", "evaluation-only"),
+        (f"{SELECTION}:2", "nearly a directive", INCLUDE),
+        (f"{SELECTION}:3", "no essay e_nowhere", "Correct the id"),
+        (f"{SELECTION}:5", "d_draft2 is a draft", "Select the essays"),
+        (f"{SELECTION}:6", "line 4 already", "Delete one"),
+    ),
+    row(
+        "a second mode",
+        select(MODE, "# mode: regenerate", FIRST),
+        (f"{SELECTION}:2", '"regenerate" is known but not run', "judges essays that exist"),
+    ),
+]
+
+ESSAYS = [
+    row(
+        "an essay's metadata is missing",
+        remove(f"gens/essay/{SECOND}/metadata.json"),
+        (f"{SELECTION}:4", f"gens/essay/{SECOND}/metadata.json is missing", "do not select the essay"),
+    ),
+    *(
+        row(
+            f"an essay's metadata is {name}",
+            write(f"gens/essay/{FIRST}/metadata.json", content),
+            (f"{SELECTION}:3", f"gens/essay/{FIRST}/metadata.json is missing or is no JSON object", "Restore it"),
+        )
+        for name, content in (("torn", '{"stage"'), ("empty", ""), ("a list", "[]"), ("no text", b"\xff\xfe\xfd"))
+    ),
+    row(
+        "an essay's text is missing",
+        remove(f"gens/essay/{FIRST}/parsed.txt"),
+        (f"{SELECTION}:3", f"gens/essay/{FIRST}/parsed.txt, the essay's text, is missing", "Restore it"),
+    ),
+    row(
+        "an essay's text is empty",
+        write(f"gens/essay/{FIRST}/parsed.txt", ""),
+        (f"{SELECTION}:3", "the essay's text, is empty", "Restore it"),
+    ),
+    row(
+        "two essays' texts are blank",
+        both(write(f"gens/essay/{FIRST}/parsed.txt", " \n\t"), write(f"gens/essay/{SECOND}/parsed.txt", "\n")),
+        (f"{SELECTION}:3", f"{FIRST}/parsed.txt", "Restore it"),
+        (f"{SELECTION}:4", f"{SECOND}/parsed.txt", "Restore it"),
+    ),
+    row(
+        "an essay's text is not UTF-8",
+        write(f"gens/essay/{FIRST}/parsed.txt", b"Essay number 1. caf\xe9"),
+        (f"{SELECTION}:3", "not UTF-8 (byte 19)", "Save it as UTF-8"),
+    ),
+]
+
+CATALOGS = [
+    row("no templates file", remove(TEMPLATES), (TEMPLATES, "cannot be read", "Put the file there")),
+    row(
+        "templates without a column",
+        change(TEMPLATES, ",active", ",enabled"),
+        (f"{TEMPLATES}:1", 'column "active" is missing', "Name them by templates in the conf"),
+    ),
+    row(
+        "active is yes",
+        change(TEMPLATES, "novelty,novelty,,in_last_line,llm,true", "novelty,novelty,,in_last_line,llm,yes"),
+        (f"{TEMPLATES}:2, column active", '"yes" is neither true nor false', "Write true, false, 1 or 0"),
+    ),
+    row(
+        "a row with a cell too many",
+        change(TEMPLATES, "coherence,coherence,,", "coherence,coherence,,,"),
+        (f"{TEMPLATES}:3", "7 cells, the header 6", "Add or remove commas"),
+    ),
+    row(
+        "an open quote",
+        change(TEMPLATES, "coherence,coherence", 'coherence,"coherence'),
+        (f"{TEMPLATES}:3", "not CSV", "Mend the quotes"),
+    ),
+    row(
+        "a template id that is a path",
+        change(TEMPLATES, "coherence,coherence", "../coherence,coherence"),
+        (f"{TEMPLATES}:3, column template_id", "'../coherence' cannot be an id", ID_RULE),
+    ),
+    row(
+        "no active template",
+        lambda store: store.write(TEMPLATES, store.read(TEMPLATES).replace("true", "false")),
+        (TEMPLATES, "no template has active true", "Set active to true"),
+    ),
+    row(
+        "templates that differ by case",
+        both(
+            change(TEMPLATES, "coherence,coherence", "Novelty,coherence"),
+            write("1_raw/templates/evaluation/Novelty.txt", "{{ response }}"),
+        ),
+        (f"{TEMPLATES}:3, column template_id", "differ only by case", "Rename or"),
+    ),
+    row(
+        "unknown parser",
+        change(TEMPLATES, "novelty,novelty,,in_last_line", "novelty,novelty,,in_last_lines"),
+        (f"{TEMPLATES}:2, column parser", 'no parser "in_last_lines"', 'Did you mean "in_last_line"?'),
+    ),
+    row(
+        "a template's text is missing",
+        remove(NOVELTY),
+        (f"{TEMPLATES}:2, column template_id", f"no file {NOVELTY}", "Write it"),
+    ),
+    row(
+        "a syntax error",
+        write(NOVELTY, "Judge.\n{{ response }}\n{% if %}\n"),
+        (f"{NOVELTY}:3", "Jinja2 cannot read the template", "Mend the line"),
+    ),
+    row(
+        "two undefined variables",
+        write(NOVELTY, "Judge {{ name }}.\n{{ response }}\nand {{ essay }}\n"),
+        (f"{NOVELTY}:1", "{{ name }}, which has no value", "response"),
+        (f"{NOVELTY}:3", "{{ essay }}, which has no value", "response"),
+    ),
+    row(
+        "a template without the essay",
+        write(NOVELTY, "Judge it."),
+        (NOVELTY, "never shows the essay", "{{ response }}"),
+    ),
+    row(
+        "a template that includes another",
+        write(NOVELTY, "{{ response }}{% include 'secret.txt' %}"),
+        (f"{NOVELTY}:1", "cannot be rendered", "Use plain text"),
+    ),
+    row(
+        "a template that reaches for Python",
+        write(NOVELTY, "{{ response.__class__.__mro__ }}"),
+        (f"{NOVELTY}:1", "cannot be rendered", "Use plain text"),
+    ),
+    row(
+        "a template that fails for one essay only",
+        both(
+            write(NOVELTY, "{{ response }}{% if 'number 2' in response %}{{ 1 / 0 }}{% endif %}"),
+        ),
+        (NOVELTY, f"cannot be rendered for essay {SECOND}: ZeroDivisionError", "Mend the template"),
+    ),
+    row(
+        "a template in Latin-1",
+        write(NOVELTY, b"caf\xe9 {{ response }}"),
+        (NOVELTY, "not UTF-8", "Save it as UTF-8"),
+    ),
+    row("no models file", remove(MODELS), (MODELS, "cannot be read", "Put the file there")),
+    row(
+        "no model for evaluation",
+        lambda store: store.write(MODELS, store.read(MODELS).replace("true", "0")),
+        (MODELS, "no model has for_evaluation true", "Set for_evaluation to true"),
+    ),
+    row(
+        "several cells of a model",
+        write(
+            MODELS,
+            "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok\n"
+            "judge-a,a,true,hot,0,tokens,nan\njudge-b,b,maybe,,,,\n",
+        ),
+        (f"{MODELS}:2, column max_tokens_field", '"tokens"', "max_tokens"),
+        (f"{MODELS}:2, column temperature", '"hot"', "a number from 0 to 2"),
+        (f"{MODELS}:2, column max_tokens", '"0"', "a whole number from 1"),
+        (f"{MODELS}:2, column input_usd_per_mtok", '"nan"', "a number from 0"),
+        (f"{MODELS}:3, column for_evaluation", '"maybe"', "Write true, false, 1 or 0"),
+    ),
+    row(
+        "models that differ by case",
+        change(MODELS, "judge-b,example", "JUDGE-A,example"),
+        (f"{MODELS}:3, column id", "differ only by case", "Rename or deactivate"),
+    ),
+    row("no replication file", remove(REPLICATION), (REPLICATION, "cannot be read", "Put the file there")),
+    row(
+        "no row for evaluations",
+        write(REPLICATION, "stage,replicates\nessay,1\n"),
+        (REPLICATION, 'no rows for the stage "evaluation"', "evaluation,4"),
+    ),
+    row(
+        "two rows for evaluations",
+        write(REPLICATION, "stage,replicates\nevaluation,1\nevaluation,2\n"),
+        (REPLICATION, "2 rows", "Write one"),
+    ),
+    row(
+        "replicates that are no number",
+        write(REPLICATION, "stage,replicates\nevaluation,four\n"),
+        (f"{REPLICATION}:2, column replicates", '"four"', "a whole number from 1"),
+    ),
+    row(
+        "a stage that does not exist",
+        write(REPLICATION, "stage,replicates\nevaluation,4\nreview,1\n"),
+        (f"{REPLICATION}:3, column stage", '"review" is not a stage', "Known: draft, essay, evaluation"),
+    ),
+]
+
+CONFS = [
+    conf_row("an unknown key", {"dryrun": True}, "dryrun", "no such setting", 'Did you mean "dry_run"?'),
+    conf_row("dry_run is 1", {"dry_run": 1}, "dry_run", "1 will not do", "Write true or false"),
+    conf_row("dry_run is a text", {"dry_run": "true"}, "dry_run", "'true' will not do", "Write true or false"),
+    conf_row("retry_unscored is a text", {"retry_unscored": "no"}, "retry_unscored", "'no'", "Write true or false"),
+    conf_row(
+        "include is a text",
+        {"include_existing_evaluations": "yes"},
+        "include_existing_evaluations",
+        "'yes'",
+        "Write true or false",
+    ),
+    *(
+        conf_row(f"cohort_id is {value!r}", {"cohort_id": value}, "cohort_id", repr(value), ID_RULE)
+        for value in ("../x", "", ".c", "a/b", "a" * 101, 5, ["c"])
+    ),
+    conf_row(
+        "mode of another DAG", {"mode": "reuse-drafts"}, "mode", "known but not run", "judges essays that exist"
+    ),
+    conf_row("mode with a slip", {"mode": "evaluation_only"}, "mode", "is not a mode", 'mean "evaluation-only"?'),
+    row(
+        "mode is a number",
+        nothing,
+        ("conf: mode", "5 will not do", "evaluation-only"),
+        conf={"mode": 5},
+    ),
+    *(
+        conf_row(f"replicates is {value!r}", {"replicates": value}, "replicates", repr(value), "from 1 to 1000")
+        for value in (0, -1, 1001, "4", 1.5, True)
+    ),
+    *(
+        conf_row(
+            f"max_concurrency is {value!r}", {"max_concurrency": value}, "max_concurrency", repr(value), "1 to 500"
+        )
+        for value in (0, 501, "16")
+    ),
+    conf_row("batch_size is 0", {"batch_size": 0}, "batch_size", "0 will not do", "from 1"),
+    conf_row(
+        "batch_size makes too many slices",
+        {"batch_size": 1, "replicates": 300},
+        "batch_size",
+        "Airflow maps 1,024 at most",
+        "Write 3 or more",
+    ),
+    conf_row("max_unscored is negative", {"max_unscored": -1}, "max_unscored", "-1 will not do", "from 0"),
+    conf_row("essay_ids is empty", {"essay_ids": []}, "essay_ids", "[] will not do", "at least one entry"),
+    conf_row("essay_ids is a text", {"essay_ids": FIRST}, "essay_ids", repr(FIRST), "Write a list"),
+    conf_row("a path as essay", {"essay_ids": [FIRST, "../x"]}, "essay_ids, entry 2", "'../x' will not do", ID_RULE),
+    conf_row("a number as essay", {"essay_ids": [7]}, "essay_ids, entry 1", "7 will not do", ID_RULE),
+    conf_row("an essay twice", {"essay_ids": [FIRST, FIRST]}, "essay_ids, entry 2", "listed twice", "Delete one"),
+    conf_row(
+        "no such essay in the conf",
+        {"essay_ids": [FIRST, "e_nowhere"]},
+        "essay_ids, entry 2",
+        "no essay e_nowhere",
+        "Correct the id",
+    ),
+    conf_row(
+        "a draft in the conf", {"essay_ids": ["d_draft1"]}, "essay_ids, entry 1", "is a draft", "Select the essays"
+    ),
+    conf_row(
+        "unknown template",
+        {"templates": ["coherence", "noveltie"]},
+        "templates, entry 2",
+        f'"noveltie" is not active in {TEMPLATES}',
+        'Did you mean "novelty"?',
+    ),
+    conf_row("templates is empty", {"templates": []}, "templates", "[] will not do", "at least one entry"),
+    conf_row("a path as template", {"templates": ["../x"]}, "templates, entry 1", "'../x' will not do", ID_RULE),
+    conf_row(
+        "unknown model",
+        {"models": ["judge-c"]},
+        "models, entry 1",
+        f'"judge-c" is not active in {MODELS}',
+        'Did you mean "judge-',
+    ),
+    conf_row("a number as model", {"models": [5]}, "models, entry 1", "5 will not do", "a model's id"),
+    row(
+        "several keys at once",
+        nothing,
+        ("conf: dryrun", "no such setting", "dry_run"),
+        ("conf: cohort_id", "'../x' will not do", ID_RULE),
+        ("conf: replicates", "0 will not do", "from 1 to 1000"),
+        ("conf: models, entry 1", "is not active", "judge-"),
+        conf={"dryrun": True, "cohort_id": "../x", "replicates": 0, "models": ["judge-c"]},
+    ),
+]
+
+MEMBERSHIPS = [
+    row(
+        "an empty membership",
+        write(MEMBERSHIP, ""),
+        (f"{MEMBERSHIP}:1", "its header is not", "plan the cohort again"),
+    ),
+    row(
+        "a membership with another header",
+        write(MEMBERSHIP, "gen_id,stage\nv_old,evaluation\n"),
+        (f"{MEMBERSHIP}:1", "its header is not", "plan the cohort again"),
+    ),
+    row(
+        "a torn membership",
+        write(MEMBERSHIP, f"{HEADER}\nevaluation,v_old,c,{FIRST},combo,novelty,judge-a,1\nevaluation,v_"),
+        (f"{MEMBERSHIP}:3", "not a member", "plan the cohort again"),
+    ),
+    row(
+        "a membership with two broken lines",
+        write(
+            MEMBERSHIP,
+            f"{HEADER}\nreview,v_1,c,e,b,t,m,1\nevaluation,v_old,c,e,b,t,m,1\nevaluation,v_2,c,e,b,t,m,two\n",
+        ),
+        (f"{MEMBERSHIP}:2", "not a member", "plan the cohort again"),
+        (f"{MEMBERSHIP}:4", "not a member", "plan the cohort again"),
+    ),
+    row(
+        "a membership that is not UTF-8",
+        write(MEMBERSHIP, b"\xff\xfe"),
+        (MEMBERSHIP, "UTF-8", "plan the cohort again"),
+    ),
+]
+
+SEVERAL = [
+    row(
+        "a conf, a selection, a template and a model are wrong",
+        both(
+            select(MODE, "e_nowhere"),
+            write(NOVELTY, "{{ respons }}{{ response }}"),
+            change(MODELS, "false,true", "false,perhaps"),
+            write(REPLICATION, "stage,replicates\nevaluation,0\n"),
+        ),
+        ("conf: maxconcurrency", "no such setting", "max_concurrency"),
+        (f"{SELECTION}:2", "no essay e_nowhere", "Correct the id"),
+        (f"{NOVELTY}:1", "{{ respons }}", "response"),
+        (f"{MODELS}:2, column for_evaluation", '"perhaps"', "true, false"),
+        (f"{REPLICATION}:2, column replicates", '"0"', "from 1"),
+        conf={"maxconcurrency": 4},
+    ),
+    row(
+        "a selection and the essays of it",
+        both(select(MODE, FIRST, "e_nowhere"), remove(f"gens/essay/{FIRST}/parsed.txt")),
+        (f"{SELECTION}:2", "the essay's text, is missing", "Restore it"),
+        (f"{SELECTION}:3", "no essay e_nowhere", "Correct the id"),
+    ),
+    row(
+        "two template texts",
+        both(write(NOVELTY, "{{"), write("1_raw/templates/evaluation/coherence.txt", "none")),
+        (f"{NOVELTY}:1", "Jinja2 cannot read", "Mend the line"),
+        ("1_raw/templates/evaluation/coherence.txt", "never shows the essay", "{{ response }}"),
+    ),
+]
+
+TABLE = [*SELECTIONS, *ESSAYS, *CATALOGS, *CONFS, *MEMBERSHIPS, *SEVERAL]
+
+
+@pytest.fixture
+def good(store: StoreBuilder) -> StoreBuilder:
+    """A store that can be planned: two essays selected on lines 3 and 4, one evaluation."""
+    store.essay(1)
+    store.essay(2)
+    store.evaluation("v_old", FIRST)
+    store.backfill(FIRST, SECOND)
+    return store
+
+
+def test_the_good_store_is_good(good: StoreBuilder, dag: PlayedDag) -> None:
+    """Without damage the store can be planned: what fails below fails for its damage."""
+    assert dag.plan({"cohort_id": "c"})["planned"] == 2 * 2 * 2 * 4
+
+
+@pytest.mark.parametrize(("damage", "conf", "expected"), TABLE)
+def test_bad_input(
+    good: StoreBuilder,
+    dag: PlayedDag,
+    judge_server: JudgeServer,
+    damage: Damage,
+    conf: dict[str, Any],
+    expected: list[Expected],
+) -> None:
+    """Each mistake is named with place, finding and next step, all at once; nothing is written, nobody called."""
+    damage(good)
+    before = good.tree_hash()
+    with pytest.raises(BadInput) as caught:
+        dag.plan({"cohort_id": "c", **conf})
+    found = sorted(caught.value.problems, key=lambda problem: problem.place)
+    wanted = sorted(expected, key=lambda one: one.place)
+    assert [problem.place for problem in found] == [one.place for one in wanted]
+    for problem, one in zip(found, wanted, strict=True):
+        assert one.finding in problem.finding
+        assert one.next_step in problem.next_step
+        assert str(problem) in str(caught.value)
+    assert good.tree_hash() == before
+    assert judge_server.calls() == 0

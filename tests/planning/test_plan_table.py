@@ -1,0 +1,79 @@
+"""A plan as a table for a log and a terminal."""
+
+import pytest
+
+from essay_cohorts.domain import Action, Member, PlanRow, Stage
+from essay_cohorts.planning.plan_table import plan_table
+
+
+def row(action: Action, template_id: str = "novelty", model_id: str = "judge-a") -> PlanRow:
+    member = Member(
+        stage=Stage.EVALUATION,
+        gen_id="v_1",
+        cohort_id="c",
+        parent_gen_id="e_1",
+        combo_id="combo",
+        template_id=template_id,
+        llm_model_id=model_id,
+        replicate=1,
+    )
+    return PlanRow(member=member, action=action, reason="")
+
+
+def test_the_table_counts_members_and_actions() -> None:
+    """A line for each template and model, in the plan's order, and a line of totals."""
+    rows = [
+        *[row(Action.REUSE)] * 3,
+        row(Action.CALL),
+        row(Action.PARSE, "novelty", "judge-b"),
+        row(Action.UNSCORED, "coherence", "judge-a"),
+        row(Action.CALL, "coherence", "judge-a"),
+    ]
+    assert plan_table(rows).splitlines() == [
+        "template   model    members  reuse  parse  call  unscored",
+        "novelty    judge-a        4      3      0     1         0",
+        "novelty    judge-b        1      0      1     0         0",
+        "coherence  judge-a        2      0      0     1         1",
+        "all                       7      3      1     2         1",
+    ]
+
+
+def test_an_empty_plan_has_totals_of_nothing() -> None:
+    """A plan without evaluations is a table of its head and zeros."""
+    lines = plan_table([]).splitlines()
+    assert lines[0].split() == ["template", "model", "members", "reuse", "parse", "call", "unscored"]
+    assert lines[-1].split() == ["all", "0", "0", "0", "0", "0"]
+
+
+def test_numbers_of_large_plans_are_whole() -> None:
+    """Twenty thousand evaluations are counted in full digits."""
+    assert plan_table([row(Action.CALL)] * 20_000).splitlines()[-1].split()[1] == "20000"
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        pytest.param("[bold]judge[/bold]", id="markup"),
+        pytest.param("[red]", id="a colour"),
+        pytest.param("judge [link=http://x]y[/link]", id="a link"),
+        pytest.param("vendor/model-3:free", id="a vendor's id"),
+    ],
+)
+def test_an_id_is_shown_as_it_is(model_id: str) -> None:
+    """An id that looks like the terminal library's markup is text like any other."""
+    text = plan_table([row(Action.CALL, "novelty", model_id)])
+    assert model_id in text
+    assert "\x1b" not in text
+
+
+def test_a_colon_in_an_id_is_no_picture() -> None:
+    """An id with a word between colons keeps it."""
+    assert "x:cat:y" in plan_table([row(Action.CALL, "novelty", "x:cat:y")])
+
+
+def test_long_ids_are_shown_whole() -> None:
+    """Ids up to their full length can be read and searched for in the log."""
+    template_id, model_id = "t" * 100, "provider/" + "m" * 60
+    text = plan_table([row(Action.CALL, template_id, model_id)])
+    assert template_id in text
+    assert model_id in text

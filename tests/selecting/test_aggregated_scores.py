@@ -1,0 +1,170 @@
+"""aggregated_scores.csv: a row an evaluation, whatever its folder holds, and no more reading than needed."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from essay_cohorts.errors import BadInput
+from essay_cohorts.selecting import aggregated_scores
+from essay_cohorts.selecting.aggregated_scores import AGGREGATED, COLUMNS, aggregate_scores, read_aggregated
+from essay_cohorts.views.evaluation_state import MemberLook, look_at
+from tests.store_builder import StoreBuilder
+
+# Of a reply's record, and what the file says of it: a name that a spreadsheet would compute stands as a text.
+MADE = {"response_model": "=judge", "model": "v/a", "temperature": 0.5, "max_tokens": None, "prompt_sha256": "ab12"}
+TOLD = {"response_model": "'=judge", "settings": "model=v/a temperature=0.5", "prompt_sha256": "ab12"}
+
+
+@pytest.fixture
+def filled(store: StoreBuilder) -> StoreBuilder:
+    """Scored, refused, failed and unanswered evaluations of one essay, and damaged folders."""
+    essay = store.essay(1)
+    store.evaluation("v_scored", essay, score=6.5, origin="old")
+    store.json("gens/evaluation/v_scored/raw_metadata.json", {"created_at": "2026-01-02T03:04:05Z", **MADE})
+    store.evaluation("v_refused", essay, model="judge-b", score=None, reply="no", refused="states no number,\nnone")
+    store.evaluation("v_open", essay, replicate=2, score=None)
+    store.evaluation("v_failed", essay, replicate=3, score=None)
+    store.json("gens/evaluation/v_failed/failure.json", {"message": "the server said 422", "attempts": 1})
+    store.evaluation("v_orphan", "e_gone", score=1.0)
+    store.write("gens/evaluation/v_torn/metadata.json", "{")
+    store.write("gens/evaluation/v_torn/parsed.txt", "5.0\n")
+    store.evaluation("v_loop", essay, replicate=4)
+    loop = store.root / "gens/evaluation/v_loop/parsed.txt"
+    loop.unlink()
+    loop.symlink_to("parsed.txt")
+    return store
+
+
+def rows_of(store: StoreBuilder) -> dict[str, dict[str, str]]:
+    """The file's rows by gen_id."""
+    return {row["gen_id"]: row for row in store.rows(AGGREGATED)}
+
+
+def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: StoreBuilder) -> None:
+    """Scores, the reasons why there is none, and where an evaluation comes from."""
+    done = aggregate_scores(filled.root)
+    rows = rows_of(filled)
+    assert list(rows) == sorted(rows)
+    assert filled.read(AGGREGATED).splitlines()[0] == ",".join(COLUMNS)
+    assert rows["v_scored"] == {
+        "parent_gen_id": "e_essay1",
+        "gen_id": "v_scored",
+        "evaluation_template": "novelty",
+        "evaluation_llm_model": "judge-a",
+        "score": "6.5",
+        "error": "",
+        "origin_cohort_id": "old",
+        "combo_id": "combo-1",
+        "draft_template": "draft-a",
+        "generation_template": "essay-x",
+        "generation_model": "writer",
+        "replicate": "1",
+        "evaluation_response_path": "gens/evaluation/v_scored/raw.txt",
+        "generation_response_path": "gens/essay/e_essay1/parsed.txt",
+        "created_at": "2026-01-02T03:04:05Z",
+        **TOLD,
+    }
+    errors = {gen_id: row["error"] for gen_id, row in rows.items() if row["error"]}
+    assert errors.pop("v_loop").startswith("damaged: ")
+    assert errors == {
+        "v_refused": "unscored: states no number,\nnone",
+        "v_open": "no_reply: no call was made yet",
+        "v_failed": "failed: the server said 422 (attempts: 1)",
+        "v_torn": "damaged: its metadata.json is missing or unusable",
+    }
+    assert rows["v_orphan"]["score"] == "1.0"
+    assert (done.rows, done.scored, done.taken_over) == (7, 2, 0)
+    assert done.errors == {"unscored": 1, "no_reply": 1, "failed": 1, "damaged": 2}
+
+
+def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(store: StoreBuilder) -> None:
+    """Also where a row is taken over from, or read in, a file of an older program."""
+    composed, decomposed = "mod\u00e8le", "mode\u0300le"
+    for number, model in enumerate((composed, decomposed), start=1):
+        store.evaluation(f"v_{number}", store.essay(1), model=model, replicate=number)
+    aggregate_scores(store.root)
+    assert {row["evaluation_llm_model"] for row in rows_of(store).values()} == {composed}
+    store.write(AGGREGATED, store.read(AGGREGATED).replace(composed, decomposed))
+    later = time.time() + 120
+    os.utime(store.root / AGGREGATED, (later, later))
+    assert {row.cell.model_id for row in read_aggregated(store.root / AGGREGATED, made_up_counts=True)} == {composed}
+    assert aggregate_scores(store.root).taken_over == 2
+    assert {row["evaluation_llm_model"] for row in rows_of(store).values()} == {composed}
+
+
+def test_only_what_changed_is_read_again(filled: StoreBuilder) -> None:
+    """A score that is older than the file is taken over; one that changed since, or is gone, is not."""
+    aggregate_scores(filled.root)
+    before = filled.read(AGGREGATED)
+    later = time.time() + 120
+    os.utime(filled.root / AGGREGATED, (later, later))
+    filled.write("gens/evaluation/v_scored/metadata.json", "unreadable now, and not looked at")
+    assert aggregate_scores(filled.root).taken_over == 2
+    assert filled.read(AGGREGATED) == before
+    (filled.root / "gens/evaluation/v_orphan/parsed.txt").write_text("2.0\n")
+    done = aggregate_scores(filled.root)
+    assert done.taken_over == 0
+    assert rows_of(filled)["v_orphan"]["score"] == "2.0"
+    assert rows_of(filled)["v_scored"]["error"].startswith("damaged")
+
+
+def test_the_file_bears_the_time_when_its_reading_began(
+    filled: StoreBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A score that changes while a large store is read must be younger than the file, however long that takes."""
+    looks: list[int] = []
+
+    def look_later(*arguments: Any) -> MemberLook:
+        looks.append(time.time_ns())
+        time.sleep(0.01)
+        return look_at(*arguments)
+
+    monkeypatch.setattr(aggregated_scores, "look_at", look_later)
+    aggregate_scores(filled.root)
+    assert (filled.root / AGGREGATED).stat().st_mtime_ns <= looks[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"gen_id,score\nv_scored,9\n"], ids=["empty", "no-text", "older"])
+def test_a_former_file_of_another_kind_is_made_anew(filled: StoreBuilder, content: bytes) -> None:
+    """It is derived: nothing in it is lost."""
+    aggregate_scores(filled.root)
+    good = filled.read(AGGREGATED)
+    filled.write(AGGREGATED, content)
+    os.utime(filled.root / AGGREGATED, (4e9, 4e9))
+    assert aggregate_scores(filled.root).taken_over == 0
+    assert filled.read(AGGREGATED) == good
+
+
+def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
+    """Scores as numbers; a refused reply is known as such."""
+    aggregate_scores(filled.root)
+    found = {row.gen_id: row for row in read_aggregated(filled.root / AGGREGATED, made_up_counts=True)}
+    assert found["v_scored"].score == 6.5
+    assert {gen_id for gen_id, row in found.items() if row.is_refused} == {"v_refused"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(None, "there is no such file. Write it: cohorts aggregate", id="missing"),
+        pytest.param(
+            "gen_id,parent_gen_id,evaluation_template,evaluation_llm_model\n", '"score" is missing', id="column"
+        ),
+        pytest.param(f"{','.join(COLUMNS)}\nv_1,short\n", "row 2", id="short-row"),
+        pytest.param(
+            f"{','.join(COLUMNS)}\n{','.join(['12'] * len(COLUMNS))}\n", "no number from 0 to 9", id="score"
+        ),
+    ],
+)
+def test_a_file_that_will_not_do_is_told(tmp_path: Path, content: str | None, told: str) -> None:
+    """The place, the finding and the next step."""
+    path = tmp_path / "scores.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadInput, match=told.replace("(", r"\(")):
+        read_aggregated(path, made_up_counts=True)

@@ -1,0 +1,115 @@
+"""Which figures put scores together that were not made alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from essay_cohorts.domain import Cell
+from essay_cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.statistics.mixed import Mixed, mixed_in, mixed_in_rows
+from tests.score_rows import score_row
+
+A, B = Cell("e_1", "novelty", "judge-a"), Cell("e_2", "novelty", "judge-a")
+OTHER_JUDGE = Cell("e_1", "novelty", "judge-b")
+
+
+def made(prompt: str = "p", settings: str = "s") -> Provenance:
+    """How a score was made; the model's own name is no part of a figure's mixture."""
+    return Provenance("v/a", settings, prompt)
+
+
+@pytest.mark.parametrize(
+    ("scored", "cell", "judge", "template"),
+    [
+        pytest.param([], "", "", "", id="nothing"),
+        pytest.param([(A, made()), (A, made())], "", "", "", id="alike"),
+        pytest.param([(A, made("p")), (B, made("q"))], "", "", "", id="each essay has its own prompt"),
+        pytest.param(
+            [(A, made("p")), (A, made("q"))],
+            "several prompts",
+            "several prompts in 1 cell",
+            "several prompts in 1 cell",
+            id="two prompts in a cell",
+        ),
+        pytest.param([(A, made("p")), (A, made(""))], "", "", "", id="a prompt that nobody recorded"),
+        pytest.param(
+            [(A, made(settings="s")), (A, made(settings="t"))],
+            "2 settings",
+            "2 settings",
+            "2 settings",
+            id="settings",
+        ),
+        pytest.param(
+            [(A, made(settings="s")), (B, made(settings="t"))],
+            "",
+            "2 settings",
+            "2 settings",
+            id="settings of essays",
+        ),
+        pytest.param(
+            [(A, made(settings="s")), (OTHER_JUDGE, made(settings="t"))], "", "", "", id="settings of two judges"
+        ),
+        pytest.param([(A, UNKNOWN), (A, made())], "", "", "", id="nobody recorded anything"),
+        pytest.param(
+            [(A, made("p", "s")), (A, made("q", "t")), (B, made("p", "u")), (B, made("q", "u"))],
+            "several prompts, 2 settings",
+            "several prompts in 2 cells, 3 settings",
+            "several prompts in 2 cells, 3 settings",
+            id="both",
+        ),
+    ],
+)
+def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judge: str, template: str) -> None:
+    """Of one cell, of its judge, and of all judges of its template."""
+    mixed = mixed_in(scored)
+    assert mixed.cell(A) == cell
+    assert mixed.words("novelty", "judge-a") == judge
+    assert mixed.words("novelty") == template
+    wanted = [{"template_id": "novelty", "model_id": "judge-a", "mixes": judge}] if judge else []
+    assert mixed.judges() == wanted
+
+
+def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
+    """And says nothing of another essay."""
+    mixed = mixed_in([(A, made("p")), (A, made("q")), (B, made("p"))])
+    assert (mixed.words("novelty", None, "e_1"), mixed.words("novelty", None, "e_2")) == (
+        "several prompts in 1 cell",
+        "",
+    )
+
+
+def test_what_has_no_score_mixes_nothing() -> None:
+    """A figure is made of scores."""
+    rows = [score_row(5.0, A, made=made("p")), score_row(None, A, made=made("q"))]
+    assert mixed_in_rows(rows) == Mixed()
+
+
+provenances = st.builds(made, st.sampled_from(["", "p", "q"]), st.sampled_from(["", "s", "t"]))
+cells = st.builds(Cell, st.sampled_from(["e_1", "e_2"]), st.just("novelty"), st.sampled_from(["judge-a", "judge-b"]))
+
+
+@given(st.lists(st.tuples(cells, provenances)))
+def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenance]]) -> None:
+    """A cell is marked for two known prompts or settings, a judge for such a cell or two settings of its own."""
+
+    def several(texts: Iterable[str]) -> bool:
+        return len(set(texts) - {""}) > 1
+
+    mixed = mixed_in(scored)
+    for cell in {cell for cell, _ in scored}:
+        own = [each for found, each in scored if found == cell]
+        assert bool(mixed.cell(cell)) is (
+            several(each.prompt_sha256 for each in own) or several(each.settings for each in own)
+        )
+    for model in ("judge-a", "judge-b"):
+        of_judge = [each.settings for cell, each in scored if cell.model_id == model]
+        by_cell = any(
+            several(each.prompt_sha256 for found, each in scored if found == cell)
+            for cell, _ in scored
+            if cell.model_id == model
+        )
+        assert bool(mixed.words("novelty", model)) is (by_cell or several(of_judge))

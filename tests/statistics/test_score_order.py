@@ -1,0 +1,98 @@
+"""The order of rows: it decides in which order figures are told, never a figure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from essay_cohorts.statistics.all_statistics import statistics_of
+from essay_cohorts.statistics.differences import between_cohorts, between_models, between_templates
+from essay_cohorts.statistics.frame import cohort_frame
+from essay_cohorts.statistics.spread import judge_pairs
+from tests.score_rows import score_rows
+
+# Tenths, for their sums depend on the order of adding.
+scores = st.integers(0, 90).map(lambda score: score / 10)
+cells = st.tuples(
+    st.sampled_from([f"e{number}" for number in range(12)]), st.sampled_from("tu"), st.sampled_from("abc")
+)
+tables = st.dictionaries(cells, st.lists(st.none() | scores, min_size=1, max_size=4), min_size=1, max_size=40)
+seeds = st.integers(0, 2**32 - 1)
+PROPERTY = settings(deadline=None, max_examples=25)
+
+
+def shuffled(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The same rows in another order."""
+    return frame.sample(frac=1, random_state=np.random.default_rng(seed), ignore_index=True)
+
+
+def in_any_order(told: dict[str, Any]) -> dict[str, list[str]]:
+    """Each list of figures with its rows as JSON, sorted."""
+    return {
+        name: sorted(json.dumps(row, allow_nan=False) for row in rows)
+        for name, rows in told.items()
+        if name != "method"
+    }
+
+
+def judged_by_three() -> pd.DataFrame:
+    """Forty essays, three judges, three replicates: enough for every interval."""
+    draw = np.random.default_rng(7)
+    cells = [(f"e{number}", "t", judge) for number in range(40) for judge in "cab"]
+    return cohort_frame(score_rows({cell: [float(each) for each in draw.integers(0, 91, 3) / 10] for cell in cells}))
+
+
+@PROPERTY
+@given(tables, seeds)
+def test_shuffled_rows_have_the_same_statistics(
+    table: dict[tuple[str, str, str], list[float | None]], seed: int
+) -> None:
+    """Of any scores, the rows in another order give the same figures to the last digit."""
+    frame = cohort_frame(score_rows(table))
+    there, back = (statistics_of(each).to_json() for each in (frame, shuffled(frame, seed)))
+    assert in_any_order(there) == in_any_order(back)
+
+
+@PROPERTY
+@given(tables, tables, seeds)
+def test_shuffled_rows_have_the_same_differences(
+    first: dict[tuple[str, str, str], list[float | None]],
+    second: dict[tuple[str, str, str], list[float | None]],
+    seed: int,
+) -> None:
+    """Differences of cohorts, templates and judges are the same to the last digit in whatever order the rows are."""
+    frames = cohort_frame(score_rows(first)), cohort_frame(score_rows(second))
+
+    def told(here: pd.DataFrame, there: pd.DataFrame) -> dict[str, list[str]]:
+        found = {
+            "cohorts": between_cohorts("x", "y", here, there),
+            "templates": between_templates("t", "u", here),
+            "models": between_models("a", "b", here),
+        }
+        return in_any_order({name: [asdict(row) for row in rows] for name, rows in found.items()})
+
+    mixed = (shuffled(each, seed) for each in frames)
+    assert told(*frames) == told(*mixed)
+
+
+def test_intervals_of_many_essays_are_the_same_in_whatever_order() -> None:
+    """Where every figure has an interval, the rows backwards give the same ones to the last digit."""
+    frame = judged_by_three()
+    there, back = (statistics_of(each).to_json() for each in (frame, frame.iloc[::-1].reset_index(drop=True)))
+    assert all(row["alpha"]["low"] is not None for row in there["agreement"])
+    assert in_any_order(there) == in_any_order(back)
+
+
+def test_figures_are_told_in_the_order_of_the_rows() -> None:
+    """Judges stand as the rows have them; of two, the one whose id is first is first."""
+    frame = judged_by_three()
+    told = statistics_of(frame)
+    assert [one.model_id for one in told.means] == [None, "c", "a", "b"]
+    assert [one.model_id for one in told.replicates] == ["c", "a", "b"]
+    assert [(one.first, one.second) for one in judge_pairs(frame)] == [("a", "c"), ("b", "c"), ("a", "b")]

@@ -1,0 +1,705 @@
+"""The CSV inputs and the selection file: what is read, and where each mistake is said to be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from essay_cohorts.domain import JudgeModel
+from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.store.catalog import Catalog
+from tests.store_builder import StoreBuilder
+
+TEMPLATES = "1_raw/evaluation_templates.csv"
+MODELS = "1_raw/llm_models.csv"
+REPLICATION = "1_raw/replication_config.csv"
+TEXTS = "1_raw/templates/evaluation"
+
+
+@pytest.fixture
+def catalog(store: StoreBuilder) -> Catalog:
+    """The catalog over `store`."""
+    return Catalog(root=store.root)
+
+
+def places(checked: Checked[Any]) -> list[str]:
+    """Where the problems are."""
+    return [problem.place for problem in checked.problems]
+
+
+def only(checked: Checked[Any]) -> Problem:
+    """The one problem there is."""
+    [problem] = checked.problems
+    return problem
+
+
+def write_texts(store: StoreBuilder, *template_ids: str) -> None:
+    """A text for each template."""
+    for template_id in template_ids:
+        store.write(f"{TEXTS}/{template_id}.txt", f"{template_id}: {{{{ response }}}}")
+
+
+# ---------------------------------------------------------------- templates
+
+
+def test_every_row_tells_its_parser(store: StoreBuilder, catalog: Catalog) -> None:
+    """Inactive templates too, and without a text; of two rows of one id the active one counts, else the first."""
+    rows = "a,one,false\nb,,true\na,two,true\na,three,0\nc,four,false\nc,five,false\n"
+    store.write(TEMPLATES, f"template_id,parser,active\n{rows}")
+    read = catalog.template_rows()
+    assert read.problems == ()
+    assert [(t.template_id, t.parser, t.row_place) for t in read.value.values()] == [
+        ("a", "two", f"{TEMPLATES}:4"),
+        ("b", "", f"{TEMPLATES}:3"),
+        ("c", "four", f"{TEMPLATES}:6"),
+    ]
+
+
+def test_every_wrong_row_is_told(store: StoreBuilder, catalog: Catalog) -> None:
+    """A row that may name a parser is not passed over."""
+    store.write(TEMPLATES, "template_id,parser,active\n../a,,true\nb,,perhaps\n")
+    assert places(catalog.template_rows()) == [f"{TEMPLATES}:2, column template_id", f"{TEMPLATES}:3, column active"]
+
+
+def test_templates_in_file_order(store: StoreBuilder, catalog: Catalog) -> None:
+    """The active templates come in the order of the file, each with its text and the places for messages."""
+    store.write(TEMPLATES, "template_id,parser,active\nzeta,,true\nalpha, in_last_line ,1\nbeta,,false\n")
+    write_texts(store, "zeta", "alpha")
+    read = catalog.templates()
+    assert read.problems == ()
+    assert [(t.template_id, t.text, t.parser) for t in read.value] == [
+        ("zeta", "zeta: {{ response }}", ""),
+        ("alpha", "alpha: {{ response }}", "in_last_line"),
+    ]
+    assert read.value[1].place == f"{TEXTS}/alpha.txt"
+    assert read.value[1].row_place == f"{TEMPLATES}:3"
+
+
+def test_what_a_template_reads(store: StoreBuilder, catalog: Catalog) -> None:
+    """The column `reads` says whether reasoning may stand for an empty reply; empty, or no column: it may not."""
+    write_texts(store, "a", "b", "c")
+    store.write(TEMPLATES, "template_id,active,reads\na,1,\nb,1,reply\nc,1, reply_or_reasoning \n")
+    assert [t.reads for t in catalog.templates().value] == ["reply", "reply", "reply_or_reasoning"]
+    store.write(TEMPLATES, "template_id,active\na,1\n")
+    assert [t.reads for t in catalog.templates().value] == ["reply"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "next_step"),
+    [
+        pytest.param("reply_or_reason", 'Did you mean "reply_or_reasoning"?', id="a slip"),
+        pytest.param("x", "Known: reply, reply_or_reasoning.", id="another word"),
+    ],
+)
+def test_other_words_in_reads(store: StoreBuilder, catalog: Catalog, cell: str, next_step: str) -> None:
+    """Any other word is an error that says what may stand there; an inactive template's cell does not matter."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active,reads\nb,0,{cell}\na,1,{cell}\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.next_step) == (f"{TEMPLATES}:3, column reads", next_step)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        *(pytest.param(text, True, id=f"true: {text!r}") for text in ("true", "TRUE", "True", "tRuE", "1", " true ")),
+        *(pytest.param(text, False, id=f"false: {text!r}") for text in ("false", "FALSE", "False", "0", "  0  ")),
+    ],
+)
+def test_booleans(store: StoreBuilder, catalog: Catalog, cell: str, expected: bool) -> None:
+    """true, false, 1 and 0 are understood in any case and with blanks around."""
+    write_texts(store, "always", "perhaps")
+    store.write(TEMPLATES, f"template_id,active\nalways,true\nperhaps,{cell}\n")
+    read = catalog.templates()
+    assert read.problems == ()
+    assert ("perhaps" in [template.template_id for template in read.value]) is expected
+
+
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=repr(cell)) for cell in ("yes", "", "t", "2", "truee", "-1")])
+def test_other_booleans_are_errors(store: StoreBuilder, catalog: Catalog, cell: str) -> None:
+    """Anything else is an error that names file, line and column; the column never reads as false unasked."""
+    write_texts(store, "always", "perhaps")
+    store.write(TEMPLATES, f"template_id,active\nalways,true\nperhaps,{cell}\n")
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:3, column active"
+    assert f'"{cell}"' in problem.finding
+    assert problem.next_step == "Write true, false, 1 or 0."
+
+
+def test_every_wrong_boolean_of_a_column_is_reported(store: StoreBuilder, catalog: Catalog) -> None:
+    """A whole column of unknown words is that many errors, not a column of false."""
+    store.write(TEMPLATES, "template_id,active\na,on\nb,off\nc,on\n")
+    assert places(catalog.templates()) == [f"{TEMPLATES}:{line}, column active" for line in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("template_id", [pytest.param(text, id=text) for text in ("007", "1e5", "0x10", "1.0", "no")])
+def test_ids_are_text(store: StoreBuilder, catalog: Catalog, template_id: str) -> None:
+    """An id that looks like a number or a word of the language stays the text that it is."""
+    write_texts(store, template_id)
+    store.write(TEMPLATES, f"template_id,active\n{template_id},true\n")
+    store.write(MODELS, f"id,model,for_evaluation\n{template_id},{template_id},true\n")
+    assert [template.template_id for template in catalog.templates().value] == [template_id]
+    assert [(model.id, model.model) for model in catalog.models().value] == [(template_id, template_id)]
+
+
+def test_bom_crlf_and_extra_columns(store: StoreBuilder, catalog: Catalog) -> None:
+    """A file saved by a spreadsheet program, with BOM, CRLF, other column order and more columns, reads the same."""
+    write_texts(store, "novelty")
+    store.write(TEMPLATES, "\ufeffactive,owner,template_id\r\n1,somebody,novelty\r\n\r\n".encode())
+    store.write(MODELS, "\ufeffid,note,model,for_evaluation\r\nm,x,api/m,TRUE\r\n".encode())
+    store.write(REPLICATION, "\ufeffstage,replicates,note\r\nevaluation,4,x\r\n".encode())
+    store.write("2_tasks/selected_essays.txt", "\ufeff# mode: evaluation-only\r\ne_1\r\n".encode())
+    assert [template.template_id for template in catalog.templates().value] == ["novelty"]
+    assert catalog.models().value == (JudgeModel(id="m", model="api/m"),)
+    assert catalog.replicates() == Checked(value=4)
+    selection = catalog.selection().value
+    assert selection is not None and selection.text.startswith("# mode")
+
+
+def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catalog) -> None:
+    """A cell that goes over several lines does not shift the line numbers of the rows behind it."""
+    write_texts(store, "a", "b", "c")
+    rows = 'a,"two\nlines",true\nb,"three\r\n\r\nlines",maybe\n\nc,"one ""quoted"" line",perhaps\n'
+    store.write(TEMPLATES, f"template_id,description,active\n{rows}")
+    read = catalog.templates()
+    assert places(read) == [f"{TEMPLATES}:4, column active", f"{TEMPLATES}:8, column active"]
+    assert [template.row_place for template in read.value] == [f"{TEMPLATES}:2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "finding"),
+    [
+        pytest.param("template_id\na\n", f"{TEMPLATES}:1", '"active" is missing', id="a column is missing"),
+        pytest.param("", f"{TEMPLATES}:1", '"template_id" is missing', id="an empty file"),
+        pytest.param("template_id,active,active\na,1,1\n", f"{TEMPLATES}:1", '"active" stands twice', id="twice"),
+        pytest.param("template_id,active\na\n", f"{TEMPLATES}:2", "1 cells, the header 2", id="a cell too few"),
+        pytest.param("template_id,active\na,1,x\n", f"{TEMPLATES}:2", "3 cells, the header 2", id="a cell too many"),
+        pytest.param('template_id,active\n"a,1\n', f"{TEMPLATES}:", "not CSV", id="an open quote"),
+        pytest.param('template_id,active\n"a"b,1\n', f"{TEMPLATES}:2", "not CSV", id="text behind a quote"),
+        pytest.param("template_id,active\n../a,1\n", f"{TEMPLATES}:2, column template_id", "'../a'", id="a path"),
+        pytest.param("template_id,active\n,1\n", f"{TEMPLATES}:2, column template_id", "''", id="no id"),
+        pytest.param("template_id,active\nnovelty,0\n", TEMPLATES, "no template has active true", id="none active"),
+        pytest.param("template_id,active\n", TEMPLATES, "no template has active true", id="only a header"),
+        pytest.param(
+            "template_id,active\nunwritten,1\n",
+            f"{TEMPLATES}:2, column template_id",
+            f"no file {TEXTS}/unwritten.txt",
+            id="text missing",
+        ),
+        pytest.param(
+            "template_id,active\nnovelty,1\nNovelty,1\n",
+            f"{TEMPLATES}:3, column template_id",
+            "differ only by case",
+            id="ids that differ by case",
+        ),
+        pytest.param(b"template_id,active\ncaf\xe9,1\n", TEMPLATES, "not UTF-8 (byte 22)", id="Latin-1"),
+    ],
+)
+def test_bad_templates(store: StoreBuilder, catalog: Catalog, text: str | bytes, place: str, finding: str) -> None:
+    """Each mistake is found, with its place and what to do."""
+    write_texts(store, "Novelty")
+    store.write(TEMPLATES, text)
+    problem = catalog.templates().problems[0]
+    assert problem.place.startswith(place)
+    assert finding in problem.finding
+    assert problem.next_step.endswith(".") or "header is" in problem.next_step or ": " in problem.next_step
+
+
+def test_ids_that_differ_by_case_may_be_inactive(store: StoreBuilder, catalog: Catalog) -> None:
+    """Only active rows can share gen_ids: an inactive one of the same name is no mistake."""
+    store.write(TEMPLATES, "template_id,active\nnovelty,1\nNOVELTY,0\nnovelty,0\n")
+    assert catalog.templates().problems == ()
+
+
+def test_an_id_that_stands_twice_is_one_problem(store: StoreBuilder, catalog: Catalog) -> None:
+    """Two active rows of one id are one mistake."""
+    store.write(TEMPLATES, "template_id,active\nnovelty,1\nnovelty,1\n")
+    assert "novelty" in only(catalog.templates()).finding
+
+
+def test_every_row_that_clashes_is_named(store: StoreBuilder, catalog: Catalog) -> None:
+    """Each row whose id an earlier row has, exactly or but for case, is a problem on its own line."""
+    write_texts(store, "Novelty", "other")
+    store.write(TEMPLATES, "template_id,active\nnovelty,1\nNovelty,1\nother,1\nnovelty,1\n")
+    assert places(catalog.templates()) == [f"{TEMPLATES}:{line}, column template_id" for line in (3, 5)]
+
+
+def test_the_order_of_problems_is_the_same_in_every_process(store: StoreBuilder) -> None:
+    """Several columns that stand twice are reported in the same order whatever the hash seed."""
+    store.write(TEMPLATES, "template_id,active,a,a,b,b,c,c,d,d,e,e\n")
+    code = (
+        "from essay_cohorts.store.catalog import Catalog; from pathlib import Path; import sys;"
+        "print([p.finding for p in Catalog(root=Path(sys.argv[1])).templates().problems])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(store.root)],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "include")},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
+
+
+def test_a_missing_file_is_a_problem(store: StoreBuilder, catalog: Catalog) -> None:
+    """A CSV that is not there is named; nothing is read as an empty table."""
+    for name, read in ((TEMPLATES, catalog.templates), (MODELS, catalog.models), (REPLICATION, catalog.replicates)):
+        (store.root / name).unlink()
+        problem = only(read())
+        assert problem.place == name
+        assert "cannot be read" in problem.finding
+
+
+def test_template_text_that_is_no_utf8(store: StoreBuilder, catalog: Catalog) -> None:
+    """A template text in another encoding is a problem of that file, with the byte."""
+    store.write(f"{TEXTS}/novelty.txt", b"caf\xe9 {{ response }}")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.finding) == (f"{TEXTS}/novelty.txt", "it is not UTF-8 (byte 3).")
+
+
+def test_a_bom_in_a_template_text_is_not_sent(store: StoreBuilder, catalog: Catalog) -> None:
+    """A BOM before a template's text does not become part of the prompt."""
+    store.write(f"{TEXTS}/novelty.txt", b"\xef\xbb\xbfJudge {{ response }}")
+    assert catalog.templates().value[0].text == "Judge {{ response }}"
+
+
+def test_a_system_message_is_optional(store: StoreBuilder, catalog: Catalog) -> None:
+    """The file beside a template's text is its system message; a template without it has none."""
+    store.write(f"{TEXTS}/novelty.system.txt", b"\xef\xbb\xbfBe strict.\n")
+    assert [(t.template_id, t.system) for t in catalog.templates().value] == [
+        ("novelty", "Be strict.\n"),
+        ("coherence", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        pytest.param(b"caf\xe9", "not UTF-8 (byte 3)", id="Latin-1"),
+        pytest.param(b" \n", "the system message is empty", id="blank"),
+        pytest.param(None, "cannot be read", id="a folder"),
+    ],
+)
+def test_bad_system_messages(store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str) -> None:
+    """A system message that cannot be sent is a problem of its file, not left out in silence."""
+    name = f"{TEXTS}/novelty.system.txt"
+    if content is None:
+        (store.root / name).mkdir()
+    else:
+        store.write(name, content)
+    problem = only(catalog.templates())
+    assert problem.place == name
+    assert finding in problem.finding
+
+
+def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> None:
+    """A template `a.system` beside a template `a` is refused: its text would become the system message of `a`."""
+    store.write(TEMPLATES, "template_id,active\na,1\na.system,1\n")
+    write_texts(store, "a", "a.system")
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:2, column template_id"
+    assert '"a.system"' in problem.next_step
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        pytest.param("template_id;active", "semicolons", id="semicolons"),
+        pytest.param('"template_id";"active"', "semicolons", id="quoted"),
+        pytest.param("\ufefftemplate_id;active", "semicolons", id="with a BOM"),
+        pytest.param("template_id\tactive", "tabs", id="tabs"),
+    ],
+)
+def test_another_separator_is_named(store: StoreBuilder, catalog: Catalog, header: str, words: str) -> None:
+    """A file of a spreadsheet program of another country is one mistake, and not a column that is missing."""
+    store.write(TEMPLATES, f"{header}\r\nnovelty;true\r\n")
+    problem = only(catalog.templates())
+    assert (problem.place, problem.finding) == (f"{TEMPLATES}:1", f"the columns are separated by {words}.")
+    assert "with commas" in problem.next_step
+
+
+@pytest.mark.parametrize("blank", [pytest.param(line, id=repr(line)) for line in (",", ",,,,", " , ", " ", '"",""')])
+def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank: str) -> None:
+    """Rows without a word, which spreadsheet programs leave, are passed over; the next rows keep their lines."""
+    write_texts(store, "a")
+    store.write(TEMPLATES, f"template_id,active\na,1\n{blank}\nb,x\n{blank}\n")
+    assert places(catalog.templates()) == [f"{TEMPLATES}:4, column active"]
+    store.write(REPLICATION, f"stage,replicates\n{blank}\nevaluation,3\n")
+    assert catalog.replicates() == Checked(value=3)
+
+
+def test_without_active_the_named_templates_count(store: StoreBuilder, catalog: Catalog) -> None:
+    """A store without that column needs the names; of other rows neither text nor cells are looked at."""
+    store.write(TEMPLATES, "template_id,reads\na,\nb,x\nc,\n")
+    write_texts(store, "a", "c")
+    assert [t.template_id for t in catalog.templates(["c", "a"]).value] == ["a", "c"]
+    assert catalog.templates(["c", "unknown"]) == catalog.templates(["c"])
+    assert catalog.choices(TEMPLATES) == ["a", "b", "c"]
+    assert list(catalog.template_rows().value) == ["a", "b", "c"]
+    problem = only(catalog.templates())
+    assert problem.place == f"{TEMPLATES}:1"
+    assert problem.finding == 'the column "active" is missing, so the templates to use must be named.'
+    assert "templates in the conf" in problem.next_step
+
+
+def test_with_active_names_change_nothing(store: StoreBuilder, catalog: Catalog) -> None:
+    """Where the column is there, it alone says which templates and models may be used."""
+    store.write(TEMPLATES, "template_id,active\nnovelty,1\ncoherence,0\n")
+    assert catalog.templates(["coherence"]) == catalog.templates()
+    assert catalog.choices(TEMPLATES) == ["novelty"]
+    assert catalog.models(["nobody"]) == catalog.models()
+    assert catalog.choices(MODELS) == ["judge-a", "judge-b"]
+
+
+def test_without_for_evaluation_the_named_models_count(store: StoreBuilder, catalog: Catalog) -> None:
+    """A store without that column needs the names; the cells of other models are not judged."""
+    store.write(MODELS, "id,model,temperature\nm,api/m,0\nmode\u0300le,api/x,1\nwriter,,hot\n")
+    assert [m.id for m in catalog.models(["mod\u00e8le", "m"]).value] == ["m", "mod\u00e8le"]
+    assert catalog.choices(MODELS) == ["m", "mod\u00e8le", "writer"]
+    assert places(catalog.models(["writer"])) == [f"{MODELS}:4, column model", f"{MODELS}:4, column temperature"]
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:1"
+    assert problem.finding == 'the column "for_evaluation" is missing, so the models to use must be named.'
+
+
+# ---------------------------------------------------------------- models
+
+
+def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
+    """The models for evaluation come in file order; filled cells are read, empty ones are None."""
+    store.write(
+        MODELS,
+        "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok,"
+        "cached_input_usd_per_mtok,request\n"
+        'z,api/z,true,0.3,2048,max_completion_tokens,1.5,6,0.15,"{""top_p"": 0.9, ""seed"": 1}"\n'
+        "writer,api/w,false,,,,,,x,y\n"
+        "a,api/a,1,,,,,,,\n"
+        "free,api/f,1,0,1,max_tokens,0,0,0,{}\n",
+    )
+    read = catalog.models()
+    assert read.problems == ()
+    assert read.value == (
+        JudgeModel(
+            id="z",
+            model="api/z",
+            temperature=0.3,
+            max_tokens=2048,
+            max_tokens_field="max_completion_tokens",
+            input_usd_per_mtok=1.5,
+            output_usd_per_mtok=6.0,
+            cached_input_usd_per_mtok=0.15,
+            request='{"seed":1,"top_p":0.9}',
+        ),
+        JudgeModel(id="a", model="api/a"),
+        JudgeModel(
+            id="free",
+            model="api/f",
+            temperature=0.0,
+            max_tokens=1,
+            input_usd_per_mtok=0.0,
+            output_usd_per_mtok=0.0,
+            cached_input_usd_per_mtok=0.0,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        *(
+            pytest.param("temperature", cell, id=f"temperature {cell}")
+            for cell in ("-0.1", "2.1", "warm", "nan", "inf", "-inf")
+        ),
+        *(
+            pytest.param("max_tokens", cell, id=f"max_tokens {cell}")
+            for cell in ("0", "-1", "1.5", "many", "10000001", "nan")
+        ),
+        *(
+            pytest.param(column, cell, id=f"{column} {cell}")
+            for column in ("input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok")
+            for cell in ("-1", "nan", "inf", "1e400", "$3", "1000001")
+        ),
+        pytest.param("max_tokens_field", "max_output_tokens", id="unknown max_tokens_field"),
+        pytest.param("max_tokens_field", "MAX_TOKENS", id="max_tokens_field in capitals"),
+        pytest.param("id", "", id="no id"),
+        pytest.param("model", " ", id="no model"),
+        pytest.param("for_evaluation", "y", id="unknown boolean"),
+    ],
+)
+def test_bad_model_cells(store: StoreBuilder, catalog: Catalog, column: str, cell: str) -> None:
+    """A cell that cannot be used is an error with file, line and column, and says what it holds."""
+    cells = {"id": "m", "model": "api/m", "for_evaluation": "true", column: cell}
+    store.write(MODELS, f"{','.join(cells)}\n{','.join(cells.values())}\n")
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:2, column {column}"
+    assert cell.strip() in problem.finding
+    assert problem.next_step
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        pytest.param("max_tokens", "1_000", id="underscore"),
+        pytest.param("input_usd_per_mtok", "1_5", id="underscore for a point"),
+    ],
+)
+def test_numbers_in_pythons_own_spelling(store: StoreBuilder, catalog: Catalog, column: str, cell: str) -> None:
+    """A number that only Python would read so is an error: 1_5 is more likely a slip for 1.5 than 15."""
+    store.write(MODELS, f"id,model,for_evaluation,{column}\nm,m,1,{cell}\n")
+    assert places(catalog.models()) == [f"{MODELS}:2, column {column}"]
+
+
+def test_cells_of_other_models_do_not_matter(store: StoreBuilder, catalog: Catalog) -> None:
+    """A model that is not for evaluation is not judged by its other cells."""
+    store.write(MODELS, "id,model,for_evaluation,temperature\nwriter,,false,hot\njudge,m,true,\n")
+    assert catalog.models() == Checked(value=(JudgeModel(id="judge", model="m"),))
+
+
+def test_all_problems_of_a_row_and_of_all_rows(store: StoreBuilder, catalog: Catalog) -> None:
+    """Every mistake of the file is reported at once, and the right rows are read nevertheless."""
+    store.write(
+        MODELS,
+        "id,model,for_evaluation,temperature,max_tokens\n,,true,9,0\ngood,m,true,1,10\nbad,m,true,x,10\nc,m,perhaps,,\n",
+    )
+    read = catalog.models()
+    assert places(read) == [
+        *(f"{MODELS}:2, column {column}" for column in ("id", "model", "temperature", "max_tokens")),
+        f"{MODELS}:4, column temperature",
+        f"{MODELS}:5, column for_evaluation",
+    ]
+    assert [model.id for model in read.value] == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "finding"),
+    [
+        pytest.param("m,m,0\n", "no model has for_evaluation true", id="none for evaluation"),
+        pytest.param("gpt-X,m,1\nGPT-x,m,1\n", "differ only by case", id="ids by case"),
+    ],
+)
+def test_bad_sets_of_models(store: StoreBuilder, catalog: Catalog, rows: str, finding: str) -> None:
+    """No judge at all, or two with one set of gen_ids, cannot be planned with."""
+    store.write(MODELS, f"id,model,for_evaluation\n{rows}")
+    assert finding in only(catalog.models()).finding
+
+
+def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
+    """One judge with this cell in the column `request`."""
+    cells = {"id": "m", "model": "api/m", "for_evaluation": "true", **others}
+    quoted = cell.replace('"', '""')
+    store.write(MODELS, f'{",".join(cells)},request\n{",".join(cells.values())},"{quoted}"\n')
+
+
+@pytest.mark.parametrize(
+    ("cell", "finding"),
+    [
+        pytest.param("low", "not a JSON object: Expecting value", id="a word"),
+        pytest.param('{"seed": 1', "not a JSON object: Expecting", id="cut off"),
+        pytest.param("[1]", "it is not an object", id="a list"),
+        pytest.param("null", "it is not an object", id="null"),
+        pytest.param('{"seed": NaN}', "NaN is not JSON", id="NaN"),
+        pytest.param('{"seed": 1e999}', "not a JSON object", id="infinite"),
+        pytest.param('{"seed": "\\ud800"}', "not a JSON object", id="half a character"),
+        pytest.param('{"seed": 1, "seed": 2}', "a key stands twice", id="a key twice"),
+        pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+        *(
+            pytest.param(f'{{"{key}": 1}}', f'the key "{key}" cannot be set here', id=key)
+            for key in ("model", "messages", "stream", "n", "max_tokens", "max_completion_tokens")
+        ),
+    ],
+)
+def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding: str) -> None:
+    """What is no JSON object, or sets what other columns or the program set, is an error of that cell."""
+    write_request(store, cell)
+    problem = only(catalog.models())
+    assert problem.place == f"{MODELS}:2, column request"
+    assert finding in problem.finding
+    assert problem.next_step
+
+
+def test_a_temperature_in_both_places(store: StoreBuilder, catalog: Catalog) -> None:
+    """A temperature in the request is fine unless the column says one too."""
+    write_request(store, '{"temperature": 1}', temperature="")
+    assert catalog.models().value[0].request == '{"temperature":1}'
+    write_request(store, '{"temperature": 1}', temperature="1")
+    assert only(catalog.models()).next_step == "Remove the key and use the column temperature."
+
+
+def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None:
+    """The order of keys and blanks do not make another judge."""
+    write_request(store, '{"b": "é", "a": {"d": 1, "c": 2}}')
+    first = catalog.models().value
+    write_request(store, '{"a":{"c":2,"d":1},"b":"é"}')
+    assert catalog.models().value == first
+
+
+def test_an_id_has_one_form(store: StoreBuilder, catalog: Catalog) -> None:
+    """An accent written as a character of its own is the same id; what the API is sent stays as it is written."""
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,mode\u0300le,1\n")
+    assert [(m.id, m.model) for m in catalog.models().value] == [("mod\u00e8le", "mode\u0300le")]
+    store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,a,1\nmod\u00e8le,b,1\n")
+    assert "already" in only(catalog.models()).finding
+
+
+# ---------------------------------------------------------------- columns that are nearly known
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "misspelt", "meant"),
+    [
+        *(
+            pytest.param(MODELS, "id,model,for_evaluation,{}", misspelt, meant, id=misspelt)
+            for misspelt, meant in (
+                ("temprature", "temperature"),
+                ("Temperature", "temperature"),
+                ("temp", "temperature"),
+                ("max_token", "max_tokens"),
+                ("maxtokens", "max_tokens"),
+                ("max_output_tokens", "max_tokens"),
+                ("max_completion_tokens", "max_tokens"),
+                ("max_token_field", "max_tokens_field"),
+                ("input_usd_per_token", "input_usd_per_mtok"),
+            )
+        ),
+        pytest.param(TEMPLATES, "template_id,active,{}", "parsr", "parser", id="parsr"),
+        pytest.param(REPLICATION, "stage,{}", "replicate", "replicates", id="replicate"),
+    ],
+)
+def test_a_nearly_known_column_is_a_problem(
+    store: StoreBuilder, catalog: Catalog, name: str, header: str, misspelt: str, meant: str
+) -> None:
+    """A misspelt column would be ignored and its limit not sent: the error names the column that is meant."""
+    store.write(name, header.format(misspelt) + "\n")
+    reads = {MODELS: catalog.models, TEMPLATES: catalog.templates, REPLICATION: catalog.replicates}
+    problem = reads[name]().problems[-1]
+    assert problem.place == f"{name}:1"
+    assert f'"{misspelt}" is unknown' in problem.finding
+    assert problem.next_step == f'Did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        pytest.param("temperature,temperature_note", "0,x", id="the column that is meant is there"),
+        pytest.param("owner,price_list,reviewed_by", "a,b,c", id="like no known column"),
+        pytest.param("provider,display_name,for_generation,specialization", "a,b,no,d", id="of the original system"),
+        pytest.param(",", ",", id="without a name"),
+    ],
+)
+def test_other_unknown_columns_are_allowed(store: StoreBuilder, catalog: Catalog, columns: str, row: str) -> None:
+    """A file may hold more columns than are read."""
+    store.write(MODELS, f"id,model,for_evaluation,{columns}\nm,api/m,true,{row}\n")
+    assert catalog.models().problems == ()
+
+
+# ---------------------------------------------------------------- replicates
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("stage,replicates\nevaluation,4\n", 4, id="one row"),
+        pytest.param("stage,replicates\ndraft,1\nessay,2\nevaluation,3\n", 3, id="a row a stage"),
+        pytest.param("replicates,note,stage\n7,x, Evaluation \n", 7, id="other order, blanks and case"),
+        pytest.param("stage,replicates\nevaluation,1000\n", 1000, id="the most"),
+    ],
+)
+def test_replicates(store: StoreBuilder, catalog: Catalog, text: str, expected: int) -> None:
+    """The row of stage evaluation says how many evaluations a cell should hold."""
+    store.write(REPLICATION, text)
+    assert catalog.replicates() == Checked(value=expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "finding"),
+    [
+        pytest.param("essay,1\n", REPLICATION, 'no rows for the stage "evaluation"', id="missing"),
+        pytest.param("evaluation,\n", f"{REPLICATION}:2, column replicates", "empty", id="empty cell"),
+        pytest.param("evaluation,\nevaluation,3\n", f"{REPLICATION}:2, column replicates", "empty", id="one empty"),
+        pytest.param("evaluation,2\nevaluation,3\n", REPLICATION, "2 rows", id="double"),
+        pytest.param("evaluation,2\nevaluatoin,2\n", f"{REPLICATION}:3, column stage", '"evaluatoin"', id="unknown"),
+        *(
+            pytest.param(
+                f"evaluation,{cell}\n", f"{REPLICATION}:2, column replicates", f'"{cell}"', id=f"count {cell}"
+            )
+            for cell in ("0", "-1", "four", "1.5", "1001", "nan")
+        ),
+        pytest.param("evaluation\n", f"{REPLICATION}:2", "1 cells", id="uneven"),
+    ],
+)
+def test_bad_replicates(store: StoreBuilder, catalog: Catalog, rows: str, place: str, finding: str) -> None:
+    """Anything but exactly one whole number from 1 to 1,000 for the stage evaluation is an error."""
+    store.write(REPLICATION, f"stage,replicates\n{rows}")
+    problem = only(catalog.replicates())
+    assert problem.place == place
+    assert finding in problem.finding
+    assert problem.next_step
+
+
+# ---------------------------------------------------------------- selection
+
+
+@pytest.mark.parametrize("name", [pytest.param(f"selected_{stage}.txt", id=stage) for stage in ("essays", "drafts")])
+def test_the_one_selection_file_is_read(store: StoreBuilder, catalog: Catalog, name: str) -> None:
+    """Whichever of the two selection files exists is the selection, under its own name."""
+    store.select("# mode: evaluation-only", "e_1", name=name)
+    selection = catalog.selection().value
+    assert selection is not None
+    assert (selection.place, selection.text) == (f"2_tasks/{name}", "# mode: evaluation-only\ne_1\n")
+
+
+def test_both_selection_files(store: StoreBuilder, catalog: Catalog) -> None:
+    """Two selection files at once are an error that names both."""
+    store.select("e_1")
+    store.select("e_1", name="selected_drafts.txt")
+    problem = only(catalog.selection())
+    assert "selected_essays.txt" in problem.finding and "selected_drafts.txt" in problem.finding
+    assert "Delete" in problem.next_step
+
+
+def test_no_selection_file(catalog: Catalog) -> None:
+    """Without a selection file the error says which file to write, or which conf key to use."""
+    problem = only(catalog.selection())
+    assert "2_tasks/selected_essays.txt" in problem.next_step and "essay_ids" in problem.next_step
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        pytest.param(b"caf\xe9\n", "not UTF-8 (byte 3)", id="Latin-1"),
+        pytest.param("e_1\n".encode("utf-16"), "not UTF-8", id="UTF-16"),
+        pytest.param(None, "cannot be read", id="a folder"),
+    ],
+)
+def test_selection_file_that_cannot_be_read(
+    store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str
+) -> None:
+    """A selection in another encoding, or a folder of that name, is a problem of that file."""
+    if content is None:
+        (store.root / "2_tasks" / "selected_essays.txt").mkdir(parents=True)
+    else:
+        store.write("2_tasks/selected_essays.txt", content)
+    problem = only(catalog.selection())
+    assert problem.place == "2_tasks/selected_essays.txt"
+    assert finding in problem.finding
+
+
+def test_offline_replies_need_the_marker_file(store: StoreBuilder, catalog: Catalog) -> None:
+    """Made-up scores are allowed only while the marker file exists in this data root."""
+    assert catalog.offline_replies_allowed()
+    (store.root / "1_raw" / "OFFLINE_OK").unlink()
+    assert not catalog.offline_replies_allowed()
+
+
+def test_files_are_read_anew_each_time(store: StoreBuilder, catalog: Catalog) -> None:
+    """Nothing is kept between two calls: an edited file counts at once."""
+    assert catalog.replicates().value == 4
+    store.write(REPLICATION, "stage,replicates\nevaluation,2\n")
+    assert catalog.replicates().value == 2

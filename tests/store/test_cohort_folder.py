@@ -1,0 +1,564 @@
+"""A cohort's files: their formats, what is kept of former ones, and what is said of broken ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop
+from essay_cohorts.errors import StoreError
+from essay_cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun, cohort_ids
+from essay_cohorts.store.scores_csv import SCORE_COLUMNS, KnownScore, scores_text
+from tests.conftest import killed_before
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+HEADER = "stage,gen_id,cohort_id,parent_gen_id,combo_id,template_id,llm_model_id,replicate"
+RUN = "0123456789ab"
+
+
+def member(stage: Stage, gen_id: str, **more: object) -> Member:
+    """A member of novelty_v2."""
+    values: dict[str, object] = {
+        "parent_gen_id": "e_essay1",
+        "combo_id": "combo-1",
+        "template_id": "novelty",
+        "llm_model_id": "judge-a",
+        "replicate": 1,
+        **more,
+    }
+    return Member(stage=stage, gen_id=gen_id, cohort_id="novelty_v2", **values)  # type: ignore[arg-type]
+
+
+DRAFT = member(Stage.DRAFT, "d_draft1", parent_gen_id="", template_id="draft-a", llm_model_id="writer")
+ESSAY = member(
+    Stage.ESSAY, "e_essay1", parent_gen_id="d_draft1", template_id="essay-x", llm_model_id="writer", replicate=2
+)
+FIRST = member(Stage.EVALUATION, "43ftibqi56628az1", combo_id='a "combo", é', llm_model_id="provider/judge:a")
+SECOND = member(Stage.EVALUATION, "v_1i6m1c7p4o18cct", template_id="007", llm_model_id="judge, b", replicate=12)
+MEMBERS = (DRAFT, ESSAY, FIRST, SECOND)
+ROWS = (
+    PlanRow(member=DRAFT, action=Action.REUSE, reason="draft of a selected essay"),
+    PlanRow(member=ESSAY, action=Action.REUSE, reason="selected"),
+    PlanRow(member=FIRST, action=Action.UNSCORED, reason='reply refused: none, of "them"'),
+    PlanRow(member=SECOND, action=Action.CALL, reason="missing: 1 of 2 are in the store"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CohortFolder:
+    """The folder of the cohort novelty_v2, which does not exist yet."""
+    return CohortFolder(root=tmp_path, cohort_id="novelty_v2")
+
+
+def golden(name: str) -> bytes:
+    """A golden file's bytes."""
+    return (GOLDEN / f"cohort_folder_{name}").read_bytes()
+
+
+def files(folder: CohortFolder) -> list[str]:
+    """Every file below the cohort's folder."""
+    return sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "cohort_id", [pytest.param(text, id=repr(text)) for text in ("..", "../x", "a/b", "", ".x", "/tmp", "a b")]
+)
+def test_a_cohort_id_that_is_no_id_is_refused(tmp_path: Path, cohort_id: str) -> None:
+    """A name that is no id never becomes a path."""
+    with pytest.raises(StoreError, match="cannot be a cohort id"):
+        CohortFolder(root=tmp_path, cohort_id=cohort_id)
+
+
+@pytest.mark.parametrize("key", [pytest.param(text, id=repr(text)) for text in ("..", "../x", "a/b", "")])
+def test_a_run_key_that_is_no_id_is_refused(folder: CohortFolder, key: str) -> None:
+    """A run key that is no id never becomes a path."""
+    with pytest.raises(StoreError, match="cannot be a run key"):
+        folder.write_run(key, {})
+
+
+def test_paths(tmp_path: Path) -> None:
+    """The folder lies in cohorts/ of the data root, with scores and report in it."""
+    folder = CohortFolder(root=tmp_path, cohort_id="c")
+    assert folder.path == tmp_path / "cohorts" / "c"
+    assert (folder.scores_csv.name, folder.report_html.name) == ("scores.csv", "report.html")
+    assert folder.make_slots_folder() == folder.path / "slots"
+
+
+# ---------------------------------------------------------------- formats
+
+
+def test_membership_is_as_the_format_says(folder: CohortFolder) -> None:
+    """membership.csv is what others read, byte for byte."""
+    folder.write_membership(MEMBERS)
+    assert (folder.path / "membership.csv").read_bytes() == golden("membership.csv")
+
+
+def test_plan_is_as_the_format_says(folder: CohortFolder) -> None:
+    """plan.csv is membership's columns and two more, for the run itself and as a copy beside the membership."""
+    folder.write_plan(RUN, ROWS)
+    assert (folder.path / "runs" / RUN / "plan.csv").read_bytes() == golden("plan.csv")
+    assert (folder.path / "plan.csv").read_bytes() == golden("plan.csv")
+    assert files(folder) == ["plan.csv", f"runs/{RUN}/plan.csv"]
+
+
+def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
+    """scores.csv has a row a member; what is not known is empty, a score of 0 is 0.0."""
+    row = ScoreRow(
+        member=SECOND,
+        outcome=Outcome.SCORED,
+        score=0.0,
+        reason="",
+        origin_cohort_id="novelty_v2",
+        cost_usd=None,
+        called=True,
+        made=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12"),
+    )
+    refused = "the score line uses another scale: '7/10, é'"
+    first = replace(
+        row, member=FIRST, outcome=Outcome.UNSCORED, score=None, reason=refused, origin_cohort_id="", cost_usd=0.0125
+    )
+    first = replace(first, made=UNKNOWN)
+    folder.write_scores([first, row])
+    assert folder.scores_csv.read_bytes() == golden("scores.csv")
+
+
+def test_a_stop_is_as_the_format_says(folder: CohortFolder) -> None:
+    """A stop is a JSON file of its own below the run."""
+    folder.add_stop(
+        RUN, Stop(model_id=None, kind="http_401", message="the server said 401: no such key. é", status=401)
+    )
+    [path] = (folder.path / "runs" / RUN / "stops").iterdir()
+    assert path.suffix == ".json"
+    assert path.read_bytes() == golden("stop.json")
+
+
+def test_texts_are_written_as_they_are(folder: CohortFolder) -> None:
+    """The selection and the report are kept to the byte."""
+    folder.write_selection("\ufeff# mode: x\r\ne_1\n")
+    folder.write_report("<p>é</p>")
+    assert (folder.path / "selection.txt").read_bytes() == "\ufeff# mode: x\r\ne_1\n".encode()
+    assert folder.report_html.read_bytes() == "<p>é</p>".encode()
+
+
+def test_records(folder: CohortFolder) -> None:
+    """Manifest and run record are read back as written, and empty when they are missing or torn."""
+    assert folder.manifest() == folder.run(RUN) == {}
+    folder.write_manifest({"b": 1, "a": "é"})
+    folder.write_run(RUN, {"conf": {}})
+    assert (folder.path / "manifest.json").read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": "é"\n}\n'
+    assert folder.run(RUN) == {"conf": {}}
+    (folder.path / "manifest.json").write_text("{", encoding="utf-8")
+    assert folder.manifest() == {}
+
+
+# ---------------------------------------------------------------- reading back
+
+
+def test_members_are_read_back(folder: CohortFolder) -> None:
+    """What was written is read back the same."""
+    folder.write_membership(MEMBERS)
+    assert folder.members().value == MEMBERS
+    assert folder.members().problems == ()
+
+
+def test_no_membership_is_no_members(folder: CohortFolder) -> None:
+    """A cohort that was never planned has no members, and that is no mistake."""
+    assert folder.members().value == ()
+    assert folder.members().problems == ()
+
+
+def test_a_membership_saved_by_a_spreadsheet_program(folder: CohortFolder) -> None:
+    """BOM and CRLF do not matter."""
+    folder.write_membership(MEMBERS)
+    path = folder.path / "membership.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert folder.members().value == MEMBERS
+
+
+def test_a_plan_is_read_back(folder: CohortFolder) -> None:
+    """A run reads the very plan that it wrote."""
+    folder.write_plan(RUN, ROWS)
+    assert folder.plan(RUN) == ROWS
+
+
+ODD_TEXTS = [
+    pytest.param("", id="empty"),
+    pytest.param(" x ", id="blanks around"),
+    pytest.param('a,"b"', id="comma and quotes"),
+    pytest.param("a\nb", id="LF"),
+    pytest.param("a\r\nb", id="CRLF"),
+    pytest.param("a\u2028b\x85c\x0cd", id="other line ends"),
+    pytest.param("007", id="digits"),
+    pytest.param("a\x00b", id="NUL"),
+    pytest.param("x" * 200_000, id="longer than csv reads unasked"),
+    pytest.param(
+        "a\rb",
+        id="CR",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_texts_in_a_plan(folder: CohortFolder, text: str) -> None:
+    """Whatever a store of others has for a combo, or for the reason of a refusal, the plan is read back the same."""
+    row = PlanRow(member=replace(FIRST, combo_id=text), action=Action.UNSCORED, reason=text)
+    folder.write_plan(RUN, [row, ROWS[3]])
+    assert folder.plan(RUN) == (row, ROWS[3])
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_texts_in_a_membership(folder: CohortFolder, text: str) -> None:
+    """Whatever a store of others has for a combo, the membership is read back the same."""
+    members = (replace(FIRST, combo_id=text), SECOND)
+    folder.write_membership(members)
+    assert folder.members().value == members
+    assert folder.members().problems == ()
+
+
+def test_a_missing_plan_stops_the_run(folder: CohortFolder) -> None:
+    """A run whose plan is gone cannot go on, and says what to do."""
+    with pytest.raises(StoreError, match=r"is gone.*: the run cannot go on without its plan") as caught:
+        folder.plan(RUN)
+    assert f"runs/{RUN}/plan.csv" in str(caught.value)
+    assert "Clear the whole run" in str(caught.value)
+
+
+def test_the_runs_own_plan_is_read(folder: CohortFolder) -> None:
+    """A later run's plan, and whatever happens to the copy beside the membership, do not change a run's own plan."""
+    folder.write_plan(RUN, ROWS)
+    folder.write_plan("fedcba987654", ROWS[:1])
+    (folder.path / "plan.csv").unlink()
+    assert folder.plan(RUN) == ROWS
+
+
+BEHIND_A_LONG_CELL = f'{HEADER}\nevaluation,v_1,c,e_1,"two\nlines",t,m,1\nnonsense\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "finding"),
+    [
+        pytest.param("", ["membership.csv:1"], "its header is not", id="an empty file"),
+        pytest.param("gen_id,stage\n", ["membership.csv:1"], "its header is not", id="another header"),
+        pytest.param(f"{HEADER},action\n", ["membership.csv:1"], "its header is not", id="a plan in its place"),
+        pytest.param(b"\xff\xfe", ["membership.csv"], "UTF-8", id="no UTF-8"),
+        pytest.param(f"{HEADER}\nevaluation,v_1\n", ["membership.csv:2"], "not a member", id="a torn line"),
+        pytest.param(
+            f"{HEADER}\nevaluation,v_1,c,e_1,combo,t,m,1,more\n",
+            ["membership.csv:2"],
+            "not a member",
+            id="a long line",
+        ),
+        pytest.param(
+            f"{HEADER}\nevaluation,v_1,c,e_1,combo,t,m,1\nreview,v_2,c,e_1,combo,t,m,2\n",
+            ["membership.csv:3"],
+            "not a member",
+            id="an unknown stage",
+        ),
+        pytest.param(
+            f"{HEADER}\nevaluation,v_1,c,e_1,combo,t,m,one\nx\nevaluation,v_2,c,e_1,combo,t,m,\n",
+            ["membership.csv:2", "membership.csv:3", "membership.csv:4"],
+            "not a member",
+            id="every broken line is named",
+        ),
+        pytest.param(
+            BEHIND_A_LONG_CELL,
+            ["membership.csv:4"],
+            "not a member",
+            id="behind a cell of two lines",
+        ),
+    ],
+)
+def test_a_broken_membership(folder: CohortFolder, text: str | bytes, places: list[str], finding: str) -> None:
+    """A membership that cannot be read is a problem for each line, with what to do; it is never half used."""
+    folder.path.mkdir(parents=True)
+    (folder.path / "membership.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+    problems = folder.members().problems
+    assert [problem.place for problem in problems] == [f"cohorts/novelty_v2/{place}" for place in places]
+    assert all(finding in problem.finding for problem in problems)
+    assert all("plan the cohort again" in problem.next_step for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: text.rsplit(",", 2)[0], id="torn"),
+        pytest.param(lambda text: text.replace("unscored", "undecided"), id="an unknown action"),
+        pytest.param(lambda text: "", id="empty"),
+    ],
+)
+def test_a_damaged_plan_stops_the_run(folder: CohortFolder, damage: Callable[[str], str]) -> None:
+    """A plan that was damaged is a StoreError that names it, not a traceback and not an empty plan."""
+    folder.write_plan(RUN, ROWS)
+    path = folder.path / "runs" / RUN / "plan.csv"
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"plan\.csv"):
+        folder.plan(RUN)
+
+
+# ---------------------------------------------------------------- former memberships
+
+
+def test_a_former_membership_is_kept(folder: CohortFolder) -> None:
+    """Each membership that is replaced by another one is kept under the next number."""
+    for end in (1, 2, 3):
+        folder.write_membership(MEMBERS[:end])
+    assert files(folder) == ["membership.1.csv", "membership.2.csv", "membership.csv"]
+    assert (folder.path / "membership.1.csv").read_text(encoding="utf-8").count("\n") == 2
+    assert folder.members().value == MEMBERS[:3]
+
+
+def test_the_same_membership_is_not_written_again(folder: CohortFolder) -> None:
+    """Planning the same again touches neither the file nor its time."""
+    folder.write_membership(MEMBERS)
+    before = (folder.path / "membership.csv").stat()
+    folder.write_membership(MEMBERS)
+    after = (folder.path / "membership.csv").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert files(folder) == ["membership.csv"]
+
+
+def test_killed_at_any_point_there_is_a_membership(tmp_path: Path) -> None:
+    """While a membership is replaced there is at every moment the former one or the whole new one."""
+    for point in count(1):
+        folder = CohortFolder(root=tmp_path / f"point {point}", cohort_id="c")
+        folder.root.mkdir()
+        folder.write_membership(MEMBERS[:2])
+        died = killed_before(point, folder.path, lambda folder=folder: folder.write_membership(MEMBERS))
+        assert folder.members().value in (MEMBERS[:2], MEMBERS), f"killed before call {point}"
+        if not died:
+            break
+
+
+# ---------------------------------------------------------------- stops
+
+
+def stop(kind: str, model_id: str | None = None) -> Stop:
+    """A stop of this kind."""
+    return Stop(model_id=model_id, kind=kind, message=f"said {kind}")
+
+
+def test_stops_of_a_run(folder: CohortFolder) -> None:
+    """Every slice of a run sees all its stops; another run sees none of them."""
+    assert folder.stops(RUN) == ()
+    assert folder.stop_names(RUN) == frozenset()
+    folder.add_stop(RUN, stop("http_401"))
+    folder.add_stop(RUN, stop("http_404", "judge-a"))
+    assert sorted(one.kind for one in folder.stops(RUN)) == ["http_401", "http_404"]
+    assert folder.stops("fedcba987654") == ()
+
+
+def test_former_stops_can_be_ignored(folder: CohortFolder) -> None:
+    """A later try names the stops that it found and sees only those that came after."""
+    folder.add_stop(RUN, stop("http_401"))
+    former = folder.stop_names(RUN)
+    assert folder.stops(RUN, ignored=former) == ()
+    folder.add_stop(RUN, stop("http_402"))
+    assert [one.kind for one in folder.stops(RUN, ignored=former)] == ["http_402"]
+
+
+@pytest.mark.parametrize(
+    ("model_id", "concerned"),
+    [
+        pytest.param(None, {"judge-a", "judge-b"}, id="the run"),
+        pytest.param("judge-a", {"judge-a"}, id="a model"),
+    ],
+)
+def test_whom_a_stop_concerns(folder: CohortFolder, model_id: str | None, concerned: set[str]) -> None:
+    """A stop without a model concerns every model, another one its own."""
+    folder.add_stop(RUN, stop("x", model_id))
+    [read] = folder.stops(RUN)
+    assert {name for name in ("judge-a", "judge-b") if read.concerns(name)} == concerned
+
+
+def test_a_stop_that_is_just_being_written_is_not_read(folder: CohortFolder) -> None:
+    """Killed at any point while a stop is added, the other slices read the former stops, and no torn one."""
+    folder.add_stop(RUN, stop("http_401"))
+    point = 1
+    while killed_before(point, folder.path, lambda: folder.add_stop(RUN, stop("http_402"))):
+        assert {one.kind for one in folder.stops(RUN)} <= {"http_401", "http_402"}
+        point += 1
+    assert "http_402" in [one.kind for one in folder.stops(RUN)]
+
+
+def test_cohort_ids(tmp_path: Path) -> None:
+    """The cohorts of a data root are the folders in cohorts/ that have members, sorted."""
+    assert cohort_ids(tmp_path) == []
+    for name in ("b", "a"):
+        CohortFolder(root=tmp_path, cohort_id=name).write_membership([])
+    CohortFolder(root=tmp_path, cohort_id="only_tried_out").write_selection("")
+    (tmp_path / "cohorts" / "notes.txt").write_text("", encoding="utf-8")
+    assert cohort_ids(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param("[]", id="a list"), pytest.param("{", id="torn"), pytest.param('{"x": 1}', id="another object")],
+)
+def test_a_damaged_stop_stops_the_whole_run(folder: CohortFolder, content: str) -> None:
+    """A stop that cannot be read any more still stops: whoever wrote it wanted no further calls."""
+    stops = folder.path / "runs" / RUN / "stops"
+    stops.mkdir(parents=True)
+    (stops / "x.json").write_text(content)
+    (stop,) = folder.stops(RUN)
+    assert stop.concerns("any model")
+    assert "x.json" in stop.message
+
+
+# ---------------------------------------------------------------- the scores that are known
+
+
+def scored(gen_id: str = "v_1", **more: object) -> ScoreRow:
+    """A row with a score of 7."""
+    values: dict[str, object] = {
+        "outcome": Outcome.SCORED,
+        "score": 7.0,
+        "reason": "",
+        "origin_cohort_id": "c",
+        "cost_usd": 0.25,
+        "called": True,
+    }
+    return ScoreRow(member=member(Stage.EVALUATION, gen_id), **{**values, **more})  # type: ignore[arg-type]
+
+
+SCORES_HEADER = ",".join(SCORE_COLUMNS) + "\n"
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | st.sampled_from(
+    ["=1", "'=1", "'", "a\rb", "\n"]
+)
+score_rows = st.builds(
+    scored,
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
+    outcome=st.sampled_from(Outcome),
+    score=st.none() | st.floats(0, 9),
+    reason=texts,
+    origin_cohort_id=st.sampled_from(["", "old", "novelty_v2"]),
+    cost_usd=st.none() | st.floats(0, 1e6),
+    made=st.builds(Provenance, st.sampled_from(["", "v/a", "=1"]), st.sampled_from(["", "model=v/a"]), st.just("ab")),
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(score_rows, max_size=8, unique_by=lambda row: row.member.gen_id))
+def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[ScoreRow]) -> None:
+    """Whatever was written to scores.csv is known again to the last digit, whatever the reasons hold."""
+    folder = CohortFolder(root=tmp_path_factory.mktemp("data"), cohort_id="c")
+    folder.write_scores(rows)
+    folder.write_report("")
+    assert folder.scores_csv.read_bytes() == scores_text(rows).encode()
+    as_of = folder.scores_csv.stat().st_mtime_ns
+    assert folder.known_scores() == {
+        row.member.gen_id: KnownScore(
+            score=row.score,
+            reused=row.outcome is Outcome.REUSED,
+            origin_cohort_id=row.origin_cohort_id,
+            cost_usd=row.cost_usd,
+            as_of=as_of,
+            made=row.made,
+        )
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize(
+    "origin", [pytest.param(text, id=repr(text)) for text in ("=1+1", "-x", "@x", "'x", "''", "+", "\t")]
+)
+def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, origin: str) -> None:
+    """The apostrophe that keeps a spreadsheet from computing is taken off again, and no other."""
+    folder.write_scores([scored(origin_cohort_id=origin)])
+    folder.write_report("")
+    assert folder.known_scores()["v_1"].origin_cohort_id == origin
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param(b"", id="empty"),
+        pytest.param(SCORES_HEADER.encode(), id="no rows"),
+        pytest.param(b"gen_id,score\nv_1,7.0\n", id="other columns"),
+        pytest.param(b"\xff\n", id="no text"),
+        pytest.param(f"{SCORES_HEADER}v_1,e\n".encode(), id="a torn line"),
+        pytest.param(f"{SCORES_HEADER}\n".encode(), id="a blank line"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,,,,\n".encode(), id="a score that is no number"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear,,,\n".encode(), id="a cost that is no number"),
+    ],
+)
+def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content: bytes | None) -> None:
+    """A scores.csv that this program did not write so tells nothing; what it would spare is read from the store."""
+    if content is not None:
+        folder.path.mkdir(parents=True)
+        folder.scores_csv.write_bytes(content)
+    assert folder.known_scores() == {}
+
+
+def test_scores_that_a_person_saved_are_not_relied_on(folder: CohortFolder) -> None:
+    """A scores.csv that is younger than the report was changed since; what it says may be anybody's."""
+    folder.write_scores([scored()])
+    folder.write_report("")
+    report = folder.report_html.stat().st_mtime_ns
+    os.utime(folder.scores_csv, ns=(report, report))
+    assert folder.known_scores()["v_1"].score == 7.0
+    os.utime(folder.scores_csv, ns=(report + 1, report + 1))
+    assert folder.known_scores() == {}
+
+
+@pytest.mark.parametrize("score", ["9.1", "-1", "nan", "inf", "seven"])
+def test_one_score_off_the_scale_and_none_is_relied_on(folder: CohortFolder, score: str) -> None:
+    """Such a file was not written by this program."""
+    folder.write_scores([scored(), scored(gen_id="v_2")])
+    folder.scores_csv.write_text(folder.scores_csv.read_text().replace(",7.0,", f",{score},", 1))
+    folder.write_report("")
+    assert folder.known_scores() == {}
+
+
+# ---------------------------------------------------------------- the latest run
+
+
+def add_run(folder: CohortFolder, key: str, planned_at: int, record: dict[str, object] | None = None) -> None:
+    """A run that was planned at this time."""
+    folder.write_run(key, {"dag_id": "dag", "run_id": f"run {key}"} if record is None else record)
+    os.utime(folder.path / "runs" / key / "run.json", ns=(planned_at, planned_at))
+
+
+def test_the_latest_run_is_the_one_planned_last(folder: CohortFolder) -> None:
+    """Neither the key nor the order of writing counts; a run without run.json has not planned."""
+    assert folder.latest_run() is None
+    add_run(folder, "b", 2000)
+    add_run(folder, "c", 1000)
+    add_run(folder, "a", 1999)
+    folder.write_plan("z", ROWS)
+    assert folder.latest_run() == LatestRun(key="b", run=RunRef("dag", "run b"), planned_at=2000)
+    add_run(folder, "c", 3000)
+    assert folder.latest_run() == LatestRun(key="c", run=RunRef("dag", "run c"), planned_at=3000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param("{", id="torn"), pytest.param("[]", id="a list"), pytest.param('{"run_id": 5}', id="odd values")],
+)
+def test_a_damaged_run_is_a_run_without_a_name(folder: CohortFolder, content: str) -> None:
+    """That something was planned last is still known when nobody can tell by whom."""
+    add_run(folder, "a", 1000)
+    (folder.path / "runs" / "a" / "run.json").write_text(content)
+    latest = folder.latest_run()
+    assert latest is not None
+    assert (latest.key, latest.run) == ("a", RunRef("", ""))
+
+
+def test_what_is_no_run_is_not_the_latest(folder: CohortFolder) -> None:
+    """A copy that somebody made under a name that is no key is passed over."""
+    add_run(folder, "a", 1000)
+    for name in ("a (copy)", ".trash"):
+        copy = folder.path / "runs" / name / "run.json"
+        copy.parent.mkdir()
+        copy.write_text(json.dumps({"dag_id": "dag", "run_id": name}))
+    latest = folder.latest_run()
+    assert latest is not None and latest.key == "a"

@@ -1,0 +1,664 @@
+"""The gens store: what it reads of its own files and of others', and what it never overwrites."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from essay_cohorts.domain import Cell, Generation, ParserRef, Progress, Prompt, RunRef, Stage, StoredEvaluation
+from essay_cohorts.errors import StoreError
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from tests.conftest import killed_before
+from tests.store_builder import StoreBuilder
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+BAD_IDS = ("../v_1", "..", ".", "", "a/b", ".hidden", "/etc/passwd", "v_1\n", "v_1\x00", "é", "a" * 101, " v_1")
+SEED = {
+    "stage": "evaluation",
+    "gen_id": "v_1",
+    "origin_cohort_id": "novelty_v2",
+    "mode": "llm",
+    "template_id": "novelty",
+    "combo_id": "combo-é",
+    "parent_gen_id": "e_1",
+    "llm_model_id": "judge-a",
+    "replicate": 1,
+}
+
+
+@pytest.fixture
+def layer(store: StoreBuilder) -> GensDataLayer:
+    """The layer over `store`."""
+    return GensDataLayer.from_root(store.root)
+
+
+def found(layer: GensDataLayer, *essay_ids: str) -> dict[str, StoredEvaluation]:
+    """The scanned evaluations by gen_id."""
+    return {one.gen_id: one for one in layer.scan_evaluations(set(essay_ids)).evaluations}
+
+
+def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
+    """The texts of an evaluation's files by name."""
+    folder = store.root / "gens" / "evaluation" / gen_id
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())}
+
+
+# ---------------------------------------------------------------- ids become paths
+
+
+@pytest.mark.parametrize("gen_id", [pytest.param(gen_id, id=repr(gen_id[:12])) for gen_id in BAD_IDS])
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(lambda layer, gen_id: layer.exists(Stage.ESSAY, gen_id), id="exists"),
+        pytest.param(lambda layer, gen_id: layer.parsed_exists(Stage.EVALUATION, gen_id), id="parsed_exists"),
+        pytest.param(lambda layer, gen_id: layer.parsed_at(Stage.EVALUATION, gen_id), id="parsed_at"),
+        pytest.param(lambda layer, gen_id: layer.former_text(gen_id, "raw.1.txt"), id="former_text"),
+        pytest.param(lambda layer, gen_id: layer.metadata(Stage.DRAFT, gen_id), id="metadata"),
+        pytest.param(lambda layer, gen_id: layer.parsed_text(Stage.ESSAY, gen_id), id="parsed_text"),
+        pytest.param(lambda layer, gen_id: layer.prompt(gen_id), id="prompt"),
+        pytest.param(lambda layer, gen_id: layer.reply(gen_id), id="reply"),
+        pytest.param(lambda layer, gen_id: layer.complete_reply(gen_id), id="complete_reply"),
+        pytest.param(lambda layer, gen_id: layer.seed(gen_id, SEED), id="seed"),
+        pytest.param(lambda layer, gen_id: layer.write_prompt(gen_id, "x"), id="write_prompt"),
+        pytest.param(lambda layer, gen_id: layer.store_reply(gen_id, "x", {}), id="store_reply"),
+        pytest.param(lambda layer, gen_id: layer.write_verdict(gen_id, {}, "1.0\n"), id="write_verdict"),
+        pytest.param(lambda layer, gen_id: layer.write_failure(gen_id, {}), id="write_failure"),
+        pytest.param(lambda layer, gen_id: gen_id in layer.occupied(), id="occupied"),
+    ],
+)
+def test_ids_that_are_no_ids_are_refused_before_a_path_is_joined(
+    store: StoreBuilder, layer: GensDataLayer, use: Callable[[GensDataLayer, str], object], gen_id: str
+) -> None:
+    """Reading or writing under a name that is no id is a StoreError, and nothing is touched."""
+    before = store.tree_hash()
+    with pytest.raises(StoreError, match="cannot be a"):
+        use(layer, gen_id)
+    assert store.tree_hash() == before
+
+
+# ---------------------------------------------------------------- what exists
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(None, False, id="no file"),
+        pytest.param("", False, id="empty: a torn write of an older program"),
+        pytest.param("7.0\n", True, id="a score"),
+        pytest.param("x", True, id="anything else"),
+    ],
+)
+@pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.value) for stage in Stage])
+def test_parsed_exists(
+    store: StoreBuilder, layer: GensDataLayer, stage: Stage, content: str | None, expected: bool
+) -> None:
+    """A generation is parsed when its parsed.txt exists and is not empty, whatever else is there."""
+    if content is not None:
+        store.write(f"gens/{stage}/x_1/parsed.txt", content)
+    assert layer.parsed_exists(stage, "x_1") is expected
+
+
+@pytest.mark.parametrize(
+    ("content", "time"),
+    [
+        pytest.param(None, None, id="no file"),
+        pytest.param("", None, id="empty"),
+        pytest.param("7.0\n", 4_000_000_000_123_456_789, id="to the nanosecond"),
+    ],
+)
+def test_when_a_score_was_written(
+    store: StoreBuilder, layer: GensDataLayer, content: str | None, time: int | None
+) -> None:
+    """The time of a parsed.txt that holds something."""
+    if content is not None:
+        path = store.write("gens/evaluation/v_1/parsed.txt", content)
+        os.utime(path, ns=(time or 5, time or 5))
+    assert layer.parsed_at(Stage.EVALUATION, "v_1") == time
+    assert layer.parsed_exists(Stage.EVALUATION, "v_1") is (time is not None)
+
+
+def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
+    store: StoreBuilder, layer: GensDataLayer
+) -> None:
+    """A copy keeps the time of its content, and is no older than its copying for that."""
+    path = store.write("gens/evaluation/v_1/parsed.txt", "7.0\n")
+    os.utime(path, ns=(5, 5))
+    assert layer.parsed_at(Stage.EVALUATION, "v_1") == path.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param("SCORE: 7\r\n", "SCORE: 7\r\n", id="as it is"),
+        pytest.param(b"Caf\xe9", "Caf\ufffd", id="bytes that are no text"),
+        pytest.param("", "", id="empty"),
+        pytest.param(None, None, id="missing"),
+    ],
+)
+def test_a_former_file(
+    store: StoreBuilder, layer: GensDataLayer, content: str | bytes | None, text: str | None
+) -> None:
+    """A former file is read by its name."""
+    if content is not None:
+        store.write("gens/evaluation/v_1/raw.1.txt", content)
+    assert layer.former_text("v_1", "raw.1.txt") == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=repr(name))
+        for name in ("../v_2/raw.txt", "a/../../v_2/raw.txt", "/etc/passwd", "./raw.txt", ".", "raw.txt/")
+    ],
+)
+def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+    """A path is no file's name."""
+    store.write("gens/evaluation/v_2/raw.txt", "another's")
+    store.write("gens/evaluation/v_1/raw.txt", "its own")
+    with pytest.raises(StoreError, match="cannot be a file of v_1"):
+        layer.former_text("v_1", name)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=repr(name)) for name in ("", "..")])
+def test_a_folder_is_no_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+    """A name that leads to a folder has no text."""
+    store.write("gens/evaluation/v_1/raw.txt", "its own")
+    assert layer.former_text("v_1", name) is None
+
+
+def test_a_generations_folder_is_told_by_stage(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """An id exists in its own stage only, also while its folder is empty."""
+    (store.root / "gens" / "essay" / "e_1").mkdir(parents=True)
+    assert layer.exists(Stage.ESSAY, "e_1")
+    assert not layer.exists(Stage.DRAFT, "e_1")
+    assert not layer.exists(Stage.ESSAY, "e_2")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param(
+            {"parent_gen_id": "d_1", "combo_id": "c", "template_id": "t", "llm_model_id": "w", "replicate": 2},
+            Generation(
+                gen_id="e_1", parent_gen_id="d_1", combo_id="c", template_id="t", llm_model_id="w", replicate=2
+            ),
+            id="all there",
+        ),
+        pytest.param(
+            {"parent_gen_id": "d_1", "essay_template": "old"},
+            Generation(
+                gen_id="e_1", parent_gen_id="d_1", combo_id="", template_id="old", llm_model_id="", replicate=1
+            ),
+            id="an older store",
+        ),
+        pytest.param(
+            {"parent_gen_id": 7, "replicate": "x"},
+            Generation(gen_id="e_1", parent_gen_id="", combo_id="", template_id="", llm_model_id="", replicate=1),
+            id="other types",
+        ),
+    ],
+)
+def test_a_source_generation(
+    store: StoreBuilder, layer: GensDataLayer, metadata: dict[str, Any], expected: Generation
+) -> None:
+    """An essay's metadata is read as far as it goes; what is missing is empty."""
+    store.json("gens/essay/e_1/metadata.json", metadata)
+    assert layer.generation(Stage.ESSAY, "e_1") == expected
+
+
+def test_a_source_generation_without_metadata(layer: GensDataLayer) -> None:
+    """A draft that is not there has no metadata."""
+    assert layer.generation(Stage.DRAFT, "d_1") is None
+
+
+# ---------------------------------------------------------------- the scan
+
+
+def test_scan_finds_exactly_the_selected_essays_evaluations(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """The evaluations of the selected essays are found, whatever their template, model and id; others are not."""
+    first, second, other = (store.essay(n) for n in (1, 2, 3))
+    store.evaluation("v_a", first)
+    store.evaluation("43ftibqi56628az1", first, template="coherence", model="judge-b", replicate=3)
+    store.evaluation("v_c", second, score=None)
+    store.evaluation("v_d", other)
+    store.evaluation("v_e", first.upper())
+    assert set(found(layer, first, second)) == {"v_a", "43ftibqi56628az1", "v_c"}
+    assert found(layer) == {}
+
+
+def test_scan_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
+    """A fresh store has none, and that is no mistake."""
+    assert layer.scan_evaluations({"e_1"}).evaluations == ()
+    assert layer.scan_evaluations({"e_1"}).warnings == ()
+
+
+def test_a_store_of_others(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A store with `input.txt`, `evaluation_template`, no replicate and ids of no formula reads like one of ours."""
+    essay = store.essay(1)
+    store.json(
+        "gens/evaluation/43ftibqi56628az1/metadata.json",
+        {"parent_gen_id": essay, "evaluation_template": "novelty", "llm_model_id": "judge-a"},
+    )
+    store.write("gens/evaluation/43ftibqi56628az1/input.txt", "the prompt")
+    store.write("gens/evaluation/43ftibqi56628az1/raw.txt", "SCORE: 7")
+    store.write("gens/evaluation/43ftibqi56628az1/parsed.txt", "7.0\n")
+    assert found(layer, essay) == {
+        "43ftibqi56628az1": StoredEvaluation(
+            gen_id="43ftibqi56628az1",
+            cell=Cell(essay, "novelty", "judge-a"),
+            replicate=1,
+            origin_cohort_id="",
+            progress=Progress.PARSED,
+        )
+    }
+    assert layer.prompt("43ftibqi56628az1") == "the prompt"
+
+
+def test_template_id_wins_over_its_former_name(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Where both names are given, `template_id` says the template."""
+    store.evaluation("v_1", "e_1", template="new", more={"evaluation_template": "old"})
+    assert found(layer, "e_1")["v_1"].cell.template_id == "new"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(1, 1, id="1"),
+        pytest.param(12, 12, id="12"),
+        pytest.param("3", 3, id="digits as text"),
+        pytest.param(0, None, id="0"),
+        pytest.param(-1, None, id="negative"),
+        pytest.param(1.5, None, id="a fraction"),
+        pytest.param(True, None, id="a boolean"),
+        pytest.param(None, None, id="null"),
+        pytest.param("x", None, id="a word"),
+        pytest.param("²", None, id="a superscript digit"),
+        pytest.param([1], None, id="a list"),
+        pytest.param(
+            "9" * 5000,
+            None,
+            id="digits without end",
+        ),
+    ],
+)
+def test_replicate(store: StoreBuilder, layer: GensDataLayer, value: object, expected: int | None) -> None:
+    """A replicate is a whole number from 1; anything else leaves the evaluation in no cell, with a warning."""
+    store.evaluation("v_1", "e_1", more={"replicate": value})
+    scan = layer.scan_evaluations({"e_1"})
+    assert [one.replicate for one in scan.evaluations] == ([] if expected is None else [expected])
+    assert len(scan.warnings) == (expected is None)
+
+
+def _write_metadata(content: str | bytes) -> Callable[[StoreBuilder], object]:
+    return lambda store: store.write("gens/evaluation/v_1/metadata.json", content)
+
+
+def _without(key: str) -> Callable[[StoreBuilder], object]:
+    return lambda store: store.json("gens/evaluation/v_1/metadata.json", {k: v for k, v in SEED.items() if k != key})
+
+
+def _with(key: str, value: object) -> Callable[[StoreBuilder], object]:
+    return lambda store: store.json("gens/evaluation/v_1/metadata.json", {**SEED, key: value})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda store: (store.root / "gens/evaluation/v_1").mkdir(parents=True), id="no metadata"),
+        pytest.param(_write_metadata(""), id="empty"),
+        pytest.param(_write_metadata("{"), id="torn"),
+        pytest.param(_write_metadata("[]"), id="a list"),
+        pytest.param(_write_metadata("null"), id="null"),
+        pytest.param(_write_metadata(b"\xff\xfe\x00"), id="no UTF-8"),
+        pytest.param(
+            _write_metadata('{"parent_gen_id": "e_1", "replicate": ' + "9" * 5000 + "}"), id="a huge number"
+        ),
+        pytest.param(_without("parent_gen_id"), id="no parent"),
+        pytest.param(_without("template_id"), id="no template"),
+        pytest.param(_without("llm_model_id"), id="no model"),
+        pytest.param(_with("template_id", ""), id="empty template"),
+        pytest.param(_with("llm_model_id", 5), id="a number as model"),
+        pytest.param(
+            lambda store: (store.root / "gens/evaluation/v_1/metadata.json").mkdir(parents=True),
+            id="a folder",
+        ),
+        pytest.param(
+            _write_metadata("[" * 100_000),
+            id="nested too deep",
+        ),
+    ],
+)
+def test_broken_metadata(store: StoreBuilder, layer: GensDataLayer, damage: Callable[[StoreBuilder], object]) -> None:
+    """A folder whose metadata cannot be used is in no cell, is warned about by name, and still occupies its id."""
+    damage(store)
+    store.evaluation("v_2", "e_1")
+    scan = layer.scan_evaluations({"e_1"})
+    assert [one.gen_id for one in scan.evaluations] == ["v_2"]
+    [warning] = scan.warnings
+    assert warning.startswith("gens/evaluation/v_1:")
+    assert "v_1" in layer.occupied()
+
+
+def test_folder_names_that_are_no_ids(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A folder whose name is no id is warned about and not looked into; hidden ones and files are nobody's."""
+    for name in ("-x", "a b", "é"):
+        store.json(f"gens/evaluation/{name}/metadata.json", {**SEED, "gen_id": name})
+    store.json("gens/evaluation/.v_9.abc.tmp/metadata.json", SEED)
+    store.write("gens/evaluation/README", "about")
+    scan = layer.scan_evaluations({"e_1"})
+    assert scan.evaluations == ()
+    assert [warning.split(":")[0] for warning in scan.warnings] == [
+        "gens/evaluation/-x",
+        "gens/evaluation/a b",
+        "gens/evaluation/é",
+    ]
+
+
+def test_a_file_occupies_its_name(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A plain file where a gen_id's folder would stand makes that gen_id unusable for minting."""
+    store.write("gens/evaluation/v_1", "a stray file")
+    assert "v_1" in layer.occupied()
+
+
+@pytest.mark.parametrize(
+    ("build", "progress", "refused_by", "refusal"),
+    [
+        pytest.param({}, Progress.PARSED, None, "", id="parsed"),
+        pytest.param({"score": None}, Progress.NO_REPLY, None, "", id="only metadata"),
+        pytest.param({"score": None, "reply": "SCORE: 5"}, Progress.REPLIED, None, "", id="a reply"),
+        pytest.param({"score": None, "reply": ""}, Progress.REPLIED, None, "", id="an empty reply is a reply"),
+        pytest.param(
+            {"score": None, "reply": "hm", "refused": "no score"},
+            Progress.REPLIED,
+            ParserRef("in_last_line", "2"),
+            "no score",
+            id="refused",
+        ),
+    ],
+)
+def test_progress(
+    store: StoreBuilder,
+    layer: GensDataLayer,
+    build: dict[str, Any],
+    progress: Progress,
+    refused_by: ParserRef | None,
+    refusal: str,
+) -> None:
+    """How far an evaluation has come is read from its files, with who refused a reply and why."""
+    store.evaluation("v_1", "e_1", **build)
+    one = found(layer, "e_1")["v_1"]
+    assert (one.progress, one.refused_by, one.refusal) == (progress, refused_by, refusal)
+
+
+def test_the_run_that_bought_a_refused_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """The scan tells which DagRun bought a reply."""
+    store.evaluation("v_1", "e_1", score=None, reply="hm", refused="no score")
+    store.json("gens/evaluation/v_1/raw_metadata.json", {"dag_id": "d", "run_id": "r"})
+    assert found(layer, "e_1")["v_1"].reply_run == RunRef("d", "r")
+
+
+def test_an_empty_parsed_txt_is_missing_and_warned_about(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A torn parsed.txt of an older program is treated as missing, and said."""
+    store.evaluation("v_1", "e_1", score=None, reply="SCORE: 5")
+    store.write("gens/evaluation/v_1/parsed.txt", "")
+    scan = layer.scan_evaluations({"e_1"})
+    assert [one.progress for one in scan.evaluations] == [Progress.REPLIED]
+    assert scan.warnings == ("gens/evaluation/v_1: its parsed.txt is empty; treated as missing.",)
+
+
+def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A reply that a crash left in temporary files is seen by the scan, so that it is not bought again."""
+    store.evaluation("v_1", "e_1", score=None)
+    folder = store.root / "gens" / "evaluation" / "v_1"
+    point = 1
+    while killed_before(point, folder, lambda: layer.store_reply("v_1", "SCORE: 5\n", {})):
+        if layer.has_pending_reply("v_1"):
+            break
+        point += 1
+    assert not layer.reply_exists("v_1")
+    assert found(layer, "e_1")["v_1"].progress is Progress.REPLIED
+
+
+# ---------------------------------------------------------------- texts
+
+
+def test_prompt_txt_wins_over_input_txt(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Where both exist the prompt is prompt.txt; an empty one is still the prompt."""
+    assert layer.prompt("v_1") is None
+    store.write("gens/evaluation/v_1/input.txt", "old")
+    assert layer.prompt("v_1") == "old"
+    store.write("gens/evaluation/v_1/prompt.txt", "")
+    assert layer.prompt("v_1") == ""
+
+
+def test_write_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A prompt is written as prompt.txt, byte for byte; a store's input.txt stays what it is."""
+    store.write("gens/evaluation/v_1/input.txt", "old")
+    layer.write_prompt("v_1", "new\r\né\n")
+    assert (store.root / "gens/evaluation/v_1/prompt.txt").read_bytes() == "new\r\né\n".encode()
+    assert store.read("gens/evaluation/v_1/input.txt") == "old"
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in ("prompt.txt", "input.txt")])
+def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+    """A prompt that is there already, under either name, is left alone."""
+    store.write(f"gens/evaluation/v_1/{name}", "the prompt")
+    before = store.tree_hash()
+    layer.write_prompt("v_1", "the prompt")
+    assert store.tree_hash() == before
+
+
+def test_a_system_message_goes_with_its_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Both files change together; with a reply the former ones are kept, and without a message there is no file."""
+    store.evaluation("v_1", "e_1", score=None)
+    folder = store.root / "gens/evaluation/v_1"
+    layer.write_prompt("v_1", "user", "system")
+    assert layer.whole_prompt("v_1") == Prompt(text="user", system="system")
+    assert layer.is_untouched("v_1")
+    before = store.tree_hash()
+    layer.write_prompt("v_1", "user", "system")
+    assert store.tree_hash() == before
+    store.write("gens/evaluation/v_1/raw.txt", "SCORE: 3")
+    assert layer.is_clean_reply("v_1")
+    layer.write_prompt("v_1", "user")
+    assert layer.whole_prompt("v_1") == Prompt(text="user")
+    kept = {path.name: path.read_text() for path in folder.iterdir() if "prompt" in path.name}
+    assert kept == {"prompt.txt": "user", "prompt.1.txt": "user", "system_prompt.1.txt": "system"}
+
+
+def test_no_prompt_is_left_when_the_system_message_cannot_be_written(
+    store: StoreBuilder, layer: GensDataLayer
+) -> None:
+    """A call never joins a new system message with a former prompt, or the other way round."""
+    store.evaluation("v_1", "e_1", score=None)
+    layer.write_prompt("v_1", "former")
+    store.write("gens/evaluation/v_1/system_prompt.txt/x", "in the way")
+    with pytest.raises(StoreError):
+        layer.write_prompt("v_1", "new", "system")
+    assert layer.whole_prompt("v_1") is None
+
+
+def test_a_dropped_prompt_is_dropped_whole(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Nothing of a prompt that must not be sent stays."""
+    store.evaluation("v_1", "e_1", score=None)
+    layer.write_prompt("v_1", "user", "system")
+    layer.drop_prompt("v_1")
+    assert layer.file_names(Stage.EVALUATION, "v_1") == {"metadata.json"}
+
+
+@pytest.mark.parametrize(
+    ("record", "finish_reason"),
+    [
+        pytest.param({"finish_reason": "stop", "truncated": False}, "stop", id="whole"),
+        pytest.param({"truncated": True}, "length", id="marked"),
+        pytest.param({"finish_reason": "length"}, "length", id="a store of others"),
+        pytest.param({"finish_reason": "content_filter"}, "content_filter", id="filtered"),
+        pytest.param(None, "", id="no record"),
+    ],
+)
+def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any] | None, finish_reason: str) -> None:
+    """A stored reply is its text and how it ended."""
+    store.evaluation("v_1", "e_1", score=None, reply="the reply")
+    if record is not None:
+        store.json("gens/evaluation/v_1/raw_metadata.json", record)
+    reply = layer.reply("v_1")
+    assert reply is not None
+    assert (reply.text, reply.finish_reason) == ("the reply", finish_reason)
+
+
+def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Without raw.txt there is no reply, and records that are missing or broken are empty."""
+    store.evaluation("v_1", "e_1", score=None)
+    store.write("gens/evaluation/v_1/raw_metadata.json", "{")
+    assert layer.reply("v_1") is None
+    assert layer.reply_record("v_1") == layer.verdict_record("v_1") == layer.failure_record("v_1") == {}
+
+
+# ---------------------------------------------------------------- seeds
+
+
+def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A seeded folder holds metadata.json alone, byte for byte as others read it."""
+    layer.seed("v_1", SEED)
+    assert list(files(store, "v_1")) == ["metadata.json"]
+    assert (store.root / "gens/evaluation/v_1/metadata.json").read_bytes() == (
+        GOLDEN / "gens_data_layer_metadata.json"
+    ).read_bytes()
+
+
+def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Seeding again, as a second planning after a crash does, leaves the first seed byte for byte."""
+    layer.seed("v_1", SEED)
+    before = store.tree_hash()
+    layer.seed("v_1", {**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
+    assert store.tree_hash() == before
+
+
+def test_what_a_dead_planner_left_is_cleared_and_nothing_else(
+    store: StoreBuilder, layer: GensDataLayer, tmp_path: Path
+) -> None:
+    """A seed that was not whole yet goes. An evaluation that a person hid, a link and a fuller folder stay."""
+    store.evaluation("v_1", "e_1")
+    store.write("gens/evaluation/.v_torn.0123456789ab.tmp/metadata.json", "{")
+    (store.root / "gens/evaluation/.v_empty.0123456789ab.tmp").mkdir()
+    kept = {
+        store.write("gens/evaluation/.v_hidden/metadata.json", "{}"),
+        store.write("gens/evaluation/.v_full.0123456789ab.tmp/metadata.json", "{}"),
+        store.write("gens/evaluation/.v_full.0123456789ab.tmp/raw.txt", "paid for"),
+    }
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/metadata.json").write_text("{}")
+    link = store.root / "gens/evaluation/.v_link.0123456789ab.tmp"
+    link.symlink_to(tmp_path / "outside")
+    layer.drop_unfinished_seeds()
+    assert all(path.exists() for path in (*kept, link / "metadata.json"))
+    assert {path.name for path in (store.root / "gens/evaluation").iterdir()} == {
+        "v_1",
+        ".v_hidden",
+        ".v_full.0123456789ab.tmp",
+        ".v_link.0123456789ab.tmp",
+    }
+
+
+@pytest.mark.parametrize(
+    "present",
+    [
+        *(
+            pytest.param(json.dumps({**SEED, key: value}), id=f"another {key}")
+            for key, value in (
+                ("parent_gen_id", "e_2"),
+                ("template_id", "coherence"),
+                ("llm_model_id", "judge-b"),
+                ("replicate", 2),
+            )
+        ),
+        pytest.param("{", id="unreadable"),
+    ],
+)
+def test_a_seed_never_replaces_another_generation(store: StoreBuilder, layer: GensDataLayer, present: str) -> None:
+    """A folder that holds something else is not rewritten: a StoreError says which, and what to do."""
+    store.write("gens/evaluation/v_1/metadata.json", present)
+    before = store.tree_hash()
+    with pytest.raises(StoreError, match="gens/evaluation/v_1 was taken by another evaluation") as caught:
+        layer.seed("v_1", SEED)
+    assert "trigger the run again" in str(caught.value)
+    assert store.tree_hash() == before
+
+
+def test_sync_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
+    """Making seeds durable is fine when there are none."""
+    layer.sync()
+
+
+# ---------------------------------------------------------------- verdicts and failures
+
+REFUSAL = {"parser_name": "in_last_line", "parser_version": "1", "success": False, "score": None, "reason": "none"}
+SCORED = {"parser_name": "in_last_line", "parser_version": "2", "success": True, "score": 7.0, "reason": ""}
+
+
+def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A verdict with a score leaves its record and parsed.txt; a kill in between never leaves only parsed.txt."""
+    store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
+    folder = store.root / "gens" / "evaluation" / "v_1"
+    point = 1
+    while killed_before(point, folder, lambda: layer.write_verdict("v_1", SCORED, "7.0\n")):
+        assert "parsed_metadata.json" in files(store, "v_1") or "parsed.txt" not in files(store, "v_1")
+        point += 1
+    assert files(store, "v_1")["parsed.txt"] == "7.0\n"
+    assert json.loads(files(store, "v_1")["parsed_metadata.json"]) == SCORED
+
+
+def test_a_refusal_writes_no_score(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A refused reply has a verdict and no parsed.txt."""
+    store.evaluation("v_1", "e_1", score=None, reply="hm")
+    layer.write_verdict("v_1", REFUSAL, None)
+    assert "parsed.txt" not in files(store, "v_1")
+    assert layer.verdict_record("v_1") == REFUSAL
+
+
+def test_a_score_that_exists_stays(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Nothing is written over an existing score, neither the score nor its verdict."""
+    store.evaluation("v_1", "e_1", score=6.0)
+    before = store.tree_hash()
+    layer.write_verdict("v_1", SCORED, "7.0\n")
+    assert store.tree_hash() == before
+
+
+def test_former_verdicts_are_kept(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Another verdict on the same reply keeps the former one; the same verdict again changes nothing."""
+    store.evaluation("v_1", "e_1", score=None, reply="hm")
+    layer.write_verdict("v_1", REFUSAL, None)
+    before = store.tree_hash()
+    layer.write_verdict("v_1", REFUSAL, None)
+    assert store.tree_hash() == before
+    layer.write_verdict("v_1", {**REFUSAL, "reason": "another"}, None)
+    layer.write_verdict("v_1", SCORED, "7.0\n")
+    kept = files(store, "v_1")
+    assert json.loads(kept["parsed_metadata.1.json"]) == REFUSAL
+    assert json.loads(kept["parsed_metadata.2.json"])["reason"] == "another"
+    assert json.loads(kept["parsed_metadata.json"]) == SCORED
+    assert kept["parsed.txt"] == "7.0\n"
+
+
+def test_an_empty_parsed_txt_is_replaced(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A torn parsed.txt does not keep a score from being written."""
+    store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
+    store.write("gens/evaluation/v_1/parsed.txt", "")
+    layer.write_verdict("v_1", SCORED, "7.0\n")
+    assert files(store, "v_1")["parsed.txt"] == "7.0\n"
+
+
+def test_a_failure_is_replaced_by_the_next_and_removed_by_a_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """failure.json tells of the last call, and goes once there is a reply."""
+    store.evaluation("v_1", "e_1", score=None)
+    layer.write_failure("v_1", {"kind": "timeout"})
+    layer.write_failure("v_1", {"kind": "http_500"})
+    assert layer.failure_record("v_1") == {"kind": "http_500"}
+    layer.store_reply("v_1", "SCORE: 5\n", {"model": "m"})
+    assert sorted(files(store, "v_1")) == ["metadata.json", "raw.txt", "raw_metadata.json"]

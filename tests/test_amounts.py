@@ -1,0 +1,41 @@
+"""One value is one text, wherever it is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from essay_cohorts.amounts import figure
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(5.425, "5.43", id="a half, whose float lies below"),
+        pytest.param(5.025, "5.03", id="a half, another"),
+        pytest.param(2.675, "2.68", id="a half, the classic"),
+        pytest.param(0.125, "0.13", id="a half that a float holds"),
+        pytest.param(5.424999999999, "5.43", id="a half but for the arithmetic"),
+        pytest.param(5.4249, "5.42", id="below a half"),
+        pytest.param(7.0, "7.00", id="whole"),
+        pytest.param(0.0, "0.00", id="nothing"),
+        pytest.param(-0.004, "0.00", id="less than nothing, by nothing that shows"),
+        pytest.param(-0.005, "-0.01", id="a half below 0"),
+        pytest.param(1e-12, "0.00", id="tiny"),
+    ],
+)
+def test_a_figure_is_rounded_as_a_person_rounds(value: float, text: str) -> None:
+    """Two decimals, a half away from 0, and no minus before a 0."""
+    assert figure(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        pytest.param(0.425, "+0.43", id="more"),
+        pytest.param(-0.425, "-0.43", id="less"),
+        pytest.param(-0.001, "+0.00", id="as good as equal"),
+    ],
+)
+def test_a_difference_has_its_sign(value: float, text: str) -> None:
+    """A signed figure always begins with its sign."""
+    assert figure(value, signed=True) == text

@@ -1,0 +1,186 @@
+"""Snapshots are shared: a cohort is read once for all who look, and again when what was read is old."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Barrier, BrokenBarrierError
+
+import pytest
+
+from essay_cohorts.errors import StoreError
+from essay_cohorts.settings import Settings
+from essay_cohorts.views.account import NO_ACCOUNT
+from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts.views.snapshot_cache import SnapshotCache
+from tests.score_rows import score_row
+
+SETTINGS = Settings(data_root=Path("/data"))
+LONG_S = 20.0
+
+
+def snapshot(cohort_id: str = "c", rows: int = 0) -> CohortSnapshot:
+    """A snapshot of so many rows."""
+    return CohortSnapshot(
+        cohort_id=cohort_id,
+        manifest={},
+        rows=(score_row(),) * rows,
+        cells=(),
+        counts={},
+        last_run=None,
+        account=NO_ACCOUNT,
+        seen_at="",
+    )
+
+
+@dataclass
+class Store:
+    """A clock, and a reader that takes `takes_s` by it; `read` is what was read, `errors` what is raised first."""
+
+    takes_s: float = 0.0
+    rows: int = 0
+    now: float = 1000.0
+    errors: list[Exception] = field(default_factory=list)
+    read: list[tuple[str, str]] = field(default_factory=list)
+
+    def cache(self) -> SnapshotCache:
+        """A cache over this store."""
+        return SnapshotCache(read=self.reader, clock=lambda: self.now)
+
+    def reader(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
+        """Reads one cohort."""
+        self.read.append((str(settings.data_root), cohort_id))
+        self.now += self.takes_s
+        if self.errors:
+            raise self.errors.pop(0)
+        return snapshot(cohort_id, self.rows)
+
+
+@pytest.mark.parametrize(
+    ("takes_s", "fresh_s"),
+    [
+        pytest.param(0.0, 1.0, id="at once"),
+        pytest.param(0.05, 1.0, id="quickly"),
+        pytest.param(2.0, 20.0, id="slowly"),
+        pytest.param(6.0, 60.0, id="at the limit"),
+        pytest.param(100.0, 60.0, id="for ever"),
+    ],
+)
+def test_how_long_a_snapshot_is_shown(takes_s: float, fresh_s: float) -> None:
+    """Ten times as long as it took to read it, but a second at least and a minute at most."""
+    store = Store(takes_s=takes_s)
+    cache = store.cache()
+    first = cache.get(SETTINGS, "c")
+    store.now += fresh_s - 0.01
+    assert cache.get(SETTINGS, "c") is first
+    assert len(store.read) == 1
+    store.now += 0.02
+    assert cache.get(SETTINGS, "c") is not first
+    assert len(store.read) == 2
+    assert cache.get(SETTINGS, "c") is not first
+    assert len(store.read) == 2
+
+
+def test_each_cohort_of_each_data_root_is_its_own() -> None:
+    """Nobody is shown another cohort, nor the same one of another data root."""
+    store = Store()
+    cache, elsewhere = store.cache(), Settings(data_root=Path("/elsewhere"))
+    assert [cache.get(SETTINGS, name).cohort_id for name in ("a", "b", "a")] == ["a", "b", "a"]
+    cache.get(elsewhere, "a")
+    assert store.read == [("/data", "a"), ("/data", "b"), ("/elsewhere", "a")]
+
+
+def test_errors_are_not_kept() -> None:
+    """A reading that failed is tried again by the next who looks, and keeps nobody out."""
+    store = Store(errors=[StoreError("first"), StoreError("second")])
+    cache = store.cache()
+    for message in ("first", "second"):
+        with pytest.raises(StoreError, match=message):
+            cache.get(SETTINGS, "c")
+    assert cache.get(SETTINGS, "c") is cache.get(SETTINGS, "c")
+    assert len(store.read) == 3
+
+
+def test_an_error_ends_what_was_shown_before() -> None:
+    """Once a cohort cannot be read any more its former snapshot is not shown in its place."""
+    store = Store()
+    cache = store.cache()
+    cache.get(SETTINGS, "c")
+    store.now += LONG_S
+    store.errors = [StoreError("gone")]
+    with pytest.raises(StoreError, match="gone"):
+        cache.get(SETTINGS, "c")
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "reads"),
+    [
+        pytest.param(140_000, "abab", 2, id="two that fit"),
+        pytest.param(180_000, "abab", 4, id="two that do not fit"),
+        pytest.param(90_000, "abcadab", 5, id="the one used last stays"),
+        pytest.param(300_001, "aa", 2, id="one that is too large"),
+    ],
+)
+def test_at_most_300_000_rows_are_kept(rows: int, names: str, reads: int) -> None:
+    """Beyond that those go that were not looked at for longest; a cohort larger than that is read each time."""
+    store = Store(rows=rows)
+    cache = store.cache()
+    for name in names:
+        assert cache.get(SETTINGS, name).cohort_id == name
+    assert len(store.read) == reads
+
+
+def test_readers_of_one_cohort_share_a_reading() -> None:
+    """Many who look at the same moment are all given what the first of them reads."""
+    together, start, read = Barrier(2), Barrier(8), []
+
+    def reader(settings: Settings, cohort_id: str) -> CohortSnapshot:
+        read.append(cohort_id)
+        with suppress(BrokenBarrierError):
+            together.wait(timeout=0.2)
+            read.append("two at once")
+        return snapshot(cohort_id)
+
+    cache = SnapshotCache(read=reader, clock=lambda: 0.0)
+
+    def look(_: int) -> CohortSnapshot:
+        start.wait(timeout=LONG_S)
+        return cache.get(SETTINGS, "c")
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(look, range(8)))
+    assert read == ["c"]
+    assert all(one is seen[0] for one in seen)
+
+
+def test_readers_of_different_cohorts_do_not_wait_for_each_other() -> None:
+    """Two cohorts are read at the same moment: each reading ends only once both have begun."""
+    both = Barrier(2)
+
+    def reader(settings: Settings, cohort_id: str) -> CohortSnapshot:
+        both.wait(timeout=LONG_S)
+        return snapshot(cohort_id)
+
+    cache = SnapshotCache(read=reader)
+    with ThreadPoolExecutor(2) as pool:
+        assert [one.cohort_id for one in pool.map(partial(cache.get, SETTINGS), ["a", "b"])] == ["a", "b"]
+
+
+def test_after_an_error_those_who_waited_read_themselves() -> None:
+    """One reading's error is told to who asked for it; the others get a snapshot, read once."""
+    start, store = Barrier(4), Store(errors=[StoreError("once")])
+    cache = store.cache()
+
+    def look(_: int) -> str:
+        start.wait(timeout=LONG_S)
+        try:
+            return cache.get(SETTINGS, "c").cohort_id
+        except StoreError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(look, range(4))) == ["c", "c", "c", "once"]
+    assert len(store.read) == 2
