@@ -4,20 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.domain import (
-    Action,
-    Cell,
-    Member,
-    Plan,
-    PlanRow,
-    Reply,
-    RunRef,
-    Stage,
-    Stop,
-    TaskRef,
-    Usage,
-    is_id,
-)
+from essay_cohorts.calls import Reply, Stop, Usage
+from essay_cohorts.domain import Action, Cell, Member, Plan, PlanRow, RunRef, Stage, TaskRef, is_id
 
 
 @pytest.mark.parametrize(

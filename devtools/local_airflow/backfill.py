@@ -65,7 +65,8 @@ def live_backfill(project: Path, *, assume_yes: bool) -> int:
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         print(
-            "Nothing was called: this is no terminal to ask at. To make the calls: make backfill JUDGE=live YES=1",
+            "Nothing was called: this is not an interactive terminal, so it cannot ask. "
+            "To make the calls: make backfill JUDGE=live YES=1",
             file=sys.stderr,
         )
         return False

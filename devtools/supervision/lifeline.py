@@ -72,11 +72,11 @@ class Lifeline:
             )
         os.close(order_read)
         os.close(events_write)
-        self._rope, self._news = os.fdopen(order_write, "wb"), os.fdopen(events_read, "rb", buffering=0)
+        self._order_pipe, self._news = os.fdopen(order_write, "wb"), os.fdopen(events_read, "rb", buffering=0)
         self._since = psutil.Process(self._supervisor.pid).create_time()
         with suppress(BrokenPipeError):  # `check` says why it ended
-            self._rope.write((json.dumps(asdict(self._order)) + "\n").encode())
-            self._rope.flush()
+            self._order_pipe.write((json.dumps(asdict(self._order)) + "\n").encode())
+            self._order_pipe.flush()
 
     def check(self) -> None:
         """Return when everything that should run still runs; tell on standard error what had to be started again.
@@ -128,7 +128,7 @@ class Lifeline:
         if supervisor is None:
             return
         with suppress(OSError):
-            self._rope.close()
+            self._order_pipe.close()
         try:
             supervisor.wait(timeout=GRACE_S + 10)
         except subprocess.TimeoutExpired:

@@ -17,8 +17,10 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     leases       Who is at work on what, across processes and machines: leases in files, and shared slots.
     files        Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks.
 
-Beside them lie the words that all share: `domain` (the nouns), `ids`, `errors`, `settings`, `provenance`, `amounts`,
-`plain_table`, `suggestions`. Nothing here imports Airflow: `essay_cohorts_airflow` does.
+Beside them is what all share: `domain` (the nouns), `calls` (what is sent to a judge and what comes back), `ids`,
+`errors`, `settings`, `provenance`, `amounts`, `plain_table`, `suggestions`.
+
+Nothing here imports Airflow: `essay_cohorts_airflow` does.
 """
 
 VERSION = "0.1.0"

@@ -16,12 +16,6 @@ ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with
 # What a score may be.
 LOWEST_SCORE, HIGHEST_SCORE = 0, 9
 
-# The finish_reason of a reply that the server cut off, and of one that broke off.
-TRUNCATED, BROKEN_OFF = "length", "error"
-
-# The kind of a failure that is none: the run's budget had no room for the call.
-DEFERRED = "deferred"
-
 _ID = re.compile(ID_PATTERN)
 
 
@@ -75,23 +69,6 @@ class Outcome(StrEnum):
     def words(self) -> str:
         """The outcome as a person reads it."""
         return self.value.replace("_", " ")
-
-
-class CallEnd(StrEnum):
-    """How a request to a judge ended: what it cost is known for all but the last."""
-
-    REPLY = "reply"
-    CHARGED = "charged"
-    NOT_CHARGED = "not_charged"
-    UNKNOWN = "unknown"
-
-
-class Room(StrEnum):
-    """Whether a budget has room for one more request; LATER: perhaps once those under way have ended."""
-
-    YES = "yes"
-    LATER = "later"
-    NO = "no"
 
 
 class Progress(StrEnum):
@@ -157,32 +134,6 @@ class Template:
     reads: Literal["reply", "reply_or_reasoning"] = "reply"
     system: str = ""
     system_place: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prompt:
-    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty."""
-
-    text: str
-    system: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgeModel:
-    """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
-
-    `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
-    """
-
-    id: str
-    model: str
-    temperature: float | None = None
-    max_tokens: int | None = None
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    input_usd_per_mtok: float | None = None
-    output_usd_per_mtok: float | None = None
-    request: str = ""
-    cached_input_usd_per_mtok: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,90 +221,6 @@ class Plan:
     def evaluations(self) -> tuple[PlanRow, ...]:
         """The rows of stage evaluation."""
         return tuple(row for row in self.rows if row.member.stage is Stage.EVALUATION)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Usage:
-    """Tokens as the server counted them, and the cost in USD that it told; None where it did not say.
-
-    `cached_tokens` are part of the prompt's, `reasoning_tokens` of the completion's or, at some servers, only of the
-    total's.
-    """
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cost_usd: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Spending:
-    """What a DagRun's requests have cost so far, in USD; retried and failed ones count as calls too.
-
-    `settled_usd` is known. `in_flight_usd` is the worst case of requests under way, `unknown_usd` that of requests of
-    which nobody will learn whether they were paid for. A request without a known price counts 0.
-    """
-
-    calls: int = 0
-    settled_usd: float = 0.0
-    in_flight: int = 0
-    in_flight_usd: float = 0.0
-    unknown: int = 0
-    unknown_usd: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds.
-
-    `call` is the name under which the journal of calls knows the request that it answers. `reasoning` is what the
-    server returned apart from the text.
-    """
-
-    text: str
-    reasoning: str = ""
-    response_model: str
-    finish_reason: str
-    usage: Usage
-    attempts: int
-    duration_s: float
-    call: str = ""
-
-    @property
-    def truncated(self) -> bool:
-        """True when the server cut the reply off at its token limit."""
-        return self.finish_reason == TRUNCATED
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """Why a call got no reply. `stops` says how far the cause reaches beyond this evaluation."""
-
-    kind: str
-    message: str
-    status: int | None = None
-    attempts: int = 0
-    stops: Literal["run", "model"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stop:
-    """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
-
-    `try_number` is that of the task that met it: a later try was started because the cause is thought to be mended.
-    """
-
-    model_id: str | None
-    kind: str
-    message: str
-    status: int | None = None
-    try_number: int = 1
-
-    def concerns(self, model_id: str) -> bool:
-        """True when calls to this model must not be made."""
-        return self.model_id is None or self.model_id == model_id
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

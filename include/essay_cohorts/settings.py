@@ -44,7 +44,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     cohort_id = None if cohort.lower() in _UNSET else cohort
     if cohort_id is not None and not is_id(cohort_id):
         problems.append(
-            Problem(place="environment: DD_COHORT", finding=f"{cohort!r} will not do.", next_step=ID_RULE)
+            Problem(place="environment: DD_COHORT", finding=f"{cohort!r} is not valid.", next_step=ID_RULE)
         )
     changed = environment.get("DD_CHANGED_INPUTS", "").strip() or ChangedInputs.REFUSE
     if changed not in list(ChangedInputs):

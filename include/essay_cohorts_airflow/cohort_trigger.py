@@ -64,5 +64,5 @@ class TriggerCohortOperator(TriggerDagRunOperator):
             super().execute_complete(context, event)
         except AirflowException:
             run_ids = ", ".join(event[1]["run_ids"])
-            self.log.error("%s is red: its summarise_cohort says why. Next: mend it, then clear this run.", run_ids)
+            self.log.error("%s is red: its summarise_cohort says why. Next: fix it, then clear this run.", run_ids)
             raise SystemExit(1) from None

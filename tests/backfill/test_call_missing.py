@@ -16,7 +16,7 @@ import pytest
 
 from essay_cohorts.backfill import slice_tasks
 from essay_cohorts.backfill.call_missing import call_missing
-from essay_cohorts.domain import Stop
+from essay_cohorts.calls import Stop
 from essay_cohorts.errors import BadInput, RepliesMissing, StoreError
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.planning.planned_run import PlannedRun

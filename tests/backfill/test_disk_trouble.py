@@ -17,7 +17,7 @@ from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.planning_lock import planning_turn
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.store import reply_files
 from essay_cohorts.store.call_journal import CallJournal, Intent
 from tests.conftest import task_ref
@@ -94,7 +94,7 @@ def test_what_a_full_disk_cost_is_known_and_bought_again_once_there_is_room(tmp_
     assert seen.ends == {"charged": 3, "reply": 6}
 
 
-class WrittenCard(CallerCard):
+class WrittenCard(TaskLease):
     """A card that needs no file."""
 
     def claim(self) -> str:
@@ -107,7 +107,7 @@ class WrittenCard(CallerCard):
         pytest.param(lambda folder: write_text(folder / "raw.txt", "new"), id="a file"),
         pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
         pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
-        pytest.param(lambda folder: CallerCard(folder, TASK).__enter__(), id="a card"),
+        pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a card"),
         pytest.param(lambda folder: CallLease(folder, WrittenCard(folder, TASK)).take(), id="a lease"),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
         pytest.param(lambda folder: planning_turn(folder).__enter__(), id="the turn to plan"),

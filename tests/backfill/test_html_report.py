@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from essay_cohorts.backfill.html_report import ReportInputs, render_report
 from essay_cohorts.backfill.summaries import count_totals
-from essay_cohorts.domain import Cell, Outcome, ScoreRow, Spending
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import Cell, Outcome, ScoreRow
 from essay_cohorts.provenance import MADE_UP_BANNER, UNKNOWN, Provenance
 from essay_cohorts.views.account import NO_ACCOUNT, account_of, origins_of
 from tests.score_rows import score_row

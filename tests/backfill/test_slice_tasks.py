@@ -26,7 +26,7 @@ from essay_cohorts.backfill.call_missing import call_missing
 from essay_cohorts.domain import Action
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.ids import evaluation_gen_id, run_key
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import rows_of
 from essay_cohorts.planning.slices import Slice
@@ -232,10 +232,10 @@ def test_a_reply_that_a_machine_left_that_is_no_more_is_scored(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its claim is waited for until its card has been silent for long enough, once for all evaluations of a slice."""
-    monkeypatch.setattr(slice_tasks, "CallerCard", partial(CallerCard, lease_s=1.0))
+    monkeypatch.setattr(slice_tasks, "TaskLease", partial(TaskLease, lease_s=1.0))
     essays = [store.essay(number) for number in (1, 2)]
     store.backfill(*essays)
-    other = CallerCard(store.root, task_ref("before", "evaluation.evaluation_raw", 1, 0), 1.0)
+    other = TaskLease(store.root, task_ref("before", "evaluation.evaluation_raw", 1, 0), 1.0)
     with other:
         for number, essay in enumerate(essays):
             gen_id = store.evaluation(f"v_{number}", essay, score=None)

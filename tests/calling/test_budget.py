@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.calling.budget import Budget
-from essay_cohorts.domain import JudgeModel, Room, Spending
+from essay_cohorts.calls import JudgeModel, Room, Spending
 from essay_cohorts.judging.prices import unpriced, worst_case_usd
 
 PRICED = JudgeModel(id="judge-a", model="m", max_tokens=1_000, input_usd_per_mtok=1.0, output_usd_per_mtok=10.0)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from essay_cohorts.domain import CallEnd, JudgeModel, Prompt, Reply, Usage
+from essay_cohorts.calls import CallEnd, JudgeModel, Prompt, Reply, Usage
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.llm_client.client import Judge
 from essay_cohorts.llm_client.client_settings import CallRules
@@ -462,7 +462,7 @@ def test_an_unknown_usage_keeps_its_worst_case_reserved(play: Play) -> None:
 
 
 @dataclass(kw_only=True)
-class CountingPurse:
+class CountingSpending:
     """Lets every request be made; counts those that may have cost something."""
 
     charged: int = 0
@@ -509,17 +509,17 @@ bodies = st.fixed_dictionaries(
 def test_no_answer_is_charged_twice(body: dict[str, Any]) -> None:
     """An answer with status 200 that is no 5xx or 429 by another name is asked for once, whatever it holds."""
     with AnswerServer(answers=[Answer(body=body)]).serving() as server:
-        purse = CountingPurse()
-        answer = asyncio.run(ask(server.base_url, purse))
+        spending = CountingSpending()
+        answer = asyncio.run(ask(server.base_url, spending))
         assert len(server.asked) == 1
-        assert purse.charged + isinstance(answer, Reply) <= 1
-        assert not purse.kept
+        assert spending.charged + isinstance(answer, Reply) <= 1
+        assert not spending.kept
 
 
-async def ask(base_url: str, purse: CountingPurse) -> object:
+async def ask(base_url: str, spending: CountingSpending) -> object:
     """The answer to one prompt."""
     http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
     async with AsyncOpenAI(api_key="sk-test-0123456789", base_url=base_url, http_client=http) as client:
         rules = CallRules(max_attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
         judge = Judge(client, rules, accept_offline=True, calls_at_once=1)
-        return await judge.ask(JudgeModel(id="judge-a", model="v/a"), Prompt(text="x"), purse)
+        return await judge.ask(JudgeModel(id="judge-a", model="v/a"), Prompt(text="x"), spending)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.domain import CallEnd
+from essay_cohorts.calls import CallEnd
 from essay_cohorts.errors import BadInput
 from essay_cohorts.store.cohort_folder import CohortFolder
 from tests.conftest import PlayedDag, PlayedRun

@@ -131,9 +131,11 @@ def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag,
 @pytest.mark.parametrize(
     ("before", "behind", "text"),
     [
-        pytest.param(["--data-root", "{root}"], [], "No damage found", id="before the command"),
-        pytest.param([], ["--data-root", "{root}"], "No damage found", id="behind it"),
-        pytest.param(["--data-root", "/nowhere"], ["--data-root", "{root}"], "No damage found", id="behind it wins"),
+        pytest.param(["--data-root", "{root}"], [], "No problems found", id="before the command"),
+        pytest.param([], ["--data-root", "{root}"], "No problems found", id="behind it"),
+        pytest.param(
+            ["--data-root", "/nowhere"], ["--data-root", "{root}"], "No problems found", id="behind it wins"
+        ),
         pytest.param(["--json", "--data-root", "{root}"], [], '"damage": []', id="both options"),
     ],
 )
@@ -153,7 +155,7 @@ def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
     held.metadata("essay", "e_own", {"parent_gen_id": ""})
     held.write("gens/essay/e_own/parsed.txt", "My own essay.")
     told = _run(held, "verify").stdout
-    assert "No damage found" in told
+    assert "No problems found" in told
     assert "No request is known to have been paid for without a reply." in told
 
 

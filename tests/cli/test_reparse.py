@@ -90,7 +90,7 @@ def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
     ("options", "told"),
     [
         pytest.param(["--cohort", "nowhere"], "there is no cohort nowhere", id="unknown cohort"),
-        pytest.param(["--cohort", "../x"], "options: cohort_id: '../x' will not do.", id="no id"),
+        pytest.param(["--cohort", "../x"], "options: cohort_id: '../x' is not valid.", id="no id"),
         pytest.param(["--template", "novelti"], 'Did you mean "novelty"?', id="unknown template"),
         pytest.param(["--template", "novelty", "--template", "novelty"], "listed twice", id="twice"),
     ],

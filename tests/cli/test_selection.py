@@ -131,7 +131,7 @@ def test_somebodys_own_selection_is_replaced_only_by_force(ranked: StoreBuilder)
     mine = ranked.read(SELECTION)
     refused = select(ranked)
     assert refused.returncode == 2
-    assert "Give --force to replace it." in refused.stderr
+    assert "--force overwrites it." in refused.stderr
     assert ranked.read(SELECTION) == mine
     assert select(ranked, "--force").returncode == 0
     assert selected(ranked) == ["e_essay1"]

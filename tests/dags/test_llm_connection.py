@@ -44,7 +44,7 @@ def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, op
         pytest.param({**GOOD, "password": "sk-é"}, "another character that no key has", id="key beyond ASCII"),
         pytest.param({**GOOD, "host": "api.example.com/v1"}, "begins with neither http", id="host without scheme"),
         pytest.param({**GOOD, "host": ""}, "its host (the API's full base URL) is blank", id="no host"),
-        pytest.param({**GOOD, "extra": {"read_timeout_s": -1}}, "read_timeout_s: -1 will not do", id="bad timeout"),
+        pytest.param({**GOOD, "extra": {"read_timeout_s": -1}}, "read_timeout_s: -1 is not valid", id="bad timeout"),
         pytest.param({**GOOD, "extra": {"read_timout_s": 9}}, 'Did you mean "read_timeout_s"', id="misspelt extra"),
         pytest.param(None, "it does not exist", id="no connection"),
     ],

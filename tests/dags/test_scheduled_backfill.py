@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from essay_cohorts.planning.request import CohortRequest
-from essay_cohorts.selecting.scheduled_request import KEYS, LONGEST_PREFIX, MOST_LLM_CALLS, TOP_N, MissingRequest
+from essay_cohorts.selecting.scheduled_request import KEYS, LONGEST_PREFIX, MOST_LLM_CALLS, TOP_N, ScheduledRequest
 from tests.dags.conftest import parse_folder
 
 DEFAULTS = {**{key: getattr(CohortRequest(), key) for key in KEYS if hasattr(CohortRequest(), key)}} | {
-    key: getattr(MissingRequest(passed_on={}), key) for key in KEYS if hasattr(MissingRequest(passed_on={}), key)
+    key: getattr(ScheduledRequest(passed_on={}), key) for key in KEYS if hasattr(ScheduledRequest(passed_on={}), key)
 }
 DEFAULTS["max_llm_calls"] = MOST_LLM_CALLS
 
@@ -61,8 +61,8 @@ def test_a_deployment_sets_the_time_and_the_defaults_by_its_environment() -> Non
 @pytest.mark.parametrize(
     ("conf", "told"),
     [
-        pytest.param({"top_n": "50"}, "DD_SCHEDULED_CONF: top_n: '50' will not do", id="no-number"),
-        pytest.param({"max_cost_usd": 0}, "DD_SCHEDULED_CONF: max_cost_usd: 0 will not do", id="beyond-the-limits"),
+        pytest.param({"top_n": "50"}, "DD_SCHEDULED_CONF: top_n: '50' is not valid", id="no-number"),
+        pytest.param({"max_cost_usd": 0}, "DD_SCHEDULED_CONF: max_cost_usd: 0 is not valid", id="beyond-the-limits"),
         pytest.param({"target_template": "../x"}, "DD_SCHEDULED_CONF: target_template: '../x'", id="no-id"),
     ],
 )

@@ -32,6 +32,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _git(copy, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "Copy")
     (copy / ".git" / "info" / "exclude").write_text(".venv\n")
     (copy / ".venv").symlink_to(PROJECT / ".venv")
+    # Older than what they were installed from: make must not install the copy into the .venv that all tests use.
+    for name in ("requirements.txt", "pyproject.toml"):
+        os.utime(copy / name, (0, 0))
     return copy
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.domain import JudgeModel, Usage
+from essay_cohorts.calls import JudgeModel, Usage
 from essay_cohorts.judging.prices import Estimate, cost_usd, estimate_calls
 
 PROPERTY = settings(deadline=None, max_examples=100)
@@ -97,7 +97,7 @@ def test_the_estimate_of_planned_calls(calls: list[tuple[JudgeModel, int]], expe
     [
         pytest.param(
             Estimate(calls=1200, input_tokens=3_400_000, output_tokens=600_000, usd=12.34567),
-            "1,200 calls, about 3,400,000 tokens in, at most 600,000 out, cost at most about $12.3457",
+            "1,200 calls, about 3,400,000 tokens in, at most 600,000 out, cost up to about $12.3457",
             id="all known",
         ),
         pytest.param(
@@ -107,7 +107,7 @@ def test_the_estimate_of_planned_calls(calls: list[tuple[JudgeModel, int]], expe
         ),
         pytest.param(
             Estimate(calls=3, input_tokens=9, output_tokens=0, usd=0.0),
-            "3 calls, about 9 tokens in, at most 0 out, cost at most about $0.0000",
+            "3 calls, about 9 tokens in, at most 0 out, cost up to about $0.0000",
             id="free is not unknown",
         ),
     ],

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.domain import Prompt, Template
+from essay_cohorts.calls import Prompt
+from essay_cohorts.domain import Template
 from essay_cohorts.errors import Problem
 from essay_cohorts.judging.prompts import (
     boundary_for,

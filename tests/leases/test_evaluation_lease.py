@@ -15,7 +15,7 @@ import pytest
 from essay_cohorts.errors import StoreError
 from essay_cohorts.leases.evaluation_lease import CLAIM, CallLease, holder_of
 from essay_cohorts.leases.lease import EMPTY_S
-from essay_cohorts.leases.task_lease import CALLERS, CallerCard
+from essay_cohorts.leases.task_lease import CALLERS, TaskLease
 from tests.conftest import task_ref
 
 TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 3)
@@ -32,9 +32,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> Iterator[CallerCard]:
+def card(tmp_path: Path) -> Iterator[TaskLease]:
     """The card of this process."""
-    with CallerCard(tmp_path, TASK) as made:
+    with TaskLease(tmp_path, TASK) as made:
         yield made
 
 
@@ -59,7 +59,7 @@ def holder_process(folder: Path, *more: Path, lease_s: float = 30.0) -> int:
     child = os.fork()
     if not child:
         try:
-            with CallerCard(folder.parent, TASK, lease_s) as card:
+            with TaskLease(folder.parent, TASK, lease_s) as card:
                 assert all(CallLease(each, card).take() for each in (folder, *more))
                 os.write(says_ready, b"x")
                 time.sleep(60)
@@ -77,9 +77,9 @@ def end(child: int) -> None:
     os.waitpid(child, 0)
 
 
-def test_one_holder_and_its_name(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+def test_one_holder_and_its_name(tmp_path: Path, folder: Path, card: TaskLease) -> None:
     """Who has the lease is told; another one gets it once it was given back, and nothing is left."""
-    with CallerCard(tmp_path, TASK) as other:
+    with TaskLease(tmp_path, TASK) as other:
         first, second = CallLease(folder, card), CallLease(folder, other)
         assert first.take() and not second.take()
         assert second.holder() == "evaluation_backfill run-1, evaluation.evaluation_raw 3, try 1"
@@ -105,7 +105,7 @@ def _racer(folder: Path, inside: Path) -> int:
     if child:
         return child
     try:
-        with CallerCard(folder.parent, TASK) as card:
+        with TaskLease(folder.parent, TASK) as card:
             lease = CallLease(folder, card)
             for _ in range(20):
                 while not lease.take():
@@ -131,7 +131,7 @@ def _heir(folder: Path, heirs: Path) -> int:
     if child:
         return child
     try:
-        with CallerCard(folder.parent, TASK) as card:
+        with TaskLease(folder.parent, TASK) as card:
             if take_within(CallLease(folder, card), 2.0):
                 descriptor = os.open(heirs, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
                 os.write(descriptor, b"x")
@@ -141,7 +141,7 @@ def _heir(folder: Path, heirs: Path) -> int:
         os._exit(1)
 
 
-def test_a_killed_holder_is_followed_at_once(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+def test_a_killed_holder_is_followed_at_once(tmp_path: Path, folder: Path, card: TaskLease) -> None:
     """The leases of a process of this machine that is gone are taken long before they run out."""
     other = tmp_path / "v_2"
     other.mkdir()
@@ -155,7 +155,7 @@ def test_the_card_of_a_killed_process_is_cleared_by_the_next(tmp_path: Path, fol
     """Nothing gathers in the data root, whatever was killed there."""
     end(holder_process(folder))
     assert len(list((tmp_path / CALLERS).iterdir())) == 1
-    with CallerCard(tmp_path, TASK):
+    with TaskLease(tmp_path, TASK):
         assert len(list((tmp_path / CALLERS).iterdir())) == 1
     assert list((tmp_path / CALLERS).iterdir()) == []
 
@@ -164,7 +164,7 @@ def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path, folder: Pa
     """A lease is refreshed as long as its process lives."""
     child = holder_process(folder, lease_s=SHORT_S)
     try:
-        with CallerCard(tmp_path, TASK, SHORT_S) as card:
+        with TaskLease(tmp_path, TASK, SHORT_S) as card:
             assert not take_within(CallLease(folder, card), 3 * SHORT_S)
     finally:
         end(child)
@@ -175,18 +175,18 @@ def test_a_frozen_holder_loses_it(tmp_path: Path, folder: Path) -> None:
     child = holder_process(folder, lease_s=SHORT_S)
     try:
         os.kill(child, signal.SIGSTOP)
-        with CallerCard(tmp_path, TASK, SHORT_S) as card:
+        with TaskLease(tmp_path, TASK, SHORT_S) as card:
             assert take_within(CallLease(folder, card), PATIENCE_S)
     finally:
         end(child)
 
 
-def test_whose_card_was_taken_claims_under_a_new_one(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+def test_whose_card_was_taken_claims_under_a_new_one(tmp_path: Path, folder: Path, card: TaskLease) -> None:
     """A process that was frozen for too long does not go on claiming in a name that others take for dead."""
     [mine] = (tmp_path / CALLERS).iterdir()
     mine.unlink()
     assert CallLease(folder, card).take()
-    with CallerCard(tmp_path, TASK) as other:
+    with TaskLease(tmp_path, TASK) as other:
         assert not CallLease(folder, other).take()
 
 
@@ -196,7 +196,7 @@ def test_whose_card_is_refreshed_no_more_claims_under_a_new_one(
     """A card that the disk does not let be refreshed is silent to the others, though it stands."""
     second = tmp_path / "v_2"
     second.mkdir()
-    with CallerCard(tmp_path, TASK, SHORT_S) as card, CallerCard(tmp_path, TASK, SHORT_S) as other:
+    with TaskLease(tmp_path, TASK, SHORT_S) as card, TaskLease(tmp_path, TASK, SHORT_S) as other:
         assert CallLease(folder, card).take()
         monkeypatch.setattr("filelock._lease.touch", _refuse)
         time.sleep(3 * SHORT_S)
@@ -219,11 +219,11 @@ def test_the_card_of_a_machine_that_is_no_more_is_cleared_after_a_day(tmp_path: 
     for age_s, stands in ((3_600, True), (90_000, False)):
         past = time.time() - age_s
         os.utime(left, (past, past))
-        with CallerCard(tmp_path, TASK):
+        with TaskLease(tmp_path, TASK):
             assert left.exists() is stands
 
 
-def test_callers_that_are_no_folder_are_told(tmp_path: Path, folder: Path, card: CallerCard) -> None:
+def test_callers_that_are_no_folder_are_told(tmp_path: Path, folder: Path, card: TaskLease) -> None:
     """A StoreError that names the place, and not what the system raised."""
     shutil.rmtree(tmp_path / CALLERS)
     (tmp_path / CALLERS).write_text("in the way")
@@ -232,7 +232,7 @@ def test_callers_that_are_no_folder_are_told(tmp_path: Path, folder: Path, card:
 
 
 def test_who_was_stopped_while_it_claimed_has_no_lease(
-    folder: Path, card: CallerCard, monkeypatch: pytest.MonkeyPatch
+    folder: Path, card: TaskLease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process stopped between making its claim and writing it finds that another has taken its place."""
 
@@ -250,7 +250,7 @@ def test_who_was_stopped_while_it_claimed_has_no_lease(
     assert (folder / CLAIM).read_text() == "another's claim"
 
 
-def test_who_takes_over_clears_what_another_left_that_tried(folder: Path, card: CallerCard) -> None:
+def test_who_takes_over_clears_what_another_left_that_tried(folder: Path, card: TaskLease) -> None:
     """A process killed while it took a claim over left a temporary file: nothing of it stays."""
     end(holder_process(folder))
     (folder / f".{CLAIM}.0123456789ab.tmp").write_text("torn")
@@ -265,14 +265,14 @@ def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_p
     end(holder_process(folder, lease_s=SHORT_S))
     [left] = (tmp_path / CALLERS).iterdir()
     left.write_text(left.read_text(encoding="ascii").replace("host=", "host=not-"), encoding="ascii")
-    with CallerCard(tmp_path, TASK, SHORT_S) as card:
+    with TaskLease(tmp_path, TASK, SHORT_S) as card:
         lease = CallLease(folder, card)
         assert not lease.take()
         assert take_within(lease, PATIENCE_S)
 
 
 @pytest.mark.parametrize("claim", ["", '{"caller": "9', '{"caller": "../../v_2"}', "[]"])
-def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: CallerCard, claim: str) -> None:
+def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: TaskLease, claim: str) -> None:
     """A torn claim, left by a process killed while it wrote it, belongs to nobody; a fresh one is respected."""
     (folder / CLAIM).write_text(claim, encoding="ascii")
     lease = CallLease(folder, card)
@@ -282,7 +282,7 @@ def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: 
     assert left_in(folder) == []
 
 
-def test_without_a_folder_there_is_no_lease(tmp_path: Path, card: CallerCard) -> None:
+def test_without_a_folder_there_is_no_lease(tmp_path: Path, card: TaskLease) -> None:
     """A folder that is gone is not made anew: StoreError."""
     with pytest.raises(StoreError, match="v_1 is gone"):
         CallLease(tmp_path / "v_1", card).take()

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from essay_cohorts.domain import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
+from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from essay_cohorts.llm_client.client import Judge
 from essay_cohorts.llm_client.client_settings import CallRules, read_call_rules
 from tests.judge_server import JudgeServer
@@ -32,7 +32,7 @@ Answer = Reply | Failure
 
 
 @dataclass(kw_only=True)
-class FreePurse:
+class FreeSpending:
     """Lets every request be made, and notes how each that got no reply ended."""
 
     reserved: int = 0
@@ -53,7 +53,7 @@ def ask(
     accept_offline: bool = True,
     stop_for: Callable[[str], Stop | None] = lambda _: None,
     key: str = KEY,
-    purse: FreePurse | None = None,
+    spending: FreeSpending | None = None,
     system: str = "",
     **rules: Any,
 ) -> list[Answer]:
@@ -71,7 +71,8 @@ def ask(
                 stop_for=stop_for,
             )
             return [
-                await judge.ask(model, Prompt(text=prompt, system=system), purse or FreePurse()) for prompt in prompts
+                await judge.ask(model, Prompt(text=prompt, system=system), spending or FreeSpending())
+                for prompt in prompts
             ]
 
     return asyncio.run(ask_all())
@@ -367,9 +368,9 @@ def test_refusals_count_a_model_each(judge_server: JudgeServer) -> None:
     async def ask_both() -> list[Answer]:
         http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
         async with AsyncOpenAI(api_key=KEY, base_url=judge_server.base_url, http_client=http) as client:
-            judge, purse = Judge(client, CallRules(**QUICK), accept_offline=True, calls_at_once=16), FreePurse()
+            judge, spending = Judge(client, CallRules(**QUICK), accept_offline=True, calls_at_once=16), FreeSpending()
             return [
-                await judge.ask(JudgeModel(id=name, model=name), Prompt(text="x"), purse)
+                await judge.ask(JudgeModel(id=name, model=name), Prompt(text="x"), spending)
                 for name in ("a", "b", "a", "b", "a")
             ]
 
@@ -720,7 +721,7 @@ def test_rules(extra: dict[str, Any], expected: CallRules) -> None:
     ],
 )
 def test_bad_rules(extra: dict[str, Any], place: str, next_step: str) -> None:
-    """A value that will not do, or a key that is nearly one, is a problem with its place; the default stands."""
+    """A value that is not valid, or a key that is nearly one, is a problem with its place; the default stands."""
     checked = read_call_rules(extra, "Connection llm_default, extra")
     [problem] = checked.problems
     assert problem.place == f"Connection llm_default, extra: {place}"

@@ -20,7 +20,7 @@ from essay_cohorts.reparsing.reparse import reparse
 from essay_cohorts.reparsing.rules import ReparseRequest
 from essay_cohorts.settings import Settings
 from essay_cohorts.views.account import NO_ACCOUNT
-from essay_cohorts.views.coverage import cover
+from essay_cohorts.views.coverage import summarise_cells
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts.views.snapshot_cache import SnapshotCache
 from essay_cohorts.views.status import cohort_status
@@ -347,7 +347,7 @@ def test_a_matrix_of_100_000_cells_is_sent_in_less_than_300_kb(
         SnapshotCache().get(main.settings, "main"),
         cohort_id="large",
         rows=rows,
-        cells=cover(rows),
+        cells=summarise_cells(rows),
         counts={**dict.fromkeys(Outcome, 0), Outcome.SCORED: len(rows)},
         account=NO_ACCOUNT,
     )

@@ -341,8 +341,8 @@ CATALOGS = [
 
 CONFS = [
     conf_row("an unknown key", {"dryrun": True}, "dryrun", "no such setting", 'Did you mean "dry_run"?'),
-    conf_row("dry_run is 1", {"dry_run": 1}, "dry_run", "1 will not do", "Write true or false"),
-    conf_row("dry_run is a text", {"dry_run": "true"}, "dry_run", "'true' will not do", "Write true or false"),
+    conf_row("dry_run is 1", {"dry_run": 1}, "dry_run", "1 is not valid", "Write true or false"),
+    conf_row("dry_run is a text", {"dry_run": "true"}, "dry_run", "'true' is not valid", "Write true or false"),
     conf_row("retry_unscored is a text", {"retry_unscored": "no"}, "retry_unscored", "'no'", "Write true or false"),
     conf_row(
         "include is a text",
@@ -362,7 +362,7 @@ CONFS = [
     row(
         "mode is a number",
         nothing,
-        ("conf: mode", "5 will not do", "evaluation-only"),
+        ("conf: mode", "5 is not valid", "evaluation-only"),
         conf={"mode": 5},
     ),
     *(
@@ -375,7 +375,7 @@ CONFS = [
         )
         for value in (0, 501, "16")
     ),
-    conf_row("batch_size is 0", {"batch_size": 0}, "batch_size", "0 will not do", "from 1"),
+    conf_row("batch_size is 0", {"batch_size": 0}, "batch_size", "0 is not valid", "from 1"),
     conf_row(
         "batch_size makes too many slices",
         {"batch_size": 1, "replicates": 300},
@@ -383,11 +383,11 @@ CONFS = [
         "Airflow maps 1,024 at most",
         "Write 3 or more",
     ),
-    conf_row("max_unscored is negative", {"max_unscored": -1}, "max_unscored", "-1 will not do", "from 0"),
-    conf_row("essay_ids is empty", {"essay_ids": []}, "essay_ids", "[] will not do", "at least one entry"),
+    conf_row("max_unscored is negative", {"max_unscored": -1}, "max_unscored", "-1 is not valid", "from 0"),
+    conf_row("essay_ids is empty", {"essay_ids": []}, "essay_ids", "[] is not valid", "at least one entry"),
     conf_row("essay_ids is a text", {"essay_ids": FIRST}, "essay_ids", repr(FIRST), "Write a list"),
-    conf_row("a path as essay", {"essay_ids": [FIRST, "../x"]}, "essay_ids, entry 2", "'../x' will not do", ID_RULE),
-    conf_row("a number as essay", {"essay_ids": [7]}, "essay_ids, entry 1", "7 will not do", ID_RULE),
+    conf_row("a path as essay", {"essay_ids": [FIRST, "../x"]}, "essay_ids, entry 2", "'../x' is not valid", ID_RULE),
+    conf_row("a number as essay", {"essay_ids": [7]}, "essay_ids, entry 1", "7 is not valid", ID_RULE),
     conf_row("an essay twice", {"essay_ids": [FIRST, FIRST]}, "essay_ids, entry 2", "listed twice", "Delete one"),
     conf_row(
         "no such essay in the conf",
@@ -406,8 +406,8 @@ CONFS = [
         f'"noveltie" is not active in {TEMPLATES}',
         'Did you mean "novelty"?',
     ),
-    conf_row("templates is empty", {"templates": []}, "templates", "[] will not do", "at least one entry"),
-    conf_row("a path as template", {"templates": ["../x"]}, "templates, entry 1", "'../x' will not do", ID_RULE),
+    conf_row("templates is empty", {"templates": []}, "templates", "[] is not valid", "at least one entry"),
+    conf_row("a path as template", {"templates": ["../x"]}, "templates, entry 1", "'../x' is not valid", ID_RULE),
     conf_row(
         "unknown model",
         {"models": ["judge-c"]},
@@ -415,13 +415,13 @@ CONFS = [
         f'"judge-c" is not active in {MODELS}',
         'Did you mean "judge-',
     ),
-    conf_row("a number as model", {"models": [5]}, "models, entry 1", "5 will not do", "a model's id"),
+    conf_row("a number as model", {"models": [5]}, "models, entry 1", "5 is not valid", "a model's id"),
     row(
         "several keys at once",
         nothing,
         ("conf: dryrun", "no such setting", "dry_run"),
-        ("conf: cohort_id", "'../x' will not do", ID_RULE),
-        ("conf: replicates", "0 will not do", "from 1 to 1000"),
+        ("conf: cohort_id", "'../x' is not valid", ID_RULE),
+        ("conf: replicates", "0 is not valid", "from 1 to 1000"),
         ("conf: models, entry 1", "is not active", "judge-"),
         conf={"dryrun": True, "cohort_id": "../x", "replicates": 0, "models": ["judge-c"]},
     ),

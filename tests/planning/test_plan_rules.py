@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import (
     Action,
     Cell,
     Essay,
     Generation,
-    JudgeModel,
     Member,
     ParserRef,
     Plan,

@@ -18,7 +18,7 @@ from essay_cohorts.domain import Action, ParserRef
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.files.crash_points import REPLACING_POINTS
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, Parser, Reading
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.reparsing.reparse import raise_unless_written, reparse
 from essay_cohorts.reparsing.report import ReparseReport
 from essay_cohorts.reparsing.rules import Effect, ReparseRequest
@@ -307,7 +307,7 @@ def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(stor
     """A live lease is named and stays; a lease of a task that is gone stops nobody."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
-    with CallerCard(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as card:
+    with TaskLease(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as card:
         lease = layer.call_lease("v_1", card)
         assert lease.take()
         for write in (False, True):
@@ -323,7 +323,7 @@ def test_a_lease_taken_between_the_look_and_the_write_is_respected(store: StoreB
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
     told: list[str] = []
-    with CallerCard(store.root, task_ref("run-1", "x", 1)) as card:
+    with TaskLease(store.root, task_ref("run-1", "x", 1)) as card:
         lease = layer.call_lease("v_1", card)
 
         class TakesIt(list[str]):

@@ -117,9 +117,9 @@ def test_a_conf_becomes_a_request(conf: dict[str, Any], request_: ReparseRequest
     ("conf", "told"),
     [
         pytest.param({"wirte": True}, ["conf: wirte: there is no such setting", 'Did you mean "write"?'], id="key"),
-        pytest.param({"write": "yes"}, ["conf: write: 'yes' will not do. Write true or false."], id="write"),
-        pytest.param({"cohort_id": "../x"}, ["conf: cohort_id: '../x' will not do."], id="cohort"),
-        pytest.param({"templates": []}, ["conf: templates: [] will not do."], id="no template"),
+        pytest.param({"write": "yes"}, ["conf: write: 'yes' is not valid. Write true or false."], id="write"),
+        pytest.param({"cohort_id": "../x"}, ["conf: cohort_id: '../x' is not valid."], id="cohort"),
+        pytest.param({"templates": []}, ["conf: templates: [] is not valid."], id="no template"),
         pytest.param({"templates": ["a", "a"]}, ["entry 2: a is listed twice."], id="a template twice"),
         pytest.param({"write": 1, "templates": "a"}, ["conf: write", "conf: templates"], id="all at once"),
     ],

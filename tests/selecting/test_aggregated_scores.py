@@ -12,7 +12,7 @@ import pytest
 from essay_cohorts.errors import BadInput
 from essay_cohorts.selecting import aggregated_scores
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, COLUMNS, aggregate_scores, read_aggregated
-from essay_cohorts.views.evaluation_state import MemberLook, look_at
+from essay_cohorts.views.evaluation_state import MemberLook, read_evaluation_state
 from tests.store_builder import StoreBuilder
 
 # Of a reply's record, and what the file says of it: a name that a spreadsheet would compute stands as a text.
@@ -122,7 +122,7 @@ def test_the_file_bears_the_time_when_its_reading_began(
     def look_later(*arguments: Any) -> MemberLook:
         looks.append(time.time_ns())
         time.sleep(0.01)
-        return look_at(*arguments)
+        return read_evaluation_state(*arguments)
 
     monkeypatch.setattr(aggregated_scores, "look_at", look_later)
     aggregate_scores(filled.root)

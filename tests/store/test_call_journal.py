@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.calling.budget import Budget
-from essay_cohorts.domain import CallEnd, Room, RunRef, Spending
+from essay_cohorts.calls import CallEnd, Room, Spending
+from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
 from essay_cohorts.store.call_journal import JOURNAL, CallJournal, Intent
 from tests.conftest import DAG_ID, full_disk, task_ref

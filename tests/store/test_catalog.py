@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.domain import JudgeModel
+from essay_cohorts.calls import JudgeModel
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.store.catalog import Catalog
 from tests.store_builder import StoreBuilder

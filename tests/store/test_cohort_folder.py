@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage, Stop
+from essay_cohorts.calls import Stop
+from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage
 from essay_cohorts.errors import StoreError
 from essay_cohorts.provenance import UNKNOWN, Provenance
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun, cohort_ids

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.domain import Cell, Generation, ParserRef, Progress, Prompt, RunRef, Stage, StoredEvaluation
+from essay_cohorts.calls import Prompt
+from essay_cohorts.domain import Cell, Generation, ParserRef, Progress, RunRef, Stage, StoredEvaluation
 from essay_cohorts.errors import StoreError
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.conftest import killed_before

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell, ScoreRow
 from essay_cohorts.views.comparison import CellDifference, Comparison, EssayDifference, compare
-from essay_cohorts.views.coverage import cover
+from essay_cohorts.views.coverage import summarise_cells
 from tests.score_rows import score_row, score_rows
 
 PROPERTY = settings(deadline=None, max_examples=100)
@@ -37,7 +37,7 @@ def test_two_cohorts_by_hand() -> None:
     ]
     found = compare(first, second)
     assert (found.joined, found.left, found.both) == (("v_4", "v_5", "v_6"), ("v_2", "v_3"), ("v_1",))
-    (a1, b1), (a2, b2, _) = cover(first), cover(second)
+    (a1, b1), (a2, b2, _) = summarise_cells(first), summarise_cells(second)
     assert found.cells == (
         CellDifference(cell=E1B, first=b1, second=b2, shared=0, difference=-2.0),
         CellDifference(cell=E1A, first=a1, second=a2, shared=1, difference=0.5),
@@ -96,7 +96,7 @@ def test_every_scored_cell_is_accounted_for(first: list[ScoreRow], second: list[
     """Cells of both and cells of one alone add up; shared ones are no more than either side's scores."""
     found = compare(first, second)
     for rows, only in ((first, found.only_first), (second, found.only_second)):
-        assert len(found.cells) + only == sum(each.scored > 0 for each in cover(rows))
+        assert len(found.cells) + only == sum(each.scored > 0 for each in summarise_cells(rows))
     for cell in found.cells:
         assert cell.shared <= min(cell.first.scored, cell.second.scored)
     assert sum(essay.cells for essay in found.essays) == len(found.cells)

@@ -21,8 +21,8 @@ from essay_cohorts.views.coverage import (
     MatrixQuery,
     Sort,
     columns_of,
-    cover,
     matrix,
+    summarise_cells,
 )
 from tests.score_rows import CELL, score_row, score_rows
 
@@ -52,13 +52,13 @@ def test_the_state_of_a_cell(outcomes: list[Outcome], state: CellState) -> None:
     """A cell is called by the first state that holds, in whatever order its rows come."""
     rows = [score_row(5.0 if one in (REUSED, SCORED) else None, outcome=one) for one in outcomes]
     for order in (rows, rows[::-1]):
-        assert [cell.state for cell in cover(order)] == [state]
+        assert [cell.state for cell in summarise_cells(order)] == [state]
 
 
 def test_a_cell_counts_its_members_and_means_its_scores() -> None:
     """The mean is that of the scores there are; a score of 0 is one."""
     rows = score_rows({CELL: [0.0, 3.0, None], ("e_2", "novelty", "judge-a"): [None]})
-    first, second = cover(rows)
+    first, second = summarise_cells(rows)
     assert (first.cell, first.members, first.scored, first.mean) == (CELL, 3, 2, 1.5)
     assert (second.members, second.scored, second.mean) == (1, 0, None)
 
@@ -81,7 +81,7 @@ some_rows = st.lists(
 @given(some_rows)
 def test_every_row_is_in_one_cell(rows: list[ScoreRow]) -> None:
     """Cells come once, in the order of the rows, and their members and scores sum up to the rows."""
-    covered = cover(rows)
+    covered = summarise_cells(rows)
     assert [each.cell for each in covered] == list(dict.fromkeys(row.member.cell for row in rows))
     assert sum(each.members for each in covered) == len(rows)
     assert sum(each.scored for each in covered) == sum(row.score is not None for row in rows)
@@ -114,7 +114,7 @@ TITLES = {"e_a": "On Tides", "e_b": "On Ledgers"}
 
 def shown(query: MatrixQuery) -> list[str]:
     """The essays of the page, in order."""
-    return [row.essay_id for row in matrix(cover(GRID), query, TITLES).rows]
+    return [row.essay_id for row in matrix(summarise_cells(GRID), query, TITLES).rows]
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_which_rows_come_in_which_order(query: MatrixQuery, essays: list[str]) -
 
 def test_columns_are_those_of_the_filter() -> None:
     """Columns come in the order of the cells; where an essay has no such cell there is None."""
-    page = matrix(cover(GRID), MatrixQuery(), {})
-    assert page.columns == columns_of(cover(GRID)) == (("t", "m"), ("t", "n"), ("u", "m"))
+    page = matrix(summarise_cells(GRID), MatrixQuery(), {})
+    assert page.columns == columns_of(summarise_cells(GRID)) == (("t", "m"), ("t", "n"), ("u", "m"))
     assert page.rows[2].cells[2] is None
     cell = page.rows[0].cells[0]
     assert cell is not None and (cell.cell, cell.mean) == (("e_b", "t", "m"), 5.0)
-    narrow = matrix(cover(GRID), MatrixQuery(templates=frozenset("t"), models=frozenset("n")), {})
+    narrow = matrix(summarise_cells(GRID), MatrixQuery(templates=frozenset("t"), models=frozenset("n")), {})
     assert narrow.columns == (("t", "n"),)
     assert [len(row.cells) for row in narrow.rows] == [1, 1, 1]
 

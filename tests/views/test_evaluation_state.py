@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberLook, MemberState, look_at
+from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberLook, MemberState, read_evaluation_state
 from tests.conftest import task_ref
 from tests.store_builder import StoreBuilder
 
@@ -85,7 +85,7 @@ def test_what_a_folder_says(store: StoreBuilder, files: dict[str, str], expected
     """The state, the score and the reason follow from the files."""
     for name, text in files.items():
         store.write(f"{FOLDER}/{name}", text)
-    assert look_at(GensDataLayer.from_root(store.root), "v_1") == expected
+    assert read_evaluation_state(GensDataLayer.from_root(store.root), "v_1") == expected
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_a_lease_says_who_is_calling(
     layer = GensDataLayer.from_root(store.root)
     for name, text in {**META, **files}.items():
         store.write(f"{FOLDER}/{name}", text)
-    with CallerCard(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as card:
+    with TaskLease(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as card:
         assert layer.call_lease("v_1", card).take()
         if living:
-            found = look_at(layer, "v_1")
+            found = read_evaluation_state(layer, "v_1")
     if not living:
-        found = look_at(layer, "v_1")
+        found = read_evaluation_state(layer, "v_1")
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
         assert "run-7" in found.reason and "try 2 is calling for it" in found.reason
@@ -129,6 +129,6 @@ def test_any_folder_has_a_state(tmp_path_factory: pytest.TempPathFactory, files:
     store = StoreBuilder(Path(tmp_path_factory.mktemp("data")))
     for name, content in files.items():
         store.write(f"{FOLDER}/{name}", content)
-    found = look_at(GensDataLayer.from_root(store.root), "v_1")
+    found = read_evaluation_state(GensDataLayer.from_root(store.root), "v_1")
     assert (found.score is not None) is (found.state is SCORED)
     assert bool(found.reason) is (found.state is not SCORED) or found.state is UNSCORED

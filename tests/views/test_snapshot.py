@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.domain import Outcome, RunRef, Spending
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import Outcome, RunRef
 from essay_cohorts.errors import BadInput
 from essay_cohorts.ids import run_key
 from essay_cohorts.store.cohort_folder import CohortFolder

@@ -13,7 +13,7 @@ from essay_cohorts.calling.slice_calls import SliceCalls
 from essay_cohorts.domain import PlanRow, TaskRef
 from essay_cohorts.errors import RepliesMissing
 from essay_cohorts.files.disk_executor import DiskThreads
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import needs_call, rows_left, rows_of
 from essay_cohorts.planning.slices import Slice
@@ -56,7 +56,7 @@ async def call_missing(
     endpoint, disk = await connect(), DiskThreads()
     async with endpoint.client:
         # Given back last: while something is being stored, nobody may take this task for gone.
-        with CallerCard(settings.data_root, task) as card:
+        with TaskLease(settings.data_root, task) as card:
             calls = SliceCalls.open(settings, planned, part, task, endpoint.client, endpoint.rules, card, disk)
             try:
                 async with disk:

@@ -41,11 +41,11 @@ def plan_cohort(
     if prepared.inputs.request.dry_run:
         return _write_plan(settings, prepared, task)
     if prepared.by_index and prepared.estimate.calls:
-        # That something is to be paid for only the store itself can say.
+        # The index may be stale: decide again from the store before anything is paid for.
         prepared = prepare(settings, conf, task.run)
     if prepared.estimate.calls:
         check_calls()
-    # Two that plan at once would each take numbers that the other is about to take.
+    # Concurrent planners would mint the same replicate numbers.
     with planning_turn(settings.data_root):
         if not still_holds(settings, prepared):
             prepared = prepare(settings, conf, task.run)

@@ -11,13 +11,14 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from essay_cohorts.domain import PlanRow, Prompt, Stage, TaskRef, Template, Verdict
+from essay_cohorts.calls import Prompt
+from essay_cohorts.domain import PlanRow, Stage, TaskRef, Template, Verdict
 from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
 from essay_cohorts.judging.prompts import prompt_renderer
 from essay_cohorts.leases.lease import LEASE_S
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call, rows_left, rows_of, write_slices
 from essay_cohorts.planning.slices import Slice, cut_slices, rows_of_kind
@@ -102,7 +103,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
         return _parse(store, row.member.gen_id, parser, card)
 
     # One card for all: how long the card of a dead task was silent is counted by the one that looks at it.
-    with CallerCard(settings.data_root, task) as card:
+    with TaskLease(settings.data_root, task) as card:
         for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
             gen_id = row.member.gen_id
             if verdict is None:
@@ -117,7 +118,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
     return counts
 
 
-def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: CallerCard) -> Verdict | None:
+def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: TaskLease) -> Verdict | None:
     """Scores one stored reply and writes the verdict down; None when there is no reply."""
     _put_in_place(store, gen_id, card)
     reply = store.reply(gen_id)
@@ -129,7 +130,7 @@ def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: CallerCard) 
     return verdict
 
 
-def _put_in_place(store: GensDataLayer, gen_id: str, card: CallerCard) -> None:
+def _put_in_place(store: GensDataLayer, gen_id: str, card: TaskLease) -> None:
     """Finishes what a process left that died while it called: a reply in temporary files, a lease, an old failure."""
     if store.is_clean_reply(gen_id):
         return

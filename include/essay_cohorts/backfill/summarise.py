@@ -12,7 +12,8 @@ from essay_cohorts.amounts import dollars
 from essay_cohorts.backfill.html_report import ReportInputs, render_report
 from essay_cohorts.backfill.summaries import Totals, count_totals
 from essay_cohorts.calling.spending import settle_from_store
-from essay_cohorts.domain import DEFERRED, Action, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from essay_cohorts.calls import DEFERRED, Spending
+from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow, Stage
 from essay_cohorts.errors import CohortIncomplete
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.crash_points import reach
@@ -34,10 +35,10 @@ log = logging.getLogger(__name__)
 
 _NAMED_IN_MESSAGE = 20
 _NEXT_STEPS = {
-    Outcome.FAILED: "mend the cause and clear the run (or trigger the same conf again): only these are called",
+    Outcome.FAILED: "fix the cause and clear the run (or trigger the same conf again): only these are called",
     Outcome.IN_FLIGHT_ELSEWHERE: "wait for the run that calls for them, then clear this one: it takes their replies",
     Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
-    Outcome.NOT_RUN: "mend the cause and clear the run (or trigger the same conf again): only these are worked on",
+    Outcome.NOT_RUN: "fix the cause and clear the run (or trigger the same conf again): only these are worked on",
     Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
     "or with max_unscored at this number to accept them",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.domain import Room, Spending
+from essay_cohorts.calls import Room, Spending
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

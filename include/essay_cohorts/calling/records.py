@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from essay_cohorts.domain import DEFERRED, Failure, JudgeModel, Prompt, Reply, TaskRef
+from essay_cohorts.calls import DEFERRED, Failure, JudgeModel, Prompt, Reply
+from essay_cohorts.domain import TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.judging.prices import cost_usd
 from essay_cohorts.judging.prompts import prompt_hash
@@ -61,7 +62,7 @@ def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
     lines = [f"  {gen_id}: {failure.message} (attempts: {failure.attempts})" for gen_id, failure in named]
     if len(failures) > len(named):
         lines.append(f"  and {len(failures) - len(named)} more")
-    next_step = "Mend the cause, then clear the run or trigger the same conf again: only these are called."
+    next_step = "Fix the cause, then clear the run or trigger the same conf again: only these are called."
     if all(failure.kind == DEFERRED for failure in failures.values()):
         next_step = "Trigger the cohort again with a higher max_cost_usd or max_llm_calls: only these are called."
     return "\n".join([f"{len(failures)} of {asked} evaluations got no reply:", *lines, next_step])

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from essay_cohorts.calling.budget import Budget
 from essay_cohorts.calling.records import failure_record, reply_record
-from essay_cohorts.calling.spending import EvaluationPurse, SliceSpending, settle_from_store
+from essay_cohorts.calling.spending import EvaluationSpending, SliceSpending, settle_from_store
 from essay_cohorts.calling.stops import RunStops
-from essay_cohorts.domain import CallEnd, Failure, JudgeModel, PlanRow, Prompt, Reply, Stage, TaskRef
+from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply
+from essay_cohorts.domain import PlanRow, Stage, TaskRef
 from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.concurrency_slots import CallSlots
 from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import needs_call
 from essay_cohorts.planning.slices import Slice
@@ -55,7 +56,7 @@ class _Held:
 
     row: PlanRow
     lease: CallLease
-    purse: EvaluationPurse
+    spending: EvaluationSpending
     prompt: Prompt | None = None
     model: JudgeModel | None = None
     answer: Failure | None = None
@@ -73,7 +74,7 @@ class SliceCalls:
     planned: PlannedRun
     part: Slice
     task: TaskRef
-    card: CallerCard
+    card: TaskLease
     disk: DiskThreads
     models: Mapping[str, JudgeModel]
     rules: CallRules
@@ -98,7 +99,7 @@ class SliceCalls:
         task: TaskRef,
         client: AsyncOpenAI,
         rules: CallRules,
-        card: CallerCard,
+        card: TaskLease,
         disk: DiskThreads,
     ) -> SliceCalls:
         """Made ready to run; what former runs left unsettled in the journal is settled from the store."""
@@ -222,7 +223,7 @@ class SliceCalls:
         """What the judge says, or why there is nothing to ask."""
         if not (held.prompt and held.model):
             return held.answer
-        return await self.judge.ask(held.model, held.prompt, held.purse)
+        return await self.judge.ask(held.model, held.prompt, held.spending)
 
     def _finish_and_begin_next(
         self,
@@ -251,7 +252,7 @@ class SliceCalls:
         gen_id = row.member.gen_id
         lease = self.leases.get(gen_id) or self.store.call_lease(gen_id, self.card)
         if not self.store.exists(Stage.EVALUATION, gen_id):
-            return _Held(row=row, lease=lease, purse=self._purse(gen_id), answer=_lost("its folder"))
+            return _Held(row=row, lease=lease, spending=self._spending_of(gen_id), answer=_lost("its folder"))
         if not lease.take():
             self.leases[gen_id] = lease
             return None
@@ -265,9 +266,9 @@ class SliceCalls:
 
     def _look(self, row: PlanRow, lease: CallLease) -> _Held:
         gen_id, model = row.member.gen_id, self.models.get(row.member.llm_model_id)
-        purse = self._purse(gen_id)
+        spending = self._spending_of(gen_id)
         if self._is_done_already(row):
-            return _Held(row=row, lease=lease, purse=purse)
+            return _Held(row=row, lease=lease, spending=spending)
         prompt, missing = self.store.whole_prompt(gen_id), ""
         if self.store.metadata(Stage.EVALUATION, gen_id) is None:
             missing = "its metadata.json"
@@ -276,14 +277,14 @@ class SliceCalls:
         elif model is None:
             missing = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
         if missing or not prompt or not model:
-            return _Held(row=row, lease=lease, purse=purse, answer=_lost(missing))
+            return _Held(row=row, lease=lease, spending=spending, answer=_lost(missing))
         # What would wait for its turn at a slow server is written down only when that turn comes.
         if self.judge.asks_at_once(model):
-            purse.reserve_now(model, prompt)
-        return _Held(row=row, lease=lease, purse=purse, prompt=prompt, model=model)
+            spending.reserve_now(model, prompt)
+        return _Held(row=row, lease=lease, spending=spending, prompt=prompt, model=model)
 
-    def _purse(self, gen_id: str) -> EvaluationPurse:
-        return self.spending.purse(gen_id, partial(self._store, gen_id))
+    def _spending_of(self, gen_id: str) -> EvaluationSpending:
+        return self.spending.of_evaluation(gen_id, partial(self._store, gen_id))
 
     def _is_done_already(self, row: PlanRow) -> bool:
         gen_id = row.member.gen_id
@@ -298,7 +299,7 @@ class SliceCalls:
         self.begun.pop(held.row.member.gen_id, None)
         try:
             if held.model:
-                held.purse.give_back(held.model)
+                held.spending.give_back(held.model)
             if isinstance(answer, Failure):
                 self._record_failure(held.row, answer)
             elif answer is not None and held.model and held.prompt:

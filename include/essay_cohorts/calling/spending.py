@@ -9,18 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from essay_cohorts.calling.budget import Budget
-from essay_cohorts.domain import (
-    DEFERRED,
-    CallEnd,
-    Failure,
-    JudgeModel,
-    Prompt,
-    Reply,
-    Room,
-    Spending,
-    TaskRef,
-    Usage,
-)
+from essay_cohorts.calls import DEFERRED, CallEnd, Failure, JudgeModel, Prompt, Reply, Room, Spending, Usage
+from essay_cohorts.domain import TaskRef
 from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.judging.prices import cost_usd, worst_case_usd
@@ -49,13 +39,13 @@ class SliceSpending:
     disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def purse(self, gen_id: str, store: Store) -> EvaluationPurse:
+    def of_evaluation(self, gen_id: str, store: Store) -> EvaluationSpending:
         """What the requests for one evaluation are paid from; `store` stores a reply and settles its request."""
-        return EvaluationPurse(spending=self, gen_id=gen_id, store=store)
+        return EvaluationSpending(spending=self, gen_id=gen_id, store=store)
 
-    async def reserve(self, purse: EvaluationPurse, model: JudgeModel, prompt: Prompt) -> Failure | None:
-        """Puts a request that may be sent now into the purse, or says why it may not; waits while it may yet fit."""
-        intent, seen = self._intent(purse.gen_id, model, prompt), Spending()
+    async def reserve(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> Failure | None:
+        """Reserves a request that may be sent now, or says why it may not; waits while the request may yet fit."""
+        intent, seen = self._intent(evaluation.gen_id, model, prompt), Spending()
 
         def room_for(spending: Spending) -> Room:
             nonlocal seen
@@ -64,7 +54,7 @@ class SliceSpending:
 
         asked = room_for if self.budget.is_set else None
         while True:
-            room = await self.disk.run(self._put_at_hand, purse, intent, asked)
+            room = await self.disk.run(self._reserve_for, evaluation, intent, asked)
             if room is Room.YES:
                 reach("after_intent")
                 return None
@@ -72,18 +62,18 @@ class SliceSpending:
                 return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
             await self._wait_for_an_end()
 
-    def reserve_now(self, purse: EvaluationPurse, model: JudgeModel, prompt: Prompt) -> None:
+    def reserve_now(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> None:
         """As `reserve`, in this thread, for a run without a budget."""
-        self._put_at_hand(purse, self._intent(purse.gen_id, model, prompt), None)
+        self._reserve_for(evaluation, self._intent(evaluation.gen_id, model, prompt), None)
         reach("after_intent")
 
-    def _put_at_hand(
-        self, purse: EvaluationPurse, intent: Intent, room_for: Callable[[Spending], Room] | None
+    def _reserve_for(
+        self, evaluation: EvaluationSpending, intent: Intent, room_for: Callable[[Spending], Room] | None
     ) -> Room:
         """Reserves and hands over in one step: who waits for it may be cancelled meanwhile."""
         room, call = self.journal.reserve(intent, room_for)
         if room is Room.YES:
-            purse.at_hand = call
+            evaluation.reserved = call
         return room
 
     def _intent(self, gen_id: str, model: JudgeModel, prompt: Prompt) -> Intent:
@@ -124,21 +114,21 @@ class SliceSpending:
 
 
 @dataclass(kw_only=True, slots=True)
-class EvaluationPurse:
-    """Reserves and settles for one evaluation; `at_hand` is a request that is reserved and not sent yet."""
+class EvaluationSpending:
+    """Reserves and settles for one evaluation; `reserved` is a request that is reserved and not sent yet."""
 
     spending: SliceSpending
     gen_id: str
     store: Store
-    at_hand: str | None = None
+    reserved: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """The name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
-        if self.at_hand is None:
+        if self.reserved is None:
             refused = await self.spending.reserve(self, model, prompt)
             if refused is not None:
                 return refused
-        call, self.at_hand = self.at_hand or "", None
+        call, self.reserved = self.reserved or "", None
         return call
 
     def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
@@ -147,10 +137,10 @@ class EvaluationPurse:
             self.spending.reserve_now(self, model, prompt)
 
     def give_back(self, model: JudgeModel) -> None:
-        """Settles, in this thread, a request at hand that was never sent."""
-        if self.at_hand is not None:
-            self.spending.settle_now(model, self.at_hand, CallEnd.NOT_CHARGED, None)
-            self.at_hand = None
+        """Settles, in this thread, a reserved request that was never sent."""
+        if self.reserved is not None:
+            self.spending.settle_now(model, self.reserved, CallEnd.NOT_CHARGED, None)
+            self.reserved = None
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """See SliceSpending.settle."""

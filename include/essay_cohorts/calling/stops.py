@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from essay_cohorts.domain import Failure, Stop, TaskRef
+from essay_cohorts.calls import Failure, Stop
+from essay_cohorts.domain import TaskRef
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.store.cohort_folder import CohortFolder
 

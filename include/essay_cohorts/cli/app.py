@@ -130,7 +130,7 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         for problem in damage:
             typer.echo(str(problem))
         counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
-        typer.echo(f"{len(damage) or 'No'} damage{'s' if len(damage) > 1 else ''} found in {counts}.")
+        typer.echo(f"{len(damage) or 'No'} problem{'' if len(damage) == 1 else 's'} found in {counts}.")
         if not lost:
             typer.echo("No request is known to have been paid for without a reply.")
         _print_lost([call for call in lost if call.is_paid], "were paid for without a reply ({usd})")

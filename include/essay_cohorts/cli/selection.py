@@ -90,7 +90,7 @@ def select_missing(
 @selection_app.command("select-top")
 def select_top(
     template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
-    top_n: Annotated[int | None, typer.Option(min=1, help="The best so many (default: 30).")] = None,
+    top_n: Annotated[int | None, typer.Option(min=1, help="How many top essays to consider (default: 30).")] = None,
     first: Annotated[int | None, typer.Option(min=1, help="The first rank of a span.")] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Its last rank, included.")] = None,
     average_models: Models = None,

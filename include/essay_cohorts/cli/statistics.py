@@ -192,7 +192,7 @@ def _print_agreement(told: ScoreStatistics) -> None:
 
 
 def _print_pairs(told: ScoreStatistics) -> None:
-    typer.echo("\nJudges two at a time, second minus first on the same essays")
+    typer.echo("\nPairs of judges, second minus first on the same essays")
     table = _table("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
     for each in told.pairs:
         counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))

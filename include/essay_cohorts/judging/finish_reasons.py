@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from essay_cohorts.domain import BROKEN_OFF, TRUNCATED
+from essay_cohorts.calls import BROKEN_OFF, TRUNCATED
 
 # As servers call the end of a whole reply; many older records and some servers tell nothing.
 _WHOLE = frozenset(

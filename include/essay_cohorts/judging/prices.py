@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.domain import JudgeModel, Usage
+from essay_cohorts.calls import JudgeModel, Usage
 
 # English prose has about four bytes a token in the tokenizers of today's models; a rule of thumb, so "about".
 BYTES_PER_TOKEN = 4
@@ -24,7 +24,7 @@ class Estimate:
 
     def __str__(self) -> str:
         output = "unknown" if self.output_tokens is None else f"at most {self.output_tokens:,}"
-        usd = "unknown" if self.usd is None else f"at most about {dollars(self.usd)}"
+        usd = "unknown" if self.usd is None else f"up to about {dollars(self.usd)}"
         return f"{self.calls:,} calls, about {self.input_tokens:,} tokens in, {output} out, cost {usd}"
 
 

@@ -16,7 +16,8 @@ from hashlib import blake2s, sha256
 from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from essay_cohorts.domain import Prompt, Template
+from essay_cohorts.calls import Prompt
+from essay_cohorts.domain import Template
 from essay_cohorts.errors import Problem
 
 VARIABLES = ("response", "boundary")

@@ -18,7 +18,7 @@ from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import storing, write_text
 from essay_cohorts.files.json_fields import json_object, read_json, read_text, text_of
 from essay_cohorts.leases.lease import EMPTY_S, seems_held
-from essay_cohorts.leases.task_lease import CALLERS, CallerCard, card_file
+from essay_cohorts.leases.task_lease import CALLERS, TaskLease, card_file
 
 CLAIM = "call.json"
 _CARD = re.compile(r"[0-9a-f]{12}")
@@ -29,7 +29,7 @@ _NOBODY = "nobody"
 class CallLease:
     """One evaluation's lease, seen by one task. Keep it to try again: how long a claim was empty is counted here."""
 
-    def __init__(self, folder: Path, card: CallerCard) -> None:
+    def __init__(self, folder: Path, card: TaskLease) -> None:
         self._folder, self._card = folder, card
         self._claim = f"{folder}{os.sep}{CLAIM}"
         self._mine: str | None = None
@@ -69,7 +69,7 @@ class CallLease:
         name = self._caller_of(found)
         if name is None:
             return False
-        with self._card.gone(name) as gone:
+        with self._card.claim_if_dead(name) as gone:
             # Whoever finds the same task gone waits for its turn; the first has changed the claim by then.
             if not gone or read_text(self._claim) != found:
                 return False

@@ -19,7 +19,8 @@ from essay_cohorts.files.json_fields import read_text
 
 # Seconds without a sign of life after which a lease may be taken. Every process must agree on it.
 LEASE_S = 30.0
-# Between making a lease's file and writing into it lies less than a millisecond; so long it lay in nobody's hands.
+# Creating the file and writing its owner takes under 1 ms; a file that is empty for this long was left
+# by a killed process.
 EMPTY_S = 2.0
 
 

@@ -23,7 +23,7 @@ CALLERS = ".callers"
 _ABANDONED_S = 86_400.0
 
 
-class CallerCard:
+class TaskLease:
     """One task's card; a context manager that every thread of the task may use."""
 
     def __init__(self, root: Path, task: TaskRef, lease_s: float = LEASE_S) -> None:
@@ -35,7 +35,7 @@ class CallerCard:
         self._mine: list[Lease] = []
         self._claim = ""
 
-    def __enter__(self) -> CallerCard:
+    def __enter__(self) -> TaskLease:
         self._renew()
         self._clear()
         return self
@@ -54,7 +54,7 @@ class CallerCard:
             return self._claim
 
     @contextmanager
-    def gone(self, name: str) -> Iterator[bool]:
+    def claim_if_dead(self, name: str) -> Iterator[bool]:
         """Yields True when the task of the card `name` lives no more; then nobody else is told so meanwhile."""
         with self._turn:
             lease = self._others.setdefault(name, lease_of(self._root, name, self._lease_s))
@@ -72,7 +72,7 @@ class CallerCard:
         for left in own.parent.glob("*.lease"):
             if left == own:
                 continue
-            with self.gone(left.stem):
+            with self.claim_if_dead(left.stem):
                 pass  # a card goes with the look at it
             with suppress(FileNotFoundError):
                 # By the clock of the one file system that both are on.

@@ -24,7 +24,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from essay_cohorts.domain import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
+from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from essay_cohorts.files.crash_points import reach_under_way
 from essay_cohorts.llm_client.client_settings import CallRules
 from essay_cohorts.llm_client.completion import Completion, error_message, error_object, read_completion
@@ -43,7 +43,7 @@ _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "Proxy
 _TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
 
 
-class Purse(Protocol):
+class CallSpending(Protocol):
     """What the requests for one evaluation are paid from."""
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
@@ -97,11 +97,12 @@ class Judge:
         self._is_ending = True
         return frozenset(self._asking)
 
-    async def ask(self, model: JudgeModel, prompt: Prompt, purse: Purse) -> Reply | Failure:
+    async def ask(self, model: JudgeModel, prompt: Prompt, spending: CallSpending) -> Reply | Failure:
         """The model's reply to `prompt`, or why there is none.
 
-        All requests are settled in `purse` but the one that a reply answers: its caller does that once it is stored.
-        A reply that broke off is kept there before the next request; when there is no next one, it is the answer.
+        All requests are settled in `spending` but the one that a reply answers: the caller settles that one once the
+        reply is stored. A reply that broke off is kept there before the next request, or is the answer when there is
+        no next one.
         """
         started, attempts = time.monotonic(), 0
         try:
@@ -113,18 +114,18 @@ class Judge:
                             return Failure(
                                 kind="stopped", message=stop.message, status=stop.status, attempts=attempts
                             )
-                        call = await purse.reserve(model, prompt)
+                        call = await spending.reserve(model, prompt)
                         if isinstance(call, Failure):
                             return replace(call, attempts=attempts)
                         attempts += 1
-                        answer = await self._send(model, prompt, purse, call, turn)
+                        answer = await self._send(model, prompt, spending, call, turn)
                     if isinstance(answer, Failure):
                         return replace(answer, attempts=attempts)
                     duration_s = round(time.monotonic() - started, 3)
                     reply = replace(answer.reply, attempts=attempts, duration_s=duration_s, call=call)
                     if answer.again is None or self._is_last(attempts):
                         return reply
-                    await purse.keep(model, prompt, reply)
+                    await spending.keep(model, prompt, reply)
                     raise answer.again
         except _TryAgain as last:
             return replace(last.failure, attempts=attempts)
@@ -139,18 +140,18 @@ class Judge:
         return self._paces[model.id]
 
     async def _send(
-        self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, turn: float
     ) -> _Answer | Failure:
         """Sends one request and settles it, unless it got a reply."""
         task = asyncio.current_task()
         self._asking.add(task)
         try:
-            return await self._send_and_settle(model, prompt, purse, call, turn)
+            return await self._send_and_settle(model, prompt, spending, call, turn)
         finally:
             self._asking.discard(task)
 
     async def _send_and_settle(
-        self, model: JudgeModel, prompt: Prompt, purse: Purse, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, turn: float
     ) -> _Answer | Failure:
         try:
             answer = await self._request(model, prompt)
@@ -159,7 +160,7 @@ class Judge:
             if ended.failure.status == 429:
                 self._pace(model).refused(turn)
             failure = self._counted(model.id, ended)
-            await purse.settle(model, call, ended.end, ended.usage)
+            await spending.settle(model, call, ended.end, ended.usage)
             if isinstance(ended, _TryAgain) and not failure.stops:
                 raise
             return failure

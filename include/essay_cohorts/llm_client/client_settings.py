@@ -43,7 +43,7 @@ def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
                 problems.append(Problem(place=here, finding=finding, next_step=next_step))
         elif isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not 0 < value <= 3600:
             next_step = f"Write a {'whole number' if whole else 'number'} above 0 and up to 3600."
-            problems.append(Problem(place=here, finding=f"{value!r} will not do.", next_step=next_step))
+            problems.append(Problem(place=here, finding=f"{value!r} is not valid.", next_step=next_step))
         else:
             values[key] = value if whole else float(value)
     return Checked(value=CallRules(**values), problems=tuple(problems))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.domain import BROKEN_OFF, Usage
+from essay_cohorts.calls import BROKEN_OFF, Usage
 from essay_cohorts.files.atomic import storable
 from essay_cohorts.files.json_fields import price_of
 from essay_cohorts.llm_client.event_stream import is_stream, joined_events

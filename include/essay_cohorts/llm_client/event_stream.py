@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from essay_cohorts.domain import BROKEN_OFF
+from essay_cohorts.calls import BROKEN_OFF
 
 _DATA = "data:"
 _BEGINNINGS = (_DATA, "event:", "id:", "retry:", ":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from essay_cohorts.domain import Failure
+from essay_cohorts.calls import Failure
 
 _SAME_REFUSALS = 3
 _TIMEOUTS = 5

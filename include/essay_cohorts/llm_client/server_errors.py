@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from essay_cohorts.domain import BROKEN_OFF
+from essay_cohorts.calls import BROKEN_OFF
 
 _RETRIED = frozenset({408, 409, 429})
 _STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}

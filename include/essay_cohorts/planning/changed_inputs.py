@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.domain import Cell, ChangedInputs, JudgeModel, one_form
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.domain import Cell, ChangedInputs, one_form
 from essay_cohorts.errors import Problem
 from essay_cohorts.files.json_fields import text_of
 from essay_cohorts.judging.prompts import prompt_hash

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from essay_cohorts import ids
-from essay_cohorts.domain import Essay, JudgeModel, ParserRef, Stage, Template, is_id
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.domain import Essay, ParserRef, Stage, Template, is_id
 from essay_cohorts.errors import Checked, Problem, raise_if_any
 from essay_cohorts.judging.parsers import PARSERS, template_parser
 from essay_cohorts.judging.prompts import check_template

@@ -19,12 +19,12 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from itertools import count
 
+from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import (
     Action,
     Cell,
     Essay,
     Generation,
-    JudgeModel,
     Member,
     ParserRef,
     Plan,
@@ -71,7 +71,7 @@ def plan_cohort(inputs: PlanInputs) -> Plan:
     """
     by_cell = _group_by_cell(inputs.evaluations)
     former = {member.gen_id for member in inputs.former}
-    # What may be a row of this plan, later ones included, before the first number is given out.
+    # Collect every id that this plan may use before minting new ones.
     taken = {found.gen_id for stored in by_cell.values() for found in stored}
     taken |= {essay.gen_id for essay in inputs.essays} | {
         essay.draft.gen_id for essay in inputs.essays if essay.draft

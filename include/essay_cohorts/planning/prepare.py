@@ -9,18 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.domain import (
-    Action,
-    Cell,
-    ChangedInputs,
-    JudgeModel,
-    Member,
-    Plan,
-    Progress,
-    RunRef,
-    Stage,
-    StoredEvaluation,
-)
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Progress, RunRef, Stage, StoredEvaluation
 from essay_cohorts.errors import BadInput, Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
 from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced

@@ -120,7 +120,7 @@ def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
 
 def wrong(place: str, given: Any, next_step: str) -> Problem:
     """A value that cannot be used."""
-    return Problem(place=place, finding=f"{given!r} will not do.", next_step=next_step)
+    return Problem(place=place, finding=f"{given!r} is not valid.", next_step=next_step)
 
 
 def _canonical(key: str, given: Any) -> Any:

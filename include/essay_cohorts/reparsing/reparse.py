@@ -13,7 +13,7 @@ from essay_cohorts.errors import Problem, StoreError, raise_if_any
 from essay_cohorts.files.json_fields import cell_of
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.inputs import check_parser
 from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
 from essay_cohorts.reparsing.rules import Effect, Reparsed, ReparseRequest, decide
@@ -96,7 +96,7 @@ def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings
     """Writes what is to be written; returns all rows as they are then."""
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
-    with CallerCard(settings.data_root, task) as card:
+    with TaskLease(settings.data_root, task) as card:
         for row, now in side_by_side(partial(rereader.rewrite, card), todo):
             done[row.gen_id] = now
             if len(done) % _REPLIES_A_LINE == 0:
@@ -150,7 +150,7 @@ class _Rereader:
         except (OSError, StoreError) as error:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
 
-    def rewrite(self, card: CallerCard, row: Reparsed) -> Reparsed:
+    def rewrite(self, card: TaskLease, row: Reparsed) -> Reparsed:
         """What became of it: another process may have had it since it was looked at."""
         try:
             lease = self.store.call_lease(row.gen_id, card)

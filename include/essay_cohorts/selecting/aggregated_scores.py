@@ -24,7 +24,7 @@ from essay_cohorts.provenance import MADE_UP_REASON, Provenance
 from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
-from essay_cohorts.views.evaluation_state import MemberState, look_at
+from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
@@ -81,7 +81,7 @@ class Aggregation:
 
     def __str__(self) -> str:
         errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(self.errors.items()))
-        return f"{self.rows} evaluations: {self.scored} with a score{errors}; {self.taken_over} rows as they were."
+        return f"{self.rows} evaluations: {self.scored} with a score{errors}; {self.taken_over} rows unchanged."
 
 
 def aggregate_scores(root: Path) -> Aggregation:
@@ -116,7 +116,7 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
         next_step = "Write it: cohorts aggregate"
         raise BadInput([Problem(place=place, finding="there is no such file.", next_step=next_step)]) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput([Problem(place=place, finding=f"it cannot be read: {error}.", next_step="Mend it.")]) from None
+        raise BadInput([Problem(place=place, finding=f"it cannot be read: {error}.", next_step="Fix it.")]) from None
     header = next(lines, [])
     needed = ("parent_gen_id", "gen_id", "evaluation_template", "evaluation_llm_model", "score")
     problems = [
@@ -201,7 +201,7 @@ class _Aggregator:
         if metadata is None or cell is None:
             return _damaged(gen_id, "its metadata.json is missing or unusable")
         record = self.store.reply_record(gen_id)
-        look = look_at(self.store, gen_id, record)
+        look = read_evaluation_state(self.store, gen_id, record)
         combo_id, draft_template, template, model = self._essay(cell.essay_id)
         replicate = replicate_of(metadata)
         return AggregatedRow(

@@ -11,7 +11,7 @@ from typing import Any
 from essay_cohorts.errors import raise_if_any
 from essay_cohorts.planning.selection_file import parse_selection
 from essay_cohorts.selecting.ranking_table import choice_text
-from essay_cohorts.selecting.scheduled_request import MissingRequest, parse_missing_request
+from essay_cohorts.selecting.scheduled_request import ScheduledRequest, parse_scheduled_request
 from essay_cohorts.selecting.selection_writer import Ranking, missing_essays
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -24,7 +24,7 @@ def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime
 
     A cohort of this moment that has its selection.txt keeps it: the run was cleared, and part of it may be judged.
     """
-    request = parse_missing_request(conf)
+    request = parse_scheduled_request(conf)
     raise_if_any(request.problems)
     cohort_id = request.value.cohort_id(moment)
     essay_ids = _selected_before(settings.data_root, cohort_id) or _missing(settings.data_root, request.value)
@@ -45,7 +45,7 @@ def _selected_before(root: Path, cohort_id: str) -> list[str]:
     return [selected.gen_id for selected in selection.value.ids]
 
 
-def _missing(root: Path, request: MissingRequest) -> list[str]:
+def _missing(root: Path, request: ScheduledRequest) -> list[str]:
     choice = missing_essays(
         root,
         Ranking(template_id=request.baseline_template, models=request.average_models or ()),

@@ -21,7 +21,7 @@ PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored",
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MissingRequest:
+class ScheduledRequest:
     """Rank by one template, take the best `top_n`, judge those that another has not fully judged.
 
     `average_models` None: all models for evaluation rank. `passed_on` are settings of `evaluation_backfill`.
@@ -46,11 +46,11 @@ class MissingRequest:
         return {**self.passed_on, **chosen}
 
 
-OWN_KEYS = tuple(field.name for field in fields(MissingRequest) if field.name != "passed_on")
+OWN_KEYS = tuple(field.name for field in fields(ScheduledRequest) if field.name != "passed_on")
 KEYS = (*OWN_KEYS, *(key for key in PASSED_ON if key not in OWN_KEYS))
 
 
-def parse_missing_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[MissingRequest]:
+def parse_scheduled_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[ScheduledRequest]:
     """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default.
 
     Only `max_llm_calls` null means no cap; absent it is MOST_LLM_CALLS.
@@ -66,7 +66,7 @@ def parse_missing_request(conf: Mapping[str, Any], place: str = "conf") -> Check
         problems += (problem for problem in found if key not in PASSED_ON)
         if not found:
             values[key] = tuple(given[key]) if isinstance(given[key], list) else given[key]
-    return Checked(value=MissingRequest(passed_on=passed_on, **values), problems=tuple(problems))
+    return Checked(value=ScheduledRequest(passed_on=passed_on, **values), problems=tuple(problems))
 
 
 def _check(key: str, given: Any, place: str) -> Iterator[Problem]:

@@ -101,8 +101,8 @@ def _own_file(root: Path, output: Path | None, *, force: bool) -> Path:
         finding = f"{SELECTIONS[1]} exists, and only one selection may."
         problems.append(Problem(place=str(drafts), finding=finding, next_step="Delete it, or give --output."))
     if path.exists() and not _is_own(path) and not force:
-        finding = "it was written by somebody: it does not begin as the files of this command do."
-        problems.append(Problem(place=str(path), finding=finding, next_step="Give --force to replace it."))
+        finding = "not written by this command."
+        problems.append(Problem(place=str(path), finding=finding, next_step="--force overwrites it."))
     if problems:
         raise BadInput(problems)
     return path

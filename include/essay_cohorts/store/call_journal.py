@@ -23,7 +23,8 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from essay_cohorts.domain import CallEnd, Room, RunRef, Spending, TaskRef
+from essay_cohorts.calls import CallEnd, Room, Spending
+from essay_cohorts.domain import RunRef, TaskRef
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import new_token, storing, sync_path, write_whole
 from essay_cohorts.files.clock import now
@@ -109,7 +110,7 @@ class CallJournal:
 
     def reserve(self, intent: Intent, room_for: Callable[[Spending], Room] | None = None) -> tuple[Room, str]:
         """Whether the run's spending leaves room; where it does, the request is on disk under the name returned."""
-        with self._alone():
+        with self._exclusive():
             room, name = Room.YES, new_token()
             if room_for is not None:
                 self._catch_up()
@@ -120,7 +121,7 @@ class CallJournal:
 
     def settle(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
         """Writes down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
-        with self._alone():
+        with self._exclusive():
             self._append([_end_record(name, end, cost_usd)], durable=False)
 
     def settle_later(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
@@ -130,7 +131,7 @@ class CallJournal:
     def flush(self) -> None:
         """Writes what `settle_later` kept."""
         if self._later:
-            with self._alone():
+            with self._exclusive():
                 self._append([], durable=False)
 
     def spending(self, run: RunRef | None = None) -> Spending:
@@ -218,7 +219,7 @@ class CallJournal:
             sync_path(self.folder)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive(self) -> Iterator[None]:
         """One thread of one process at a time."""
         if not self.folder.is_dir():
             raise StoreError(f"{self.folder} is gone. Check that the data root is still mounted; then clear the run.")

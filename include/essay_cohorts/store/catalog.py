@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from essay_cohorts.domain import JudgeModel, Stage, Template, one_form
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.domain import Stage, Template, one_form
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.store.catalog_rows import Row, Table, read_table, read_text, same_ids

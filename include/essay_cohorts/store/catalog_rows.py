@@ -83,7 +83,7 @@ class Row:
         if value and (number is None or not low <= number <= high):
             word = "whole number" if kind is int else "number"
             next_step = f"Write a {word} from {low:,} to {high:,}, or leave the cell empty."
-            self.problems.append(self.problem(column, f'"{value}" will not do.', next_step))
+            self.problems.append(self.problem(column, f'"{value}" is not valid.', next_step))
             return None
         return number
 

@@ -9,15 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from essay_cohorts.domain import (
-    ID_RULE,
-    Member,
-    PlanRow,
-    RunRef,
-    ScoreRow,
-    Stop,
-    is_id,
-)
+from essay_cohorts.calls import Stop
+from essay_cohorts.domain import ID_RULE, Member, PlanRow, RunRef, ScoreRow, is_id
 from essay_cohorts.errors import Checked, Problem, StoreError
 from essay_cohorts.files.atomic import (
     check_inside,

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.calls import TRUNCATED, Prompt
 from essay_cohorts.domain import (
     ID_RULE,
-    TRUNCATED,
     Cell,
     Generation,
     ParserRef,
     Progress,
-    Prompt,
     RunRef,
     Stage,
     StoredEvaluation,
@@ -40,7 +39,7 @@ from essay_cohorts.files.atomic import (
 )
 from essay_cohorts.files.json_fields import cell_of, read_bytes, read_json, read_text, replicate_of, run_of, text_of
 from essay_cohorts.leases.evaluation_lease import CLAIM, CallLease, holder_of
-from essay_cohorts.leases.task_lease import CallerCard
+from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.provenance import OFFLINE_OK, says_made_up
 from essay_cohorts.store import reply_files, verdict_files
 from essay_cohorts.store.index import NameSums, folder_names
@@ -197,7 +196,7 @@ class GensDataLayer:
         records = reply_files.records(self._folder(Stage.EVALUATION, gen_id), pending=True) if is_id(gen_id) else []
         return next((record for record in records if record.get("call") == call), None)
 
-    def call_lease(self, gen_id: str, card: CallerCard) -> CallLease:
+    def call_lease(self, gen_id: str, card: TaskLease) -> CallLease:
         """The right to call for this evaluation and to put its reply in place."""
         return CallLease(self._writable(gen_id), card)
 

@@ -193,7 +193,7 @@ class IndexWriter:
         """A writer that begins with the entries of `former` outside `buckets`."""
         writer = cls(former.path)
         writer._made_at = former.made_at
-        with writer._sparing():
+        with writer._logging_failures():
             writer._stay_inside()
             shutil.copyfile(former.path, writer._temporary)
             connection = writer._connect()
@@ -210,12 +210,12 @@ class IndexWriter:
             return
         self._waiting.append(entry)
         if len(self._waiting) >= LEAST:
-            with self._sparing():
+            with self._logging_failures():
                 self._write()
 
     def finish(self) -> None:
         """Puts the index in place; with too few entries it takes a former one away."""
-        with self._sparing():
+        with self._logging_failures():
             if self._failed:
                 pass
             elif self._total + len(self._waiting) >= LEAST:
@@ -224,7 +224,7 @@ class IndexWriter:
             elif self._path.exists():
                 self._stay_inside()
                 self._path.unlink(missing_ok=True)
-        with self._sparing():
+        with self._logging_failures():
             if self._connection is not None:
                 self._connection.close()
                 self._temporary.unlink(missing_ok=True)
@@ -271,7 +271,7 @@ class IndexWriter:
         _remove_abandoned(self._path)
 
     @contextmanager
-    def _sparing(self) -> Iterator[None]:
+    def _logging_failures(self) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error) as error:

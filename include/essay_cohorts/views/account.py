@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.domain import ScoreRow, Spending
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import ScoreRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

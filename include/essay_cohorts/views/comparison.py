@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from essay_cohorts.domain import Cell, ScoreRow
-from essay_cohorts.views.coverage import CellCoverage, cover
+from essay_cohorts.views.coverage import CellCoverage, summarise_cells
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ class Comparison:
 def compare(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> Comparison:
     """The comparison of two cohorts' rows; `only_first` and `only_second` count cells scored in one alone."""
     ids, other = (dict.fromkeys(row.member.gen_id for row in rows) for rows in (first, second))
-    here, there = ({each.cell: each for each in cover(rows) if each.scored} for rows in (first, second))
+    here, there = ({each.cell: each for each in summarise_cells(rows) if each.scored} for rows in (first, second))
     shared = _shared(first, second)
     cells = [
         CellDifference(

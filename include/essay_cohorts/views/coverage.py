@@ -96,7 +96,7 @@ class MatrixPage:
     pages: int
 
 
-def cover(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
+def summarise_cells(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
     """The cells of a cohort's rows, in the order of the rows."""
     cells: dict[Cell, list[ScoreRow]] = {}
     for row in rows:
@@ -120,7 +120,7 @@ def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[st
     places = {column: number for number, column in enumerate(columns)}
     rows = _sorted([row for row in _rows(cells, places) if _matches(row, query, titles)], query)
     size = min(max(CELLS_A_PAGE // max(1, len(columns)), _ROWS_A_PAGE[0]), _ROWS_A_PAGE[1])
-    page, pages, shown = cut(rows, size, query.page)
+    page, pages, shown = paginate(rows, size, query.page)
     return MatrixPage(
         columns=columns,
         hidden_columns=len(wanted) - len(columns),
@@ -131,7 +131,7 @@ def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[st
     )
 
 
-def cut(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Sequence[Item]]:
+def paginate(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Sequence[Item]]:
     """The page nearest to `page`, how many pages there are (at least one), and its items, at most `size`."""
     pages = max(1, -(-len(items) // size))
     page = min(max(1, page), pages)

@@ -13,7 +13,7 @@ from essay_cohorts.files.json_fields import cell_of, count_of, replicate_of, run
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, split_lines
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import MemberLook, look_at
+from essay_cohorts.views.evaluation_state import MemberLook, read_evaluation_state
 
 _FORMER = re.compile(
     r"(?:raw|reasoning|parsed|prompt|system_prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
@@ -85,7 +85,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         cell=cell,
         replicate=replicate_of(metadata),
         origin_cohort_id=text_of(metadata, "origin_cohort_id"),
-        look=look_at(store, gen_id),
+        look=read_evaluation_state(store, gen_id),
         prompt=store.prompt(gen_id),
         system_prompt=store.system_prompt(gen_id),
         reply=reply.text if reply else None,

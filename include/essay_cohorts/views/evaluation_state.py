@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from essay_cohorts.domain import DEFERRED, RunRef, Stage
+from essay_cohorts.calls import DEFERRED
+from essay_cohorts.domain import RunRef, Stage
 from essay_cohorts.files.json_fields import count_of, run_of, text_of
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.provenance import MADE_UP_REASON
@@ -46,7 +47,7 @@ class MemberLook:
 _MADE_UP = MemberLook(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
-def look_at(
+def read_evaluation_state(
     store: GensDataLayer, gen_id: str, record: Mapping[str, Any] | None = None, last_run: RunRef | None = None
 ) -> MemberLook:
     """Reads as few files as the answer needs: two when there is a score, none when nobody was asked yet.

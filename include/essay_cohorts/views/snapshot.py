@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Spending, Stage
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, text_of, texts_of
@@ -25,8 +26,8 @@ from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
-from essay_cohorts.views.coverage import CellCoverage, cover
-from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, look_at
+from essay_cohorts.views.coverage import CellCoverage, summarise_cells
+from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, read_evaluation_state
 from essay_cohorts.views.status import evaluations_of, spending_of
 
 log = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
         cohort_id=cohort_id,
         manifest=folder.manifest(),
         rows=rows,
-        cells=cover(rows),
+        cells=summarise_cells(rows),
         counts=Counter(row.outcome for row in rows),
         last_run=latest.run if latest and latest.run.run_id else None,
         account=account_of(cohort_id, origins_of(rows), *spending_of(folder)),
@@ -194,7 +195,7 @@ def _row(
             called=False,
         )
     record = store.reply_record(member.gen_id)
-    look = look_at(store, member.gen_id, record, last_run)
+    look = read_evaluation_state(store, member.gen_id, record, last_run)
     outcome = _OUTCOMES[look.state]
     return ScoreRow(
         member=member,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from essay_cohorts.domain import Cell, Member, Spending, Stage
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import Cell, Member, Stage
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.json_fields import text_of
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import CohortAccount, account_of
-from essay_cohorts.views.evaluation_state import MemberState, look_at
+from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
     cells: dict[Cell, Counter[MemberState]] = {}
     origins: list[str] = []
     for member in evaluations_of(settings, cohort_id):
-        state = look_at(store, member.gen_id, last_run=latest.run if latest else None).state
+        state = read_evaluation_state(store, member.gen_id, last_run=latest.run if latest else None).state
         cells.setdefault(member.cell, Counter())[state] += 1
         if state is MemberState.SCORED:
             origins.append(text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"))

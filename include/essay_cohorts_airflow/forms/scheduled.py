@@ -50,7 +50,9 @@ PARAMS: dict[str, Param] = {
         description_md="Is to judge those of the best that it has not fully judged. It must be active.",
         section=_WHAT,
     ),
-    "top_n": number(30, 1, 1_000, "Essays to look at", "The best so many by the baseline template.", _WHAT),
+    "top_n": number(
+        30, 1, 1_000, "Essays to look at", "How many top essays by the baseline template to consider.", _WHAT
+    ),
     "average_models": ids(
         "Models that rank", "Judge models whose scores rank, one a line. Empty: all of them.", _WHAT, pattern=None
     ),
@@ -59,7 +61,8 @@ PARAMS: dict[str, Param] = {
     ),
     "retry_unscored": switch(
         "Ask again for refused replies",
-        "Counts refused replies as missing and asks for them once more: in each run by the clock anew, for money.",
+        "Counts refused replies as missing and asks for them once more: every scheduled run pays for these calls "
+        "again.",
         _WHAT,
     ),
     "cohort_prefix": Param(
@@ -79,6 +82,6 @@ for _name in _CONF.keys() & PARAMS.keys():
     try:
         PARAMS[_name].resolve(_CONF[_name])
     except ParamValidationError as _error:
-        raise ValueError(f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} will not do: {_error}") from None
+        raise ValueError(f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} is not valid: {_error}") from None
 # What is no setting at all is told by the first task, as for any conf.
 UNKNOWN = {name: value for name, value in _CONF.items() if name not in PARAMS}

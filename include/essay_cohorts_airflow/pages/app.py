@@ -94,6 +94,6 @@ def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def _problem(request: Request, status: int, told: str) -> Response:
-    titles = {403: "Not allowed", 404: "It is not there, or cannot be shown", 405: "Not allowed"}
+    titles = {403: "Not allowed", 404: "Page not found", 405: "Not allowed"}
     title = titles.get(status, "Something is wrong")
     return render(request, "problem", status_code=status, title=title, told=told.splitlines())

@@ -19,7 +19,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
 from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
 from essay_cohorts.views.comparison import compare
-from essay_cohorts.views.coverage import Sort, columns_of, cut, matrix
+from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.snapshot import CohortSnapshot
@@ -67,7 +67,7 @@ def cohorts(request: Request) -> Response:
     else:
         field = attrgetter("cohort_id" if sort == "name" else "created_at")
         entries = sorted(entries, key=field, reverse=descending)
-    page, pages, shown = cut(entries, COHORTS_A_PAGE, forms.page_number(query))
+    page, pages, shown = paginate(entries, COHORTS_A_PAGE, forms.page_number(query))
     return render(
         request,
         "cohorts",
@@ -163,7 +163,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
     ranking = [each for each in told.ranking if each.template_id == chosen]
-    page, pages, shown = cut(ranking, ESSAYS_A_PAGE, forms.page_number(query))
+    page, pages, shown = paginate(ranking, ESSAYS_A_PAGE, forms.page_number(query))
     store = GensDataLayer.from_root(settings.data_root)
     return render(
         request,
