@@ -124,7 +124,7 @@ def test_the_file_bears_the_time_when_its_reading_began(
         time.sleep(0.01)
         return read_evaluation_state(*arguments)
 
-    monkeypatch.setattr(aggregated_scores, "look_at", look_later)
+    monkeypatch.setattr(aggregated_scores, "read_evaluation_state", look_later)
     aggregate_scores(filled.root)
     assert (filled.root / AGGREGATED).stat().st_mtime_ns <= looks[0]
 

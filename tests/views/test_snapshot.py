@@ -215,16 +215,25 @@ def test_the_store_is_followed(
     assert after == {gen_id: row for gen_id, row in before.items() if gen_id != "v_a"}
 
 
-def test_a_score_that_did_not_change_is_not_read_again(mixed: StoreBuilder, dag: PlayedDag) -> None:
+@pytest.mark.parametrize(
+    ("apart_s", "shown"),
+    [
+        pytest.param(61, (6.5, "=old", 0.0625), id="by more than clocks differ"),
+        pytest.param(59, (2.5, "", None), id="by less: read again"),
+    ],
+)
+def test_a_score_that_did_not_change_is_not_read_again(
+    mixed: StoreBuilder, dag: PlayedDag, apart_s: int, shown: tuple[float, str, float | None]
+) -> None:
     """A parsed.txt older than scores.csv is only looked at: scores.csv has its score, origin and price already."""
     dag.run(CONF)
     parsed(mixed, "v_a").write_text("2.5\n")
     for written in (SCORES, "cohorts/c/report.html"):
-        written_at(mixed.root / written, 60 * SECOND, parsed(mixed, "v_a"))
+        written_at(mixed.root / written, apart_s * SECOND, parsed(mixed, "v_a"))
     for name in ("metadata.json", "raw_metadata.json"):
         (mixed.root / "gens/evaluation/v_a" / name).write_text("{}")
     (row,) = [row for row in snapshot_of(dag).rows if row.member.gen_id == "v_a"]
-    assert (row.score, row.origin_cohort_id, row.cost_usd) == (6.5, "=old", 0.0625)
+    assert (row.score, row.origin_cohort_id, row.cost_usd) == shown
 
 
 @pytest.mark.parametrize(

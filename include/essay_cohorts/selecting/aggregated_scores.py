@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from essay_cohorts.domain import Cell, Stage, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
+from essay_cohorts.files.clock import is_surely_older
 from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
 from essay_cohorts.files.json_fields import cell_of, provenance_of, replicate_of, score_of, text_of
 from essay_cohorts.provenance import MADE_UP_REASON, Provenance
@@ -28,9 +29,6 @@ from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_st
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
-# The file bears the time when its reading began. What changed less than this before is read again: the clocks of two
-# machines, and of a disk that they share, differ.
-_CLOCKS_NS = 60 * 10**9
 
 
 class AggregatedRow(NamedTuple):
@@ -187,8 +185,9 @@ class _Aggregator:
         try:
             known = self.former.rows.get(gen_id)
             if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
+                # The former file bears the time when its reading began.
                 changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
-                if changed_at is not None and changed_at + _CLOCKS_NS < self.former.read_at:
+                if changed_at is not None and is_surely_older(changed_at, self.former.read_at):
                     self.taken_over += 1
                     return known
             return self._read(gen_id)

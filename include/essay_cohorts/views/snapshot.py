@@ -6,18 +6,16 @@ look at the file's time is enough: of 100,000 scores that saves a second.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage
 from essay_cohorts.errors import StoreError
-from essay_cohorts.files.clock import now
+from essay_cohorts.files.clock import is_surely_older, now
 from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, text_of, texts_of
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.settings import Settings
@@ -42,8 +40,6 @@ _OUTCOMES = {
     MemberState.NO_REPLY: Outcome.NOT_RUN,
     MemberState.MADE_UP: Outcome.NOT_RUN,
 }
-# scores.csv bears the time when its scores began to be read; clocks of machines and disks differ by less than this.
-_CLOCKS_NS = 10 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,11 +106,6 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
 
     Without the last run's plan, where that is needed, nothing counts as reused.
     """
-    with _garbage_kept():
-        return _read(settings, cohort_id)
-
-
-def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     members = evaluations_of(settings, cohort_id)
     latest, known = folder.latest_run(), folder.known_scores()
@@ -137,22 +128,6 @@ def _read(settings: Settings, cohort_id: str) -> CohortSnapshot:
     )
 
 
-@contextmanager
-def _garbage_kept() -> Iterator[None]:
-    """Nothing read here is garbage: to look through it again and again for some would take half as long again."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            if not gc.get_freeze_count():
-                # What is there counts as old from now on, without a look at it.
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
-
-
 def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, KnownScore]) -> frozenset[str]:
     """The evaluations that the last run took as they were: by its plan until scores.csv tells."""
     scores_at = next(iter(known.values())).as_of if known else 0
@@ -172,7 +147,8 @@ def _row(
 ) -> ScoreRow:
     if known is not None and known.score is not None and (store.made_up_counts or not known.made.is_made_up):
         written_at = store.parsed_at(Stage.EVALUATION, member.gen_id)
-        if written_at is not None and written_at + _CLOCKS_NS < known.as_of:
+        # scores.csv bears the time when its scores began to be read.
+        if written_at is not None and is_surely_older(written_at, known.as_of):
             return ScoreRow(
                 member=member,
                 outcome=Outcome.REUSED if reused else Outcome.SCORED,
