@@ -1,4 +1,4 @@
-"""results.json: what was measured, when and on what machine. What is not measured anew keeps its former figures."""
+"""results.json: what was measured, when and on what machine. What is not measured again keeps its former figures."""
 
 from __future__ import annotations
 

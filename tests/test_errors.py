@@ -24,7 +24,7 @@ def test_a_problem_reads_place_finding_next_step() -> None:
 def test_a_problem_can_be_written_anywhere() -> None:
     """A lone surrogate, which JSON carries and no terminal or log can hold, is spelt out in the message."""
     assert str(Problem(place="p", finding='it says "\ud800é".', next_step="Fix it.")) == (
-        'p: it says "\\ud800é". Mend it.'
+        'p: it says "\\ud800é". Fix it.'
     )
 
 

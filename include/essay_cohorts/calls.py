@@ -126,7 +126,7 @@ class Failure:
 class Stop:
     """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
 
-    `try_number` is that of the task that met it: a later try was started because the cause is thought to be mended.
+    `try_number` is that of the task that met it: a later try was started because the cause is thought to be fixed.
     """
 
     model_id: str | None

@@ -9,7 +9,7 @@ OFFLINE_OK = "1_raw/OFFLINE_OK"
 # How the offline judge names its model. Version 0.1.0 stored the name without its first word.
 _MADE_UP = ("offline-judge", "***-judge-not-a-model")
 
-MADE_UP_BANNER = f"MADE-UP SCORES COUNT HERE: {OFFLINE_OK} allows the offline judge, which is no model."
+MADE_UP_BANNER = f"MADE-UP SCORES COUNT HERE: {OFFLINE_OK} allows the offline judge, which is not a model."
 MADE_UP_REASON = "the offline judge made its score up; no real judge was asked"
 
 

@@ -71,10 +71,12 @@ def _problems(connection: Connection | None) -> Iterator[Problem]:
     if not host.strip():
         yield Problem(place=place, finding="its host (the API's full base URL) is blank.", next_step=_NEXT_STEP)
     elif not host.startswith(("http://", "https://")):
-        finding = "its host is no full base URL; it begins with neither http:// nor https://."
+        finding = "its host is not a full base URL; it begins with neither http:// nor https://."
         yield Problem(place=place, finding=finding, next_step=_NEXT_STEP)
     if not key.strip():
         yield Problem(place=place, finding="its password (the API key) is blank.", next_step=_NEXT_STEP)
     elif not key.isascii() or not key.isprintable() or " " in key:
-        finding = "its password (the API key) holds a blank, a line end or another character that no key has."
-        yield Problem(place=place, finding=finding, next_step="Paste the key again, without what stands around it.")
+        finding = "its password (the API key) has a space, a line break or another character that no key has."
+        yield Problem(
+            place=place, finding=finding, next_step="Paste the key again, without the characters around it."
+        )

@@ -457,7 +457,7 @@ def test_stops_that_were_there_before(
 def test_a_cleared_run_ignores_the_stops_of_its_former_try(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """After the key was mended, clearing the run calls for everything, stops of the first try or not."""
+    """After the key was fixed, clearing the run calls for everything, stops of the first try or not."""
     essays(store, 3)
     judge_server.faults({"fault": "status", "status": 401})
     conf = {**ONE_CELL, "replicates": 1}

@@ -75,7 +75,7 @@ def test_what_another_run_calls_for_is_waited_for(
 def test_what_a_killed_run_was_calling_for_is_called_for(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """The other run is killed while its request is under way: this one asks anew, and soon."""
+    """The other run is killed while its request is under way: this one asks again, and soon."""
     essays = [store.essay(1)]
     judge_server.faults({"fault": "hang", "times": 1})
     with run_beside(store, judge_server, conf("left", essays)) as beside:

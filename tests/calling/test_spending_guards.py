@@ -108,7 +108,7 @@ def test_an_echoed_key_shows_in_no_file(
 def test_a_stop_of_the_same_run_id_before_planning_is_ignored(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A run that was deleted and triggered anew under its run_id does not obey the stops of the deleted one."""
+    """A run that was deleted and triggered again under its run_id does not obey the stops of the deleted one."""
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)]}
     judge_server.faults({"fault": "status", "status": 401, "message": "no"})
     assert not dag.run(conf, run_id="same").summary.complete

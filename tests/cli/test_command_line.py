@@ -108,7 +108,7 @@ def test_verify_lists_calls_that_may_have_been_paid_in_vain(
     lost = json.loads(done.stdout)["lost_calls"]
     wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
     assert [(one["gen_id"], one["cohort_id"], one["run_id"]) for one in lost] == [(wanted, "c", "run-1")] * 3
-    assert done.returncode == 0, "it is no damage that somebody could mend"
+    assert done.returncode == 0, "it is no damage that somebody could fix"
     told = _run(store, "verify").stdout
     assert "3 requests may have been paid for without a reply (at most: cost unknown)" in told
 
@@ -165,7 +165,7 @@ def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
         pytest.param({"gens/evaluation/x1/parsed.txt": ""}, "gens/evaluation/x1", "parsed.txt is empty", id="empty"),
         pytest.param({"gens/evaluation/x1/parsed.txt": "great\n"}, "gens/evaluation/x1", "no number", id="no number"),
         pytest.param(
-            {"gens/evaluation/x1/metadata.json": "{"}, "gens/evaluation/x1", "no JSON object", id="torn json"
+            {"gens/evaluation/x1/metadata.json": "{"}, "gens/evaluation/x1", "not a JSON object", id="torn json"
         ),
         pytest.param({"gens/evaluation/x9/raw.txt": "?"}, "gens/evaluation/x9", "missing", id="no metadata"),
         pytest.param({"gens/essay/e_essay1/parsed.txt": ""}, "gens/essay/e_essay1", "empty", id="essay without text"),
@@ -207,8 +207,8 @@ def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: 
     [
         pytest.param(("status", "nope"), "there is no cohort nope", id="no such cohort"),
         pytest.param(("skipped", "../x"), "cannot be a cohort id", id="a path as id"),
-        pytest.param(("plan", "--conf", "[1]"), "it is no JSON object", id="conf is a list"),
-        pytest.param(("plan", "--conf", "{"), "it is no JSON object", id="conf is torn"),
+        pytest.param(("plan", "--conf", "[1]"), "it is not a JSON object", id="conf is a list"),
+        pytest.param(("plan", "--conf", "{"), "it is not a JSON object", id="conf is torn"),
         pytest.param(("plan", "--conf", '{"dryrun": true}'), 'Did you mean "dry_run"', id="misspelt key"),
         pytest.param(("plan", "--cohort", "a/b"), "cohort_id", id="bad cohort id"),
         pytest.param(("plann",), "No such command", id="no such command"),

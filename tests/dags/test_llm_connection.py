@@ -40,7 +40,7 @@ def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, op
     [
         pytest.param({**GOOD, "password": ""}, "its password (the API key) is blank", id="no key"),
         pytest.param({**GOOD, "password": "  "}, "its password (the API key) is blank", id="blank key"),
-        pytest.param({**GOOD, "password": "sk-1\n"}, "holds a blank, a line end", id="key with a line end"),
+        pytest.param({**GOOD, "password": "sk-1\n"}, "has a space, a line break", id="key with a line end"),
         pytest.param({**GOOD, "password": "sk-é"}, "another character that no key has", id="key beyond ASCII"),
         pytest.param({**GOOD, "host": "api.example.com/v1"}, "begins with neither http", id="host without scheme"),
         pytest.param({**GOOD, "host": ""}, "its host (the API's full base URL) is blank", id="no host"),

@@ -272,7 +272,7 @@ def test_nothing_to_keep_is_fine(tmp_path: Path) -> None:
 
 
 def test_killed_while_keeping_a_former_file_it_is_kept_once(tmp_path: Path) -> None:
-    """Keeping a file is finished, not begun anew, after a crash in the middle of it."""
+    """Keeping a file is finished, not begun again, after a crash in the middle of it."""
     for point in count(1):
         folder = tmp_path / f"point {point}"
         folder.mkdir()

@@ -48,7 +48,7 @@ _LETTERS_AND_DIGITS = frozenset(string.ascii_letters + string.digits)
 
 
 def may_be_an_id(value: object) -> bool:
-    """The rule for ids that become paths, read from the design anew."""
+    """The rule for ids that become paths, read from the design again."""
     return (
         isinstance(value, str)
         and 1 <= len(value) <= 100

@@ -30,7 +30,7 @@ def slots_folder(tmp_path: Path) -> None:
 
 
 def test_without_the_folder_there_is_no_slot(tmp_path: Path) -> None:
-    """A data root that is gone is said to be gone, and not made anew."""
+    """A data root that is gone is said to be gone, and not rebuilt."""
 
     async def hold() -> None:
         async with CallSlots(tmp_path / "gone", 1).hold():

@@ -283,7 +283,7 @@ def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: 
 
 
 def test_without_a_folder_there_is_no_lease(tmp_path: Path, card: TaskLease) -> None:
-    """A folder that is gone is not made anew: StoreError."""
+    """A folder that is gone is not rebuilt: StoreError."""
     with pytest.raises(StoreError, match="v_1 is gone"):
         CallLease(tmp_path / "v_1", card).take()
     assert not (tmp_path / "v_1").exists()

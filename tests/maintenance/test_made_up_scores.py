@@ -149,5 +149,5 @@ def test_where_it_counts_nothing_is_set_aside(store: StoreBuilder, dag: PlayedDa
 
 
 def test_a_real_root_has_no_banner(practised: StoreBuilder) -> None:
-    """Neither the commands nor, once it is written anew, the report."""
+    """Neither the commands nor, once it is rewritten, the report."""
     assert run(practised, "status", "c").stderr == ""

@@ -56,7 +56,7 @@ def _counts(html: str) -> dict[str, str]:
 def test_the_totals_are_those_of_status_of_the_csv_and_of_the_store(
     pages: TestClient, main: PlayedDag, store: StoreBuilder
 ) -> None:
-    """Each number of the header is counted anew from three other places."""
+    """Each number of the header is counted again from three other places."""
     shown = {name: int(value) for name, value in _counts(pages.get("/c/main").text).items() if value.isdigit()}
     written = [row["outcome"] for row in store.rows("cohorts/main/scores.csv")]
     told = cohort_status(main.settings, "main")

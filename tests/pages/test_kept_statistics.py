@@ -1,4 +1,4 @@
-"""The statistics that the pages keep: made anew when a score changes, and once however many ask for them."""
+"""The statistics that the pages keep: rebuilt when a score changes, and once however many ask for them."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ ESSAYS = [
         row(
             f"an essay's metadata is {name}",
             write(f"gens/essay/{FIRST}/metadata.json", content),
-            (f"{SELECTION}:3", f"gens/essay/{FIRST}/metadata.json is missing or is no JSON object", "Restore it"),
+            (f"{SELECTION}:3", f"gens/essay/{FIRST}/metadata.json is missing or is not a JSON object", "Restore it"),
         )
         for name, content in (("torn", '{"stage"'), ("empty", ""), ("a list", "[]"), ("no text", b"\xff\xfe\xfd"))
     ),
@@ -224,7 +224,7 @@ CATALOGS = [
     row(
         "an open quote",
         change(TEMPLATES, "coherence,coherence", 'coherence,"coherence'),
-        (f"{TEMPLATES}:3", "not CSV", "Mend the quotes"),
+        (f"{TEMPLATES}:3", "not CSV", "Fix the quotes"),
     ),
     row(
         "a template id that is a path",
@@ -257,7 +257,7 @@ CATALOGS = [
     row(
         "a syntax error",
         write(NOVELTY, "Judge.\n{{ response }}\n{% if %}\n"),
-        (f"{NOVELTY}:3", "Jinja2 cannot read the template", "Mend the line"),
+        (f"{NOVELTY}:3", "Jinja2 cannot read the template", "Fix the line"),
     ),
     row(
         "two undefined variables",
@@ -285,7 +285,7 @@ CATALOGS = [
         both(
             write(NOVELTY, "{{ response }}{% if 'number 2' in response %}{{ 1 / 0 }}{% endif %}"),
         ),
-        (NOVELTY, f"cannot be rendered for essay {SECOND}: ZeroDivisionError", "Mend the template"),
+        (NOVELTY, f"cannot be rendered for essay {SECOND}: ZeroDivisionError", "Fix the template"),
     ),
     row(
         "a template in Latin-1",
@@ -484,7 +484,7 @@ SEVERAL = [
     row(
         "two template texts",
         both(write(NOVELTY, "{{"), write("1_raw/templates/evaluation/coherence.txt", "none")),
-        (f"{NOVELTY}:1", "Jinja2 cannot read", "Mend the line"),
+        (f"{NOVELTY}:1", "Jinja2 cannot read", "Fix the line"),
         ("1_raw/templates/evaluation/coherence.txt", "never shows the essay", "{{ response }}"),
     ),
 ]
@@ -504,7 +504,7 @@ def good(store: StoreBuilder) -> StoreBuilder:
 
 def test_the_good_store_is_good(good: StoreBuilder, dag: PlayedDag) -> None:
     """Without damage the store can be planned: what fails below fails for its damage."""
-    assert dag.plan({"cohort_id": "c"})["planned"] == 2 * 2 * 2 * 4
+    assert dag.plan({"cohort_id": "c"}).planned == 2 * 2 * 2 * 4
 
 
 @pytest.mark.parametrize(("damage", "conf", "expected"), TABLE)

@@ -136,7 +136,7 @@ def test_what_tells_nothing_is_not_refused(store: StoreBuilder, dag: PlayedDag) 
     store.evaluation("v_1", essay, replicate=1)
     store.evaluation("v_2", essay, replicate=2)
     store.backfill(essay)
-    assert dag.plan(CONF)["reuse"] == 2
+    assert dag.plan(CONF).reuse == 2
 
 
 def test_a_stored_prompt_tells_too(store: StoreBuilder, dag: PlayedDag) -> None:

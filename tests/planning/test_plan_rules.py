@@ -209,7 +209,7 @@ def test_backfill_takes_what_exists_in_the_rules_order() -> None:
 
 
 def test_a_reply_that_another_version_of_the_parser_refused_is_not_yet_judged() -> None:
-    """A reply refused by an older parser is parsed anew before anything is begun or bought."""
+    """A reply refused by an older parser is parsed again before anything is begun or bought."""
     old = stored("v_z", CELL, 1, Progress.REPLIED, refused_by=OLD_PARSER, run=FORMER_RUN)
     plan = plan_cohort(asked(Store(evaluations=(old, stored("v_a", replicate=2))), k=1))
     assert [(row.member.gen_id, row.action) for row in plan.evaluations] == [("v_z", Action.PARSE)]

@@ -114,7 +114,7 @@ def test_replicates(selected: StoreBuilder, settings: Settings, conf: dict[str, 
 def test_including_existing_evaluations(
     store: StoreBuilder, settings: Settings, lines: list[str] | None, conf: dict[str, Any], include: bool
 ) -> None:
-    """The conf beats the file; with essay_ids buying anew must be asked for."""
+    """The conf beats the file; with essay_ids paying again must be asked for."""
     store.evaluation("v_old", store.essay(1))
     if lines is not None:
         store.select(*lines, "e_essay1")

@@ -99,7 +99,7 @@ def test_the_preview_is_what_the_run_plans(mixed: StoreBuilder, dag: PlayedDag, 
 
 
 def test_nothing_is_written(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Not a file, however much there is to mint; the index is neither made, nor mended, nor taken away."""
+    """Not a file, however much there is to mint; the index is neither made, nor fixed, nor taken away."""
     mixed.write(".index/evaluations.sqlite", "damaged")
     before = mixed.tree_hash()
     assert preview_plan(dag.settings, {"cohort_id": "c", "changed_inputs": "keep"}).totals[Action.CALL] > 0

@@ -77,7 +77,7 @@ def test_wrong_names_are_told_at_once(ranked: StoreBuilder, dag: PlayedDag) -> N
         select_missing(dag.settings, {"target_template": "coherense", "average_models": ["judge-c"]}, NIGHT)
     assert 'target template: "coherense" is not active' in str(caught.value)
     assert 'Did you mean "coherence"?' in str(caught.value)
-    assert 'average models: "judge-c" is no model for evaluation' in str(caught.value)
+    assert 'average models: "judge-c" is not a model for evaluation' in str(caught.value)
 
 
 def test_a_damaged_selection_of_the_cohort_is_told(ranked: StoreBuilder, dag: PlayedDag) -> None:

@@ -184,7 +184,7 @@ def test_on_a_full_disk_nothing_is_reserved(tmp_path: Path) -> None:
 
 
 def test_without_its_folder_there_is_no_journal(tmp_path: Path) -> None:
-    """A cohort's folder that is gone is not made anew."""
+    """A cohort's folder that is gone is not rebuilt."""
     with pytest.raises(StoreError, match="gone is gone"):
         CallJournal(folder=tmp_path / "gone").reserve(intent())
     assert not (tmp_path / "gone").exists()

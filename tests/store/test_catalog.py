@@ -516,7 +516,7 @@ def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
     ],
 )
 def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding: str) -> None:
-    """What is no JSON object, or sets what other columns or the program set, is an error of that cell."""
+    """What is not a JSON object, or sets what other columns or the program set, is an error of that cell."""
     write_request(store, cell)
     problem = only(catalog.models())
     assert problem.place == f"{MODELS}:2, column request"

@@ -20,7 +20,7 @@ _KEPT = re.compile(r"(raw|raw_metadata|parsed|parsed_metadata)\.(\d+)\.\w+")
 
 
 def reply(name: str) -> Step:
-    """A reply that comes, or the rest of it after a crash; one that is asked for anew has other words."""
+    """A reply that comes, or the rest of it after a crash; one that is asked for again has other words."""
     attempts = count(1)
 
     def store(folder: Path) -> None:

@@ -217,7 +217,7 @@ def damaged(index: Path, damage: str) -> None:
     "damage", ["empty", "no database", "cut off", "overwritten", "another form", "no sums", "a folder"]
 )
 def test_a_damaged_index_is_no_trouble(folder: Path, damage: str) -> None:
-    """What cannot be read is made anew, and what cannot be written is done without."""
+    """What cannot be read is rebuilt, and what cannot be written is done without."""
     damaged(index_of(folder), damage)
     same(folder, "e_1")
     same(folder, "e_1")

@@ -58,7 +58,7 @@ def plan_cohort(
 
 def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> PlannedRun:
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
-    # There are some only when a run was deleted and triggered anew under its former run_id.
+    # There are some only when a run was deleted and triggered again under its former run_id.
     former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
     planned = describe_plan(prepared, task, former_stops)
     if GensDataLayer.from_root(settings.data_root).made_up_counts:

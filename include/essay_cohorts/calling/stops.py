@@ -23,7 +23,7 @@ class RunStops:
         self.is_ending = False
 
     def stop_for(self, model_id: str) -> Stop | None:
-        """The stop that concerns the model; those of earlier tries are thought to be mended."""
+        """The stop that concerns the model; those of earlier tries are thought to be fixed."""
         return _ENDING if self.is_ending else self._written_for(model_id)
 
     def _written_for(self, model_id: str) -> Stop | None:

@@ -186,7 +186,7 @@ def _read_conf(text: str) -> dict[str, Any]:
     if isinstance(conf, Mapping):
         return dict(conf)
     next_step = """Write an object in single quotes: --conf '{"essay_ids": ["e_1"]}'"""
-    raise BadInput([Problem(place="--conf", finding=f"it is no JSON object: {conf}.", next_step=next_step)])
+    raise BadInput([Problem(place="--conf", finding=f"it is not a JSON object: {conf}.", next_step=next_step)])
 
 
 def _checked_id(cohort: str) -> str:

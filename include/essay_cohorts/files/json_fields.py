@@ -66,7 +66,7 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
 
 
 def score_of(text: str) -> float | None:
-    """A score in a CSV cell, None when it is no number from 0 to 9."""
+    """A score in a CSV cell, None when it is not a number from 0 to 9."""
     try:
         value = float(text)
     except ValueError:

@@ -69,7 +69,7 @@ def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]
             Problem(
                 place=f"{template.place}:{error.lineno}",
                 finding=f"Jinja2 cannot read the template: {str(error.message).rstrip('.')}.",
-                next_step="Mend the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
+                next_step="Fix the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
             ),
         )
     except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)

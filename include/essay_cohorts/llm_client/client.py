@@ -224,7 +224,9 @@ class Judge:
         completion = read_completion(content)
         if completion is None:
             begins = self._key.message(content[:200].decode("utf-8", errors="replace"))
-            message = f"{self.base_url} answered with something that is no chat completion; is it the API's base URL?"
+            message = (
+                f"{self.base_url} answered with something that is not a chat completion; is it the API's base URL?"
+            )
             failure = Failure(kind=_NO_COMPLETION, message=f"{message} It begins: {begins}")
             raise _NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION)
         self._refuse_made_up(completion)
@@ -248,7 +250,7 @@ class Judge:
         if self._accept_offline or not says_made_up(completion.response_model):
             return
         message = (
-            f"the reply says that it comes from {completion.response_model}, which is no model. Point "
+            f"the reply says that it comes from {completion.response_model}, which is not a model. Point "
             f"the Connection llm_default at a real API: made-up scores are kept only where {OFFLINE_OK} is"
         )
         failure = Failure(kind="offline_reply", message=message, stops="run")

@@ -40,7 +40,7 @@ class Completion:
 
 
 def read_completion(content: bytes) -> Completion | None:
-    """The completion in an answer's body; None when the body is no JSON object, or none of a completion."""
+    """The completion in an answer's body; None when the body is not a JSON object, or none of a completion."""
     body = _body(content)
     if body is None:
         return None

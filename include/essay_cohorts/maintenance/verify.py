@@ -98,7 +98,7 @@ def find_damage(store: GensDataLayer) -> Iterator[Problem]:
 def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Iterator[Problem]:
     metadata = store.metadata(stage, gen_id)
     if metadata is None:
-        finding = "its metadata.json is missing or is no JSON object."
+        finding = "its metadata.json is missing or is not a JSON object."
         yield _problem(stage, gen_id, finding, "Restore it from a backup; until then it is in no cell.")
     else:
         named = metadata.get("gen_id", gen_id)
@@ -136,7 +136,7 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
         finding = "a whole reply, paid for, waits in temporary files."
         yield _problem(stage, gen_id, finding, "Run its cohort: the reply is put in place without a call.")
     elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
-        finding = "a torn temporary file lies in it."
+        finding = "it holds a torn temporary file."
         yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
     if "raw.txt" in names and not store.reply_is_as_recorded(gen_id):
         finding = "its raw.txt is not the reply that raw_metadata.json records."

@@ -182,7 +182,7 @@ def _read_essay(store: GensDataLayer, gen_id: str, place: str) -> Essay | Proble
         return Problem(place=place, finding=f"there is no essay {gen_id} in gens/essay.", next_step=next_step)
     meta = store.generation(Stage.ESSAY, gen_id)
     if meta is None:
-        finding = f"gens/essay/{gen_id}/metadata.json is missing or is no JSON object."
+        finding = f"gens/essay/{gen_id}/metadata.json is missing or is not a JSON object."
         return Problem(place=place, finding=finding, next_step="Restore it, or do not select the essay.")
     try:
         text = store.essay_text(gen_id)

@@ -53,15 +53,15 @@ class Prepared:
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
     """Reads, checks and plans; writes nothing but the index. BadInput with every problem that was found.
 
-    With `by_index` an index may tell what exists; what is to be called for must then be decided anew without it.
-    StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for anew.
+    With `by_index` an index may tell what exists; what is to be called for must then be decided again without it.
+    StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for again.
     """
     try:
         return _prepare(settings, conf, run, by_index=by_index)
     except OSError as error:
         place = error.filename or settings.data_root
         raise StoreError(
-            f"{place}: cannot be read: {error.strerror}. Mend it, or take it out of the data root; "
+            f"{place}: cannot be read: {error.strerror}. Fix it, or take it out of the data root; "
             "nothing was written and nothing was called."
         ) from error
 
@@ -201,7 +201,7 @@ def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
                 size = len((prompt.system + prompt.text).encode("utf-8"))
             except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
                 finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
-                next_step = "Mend the template, or do not select the essay."
+                next_step = "Fix the template, or do not select the essay."
                 place = f"{template.place} or {template.system_place}" if template.system else template.place
                 problems.append(Problem(place=place, finding=finding, next_step=next_step))
                 continue

@@ -91,7 +91,7 @@ def _stale(report: ReparseReport) -> Iterator[str]:
         shown = ", ".join(cohorts[:_MOST_COHORTS]) + _more(len(cohorts) - _MOST_COHORTS)
         yield (
             f"Stale now: scores.csv and report.html of {shown}. Next: trigger evaluation_backfill again with the "
-            "conf of the cohort's last run: it writes both anew, and calls for nothing that has a reply."
+            "conf of the cohort's last run: it writes both again, and calls for nothing that has a reply."
         )
 
 

@@ -83,7 +83,7 @@ class Aggregation:
 
 
 def aggregate_scores(root: Path) -> Aggregation:
-    """Writes the file anew, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
+    """Rewrites the file, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
     # They load pandas, which no other command of the sub-app needs.
     from essay_cohorts.statistics.frame import store_frame
     from essay_cohorts.statistics.pivot import pivot_scores
@@ -131,8 +131,8 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
         row = dict(zip(header, cells, strict=False))
         score = score_of(row["score"]) if len(cells) == len(header) else None
         if len(cells) != len(header) or (row["score"] and score is None):
-            finding = "it has another number of cells than the header, or its score is no number from 0 to 9."
-            problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate anew."))
+            finding = "it has another number of cells than the header, or its score is not a number from 0 to 9."
+            problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate again."))
             continue
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
         cell = Cell(row["parent_gen_id"], *judge)

@@ -124,7 +124,7 @@ def _ranked(
     judges = _judges_of(ranking) or ()
     for name in judges:
         if name not in active:
-            finding = f'"{name}" is no model for evaluation in {MODELS}.'
+            finding = f'"{name}" is not a model for evaluation in {MODELS}.'
             next_step = choose_from(name, Catalog(root=root).choices(MODELS))
             problems.append(Problem(place="average models", finding=finding, next_step=next_step))
     rows: tuple[JudgedEvaluation, ...] = ()

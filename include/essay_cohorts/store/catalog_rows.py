@@ -138,7 +138,7 @@ def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple
         lines = list(numbered_rows(reader))
     except csv.Error as error:
         problem = Problem(
-            place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Mend the quotes."
+            place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Fix the quotes."
         )
         return Table(problems=(problem,))
     header = [cell.strip() for cell in lines[0][1]] if lines else []

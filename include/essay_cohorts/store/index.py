@@ -3,7 +3,7 @@
 One SQLite file, replaced as a whole: who reads it sees one snapshot, of two that write it at once the later one
 stands, and nothing is ever locked. A folder's name stands for its metadata.json, which is written with the folder and
 never again; so who reads the index compares the names with those that there are. Folders in no cell are left out:
-they may yet be mended.
+they may yet be fixed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BUCKETS = 1 << 16
 LEAST = 2_000
 # A metadata.json that was edited in place, against the rule, is seen after so many seconds.
 OLDEST_S = 3_600.0
-# Written into each index; one of another form is made anew.
+# Written into each index; one of another form is rebuilt.
 _FORM = 1
 _TABLES = (
     "CREATE TABLE evaluation (bucket INTEGER, name TEXT, essay TEXT)",
@@ -150,7 +150,7 @@ class EvaluationIndex:
             try:
                 index = cls(path, connection, made_at)
             except (sqlite3.Error, TypeError, ValueError) as error:
-                log.info("%s is made anew: %s", path, error)
+                log.info("%s is rebuilt: %s", path, error)
                 index = None
             yield index
 

@@ -24,7 +24,7 @@ from essay_cohorts.store.index import (
 log = logging.getLogger(__name__)
 
 METADATA = "metadata.json"
-# New folders are read each time until there are so many; then the index is written anew.
+# New folders are read each time until there are so many; then the index is rewritten.
 _WORTH_SAVING = 1_000
 # With so many of its buckets out of date an index saves nothing.
 _TOO_MANY_BUCKETS = BUCKETS // 4
@@ -54,7 +54,7 @@ class FoundFolders:
 def find_folders(folder: Path, essay_ids: Collection[str], index_file: Path | None = None) -> FoundFolders:
     """Finds the evaluations of these essays. With `index_file` only the metadata.json of new folders is read.
 
-    The index is kept up here: made when it is missing, damaged or old, written anew when there are many new folders.
+    The index is kept up here: made when it is missing, damaged or old, rewritten when there are many new folders.
     """
     if index_file is None:
         return _read_all(folder, essay_ids, None)
@@ -62,7 +62,7 @@ def find_folders(folder: Path, essay_ids: Collection[str], index_file: Path | No
         with EvaluationIndex.opened(index_file) as index:
             found = None if index is None else _read_new(folder, essay_ids, index)
     except sqlite3.Error as error:
-        log.info("%s is made anew: %s", index_file, error)
+        log.info("%s is rebuilt: %s", index_file, error)
         found = None
     return found or _read_all(folder, essay_ids, IndexWriter(index_file))
 

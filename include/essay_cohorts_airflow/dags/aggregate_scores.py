@@ -1,7 +1,7 @@
 """
 ### Gather the scores of the whole store
 
-Writes `7_cross_experiment/aggregated_scores.csv` anew: every evaluation with its score, or why it has none. Runs by
+Rewrites `7_cross_experiment/aggregated_scores.csv`: every evaluation with its score, or why it has none. Runs by
 itself once a cohort has come to hold new scores (asset `completed_cohorts`), or when triggered. Reads only what
 changed since the file was written; calls nothing.
 """

@@ -6,11 +6,11 @@ cohort, or of the whole store, by today's parsers. **No LLM is called.**
 
 1. `reparse` logs a table of the evaluations whose result changes, before and after. Only with **Write** it applies
    it, and keeps the former results as `parsed.<n>.txt` and `parsed_metadata.<n>.json`.
-2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` anew; skipped when no score can have changed. It
+2. `aggregate` writes `7_cross_experiment/aggregated_scores.csv` again; skipped when no score can have changed. It
    fails, once that is written, when the disk refused some evaluations: trigger the DAG again.
 
 Trigger it without **Write** first. A score that a person corrected is kept. What is being called for right now, or
-whose template is gone, is skipped and named. To write a cohort's `scores.csv` and `report.html` anew trigger
+whose template is gone, is skipped and named. To write a cohort's `scores.csv` and `report.html` again trigger
 `evaluation_backfill` with its last conf: it calls for nothing that has a reply. The log shows up to 200 changes;
 `cohorts reparse` shows all.
 """

@@ -52,10 +52,10 @@ PARAMS: dict[str, Param] = {
         values_display={
             None: _DEFER,
             True: "Yes: take what exists, call only for what is missing",
-            False: "No: buy all of them anew for this cohort",
+            False: "No: pay for all of them again, for this cohort",
         },
         title="Include existing evaluations",
-        description_md="Backfill mode. With essays given above, empty means **yes**: buying anew must be asked for.",
+        description_md="Backfill mode. With essays given above, empty means **yes**: paying again must be asked for.",
         section=_HOW,
     ),
     "changed_inputs": Param(

@@ -178,7 +178,7 @@ def _seconds(value: object) -> str:
 def _cut(text: str) -> str:
     """A text as far as a browser should be given it."""
     left = len(text) - _LONGEST_TEXT
-    return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n… {left:,} more characters stand in the file."
+    return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n… {left:,} more characters are in the file."
 
 
 def _as_json(value: Any) -> str:
