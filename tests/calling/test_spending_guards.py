@@ -69,7 +69,7 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
     with pytest.raises(BadInput, match="it does not exist"):
         plan_cohort.plan_cohort(dag.settings, conf, task, refuse)
     assert store.tree_hash() == tree
-    assert plan_cohort.plan_cohort(dag.settings, {**conf, "dry_run": True}, task, refuse)["call"] == 4
+    assert plan_cohort.plan_cohort(dag.settings, {**conf, "dry_run": True}, task, refuse).call == 4
 
 
 def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]) -> None:

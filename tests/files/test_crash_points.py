@@ -176,7 +176,7 @@ def test_without_the_variable_no_point_does_anything(tmp_path: Path) -> None:
     """A process whose environment names no file passes every point and looks at no file."""
     code = (
         "import sys; opened = []\n"
-        "from essay_cohorts import crash_points\n"
+        "from essay_cohorts.files import crash_points\n"
         "sys.addaudithook(lambda event, args: opened.append(args[0]) if event == 'open' else None)\n"
         "[crash_points.reach(point) for point in crash_points.POINTS]\n"
         "assert opened == [], opened"

@@ -13,7 +13,7 @@ import importlib, json, os, sys
 from essay_cohorts_airflow.warm_scheduler import LIBRARIES
 for name in LIBRARIES:
     importlib.import_module(name)
-print(json.dumps({"ours": [name for name in sys.modules if name.startswith("essay_cohorts")],
+print(json.dumps({"ours": [name for name in sys.modules if name.startswith("essay_cohorts.")],
                   "threads": len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 1}))
 """
 

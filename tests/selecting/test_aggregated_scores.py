@@ -157,7 +157,7 @@ def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
         ),
         pytest.param(f"{','.join(COLUMNS)}\nv_1,short\n", "row 2", id="short-row"),
         pytest.param(
-            f"{','.join(COLUMNS)}\n{','.join(['12'] * len(COLUMNS))}\n", "no number from 0 to 9", id="score"
+            f"{','.join(COLUMNS)}\n{','.join(['12'] * len(COLUMNS))}\n", "not a number from 0 to 9", id="score"
         ),
     ],
 )
