@@ -20,9 +20,9 @@ _EXISTING = {"yes": True, "no": False}
 
 
 def page_number(query: QueryParams) -> int:
-    """The field `page`, 1 unless it is a number of a sane size."""
+    """The field `page`, 1 unless it is a number from 1 and of a sane size."""
     text = query.get("page", "")
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
+    return max(1, int(text)) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
 
 
 def matrix_query(query: QueryParams) -> MatrixQuery:
