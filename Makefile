@@ -41,10 +41,10 @@ bench-quick: .venv/.dev ## The same on small stores, once each (under 3 minutes)
 
 mutation: .venv/.dev ## Break the pure modules in small ways and count the mutants that tests kill
 	@rm -rf mutants
-	@$(BIN)/mutmut run
-	@$(BIN)/python -m benchmarks.mutation
+	@ln -sfn include src  # of all names mutmut takes only this one for a source root
+	@$(BIN)/mutmut run && $(BIN)/python -m benchmarks.mutation; status=$$?; rm -f src; exit $$status
 
-lock: .venv/.dev ## Resolve requirements*.in into the pinned requirements*.txt
+lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned requirements*.txt
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
