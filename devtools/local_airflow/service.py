@@ -18,15 +18,14 @@ from devtools.local_airflow.environment import Layout, airflow_environment
 from devtools.local_airflow.keys import USER, ensure_keys, ensure_password
 from devtools.local_airflow.readiness import wait_until_ready
 from devtools.rest_api.client import AirflowApi
-from devtools.supervision.lifeline import Lifeline
+from devtools.supervision.lifeline import PACKAGE_ROOT, Lifeline
 from devtools.supervision.ports import LOOPBACK, free_port
 from devtools.supervision.supervisor import Command
 
 MIGRATE = "migrate"
 # By its path: a project that has an Airflow run for it need not hold this package. -P: its folder is no place to
 # import from.
-_PACKAGES = Path(__file__).resolve().parents[2] / "include"
-WARM_SCHEDULER = ("-P", str(_PACKAGES / "essay_cohorts_airflow" / "warm_scheduler.py"))
+WARM_SCHEDULER = ("-P", str(PACKAGE_ROOT / "include" / "essay_cohorts_airflow" / "warm_scheduler.py"))
 PLAIN_SCHEDULER = ("-m", "airflow", "scheduler")
 CONFIG_NOTE = "# Every setting of this Airflow is an environment variable; nothing is read from here.\n"
 

@@ -12,7 +12,7 @@ only as it is told to. It shares no code with the client, the parser and the ret
 | GET /health               | `{"status": "ok"}`                                                            |
 | GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text; |
 |                           | tokens: what the 200s are billed for, by model                                |
-| GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and starts counts again |
+| GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and resets the counts  |
 | GET, PUT /faults          | the rules by which it goes wrong, how often each did; PUT replaces all        |
 
 A fault rule is `{"fault": NAME, ...}` with, all optional, `contains` (a text in the prompt), `model` (the one

@@ -13,7 +13,7 @@ from hashlib import sha256
 from essay_cohorts.domain import Stage
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import rows_of
+from essay_cohorts.planning.slice_rows import evaluation_rows, rows_of
 from essay_cohorts.planning.slices import Slice, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -44,17 +44,14 @@ def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
 
     Remembers all of them.
     """
-    rows = _folder(settings, planned).plan(planned.run_key)
-    evaluations = [row for row in rows if row.member.stage is Stage.EVALUATION]
-    reused = (row.member.gen_id for row in rows_of_kind(evaluations, "reuse"))
+    reused = (row.member.gen_id for row in rows_of_kind(evaluation_rows(settings, planned), "reuse"))
     return _first(_new(settings, planned, "reuse", reused), MOST_EVENTS)
 
 
 def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
     """True when the cohort's scores differ from those it was last announced with; remembers these."""
-    folder = _folder(settings, planned)
-    scores = _hash_of_scores(settings, folder, planned.run_key)
-    ledger, run_key = folder.announcements(), planned.run_key
+    scores = _hash_of_scores(settings, planned)
+    ledger, run_key = _folder(settings, planned).announcements(), planned.run_key
     former = ledger.completion()
     if former.get("scores_sha256") == scores and former.get("run_key") != run_key:
         return False
@@ -72,11 +69,11 @@ def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[s
     return new
 
 
-def _hash_of_scores(settings: Settings, folder: CohortFolder, run_key: str) -> str:
+def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
     """Of the run's members and their scores, as scores.csv has them, or where that cannot be trusted the store."""
-    store, known = GensDataLayer.from_root(settings.data_root), folder.known_scores()
+    store, known = GensDataLayer.from_root(settings.data_root), _folder(settings, planned).known_scores()
     digest = sha256()
-    for gen_id in sorted(row.member.gen_id for row in folder.plan(run_key) if row.member.stage is Stage.EVALUATION):
+    for gen_id in sorted(row.member.gen_id for row in evaluation_rows(settings, planned)):
         if gen_id in known:
             score = known[gen_id].score
         else:

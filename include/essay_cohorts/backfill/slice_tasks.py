@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from essay_cohorts.calls import Prompt
-from essay_cohorts.domain import PlanRow, Stage, TaskRef, Template, Verdict
+from essay_cohorts.domain import PlanRow, TaskRef, Template, Verdict
 from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
@@ -55,13 +55,12 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
     """Logs each evaluation of the slice that is done; returns how many are left to do."""
     store = GensDataLayer.from_root(settings.data_root)
-    left = 0
-    for row in rows_of(settings, planned, part):
-        if store.parsed_exists(Stage.EVALUATION, row.member.gen_id):
+    rows = rows_of(settings, planned, part)
+    left = set(rows_left(store, rows))
+    for row in rows:
+        if row not in left:
             log.info("Skipping %s: parsed.txt already exists", row.member.gen_id)
-        else:
-            left += 1
-    return left
+    return len(left)
 
 
 def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:

@@ -20,7 +20,7 @@ from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, run_of, text_of
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import needs_call
+from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call
 from essay_cohorts.provenance import MADE_UP_BANNER, MADE_UP_REASON
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.frame import cohort_frame
@@ -83,7 +83,7 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     if planned is None:
         raise CohortIncomplete("Planning failed: see the log of plan_cohort. Nothing was called.")
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
-    rows = [row for row in folder.plan(planned.run_key) if row.member.stage is Stage.EVALUATION]
+    rows = evaluation_rows(settings, planned)
     if planned.dry_run:
         return _describe_dry_run(folder, planned)
     store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()

@@ -55,13 +55,8 @@ class PlannedRun:
 
     def count(self, action: Action) -> int:
         """How many evaluations the run does this for."""
-        counts: dict[Action, int] = {
-            Action.REUSE: self.reuse,
-            Action.PARSE: self.parse,
-            Action.CALL: self.call,
-            Action.UNSCORED: self.unscored,
-        }
-        return counts[action]
+        number: int = getattr(self, action.value)
+        return number
 
     def to_xcom(self) -> dict[str, Any]:
         """The JSON form that XCom and run.json carry."""

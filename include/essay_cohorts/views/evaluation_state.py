@@ -68,21 +68,24 @@ def read_evaluation_state(
             return MemberLook(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
     if store.is_untouched(gen_id):
         return MemberLook(state=MemberState.NO_REPLY, reason=NOT_ASKED)
-    failure = store.failure_record(gen_id)
-    if store.reply_exists(gen_id) and (last_run is None or run_of(failure) != last_run):
-        return _look_at_reply(store, gen_id)
-    return _look_at_failure(store, gen_id, failure)
-
-
-def _look_at_failure(store: GensDataLayer, gen_id: str, failure: Mapping[str, Any]) -> MemberLook:
+    replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
     told = text_of(failure, "message") or "its failure.json does not say why"
+    if not replied or run_of(failure) == last_run:
+        failed = _failed(failure, told)
+        if failed is not None:
+            return failed
+    if replied:
+        return _look_at_reply(store, gen_id)
+    return MemberLook(state=MemberState.NO_REPLY, reason=told if failure else "it has no reply")
+
+
+def _failed(failure: Mapping[str, Any], told: str) -> MemberLook | None:
+    """What a failure.json says of its evaluation; None when there is none, or no request was sent."""
     if failure.get("kind") == DEFERRED:
         return MemberLook(state=MemberState.DEFERRED, reason=told)
     if attempts := count_of(failure, "attempts"):
         return MemberLook(state=MemberState.FAILED, reason=f"{told} (attempts: {attempts})")
-    if store.reply_exists(gen_id):
-        return _look_at_reply(store, gen_id)
-    return MemberLook(state=MemberState.NO_REPLY, reason=told if failure else "it has no reply")
+    return None
 
 
 def _look_at_reply(store: GensDataLayer, gen_id: str) -> MemberLook:

@@ -26,7 +26,7 @@ from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
 from essay_cohorts.views.coverage import CellCoverage, summarise_cells
 from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, read_evaluation_state
-from essay_cohorts.views.status import evaluations_of, spending_of
+from essay_cohorts.views.status import evaluations_of, last_run_of, spending_of
 
 log = logging.getLogger(__name__)
 
@@ -111,9 +111,9 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
     latest, known = folder.latest_run(), folder.known_scores()
     reused = _reused(folder, latest, known)
     store = GensDataLayer.from_root(settings.data_root)
-    run = latest.run if latest else None
+    last_run = last_run_of(latest)
     rows = tuple(
-        _row(store, member, known.get(member.gen_id), run, reused=member.gen_id in reused) for member in members
+        _row(store, member, known.get(member.gen_id), last_run, reused=member.gen_id in reused) for member in members
     )
     return CohortSnapshot(
         cohort_id=cohort_id,
@@ -121,8 +121,8 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         rows=rows,
         cells=summarise_cells(rows),
         counts=Counter(row.outcome for row in rows),
-        last_run=latest.run if latest and latest.run.run_id else None,
-        account=account_of(cohort_id, origins_of(rows), *spending_of(folder)),
+        last_run=last_run,
+        account=account_of(cohort_id, origins_of(rows), *spending_of(folder, last_run)),
         seen_at=now(),
         mixed=mixed_in_rows(rows),
     )

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from essay_cohorts.calls import Spending
-from essay_cohorts.domain import Cell, Member, Stage
+from essay_cohorts.domain import Cell, Member, RunRef, Stage
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.json_fields import text_of
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
+from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import CohortAccount, account_of
 from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
@@ -46,11 +46,11 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
     """How far the cohort has come. BadInput when there is no such cohort."""
     store = GensDataLayer.from_root(settings.data_root)
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
-    latest = folder.latest_run()
+    last_run = last_run_of(folder.latest_run())
     cells: dict[Cell, Counter[MemberState]] = {}
     origins: list[str] = []
     for member in evaluations_of(settings, cohort_id):
-        state = read_evaluation_state(store, member.gen_id, last_run=latest.run if latest else None).state
+        state = read_evaluation_state(store, member.gen_id, last_run=last_run).state
         cells.setdefault(member.cell, Counter())[state] += 1
         if state is MemberState.SCORED:
             origins.append(text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"))
@@ -59,14 +59,19 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
             CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
             for cell, counts in cells.items()
         ),
-        account=account_of(cohort_id, origins, *spending_of(folder)),
+        account=account_of(cohort_id, origins, *spending_of(folder, last_run)),
     )
 
 
-def spending_of(folder: CohortFolder) -> tuple[Spending, Spending]:
+def last_run_of(latest: LatestRun | None) -> RunRef | None:
+    """The cohort's last run; None when there was none, or its run.json does not name it."""
+    return latest.run if latest and latest.run.run_id else None
+
+
+def spending_of(folder: CohortFolder, last_run: RunRef | None) -> tuple[Spending, Spending]:
     """What all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
-    journal, latest = folder.journal_as_it_is(), folder.latest_run()
-    return journal.spending(), journal.spending(latest.run) if latest and latest.run.run_id else Spending()
+    journal = folder.journal_as_it_is()
+    return journal.spending(), journal.spending(last_run) if last_run else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
