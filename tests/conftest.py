@@ -22,8 +22,8 @@ from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
-    from essay_cohorts.backfill.call_missing import Endpoint
     from essay_cohorts.backfill.summarise import Summary
+    from essay_cohorts.calling.endpoint import Endpoint
     from essay_cohorts.domain import TaskRef
     from essay_cohorts.planning.planned_run import PlannedRun
     from essay_cohorts.settings import Settings
@@ -157,7 +157,7 @@ class PlayedDag:
         """A client for the offline judge, with waits too short to notice."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        from essay_cohorts.backfill.call_missing import Endpoint
+        from essay_cohorts.calling.endpoint import Endpoint
         from essay_cohorts.llm_client.client_settings import CallRules
 
         self.connects += 1

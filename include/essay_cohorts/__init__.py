@@ -18,7 +18,8 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     files        Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks.
 
 Beside them is what all share: `domain` (the nouns), `calls` (what is sent to a judge and what comes back), `ids`,
-`errors`, `settings`, `provenance`, `amounts`, `plain_table`, `suggestions`.
+`records` (its JSON files), `errors`, `settings`, `provenance`, `conf_checks`, `amounts`, `plain_table`, `encoding`,
+`suggestions`.
 
 Nothing here imports Airflow: `essay_cohorts_airflow` does.
 """

@@ -173,7 +173,7 @@ class StoredEvaluation:
     cell: Cell
     replicate: int
     origin_cohort_id: str
-    progress: Progress
+    progress: Progress = Progress.NO_REPLY
     refused_by: ParserRef | None = None
     refusal: str = ""
     reply_run: RunRef | None = None

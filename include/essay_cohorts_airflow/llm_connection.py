@@ -14,7 +14,7 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 if TYPE_CHECKING:
-    from essay_cohorts.backfill.call_missing import Endpoint
+    from essay_cohorts.calling.endpoint import Endpoint
     from essay_cohorts.errors import Problem
     from essay_cohorts.llm_client.client_settings import CallRules
 
@@ -35,7 +35,7 @@ async def connect() -> Endpoint:
     """A client for the Connection's API and its rules for calls. BadInput when the Connection cannot be used."""
     from airflow.providers.openai.hooks.openai import OpenAIHook
 
-    from essay_cohorts.backfill.call_missing import Endpoint
+    from essay_cohorts.calling.endpoint import Endpoint
 
     try:
         connection = await Connection.async_get(CONN_ID)

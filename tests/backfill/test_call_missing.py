@@ -21,6 +21,7 @@ from essay_cohorts.errors import BadInput, RepliesMissing, StoreError
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
+from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from tests.conftest import API_KEY, DAG_ID, PlayedDag, PlayedRun, full_disk, killed_before, task_ref
 from tests.judge_server import JudgeServer
@@ -183,7 +184,7 @@ def test_a_task_that_is_ended_stores_what_it_asked_for(
     assert judge_server.calls() == at_once
     assert sum(holds(store, gen_id(number), "raw.txt") for number in range(1, 13)) == at_once
     assert nothing_is_held(store)
-    assert CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled() == ()
+    assert CallJournal(folder=store.root / "cohorts" / "c").unsettled() == ()
     judge_server.reset()
     assert call(dag, planned, try_number=2) == {"called": 12 - at_once}
 
@@ -236,7 +237,7 @@ def test_a_task_that_is_broken_off_gives_back_what_it_held(
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(call_and_cancel(dag, planned, judge_server, after_calls=2, times=2))
     assert nothing_is_held(store)
-    unsettled = CohortFolder(root=store.root, cohort_id="c").call_journal().unsettled()
+    unsettled = CallJournal(folder=store.root / "cohorts" / "c").unsettled()
     assert len(unsettled) == 2
 
 

@@ -108,7 +108,7 @@ class WrittenCard(TaskLease):
         pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
         pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
         pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a card"),
-        pytest.param(lambda folder: CallLease(folder, WrittenCard(folder, TASK)).take(), id="a lease"),
+        pytest.param(lambda folder: CallLease(folder / "call.json", WrittenCard(folder, TASK)).take(), id="a lease"),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
         pytest.param(lambda folder: planning_turn(folder).__enter__(), id="the turn to plan"),
     ],

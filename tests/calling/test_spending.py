@@ -11,6 +11,7 @@ import pytest
 
 from essay_cohorts.calls import CallEnd
 from essay_cohorts.errors import BadInput
+from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from tests.conftest import PlayedDag, PlayedRun
 from tests.judge_server import JudgeServer
@@ -119,7 +120,7 @@ def first_spending(store: StoreBuilder, run: PlayedRun) -> Any:
     from essay_cohorts.domain import RunRef
 
     folder = CohortFolder(root=store.root, cohort_id="c")
-    return folder.call_journal().spending(RunRef(run.planned.dag_id, run.planned.run_id))
+    return CallJournal(folder=folder.path).spending(RunRef(run.planned.dag_id, run.planned.run_id))
 
 
 def test_requests_are_capped_retries_included(

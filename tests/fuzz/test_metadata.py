@@ -53,12 +53,13 @@ def test_an_evaluation_is_what_its_metadata_says(root: Path, contents: dict[str,
     with recorded_writes() as writes:
         scan = store.scan_evaluations(Everything())
         damage = [str(problem) for problem in find_damage(store)]
-        reply, runs = store.reply("v_1"), store.reply_runs("v_1")
-        records = [store.reply_record("v_1"), store.verdict_record("v_1"), store.failure_record("v_1")]
+        evaluation = store.evaluation("v_1")
+        reply, runs = evaluation.reply(), evaluation.reply_runs()
+        records = [evaluation.reply_record(), evaluation.verdict_record(), evaluation.failure_record()]
         as_source = store.generation(Stage.EVALUATION, "v_1")
     assert writes == []
     assert all(map(is_readable, [*scan.warnings, *damage]))
-    assert all(isinstance(record, dict) for record in records)
+    assert all(isinstance(record.fields, dict) for record in records)
     assert all(is_text(word) for run in runs for word in run)
     assert (reply is None) == (f"{FOLDER}/raw.txt" not in contents)
     metadata = json_object(contents[METADATA])

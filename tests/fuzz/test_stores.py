@@ -67,7 +67,7 @@ def built(odd: OddStore) -> Iterator[StoreBuilder]:
         yield store
 
 
-def plan(store: StoreBuilder, conf: dict[str, Any], run_id: str = RUN_ID) -> dict[str, Any] | None:
+def plan(store: StoreBuilder, conf: dict[str, Any], run_id: str = RUN_ID) -> PlannedRun | None:
     """Plans; None when it is refused, which must be readable. A BadInput writes nothing, a plan nothing outside."""
     before = store.tree_hash()
     planned = None

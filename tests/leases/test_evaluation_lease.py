@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from essay_cohorts.errors import StoreError
-from essay_cohorts.leases.evaluation_lease import CLAIM, CallLease, holder_of
+from essay_cohorts.leases.evaluation_lease import CallLease, holder_of
 from essay_cohorts.leases.lease import EMPTY_S
 from essay_cohorts.leases.task_lease import CALLERS, TaskLease
 from tests.conftest import task_ref
+
+CLAIM = "call.json"
 
 TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 3)
 SHORT_S = 1.0
@@ -60,7 +62,7 @@ def holder_process(folder: Path, *more: Path, lease_s: float = 30.0) -> int:
     if not child:
         try:
             with TaskLease(folder.parent, TASK, lease_s) as card:
-                assert all(CallLease(each, card).take() for each in (folder, *more))
+                assert all(CallLease(each / CLAIM, card).take() for each in (folder, *more))
                 os.write(says_ready, b"x")
                 time.sleep(60)
         finally:
@@ -80,15 +82,15 @@ def end(child: int) -> None:
 def test_one_holder_and_its_name(tmp_path: Path, folder: Path, card: TaskLease) -> None:
     """Who has the lease is told; another one gets it once it was given back, and nothing is left."""
     with TaskLease(tmp_path, TASK) as other:
-        first, second = CallLease(folder, card), CallLease(folder, other)
+        first, second = CallLease(folder / CLAIM, card), CallLease(folder / CLAIM, other)
         assert first.take() and not second.take()
         assert second.holder() == "evaluation_backfill run-1, evaluation.evaluation_raw 3, try 1"
-        assert holder_of(tmp_path, folder) == second.holder()
+        assert holder_of(tmp_path, folder / CLAIM) == second.holder()
         first.release()
-        assert holder_of(tmp_path, folder) is None
+        assert holder_of(tmp_path, folder / CLAIM) is None
         assert second.take()
         first.release()
-        assert holder_of(tmp_path, folder) == second.holder()
+        assert holder_of(tmp_path, folder / CLAIM) == second.holder()
         second.release()
     card.__exit__(None, None, None)
     assert left_in(tmp_path) == []
@@ -106,7 +108,7 @@ def _racer(folder: Path, inside: Path) -> int:
         return child
     try:
         with TaskLease(folder.parent, TASK) as card:
-            lease = CallLease(folder, card)
+            lease = CallLease(folder / CLAIM, card)
             for _ in range(20):
                 while not lease.take():
                     time.sleep(0.001)
@@ -132,7 +134,7 @@ def _heir(folder: Path, heirs: Path) -> int:
         return child
     try:
         with TaskLease(folder.parent, TASK) as card:
-            if take_within(CallLease(folder, card), 2.0):
+            if take_within(CallLease(folder / CLAIM, card), 2.0):
                 descriptor = os.open(heirs, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
                 os.write(descriptor, b"x")
             time.sleep(3.0)  # its claim is respected as long as it lives
@@ -148,7 +150,7 @@ def test_a_killed_holder_is_followed_at_once(tmp_path: Path, folder: Path, card:
     end(holder_process(folder, other))
     for each in (folder, other):
         assert (each / CLAIM).exists()
-        assert take_within(CallLease(each, card), 2.0)
+        assert take_within(CallLease(each / CLAIM, card), 2.0)
 
 
 def test_the_card_of_a_killed_process_is_cleared_by_the_next(tmp_path: Path, folder: Path) -> None:
@@ -165,7 +167,7 @@ def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path, folder: Pa
     child = holder_process(folder, lease_s=SHORT_S)
     try:
         with TaskLease(tmp_path, TASK, SHORT_S) as card:
-            assert not take_within(CallLease(folder, card), 3 * SHORT_S)
+            assert not take_within(CallLease(folder / CLAIM, card), 3 * SHORT_S)
     finally:
         end(child)
 
@@ -176,7 +178,7 @@ def test_a_frozen_holder_loses_it(tmp_path: Path, folder: Path) -> None:
     try:
         os.kill(child, signal.SIGSTOP)
         with TaskLease(tmp_path, TASK, SHORT_S) as card:
-            assert take_within(CallLease(folder, card), PATIENCE_S)
+            assert take_within(CallLease(folder / CLAIM, card), PATIENCE_S)
     finally:
         end(child)
 
@@ -185,9 +187,9 @@ def test_whose_card_was_taken_claims_under_a_new_one(tmp_path: Path, folder: Pat
     """A process that was frozen for too long does not go on claiming in a name that others take for dead."""
     [mine] = (tmp_path / CALLERS).iterdir()
     mine.unlink()
-    assert CallLease(folder, card).take()
+    assert CallLease(folder / CLAIM, card).take()
     with TaskLease(tmp_path, TASK) as other:
-        assert not CallLease(folder, other).take()
+        assert not CallLease(folder / CLAIM, other).take()
 
 
 def test_whose_card_is_refreshed_no_more_claims_under_a_new_one(
@@ -197,14 +199,14 @@ def test_whose_card_is_refreshed_no_more_claims_under_a_new_one(
     second = tmp_path / "v_2"
     second.mkdir()
     with TaskLease(tmp_path, TASK, SHORT_S) as card, TaskLease(tmp_path, TASK, SHORT_S) as other:
-        assert CallLease(folder, card).take()
+        assert CallLease(folder / CLAIM, card).take()
         monkeypatch.setattr("filelock._lease.touch", _refuse)
         time.sleep(3 * SHORT_S)
         monkeypatch.undo()
-        assert CallLease(second, card).take()
+        assert CallLease(second / CLAIM, card).take()
         # The first claim stands under the former card, which is silent; the second under a living one.
-        assert not take_within(CallLease(second, other), 3 * SHORT_S)
-        assert take_within(CallLease(folder, other), PATIENCE_S)
+        assert not take_within(CallLease(second / CLAIM, other), 3 * SHORT_S)
+        assert take_within(CallLease(folder / CLAIM, other), PATIENCE_S)
 
 
 def _refuse(*_: object, **__: object) -> None:
@@ -228,7 +230,7 @@ def test_callers_that_are_no_folder_are_told(tmp_path: Path, folder: Path, card:
     shutil.rmtree(tmp_path / CALLERS)
     (tmp_path / CALLERS).write_text("in the way")
     with pytest.raises(StoreError, match=CALLERS):
-        CallLease(folder, card).take()
+        CallLease(folder / CLAIM, card).take()
 
 
 def test_who_was_stopped_while_it_claimed_has_no_lease(
@@ -242,7 +244,7 @@ def test_who_was_stopped_while_it_claimed_has_no_lease(
         return len(content)
 
     monkeypatch.setattr("essay_cohorts.leases.evaluation_lease.os.write", write)
-    lease = CallLease(folder, card)
+    lease = CallLease(folder / CLAIM, card)
     taken = lease.take()
     monkeypatch.undo()
     assert not taken
@@ -254,7 +256,7 @@ def test_who_takes_over_clears_what_another_left_that_tried(folder: Path, card: 
     """A process killed while it took a claim over left a temporary file: nothing of it stays."""
     end(holder_process(folder))
     (folder / f".{CLAIM}.0123456789ab.tmp").write_text("torn")
-    lease = CallLease(folder, card)
+    lease = CallLease(folder / CLAIM, card)
     assert take_within(lease, PATIENCE_S)
     lease.release()
     assert left_in(folder) == []
@@ -266,7 +268,7 @@ def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_p
     [left] = (tmp_path / CALLERS).iterdir()
     left.write_text(left.read_text(encoding="ascii").replace("host=", "host=not-"), encoding="ascii")
     with TaskLease(tmp_path, TASK, SHORT_S) as card:
-        lease = CallLease(folder, card)
+        lease = CallLease(folder / CLAIM, card)
         assert not lease.take()
         assert take_within(lease, PATIENCE_S)
 
@@ -275,7 +277,7 @@ def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_p
 def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: TaskLease, claim: str) -> None:
     """A torn claim, left by a process killed while it wrote it, belongs to nobody; a fresh one is respected."""
     (folder / CLAIM).write_text(claim, encoding="ascii")
-    lease = CallLease(folder, card)
+    lease = CallLease(folder / CLAIM, card)
     assert not take_within(lease, EMPTY_S / 2)
     assert take_within(lease, PATIENCE_S)
     lease.release()
@@ -285,5 +287,5 @@ def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, card: 
 def test_without_a_folder_there_is_no_lease(tmp_path: Path, card: TaskLease) -> None:
     """A folder that is gone is not rebuilt: StoreError."""
     with pytest.raises(StoreError, match="v_1 is gone"):
-        CallLease(tmp_path / "v_1", card).take()
+        CallLease(tmp_path / "v_1" / CLAIM, card).take()
     assert not (tmp_path / "v_1").exists()

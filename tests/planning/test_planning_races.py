@@ -185,7 +185,7 @@ def test_a_number_that_another_cohort_took_is_refused(store: StoreBuilder) -> No
         "replicate": 1,
         "origin_cohort_id": "first",
     }
-    layer.seed("v_1", seed, shared=False)
-    layer.seed("v_1", {**seed, "origin_cohort_id": "second"}, shared=True)
+    layer.evaluation("v_1").seed(seed, shared=False)
+    layer.evaluation("v_1").seed({**seed, "origin_cohort_id": "second"}, shared=True)
     with pytest.raises(StoreError, match="was taken by another evaluation while this cohort was planned"):
-        layer.seed("v_1", {**seed, "origin_cohort_id": "second"}, shared=False)
+        layer.evaluation("v_1").seed({**seed, "origin_cohort_id": "second"}, shared=False)

@@ -18,6 +18,7 @@ from essay_cohorts.domain import Action, ParserRef
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.files.crash_points import REPLACING_POINTS
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, Parser, Reading
+from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.reparsing.reparse import raise_unless_written, reparse
 from essay_cohorts.reparsing.report import ReparseReport
@@ -308,7 +309,7 @@ def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(stor
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
     with TaskLease(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as card:
-        lease = layer.call_lease("v_1", card)
+        lease = CallLease(layer.evaluation("v_1").claim, card)
         assert lease.take()
         for write in (False, True):
             [row] = again(store, write=write).of(Effect.SKIPPED)
@@ -324,7 +325,7 @@ def test_a_lease_taken_between_the_look_and_the_write_is_respected(store: StoreB
     layer = GensDataLayer.from_root(store.root)
     told: list[str] = []
     with TaskLease(store.root, task_ref("run-1", "x", 1)) as card:
-        lease = layer.call_lease("v_1", card)
+        lease = CallLease(layer.evaluation("v_1").claim, card)
 
         class TakesIt(list[str]):
             def append(self, text: str) -> None:
@@ -486,7 +487,7 @@ def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag,
     assert judge_server.calls() == 0
 
     record = read_evaluation(GensDataLayer.from_root(finished.root), "v_1")
-    assert (record.look.state, record.look.reason) == (MemberState.UNSCORED, NO["reason"])
+    assert (record.shown.state, record.shown.reason) == (MemberState.UNSCORED, NO["reason"])
     assert {file.name: file.text for file in record.former if file.name.endswith(".txt")} == {"parsed.1.txt": "3.0\n"}
     assert [file.name for file in record.former] == ["parsed.1.txt", "parsed_metadata.1.json"]
 
@@ -523,7 +524,7 @@ def test_a_failure_that_is_older_than_the_reply_goes(store: StoreBuilder, essay:
     put(store, "v_1", "failure.json", {"kind": "timeout", "message": "no answer", "attempts": 3})
     os.utime(store.root / "gens/evaluation/v_1/failure.json", (1, 1))
     again(store, write=True)
-    look = read_evaluation(GensDataLayer.from_root(store.root), "v_1").look
+    look = read_evaluation(GensDataLayer.from_root(store.root), "v_1").shown
     assert (look.state, look.reason) == (MemberState.UNSCORED, NO["reason"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from essay_cohorts.domain import Cell, ParserRef, Verdict
+from essay_cohorts.records import VerdictRecord
 from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
 from essay_cohorts.reparsing.rules import (
     NO_NUMBER,
@@ -76,7 +77,9 @@ def test_what_a_new_verdict_means(
     parsed: str | None, record: dict[str, Any], score: float | None, effect: Effect, before: str, after: str
 ) -> None:
     """The effect, and the score before and after."""
-    assert decide(parsed, record, verdict(score)) == Decision(effect=effect, before=before, after=after)
+    assert decide(parsed, VerdictRecord(record), verdict(score)) == Decision(
+        effect=effect, before=before, after=after
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_what_a_new_verdict_means(
 )
 def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[str, Any], effect: Effect) -> None:
     """A score beside a newer record is a person's only when it is not the one that was to be replaced."""
-    assert decide(parsed, NOW, verdict(7.0), half_replaced=came_with).effect is effect
+    assert decide(parsed, VerdictRecord(NOW), verdict(7.0), half_replaced=VerdictRecord(came_with)).effect is effect
 
 
 @pytest.mark.parametrize(

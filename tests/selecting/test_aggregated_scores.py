@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from essay_cohorts.errors import BadInput
 from essay_cohorts.selecting import aggregated_scores
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, COLUMNS, aggregate_scores, read_aggregated
-from essay_cohorts.views.evaluation_state import MemberLook, read_evaluation_state
+from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 from tests.store_builder import StoreBuilder
 
 # Of a reply's record, and what the file says of it: a name that a spreadsheet would compute stands as a text.
@@ -117,16 +117,16 @@ def test_the_file_bears_the_time_when_its_reading_began(
     filled: StoreBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A score that changes while a large store is read must be younger than the file, however long that takes."""
-    looks: list[int] = []
+    readings: list[int] = []
 
-    def look_later(*arguments: Any) -> MemberLook:
-        looks.append(time.time_ns())
+    def read_later(evaluation: EvaluationFolder) -> EvaluationState:
+        readings.append(time.time_ns())
         time.sleep(0.01)
-        return read_evaluation_state(*arguments)
+        return read_state(evaluation)
 
-    monkeypatch.setattr(aggregated_scores, "read_evaluation_state", look_later)
+    monkeypatch.setattr(aggregated_scores, "read_state", read_later)
     aggregate_scores(filled.root)
-    assert (filled.root / AGGREGATED).stat().st_mtime_ns <= looks[0]
+    assert (filled.root / AGGREGATED).stat().st_mtime_ns <= readings[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"gen_id,score\nv_scored,9\n"], ids=["empty", "no-text", "older"])

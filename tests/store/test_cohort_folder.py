@@ -91,7 +91,6 @@ def test_paths(tmp_path: Path) -> None:
     folder = CohortFolder(root=tmp_path, cohort_id="c")
     assert folder.path == tmp_path / "cohorts" / "c"
     assert (folder.scores_csv.name, folder.report_html.name) == ("scores.csv", "report.html")
-    assert folder.make_slots_folder() == folder.path / "slots"
 
 
 # ---------------------------------------------------------------- formats

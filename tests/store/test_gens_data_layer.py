@@ -19,6 +19,7 @@ from tests.store_builder import StoreBuilder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 BAD_IDS = ("../v_1", "..", ".", "", "a/b", ".hidden", "/etc/passwd", "v_1\n", "v_1\x00", "é", "a" * 101, " v_1")
+PROMPT = Prompt(text="x")
 SEED = {
     "stage": "evaluation",
     "gen_id": "v_1",
@@ -57,19 +58,21 @@ def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
     "use",
     [
         pytest.param(lambda layer, gen_id: layer.exists(Stage.ESSAY, gen_id), id="exists"),
-        pytest.param(lambda layer, gen_id: layer.parsed_exists(Stage.EVALUATION, gen_id), id="parsed_exists"),
-        pytest.param(lambda layer, gen_id: layer.parsed_at(Stage.EVALUATION, gen_id), id="parsed_at"),
-        pytest.param(lambda layer, gen_id: layer.former_text(gen_id, "raw.1.txt"), id="former_text"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).is_parsed(), id="parsed_exists"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).parsed_at(), id="parsed_at"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).former_text("raw.1.txt"), id="former_text"),
         pytest.param(lambda layer, gen_id: layer.metadata(Stage.DRAFT, gen_id), id="metadata"),
         pytest.param(lambda layer, gen_id: layer.parsed_text(Stage.ESSAY, gen_id), id="parsed_text"),
-        pytest.param(lambda layer, gen_id: layer.prompt(gen_id), id="prompt"),
-        pytest.param(lambda layer, gen_id: layer.reply(gen_id), id="reply"),
-        pytest.param(lambda layer, gen_id: layer.complete_reply(gen_id), id="complete_reply"),
-        pytest.param(lambda layer, gen_id: layer.seed(gen_id, SEED), id="seed"),
-        pytest.param(lambda layer, gen_id: layer.write_prompt(gen_id, "x"), id="write_prompt"),
-        pytest.param(lambda layer, gen_id: layer.store_reply(gen_id, "x", {}), id="store_reply"),
-        pytest.param(lambda layer, gen_id: layer.write_verdict(gen_id, {}, "1.0\n"), id="write_verdict"),
-        pytest.param(lambda layer, gen_id: layer.write_failure(gen_id, {}), id="write_failure"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).prompt(), id="prompt"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).reply(), id="reply"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).complete_reply(), id="complete_reply"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).seed(SEED), id="seed"),
+        pytest.param(
+            lambda layer, gen_id: layer.evaluation(gen_id).write_prompt(Prompt(text="x")), id="write_prompt"
+        ),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).store_reply("x", {}), id="store_reply"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_verdict({}, "1.0\n"), id="write_verdict"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_failure({}), id="write_failure"),
         pytest.param(lambda layer, gen_id: gen_id in layer.occupied(), id="occupied"),
     ],
 )
@@ -95,14 +98,11 @@ def test_ids_that_are_no_ids_are_refused_before_a_path_is_joined(
         pytest.param("x", True, id="anything else"),
     ],
 )
-@pytest.mark.parametrize("stage", [pytest.param(stage, id=stage.value) for stage in Stage])
-def test_parsed_exists(
-    store: StoreBuilder, layer: GensDataLayer, stage: Stage, content: str | None, expected: bool
-) -> None:
-    """A generation is parsed when its parsed.txt exists and is not empty, whatever else is there."""
+def test_parsed_exists(store: StoreBuilder, layer: GensDataLayer, content: str | None, expected: bool) -> None:
+    """An evaluation is parsed when its parsed.txt exists and is not empty, whatever else is there."""
     if content is not None:
-        store.write(f"gens/{stage}/x_1/parsed.txt", content)
-    assert layer.parsed_exists(stage, "x_1") is expected
+        store.write("gens/evaluation/x_1/parsed.txt", content)
+    assert layer.evaluation("x_1").is_parsed() is expected
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_when_a_score_was_written(
     if content is not None:
         path = store.write("gens/evaluation/v_1/parsed.txt", content)
         os.utime(path, ns=(time or 5, time or 5))
-    assert layer.parsed_at(Stage.EVALUATION, "v_1") == time
-    assert layer.parsed_exists(Stage.EVALUATION, "v_1") is (time is not None)
+    assert layer.evaluation("v_1").parsed_at() == time
+    assert layer.evaluation("v_1").is_parsed() is (time is not None)
 
 
 def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
@@ -130,7 +130,7 @@ def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
     """A copy keeps the time of its content, and is no older than its copying for that."""
     path = store.write("gens/evaluation/v_1/parsed.txt", "7.0\n")
     os.utime(path, ns=(5, 5))
-    assert layer.parsed_at(Stage.EVALUATION, "v_1") == path.stat().st_ctime_ns
+    assert layer.evaluation("v_1").parsed_at() == path.stat().st_ctime_ns
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_former_file(
     """A former file is read by its name."""
     if content is not None:
         store.write("gens/evaluation/v_1/raw.1.txt", content)
-    assert layer.former_text("v_1", "raw.1.txt") == text
+    assert layer.evaluation("v_1").former_text("raw.1.txt") == text
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer
     store.write("gens/evaluation/v_2/raw.txt", "another's")
     store.write("gens/evaluation/v_1/raw.txt", "its own")
     with pytest.raises(StoreError, match="cannot be a file of v_1"):
-        layer.former_text("v_1", name)
+        layer.evaluation("v_1").former_text(name)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=repr(name)) for name in ("", "..")])
 def test_a_folder_is_no_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
     """A name that leads to a folder has no text."""
     store.write("gens/evaluation/v_1/raw.txt", "its own")
-    assert layer.former_text("v_1", name) is None
+    assert layer.evaluation("v_1").former_text(name) is None
 
 
 def test_a_generations_folder_is_told_by_stage(store: StoreBuilder, layer: GensDataLayer) -> None:
@@ -258,7 +258,7 @@ def test_a_store_of_others(store: StoreBuilder, layer: GensDataLayer) -> None:
             progress=Progress.PARSED,
         )
     }
-    assert layer.prompt("43ftibqi56628az1") == "the prompt"
+    assert layer.evaluation("43ftibqi56628az1").prompt() == "the prompt"
 
 
 def test_template_id_wins_over_its_former_name(store: StoreBuilder, layer: GensDataLayer) -> None:
@@ -418,11 +418,11 @@ def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder,
     store.evaluation("v_1", "e_1", score=None)
     folder = store.root / "gens" / "evaluation" / "v_1"
     point = 1
-    while killed_before(point, folder, lambda: layer.store_reply("v_1", "SCORE: 5\n", {})):
-        if layer.has_pending_reply("v_1"):
+    while killed_before(point, folder, lambda: layer.evaluation("v_1").store_reply("SCORE: 5\n", {})):
+        if layer.evaluation("v_1").has_pending_reply():
             break
         point += 1
-    assert not layer.reply_exists("v_1")
+    assert not layer.evaluation("v_1").has_reply()
     assert found(layer, "e_1")["v_1"].progress is Progress.REPLIED
 
 
@@ -431,17 +431,17 @@ def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder,
 
 def test_prompt_txt_wins_over_input_txt(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Where both exist the prompt is prompt.txt; an empty one is still the prompt."""
-    assert layer.prompt("v_1") is None
+    assert layer.evaluation("v_1").prompt() is None
     store.write("gens/evaluation/v_1/input.txt", "old")
-    assert layer.prompt("v_1") == "old"
+    assert layer.evaluation("v_1").prompt() == "old"
     store.write("gens/evaluation/v_1/prompt.txt", "")
-    assert layer.prompt("v_1") == ""
+    assert layer.evaluation("v_1").prompt() == ""
 
 
 def test_write_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A prompt is written as prompt.txt, byte for byte; a store's input.txt stays what it is."""
     store.write("gens/evaluation/v_1/input.txt", "old")
-    layer.write_prompt("v_1", "new\r\né\n")
+    layer.evaluation("v_1").write_prompt(Prompt(text="new\r\né\n"))
     assert (store.root / "gens/evaluation/v_1/prompt.txt").read_bytes() == "new\r\né\n".encode()
     assert store.read("gens/evaluation/v_1/input.txt") == "old"
 
@@ -451,7 +451,7 @@ def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDa
     """A prompt that is there already, under either name, is left alone."""
     store.write(f"gens/evaluation/v_1/{name}", "the prompt")
     before = store.tree_hash()
-    layer.write_prompt("v_1", "the prompt")
+    layer.evaluation("v_1").write_prompt(Prompt(text="the prompt"))
     assert store.tree_hash() == before
 
 
@@ -459,16 +459,16 @@ def test_a_system_message_goes_with_its_prompt(store: StoreBuilder, layer: GensD
     """Both files change together; with a reply the former ones are kept, and without a message there is no file."""
     store.evaluation("v_1", "e_1", score=None)
     folder = store.root / "gens/evaluation/v_1"
-    layer.write_prompt("v_1", "user", "system")
-    assert layer.whole_prompt("v_1") == Prompt(text="user", system="system")
-    assert layer.is_untouched("v_1")
+    layer.evaluation("v_1").write_prompt(Prompt(text="user", system="system"))
+    assert layer.evaluation("v_1").whole_prompt() == Prompt(text="user", system="system")
+    assert layer.evaluation("v_1").is_untouched()
     before = store.tree_hash()
-    layer.write_prompt("v_1", "user", "system")
+    layer.evaluation("v_1").write_prompt(Prompt(text="user", system="system"))
     assert store.tree_hash() == before
     store.write("gens/evaluation/v_1/raw.txt", "SCORE: 3")
-    assert layer.is_clean_reply("v_1")
-    layer.write_prompt("v_1", "user")
-    assert layer.whole_prompt("v_1") == Prompt(text="user")
+    assert layer.evaluation("v_1").is_clean_reply()
+    layer.evaluation("v_1").write_prompt(Prompt(text="user"))
+    assert layer.evaluation("v_1").whole_prompt() == Prompt(text="user")
     kept = {path.name: path.read_text() for path in folder.iterdir() if "prompt" in path.name}
     assert kept == {"prompt.txt": "user", "prompt.1.txt": "user", "system_prompt.1.txt": "system"}
 
@@ -478,19 +478,19 @@ def test_no_prompt_is_left_when_the_system_message_cannot_be_written(
 ) -> None:
     """A call never joins a new system message with a former prompt, or the other way round."""
     store.evaluation("v_1", "e_1", score=None)
-    layer.write_prompt("v_1", "former")
+    layer.evaluation("v_1").write_prompt(Prompt(text="former"))
     store.write("gens/evaluation/v_1/system_prompt.txt/x", "in the way")
     with pytest.raises(StoreError):
-        layer.write_prompt("v_1", "new", "system")
-    assert layer.whole_prompt("v_1") is None
+        layer.evaluation("v_1").write_prompt(Prompt(text="new", system="system"))
+    assert layer.evaluation("v_1").whole_prompt() is None
 
 
 def test_a_dropped_prompt_is_dropped_whole(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Nothing of a prompt that must not be sent stays."""
     store.evaluation("v_1", "e_1", score=None)
-    layer.write_prompt("v_1", "user", "system")
-    layer.drop_prompt("v_1")
-    assert layer.file_names(Stage.EVALUATION, "v_1") == {"metadata.json"}
+    layer.evaluation("v_1").write_prompt(Prompt(text="user", system="system"))
+    layer.evaluation("v_1").drop_prompt()
+    assert layer.evaluation("v_1").file_names() == {"metadata.json"}
 
 
 @pytest.mark.parametrize(
@@ -508,7 +508,7 @@ def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any]
     store.evaluation("v_1", "e_1", score=None, reply="the reply")
     if record is not None:
         store.json("gens/evaluation/v_1/raw_metadata.json", record)
-    reply = layer.reply("v_1")
+    reply = layer.evaluation("v_1").reply()
     assert reply is not None
     assert (reply.text, reply.finish_reason) == ("the reply", finish_reason)
 
@@ -517,8 +517,9 @@ def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Without raw.txt there is no reply, and records that are missing or broken are empty."""
     store.evaluation("v_1", "e_1", score=None)
     store.write("gens/evaluation/v_1/raw_metadata.json", "{")
-    assert layer.reply("v_1") is None
-    assert layer.reply_record("v_1") == layer.verdict_record("v_1") == layer.failure_record("v_1") == {}
+    assert layer.evaluation("v_1").reply() is None
+    evaluation = layer.evaluation("v_1")
+    assert not (evaluation.reply_record() or evaluation.verdict_record() or evaluation.failure_record())
 
 
 # ---------------------------------------------------------------- seeds
@@ -526,7 +527,7 @@ def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
 
 def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A seeded folder holds metadata.json alone, byte for byte as others read it."""
-    layer.seed("v_1", SEED)
+    layer.evaluation("v_1").seed(SEED)
     assert list(files(store, "v_1")) == ["metadata.json"]
     assert (store.root / "gens/evaluation/v_1/metadata.json").read_bytes() == (
         GOLDEN / "gens_data_layer_metadata.json"
@@ -535,9 +536,9 @@ def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -
 
 def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Seeding again, as a second planning after a crash does, leaves the first seed byte for byte."""
-    layer.seed("v_1", SEED)
+    layer.evaluation("v_1").seed(SEED)
     before = store.tree_hash()
-    layer.seed("v_1", {**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
+    layer.evaluation("v_1").seed({**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
     assert store.tree_hash() == before
 
 
@@ -587,7 +588,7 @@ def test_a_seed_never_replaces_another_generation(store: StoreBuilder, layer: Ge
     store.write("gens/evaluation/v_1/metadata.json", present)
     before = store.tree_hash()
     with pytest.raises(StoreError, match="gens/evaluation/v_1 was taken by another evaluation") as caught:
-        layer.seed("v_1", SEED)
+        layer.evaluation("v_1").seed(SEED)
     assert "trigger the run again" in str(caught.value)
     assert store.tree_hash() == before
 
@@ -608,7 +609,7 @@ def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> N
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     folder = store.root / "gens" / "evaluation" / "v_1"
     point = 1
-    while killed_before(point, folder, lambda: layer.write_verdict("v_1", SCORED, "7.0\n")):
+    while killed_before(point, folder, lambda: layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")):
         assert "parsed_metadata.json" in files(store, "v_1") or "parsed.txt" not in files(store, "v_1")
         point += 1
     assert files(store, "v_1")["parsed.txt"] == "7.0\n"
@@ -618,28 +619,28 @@ def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> N
 def test_a_refusal_writes_no_score(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A refused reply has a verdict and no parsed.txt."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
-    layer.write_verdict("v_1", REFUSAL, None)
+    layer.evaluation("v_1").write_verdict(REFUSAL, None)
     assert "parsed.txt" not in files(store, "v_1")
-    assert layer.verdict_record("v_1") == REFUSAL
+    assert layer.evaluation("v_1").verdict_record().fields == REFUSAL
 
 
 def test_a_score_that_exists_stays(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Nothing is written over an existing score, neither the score nor its verdict."""
     store.evaluation("v_1", "e_1", score=6.0)
     before = store.tree_hash()
-    layer.write_verdict("v_1", SCORED, "7.0\n")
+    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
     assert store.tree_hash() == before
 
 
 def test_former_verdicts_are_kept(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Another verdict on the same reply keeps the former one; the same verdict again changes nothing."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
-    layer.write_verdict("v_1", REFUSAL, None)
+    layer.evaluation("v_1").write_verdict(REFUSAL, None)
     before = store.tree_hash()
-    layer.write_verdict("v_1", REFUSAL, None)
+    layer.evaluation("v_1").write_verdict(REFUSAL, None)
     assert store.tree_hash() == before
-    layer.write_verdict("v_1", {**REFUSAL, "reason": "another"}, None)
-    layer.write_verdict("v_1", SCORED, "7.0\n")
+    layer.evaluation("v_1").write_verdict({**REFUSAL, "reason": "another"}, None)
+    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
     kept = files(store, "v_1")
     assert json.loads(kept["parsed_metadata.1.json"]) == REFUSAL
     assert json.loads(kept["parsed_metadata.2.json"])["reason"] == "another"
@@ -651,15 +652,15 @@ def test_an_empty_parsed_txt_is_replaced(store: StoreBuilder, layer: GensDataLay
     """A torn parsed.txt does not keep a score from being written."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     store.write("gens/evaluation/v_1/parsed.txt", "")
-    layer.write_verdict("v_1", SCORED, "7.0\n")
+    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
     assert files(store, "v_1")["parsed.txt"] == "7.0\n"
 
 
 def test_a_failure_is_replaced_by_the_next_and_removed_by_a_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
     """failure.json tells of the last call, and goes once there is a reply."""
     store.evaluation("v_1", "e_1", score=None)
-    layer.write_failure("v_1", {"kind": "timeout"})
-    layer.write_failure("v_1", {"kind": "http_500"})
-    assert layer.failure_record("v_1") == {"kind": "http_500"}
-    layer.store_reply("v_1", "SCORE: 5\n", {"model": "m"})
+    layer.evaluation("v_1").write_failure({"kind": "timeout"})
+    layer.evaluation("v_1").write_failure({"kind": "http_500"})
+    assert layer.evaluation("v_1").failure_record().fields == {"kind": "http_500"}
+    layer.evaluation("v_1").store_reply("SCORE: 5\n", {"model": "m"})
     assert sorted(files(store, "v_1")) == ["metadata.json", "raw.txt", "raw_metadata.json"]

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from essay_cohorts.domain import Cell, TaskRef
 from essay_cohorts.errors import BadInput
 from essay_cohorts.ids import evaluation_gen_id
+from essay_cohorts.records import FailureRecord, ReplyRecord, VerdictRecord, task_of
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_history import EvaluationRecord, FormerFile, read_evaluation, task_of
-from essay_cohorts.views.evaluation_state import MemberLook, MemberState
+from essay_cohorts.views.evaluation_history import EvaluationRecord, FormerFile, read_evaluation
+from essay_cohorts.views.evaluation_state import MemberState, ShownState
 from tests.conftest import DAG_ID, PlayedDag, task_ref
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
@@ -53,14 +54,14 @@ def test_a_scored_evaluation(scored: StoreBuilder) -> None:
     record = read(scored)
     assert (record.gen_id, record.cell) == ("v_1", Cell("e_essay1", "novelty", "judge-a"))
     assert (record.replicate, record.origin_cohort_id) == (2, "old")
-    assert record.look == MemberLook(state=MemberState.SCORED, score=6.5)
+    assert record.shown == ShownState(state=MemberState.SCORED, score=6.5)
     assert (record.prompt, record.reply) == ("Judge this.", "Fine.\nSCORE: 6.5\n")
     assert record.essay == "Essay number 1.\n\nTides and ledgers.\n"
     assert record.reply_lines == ["Fine.", "SCORE: 6.5", ""]
     assert record.deciding_line == 1
     assert record.maker == MAKER
-    assert (record.failure, record.former) == ({}, ())
-    assert record.verdict["success"] is True and record.metadata["mode"] == "llm"
+    assert (record.failure, record.former) == (FailureRecord(), ())
+    assert record.verdict.fields["success"] is True and record.metadata["mode"] == "llm"
 
 
 def test_a_system_message(scored: StoreBuilder) -> None:
@@ -80,8 +81,9 @@ def test_a_seed(store: StoreBuilder) -> None:
     record = read(store)
     assert (record.prompt, record.reply, record.essay) == (None, None, None)
     assert (record.reply_lines, record.deciding_line, record.maker) == ([""], None, None)
-    assert (record.reply_record, record.verdict, record.failure, record.former) == ({}, {}, {}, ())
-    assert record.look.state is MemberState.NO_REPLY
+    assert (record.reply_record, record.verdict, record.failure) == (ReplyRecord(), VerdictRecord(), FailureRecord())
+    assert record.former == ()
+    assert record.shown.state is MemberState.NO_REPLY
 
 
 def test_an_evaluation_as_a_run_leaves_it(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
@@ -96,7 +98,7 @@ def test_an_evaluation_as_a_run_leaves_it(store: StoreBuilder, dag: PlayedDag, j
     judge_server.faults({"fault": "reply", "content": "Second.\n**SCORE: 8**\n"})
     dag.run({**conf, "replicates": 1, "retry_unscored": True}, run_id="run-2")
     record = read(store, gen_id)
-    assert (record.look.score, record.reply, record.deciding_line) == (8.0, "Second.\n**SCORE: 8**\n", 1)
+    assert (record.shown.score, record.reply, record.deciding_line) == (8.0, "Second.\n**SCORE: 8**\n", 1)
     assert record.maker == task_ref("run-2", "evaluation.evaluation_raw", 1, 0)
     former = {file.name: file.text for file in record.former}
     assert list(former) == ["parsed_metadata.1.json", "prompt.1.txt", "raw.1.txt", "raw_metadata.1.json"]
@@ -218,7 +220,7 @@ def test_damaged_files_are_told_as_they_are(scored: StoreBuilder, name: str, con
     record = read(scored)
     assert record.gen_id == "v_1"
     assert (record.reply == "Fine.\nSCORE: 6.5\n") is (name != "raw.txt")
-    assert (record.look.score == 6.5) is (name != "parsed.txt")
+    assert (record.shown.score == 6.5) is (name != "parsed.txt")
     assert (record.cell is not None) is (name != "metadata.json")
     assert len(record.former) == ("1" in name)
 

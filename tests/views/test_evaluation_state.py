@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberLook, MemberState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberState, ShownState, read_evaluation_state
 from tests.conftest import task_ref
 from tests.store_builder import StoreBuilder
 
@@ -28,64 +29,66 @@ def fail(**changes: object) -> dict[str, str]:
     return {"failure.json": json.dumps(record)}
 
 
-def look(state: MemberState, reason: str = "", score: float | None = None) -> MemberLook:
-    """A look with these values."""
-    return MemberLook(state=state, score=score, reason=reason)
+def shown(state: MemberState, reason: str = "", score: float | None = None) -> ShownState:
+    """A shown state with these values."""
+    return ShownState(state=state, score=score, reason=reason)
 
 
 NO_REPLY, UNSCORED, SCORED = MemberState.NO_REPLY, MemberState.UNSCORED, MemberState.SCORED
-REPLIED = look(MemberState.REPLIED, "a reply is stored, but it was not scored yet")
-FAILED_LOOK = look(MemberState.FAILED, "the server said 400 (attempts: 3)")
+REPLIED = shown(MemberState.REPLIED, "a reply is stored, but it was not scored yet")
+FAILED_SHOWN = shown(MemberState.FAILED, "the server said 400 (attempts: 3)")
 
 
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        pytest.param({}, look(NO_REPLY, "it has no reply"), id="no folder"),
-        pytest.param(META, look(NO_REPLY, "no call was made yet"), id="a seed"),
-        pytest.param({**META, "prompt.txt": "?"}, look(NO_REPLY, "no call was made yet"), id="a prompt"),
-        pytest.param({"parsed.txt": "7.5\n"}, look(SCORED, score=7.5), id="a score"),
-        pytest.param({"parsed.txt": "0.0\n"}, look(SCORED, score=0.0), id="a score of 0"),
-        pytest.param({"parsed.txt": "\ufeff9"}, look(SCORED, score=9.0), id="a score typed by hand"),
-        pytest.param({"parsed.txt": "seven\n"}, look(UNSCORED, NO_NUMBER), id="no number"),
-        pytest.param({"parsed.txt": "9.5\n"}, look(UNSCORED, NO_NUMBER), id="off the scale"),
-        pytest.param({"parsed.txt": "\n"}, look(UNSCORED, NO_NUMBER), id="a blank line"),
+        pytest.param({}, shown(NO_REPLY, "it has no reply"), id="no folder"),
+        pytest.param(META, shown(NO_REPLY, "no call was made yet"), id="a seed"),
+        pytest.param({**META, "prompt.txt": "?"}, shown(NO_REPLY, "no call was made yet"), id="a prompt"),
+        pytest.param({"parsed.txt": "7.5\n"}, shown(SCORED, score=7.5), id="a score"),
+        pytest.param({"parsed.txt": "0.0\n"}, shown(SCORED, score=0.0), id="a score of 0"),
+        pytest.param({"parsed.txt": "\ufeff9"}, shown(SCORED, score=9.0), id="a score typed by hand"),
+        pytest.param({"parsed.txt": "seven\n"}, shown(UNSCORED, NO_NUMBER), id="no number"),
+        pytest.param({"parsed.txt": "9.5\n"}, shown(UNSCORED, NO_NUMBER), id="off the scale"),
+        pytest.param({"parsed.txt": "\n"}, shown(UNSCORED, NO_NUMBER), id="a blank line"),
         pytest.param({"raw.txt": "hm"}, REPLIED, id="a reply"),
         pytest.param({"raw.txt": "hm", "parsed.txt": ""}, REPLIED, id="an empty parsed.txt"),
-        pytest.param({"raw.txt": "hm", "parsed_metadata.json": REFUSED}, look(UNSCORED, "no number"), id="refused"),
+        pytest.param({"raw.txt": "hm", "parsed_metadata.json": REFUSED}, shown(UNSCORED, "no number"), id="refused"),
         pytest.param({"raw.txt": "hm", "parsed_metadata.json": "{"}, REPLIED, id="a damaged verdict"),
-        pytest.param({"raw.txt": "", "parsed_metadata.json": REFUSED}, look(UNSCORED, "no number"), id="empty reply"),
-        pytest.param(fail(), FAILED_LOOK, id="failed"),
+        pytest.param(
+            {"raw.txt": "", "parsed_metadata.json": REFUSED}, shown(UNSCORED, "no number"), id="empty reply"
+        ),
+        pytest.param(fail(), FAILED_SHOWN, id="failed"),
         pytest.param(
             {"raw.txt": "hm", "parsed_metadata.json": REFUSED, **fail()},
-            look(UNSCORED, "no number"),
+            shown(UNSCORED, "no number"),
             id="asked again",
         ),
-        pytest.param({"parsed.txt": "7.5\n", **fail()}, look(SCORED, score=7.5), id="a score wins over a failure"),
-        pytest.param(fail(attempts=0), look(NO_REPLY, "the server said 400"), id="never sent"),
-        pytest.param(fail(attempts=True), look(NO_REPLY, "the server said 400"), id="attempts that are no count"),
+        pytest.param({"parsed.txt": "7.5\n", **fail()}, shown(SCORED, score=7.5), id="a score wins over a failure"),
+        pytest.param(fail(attempts=0), shown(NO_REPLY, "the server said 400"), id="never sent"),
+        pytest.param(fail(attempts=True), shown(NO_REPLY, "the server said 400"), id="attempts that are no count"),
         pytest.param({"raw.txt": "hm", **fail(attempts=0)}, REPLIED, id="never sent again"),
         pytest.param(
             fail(message=None),
-            look(MemberState.FAILED, "its failure.json does not say why (attempts: 3)"),
+            shown(MemberState.FAILED, "its failure.json does not say why (attempts: 3)"),
             id="failed without a word",
         ),
         pytest.param(
             fail(kind="deferred", message="no room", attempts=None),
-            look(MemberState.DEFERRED, "no room"),
+            shown(MemberState.DEFERRED, "no room"),
             id="deferred",
         ),
         pytest.param(
-            fail(kind="deferred", message="no room"), look(MemberState.DEFERRED, "no room"), id="deferred at last"
+            fail(kind="deferred", message="no room"), shown(MemberState.DEFERRED, "no room"), id="deferred at last"
         ),
-        pytest.param({"failure.json": "[]"}, look(NO_REPLY, "it has no reply"), id="a damaged failure"),
+        pytest.param({"failure.json": "[]"}, shown(NO_REPLY, "it has no reply"), id="a damaged failure"),
     ],
 )
-def test_what_a_folder_says(store: StoreBuilder, files: dict[str, str], expected: MemberLook) -> None:
+def test_what_a_folder_says(store: StoreBuilder, files: dict[str, str], expected: ShownState) -> None:
     """The state, the score and the reason follow from the files."""
     for name, text in files.items():
         store.write(f"{FOLDER}/{name}", text)
-    assert read_evaluation_state(GensDataLayer.from_root(store.root), "v_1") == expected
+    assert read_evaluation_state(GensDataLayer.from_root(store.root).evaluation("v_1")) == expected
 
 
 @pytest.mark.parametrize(
@@ -102,15 +105,15 @@ def test_a_lease_says_who_is_calling(
     store: StoreBuilder, files: dict[str, str], living: bool, state: MemberState
 ) -> None:
     """A lease counts as long as its task lives, and only where there is no score."""
-    layer = GensDataLayer.from_root(store.root)
+    evaluation = GensDataLayer.from_root(store.root).evaluation("v_1")
     for name, text in {**META, **files}.items():
         store.write(f"{FOLDER}/{name}", text)
     with TaskLease(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as card:
-        assert layer.call_lease("v_1", card).take()
+        assert CallLease(evaluation.claim, card).take()
         if living:
-            found = read_evaluation_state(layer, "v_1")
+            found = read_evaluation_state(evaluation)
     if not living:
-        found = read_evaluation_state(layer, "v_1")
+        found = read_evaluation_state(evaluation)
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
         assert "run-7" in found.reason and "try 2 is calling for it" in found.reason
@@ -129,6 +132,6 @@ def test_any_folder_has_a_state(tmp_path_factory: pytest.TempPathFactory, files:
     store = StoreBuilder(Path(tmp_path_factory.mktemp("data")))
     for name, content in files.items():
         store.write(f"{FOLDER}/{name}", content)
-    found = read_evaluation_state(GensDataLayer.from_root(store.root), "v_1")
+    found = read_evaluation_state(GensDataLayer.from_root(store.root).evaluation("v_1"))
     assert (found.score is not None) is (found.state is SCORED)
     assert bool(found.reason) is (found.state is not SCORED) or found.state is UNSCORED

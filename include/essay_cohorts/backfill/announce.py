@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 from hashlib import sha256
 
-from essay_cohorts.domain import Stage
+from essay_cohorts.backfill.announced import AnnouncementLedger
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, rows_of
@@ -33,7 +33,7 @@ def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> lis
     """
     store = GensDataLayer.from_root(settings.data_root)
     gen_ids = [row.member.gen_id for row in rows_of(settings, planned, part)]
-    scored = (gen_id for gen_id in gen_ids if store.parsed_exists(Stage.EVALUATION, gen_id))
+    scored = (gen_id for gen_id in gen_ids if store.evaluation(gen_id).is_parsed())
     new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
     todo = planned.call + planned.parse
     return _first(new, max(1, MOST_EVENTS * len(gen_ids) // max(MOST_EVENTS, todo)))
@@ -51,7 +51,7 @@ def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
 def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
     """True when the cohort's scores differ from those it was last announced with; remembers these."""
     scores = _hash_of_scores(settings, planned)
-    ledger, run_key = _folder(settings, planned).announcements(), planned.run_key
+    ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.completion()
     if former.get("scores_sha256") == scores and former.get("run_key") != run_key:
         return False
@@ -61,7 +61,7 @@ def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
 
 def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
     """Those that no other task of the cohort has announced, remembered as this one's."""
-    ledger, run_key = _folder(settings, planned).announcements(), planned.run_key
+    ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.announced(run_key, part)
     new = [gen_id for gen_id in gen_ids if gen_id not in former]
     if new:
@@ -77,7 +77,7 @@ def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
         if gen_id in known:
             score = known[gen_id].score
         else:
-            score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+            score = parse_score_text(store.evaluation(gen_id).parsed_text() or "")
         digest.update(f"{gen_id},{score}\n".encode())
     return digest.hexdigest()
 
@@ -86,6 +86,10 @@ def _first(gen_ids: list[str], most: int) -> list[str]:
     if len(gen_ids) > most:
         log.info("%d of %d evaluations get an asset event of their own", most, len(gen_ids))
     return gen_ids[:most]
+
+
+def _ledger(settings: Settings, planned: PlannedRun) -> AnnouncementLedger:
+    return AnnouncementLedger(root=settings.data_root, cohort=_folder(settings, planned).path)
 
 
 def _folder(settings: Settings, planned: PlannedRun) -> CohortFolder:

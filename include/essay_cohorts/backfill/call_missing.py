@@ -5,35 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.records import missing_replies
-from essay_cohorts.calling.slice_calls import SliceCalls
+from essay_cohorts.calling.slice_calls import SliceCalls, SliceTask
 from essay_cohorts.domain import PlanRow, TaskRef
 from essay_cohorts.errors import RepliesMissing
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import needs_call, rows_left, rows_of
+from essay_cohorts.planning.slice_rows import rows_of, rows_to_call
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
-    from essay_cohorts.llm_client.client_settings import CallRules
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Endpoint:
-    """A client for the LLM's API and the rules for calls over it."""
-
-    client: AsyncOpenAI
-    rules: CallRules
 
 
 Connect = Callable[[], Awaitable[Endpoint]]
@@ -49,15 +35,16 @@ async def call_missing(
     sends no further request, and ends once the replies to those that it sent are stored.
     """
     store = GensDataLayer.from_root(settings.data_root)
-    rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
+    rows = list(rows_to_call(store, rows_of(settings, planned, part), planned))
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}
     endpoint, disk = await connect(), DiskThreads()
+    work = SliceTask(settings=settings, planned=planned, part=part, task=task)
     async with endpoint.client:
         # Given back last: while something is being stored, nobody may take this task for gone.
-        with TaskLease(settings.data_root, task) as card:
-            calls = SliceCalls.open(settings, planned, part, task, endpoint.client, endpoint.rules, card, disk)
+        with TaskLease(settings.data_root, task) as task_lease:
+            calls = SliceCalls.open(work, endpoint, task_lease, disk)
             try:
                 async with disk:
                     await _run(calls, rows)

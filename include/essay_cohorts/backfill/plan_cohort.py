@@ -129,7 +129,7 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
     store = GensDataLayer.from_root(settings.data_root)
 
     def seed(member: Member) -> None:
-        store.seed(member.gen_id, _seed(member), shared=prepared.inputs.selection.include_existing)
+        store.evaluation(member.gen_id).seed(_seed(member), shared=prepared.inputs.selection.include_existing)
         reach("between_seeds")
 
     if prepared.plan.minted:

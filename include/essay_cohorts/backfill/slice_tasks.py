@@ -1,7 +1,7 @@
 """What the DAG's tasks call once a cohort is planned: read, decide, write.
 
-Between tasks travel only small values: the dict that `plan_cohort` returns and slices. Each step reads the run's own
-plan.csv, and each looks for itself whether an evaluation is done: spending never depends on a scheduler's skip.
+Between tasks travel only small values: the PlannedRun and the slices. Each step reads its slice's own part of the
+plan, and reads from the store whether an evaluation is done: spending never depends on a scheduler's skip.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
 from essay_cohorts.judging.prompts import prompt_renderer
+from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.lease import LEASE_S
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call, rows_left, rows_of, write_slices
+from essay_cohorts.planning.slice_rows import evaluation_rows, rows_left, rows_of, rows_to_call, write_slices
 from essay_cohorts.planning.slices import Slice, cut_slices, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.catalog import Catalog
+from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
@@ -76,12 +78,12 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
         try:
             prompt = render(row.member.template_id, row.member.parent_gen_id)
         except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
-            store.drop_prompt(row.member.gen_id)
+            store.evaluation(row.member.gen_id).drop_prompt()
             return error
-        store.write_prompt(row.member.gen_id, prompt.text, prompt.system)
+        store.evaluation(row.member.gen_id).write_prompt(prompt)
         return None
 
-    rows = [row for row in rows_left(store, rows_of(settings, planned, part)) if needs_call(store, row, planned)]
+    rows = rows_to_call(store, rows_of(settings, planned, part), planned)
     written = 0
     for row, error in side_by_side(write, rows):
         written += error is None
@@ -99,10 +101,10 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
     def parse(row: PlanRow) -> Verdict | None:
         # The parser that planning checked, whatever the CSV names meanwhile.
         parser = parser_of(planned.parsers[row.member.template_id])
-        return _parse(store, row.member.gen_id, parser, card)
+        return _parse(store.evaluation(row.member.gen_id), parser, task_lease)
 
-    # One card for all: how long the card of a dead task was silent is counted by the one that looks at it.
-    with TaskLease(settings.data_root, task) as card:
+    # One lease for all, because each lease counts for itself how long a dead task's was silent.
+    with TaskLease(settings.data_root, task) as task_lease:
         for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
             gen_id = row.member.gen_id
             if verdict is None:
@@ -117,33 +119,33 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
     return counts
 
 
-def _parse(store: GensDataLayer, gen_id: str, parser: Parser, card: TaskLease) -> Verdict | None:
+def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) -> Verdict | None:
     """Scores one stored reply and writes the verdict down; None when there is no reply."""
-    _put_in_place(store, gen_id, card)
-    reply = store.reply(gen_id)
+    _put_in_place(evaluation, task_lease)
+    reply = evaluation.reply()
     if reply is None:
         return None
     verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
     score = None if verdict.score is None else score_text(verdict.score)
-    store.write_verdict(gen_id, verdict_record(verdict), score)
+    evaluation.write_verdict(verdict_record(verdict), score)
     return verdict
 
 
-def _put_in_place(store: GensDataLayer, gen_id: str, card: TaskLease) -> None:
-    """Finishes what a process left that died while it called: a reply in temporary files, a lease, an old failure."""
-    if store.is_clean_reply(gen_id):
+def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
+    """Finishes what a process left that died while it called: a reply in temporary files, a claim, an old failure."""
+    if evaluation.is_clean_reply():
         return
-    if not store.has_pending_reply(gen_id) and not store.has_lease(gen_id):
-        store.drop_stale_failure(gen_id)
+    if not evaluation.has_pending_reply() and not evaluation.is_claimed():
+        evaluation.drop_stale_failure()
         return
-    lease = store.call_lease(gen_id, card)
+    lease = CallLease(evaluation.writable_claim(), task_lease)
     end = time.monotonic() + _STORING_S
     while not lease.take():
-        if time.monotonic() > end or not store.has_pending_reply(gen_id):
+        if time.monotonic() > end or not evaluation.has_pending_reply():
             return
         time.sleep(_LOOK_AGAIN_S)
     try:
-        store.complete_reply(gen_id)
+        evaluation.complete_reply()
     finally:
         lease.release()
 

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from essay_cohorts.amounts import dollars
 from essay_cohorts.backfill.html_report import ReportInputs, render_report
+from essay_cohorts.backfill.outcomes import FoundEvaluation, result_of
 from essay_cohorts.backfill.summaries import Totals, count_totals
 from essay_cohorts.calling.spending import settle_from_store
-from essay_cohorts.calls import DEFERRED, Spending
-from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow, Stage
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import CohortIncomplete
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.crash_points import reach
-from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, run_of, text_of
-from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call
-from essay_cohorts.provenance import MADE_UP_BANNER, MADE_UP_REASON
+from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.pivot import pivot_scores
+from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import account_of, origins_of
 from essay_cohorts.views.essay_titles import essay_titles
-from essay_cohorts.views.evaluation_state import NO_NUMBER
+from essay_cohorts.views.evaluation_state import caller_of
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +87,13 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     rows = evaluation_rows(settings, planned)
     if planned.dry_run:
         return _describe_dry_run(folder, planned)
-    store, journal = GensDataLayer.from_root(settings.data_root), folder.call_journal()
+    store, journal = (
+        GensDataLayer.from_root(settings.data_root),
+        CallJournal.for_writing(settings.data_root, folder.path),
+    )
     settle_from_store(journal, store)
     began = time.time_ns()
-    scores = score_rows(store, rows, run, planned)
+    scores = score_rows(store, rows, planned)
     totals = count_totals(scores, planned=planned.planned)
     folder.write_scores(scores, began)
     pivot = pivot_scores(cohort_frame(scores))
@@ -125,75 +129,32 @@ def _spent(totals: Totals, spending: Spending) -> str:
     return ", ".join(parts)
 
 
-def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], run: RunRef, planned: PlannedRun) -> list[ScoreRow]:
+def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], planned: PlannedRun) -> list[ScoreRow]:
     """What became of each planned evaluation, read from the store as it is now."""
-    return [_score_row(store, row, run, planned) for row in rows]
+    return [_score_row(store, row, planned) for row in rows]
 
 
-def _score_row(store: GensDataLayer, row: PlanRow, run: RunRef, planned: PlannedRun) -> ScoreRow:
-    gen_id = row.member.gen_id
-    record = store.reply_record(gen_id)
-    called = run_of(record) == run
-    score, reason = None, ""
-    if store.parsed_exists(Stage.EVALUATION, gen_id):
-        outcome = Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED
-        score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
-        if score is None:
-            outcome, reason = Outcome.UNSCORED, NO_NUMBER
-    else:
-        outcome, reason = _why_unparsed(store, row, run, planned, called=called)
-    if not store.counts(gen_id, record):
-        outcome, score, reason = Outcome.NOT_RUN, None, MADE_UP_REASON
-    metadata = store.metadata(Stage.EVALUATION, gen_id)
-    if metadata is None:
-        outcome, score = Outcome.NOT_RUN, None
-        reason = (
-            "its metadata.json was there when the run was planned, and is gone: restore it, or it is paid for anew"
-        )
+def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> ScoreRow:
+    evaluation = store.evaluation(row.member.gen_id)
+    state, metadata = read_state(evaluation), evaluation.metadata()
+    needed = needs_call(evaluation, state, row, planned)
+    found = FoundEvaluation(
+        state=state,
+        has_metadata=metadata is not None,
+        needs_call=needed,
+        caller=caller_of(evaluation, state) if needed else None,
+    )
+    result = result_of(row, found, planned)
     return ScoreRow(
         member=row.member,
-        outcome=outcome,
-        score=score,
-        reason=reason,
-        origin_cohort_id=text_of(metadata or {}, "origin_cohort_id"),
-        cost_usd=price_of(record, "cost_usd"),
-        called=called,
-        made=provenance_of(record),
+        outcome=result.outcome,
+        score=result.score,
+        reason=result.reason,
+        origin_cohort_id=metadata.origin_cohort_id if metadata else "",
+        cost_usd=state.reply.cost_usd,
+        called=state.reply.run == planned.run,
+        made=state.reply.provenance,
     )
-
-
-def _why_unparsed(
-    store: GensDataLayer, row: PlanRow, run: RunRef, planned: PlannedRun, *, called: bool
-) -> tuple[Outcome, str]:
-    gen_id = row.member.gen_id
-    replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
-    # A failure that stands beside a reply of the same run is older than the reply.
-    if run_of(failure) == run and not (replied and called):
-        return _failed(failure)
-    if needs_call(store, row, planned):
-        caller = store.caller(gen_id)
-        if caller is not None:
-            return Outcome.IN_FLIGHT_ELSEWHERE, f"{caller} is calling for it"
-        return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
-    if row.action is Action.REUSE:
-        return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
-    if not replied:
-        return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
-    verdict = store.verdict_record(gen_id)
-    parser = planned.parsers[row.member.template_id]
-    read = (verdict.get("parser_name"), verdict.get("parser_version")) == parser
-    if verdict.get("success") is False and read:
-        return Outcome.UNSCORED, text_of(verdict, "reason")
-    return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
-
-
-def _failed(failure: Mapping[str, Any]) -> tuple[Outcome, str]:
-    """The outcome of an evaluation that this run left a failure.json for."""
-    attempts = count_of(failure, "attempts")
-    told = text_of(failure, "message") or "its failure.json does not say why"
-    if failure.get("kind") == DEFERRED:
-        return Outcome.DEFERRED, told
-    return (Outcome.FAILED, f"{told} (attempts: {attempts})") if attempts else (Outcome.NOT_RUN, told)
 
 
 def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
@@ -248,7 +209,7 @@ def _report_inputs(
     totals: Totals,
     run: RunRef,
 ) -> ReportInputs:
-    journal = folder.call_journal()
+    journal = CallJournal(folder=folder.path)
     store = GensDataLayer.from_root(settings.data_root)
     return ReportInputs(
         cohort_id=folder.cohort_id,

@@ -159,5 +159,4 @@ def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:
             continue
         record = store.record_of_call(call.gen_id, call.name)
         if record is not None:
-            cost = record.get("cost_usd")
-            journal.settle(call.name, CallEnd.REPLY, float(cost) if isinstance(cost, int | float) else None)
+            journal.settle(call.name, CallEnd.REPLY, record.cost_usd)

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from essay_cohorts.cli.options import AsJson, DataRoot, print_table, settings_of
 from essay_cohorts.domain import Stage
-from essay_cohorts.files.json_fields import cell_of
 from essay_cohorts.maintenance.set_aside import SET_ASIDE, check_real_only, find_made_up, set_aside
+from essay_cohorts.records import cell_of
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 set_aside_app = typer.Typer()

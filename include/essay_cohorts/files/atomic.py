@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.encoding import encoded
 from essay_cohorts.errors import StoreError
 
 _STAGING = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
@@ -183,16 +184,6 @@ def write_whole(descriptor: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-def encoded(text: str) -> bytes:
-    """`text` as a file holds it: JSON carries lone surrogates, UTF-8 cannot; a paid reply must be storable."""
-    return text.encode("utf-8", errors="replace")
-
-
-def storable(text: str) -> str:
-    """`text` as it will be read back: without lone surrogates."""
-    return text if text.isascii() else encoded(text).decode("utf-8")
 
 
 def new_token() -> str:

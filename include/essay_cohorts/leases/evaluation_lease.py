@@ -16,11 +16,11 @@ from typing import Any
 
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import storing, write_text
-from essay_cohorts.files.json_fields import json_object, read_json, read_text, text_of
+from essay_cohorts.files.json_files import json_object, read_json, read_text
 from essay_cohorts.leases.lease import EMPTY_S, seems_held
 from essay_cohorts.leases.task_lease import CALLERS, TaskLease, card_file
+from essay_cohorts.records import text_of
 
-CLAIM = "call.json"
 _CARD = re.compile(r"[0-9a-f]{12}")
 # Whose place one takes when a claim names nobody: its process was killed between making it and writing into it.
 _NOBODY = "nobody"
@@ -29,23 +29,23 @@ _NOBODY = "nobody"
 class CallLease:
     """One evaluation's lease, seen by one task. Keep it to try again: how long a claim was empty is counted here."""
 
-    def __init__(self, folder: Path, card: TaskLease) -> None:
-        self._folder, self._card = folder, card
-        self._claim = f"{folder}{os.sep}{CLAIM}"
+    def __init__(self, claim: Path, card: TaskLease) -> None:
+        self._path, self._card = claim, card
+        self._claim = str(claim)
         self._mine: str | None = None
         self._empty_since: float | None = None
 
     def take(self) -> bool:
         """True when this task has the lease now; False when another process has it. StoreError without a folder."""
         self._mine = mine = self._card.claim()
-        with storing(self._folder / CLAIM):
+        with storing(self._path):
             try:
                 descriptor = os.open(self._claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             except FileExistsError:
                 return self._take_over(mine)
             except FileNotFoundError:
                 raise StoreError(
-                    f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
+                    f"{self._path.parent} is gone. Check that the data root is still mounted; then clear the run."
                 ) from None
             try:
                 os.write(descriptor, mine.encode())
@@ -56,7 +56,7 @@ class CallLease:
 
     def release(self) -> None:
         """Gives the lease back, unless another process has taken it from this one."""
-        with storing(self._folder / CLAIM):
+        with storing(self._path):
             if self._mine is not None and read_text(self._claim) == self._mine:
                 Path(self._claim).unlink(missing_ok=True)
 
@@ -73,8 +73,8 @@ class CallLease:
             # Whoever finds the same task gone waits for its turn; the first has changed the claim by then.
             if not gone or read_text(self._claim) != found:
                 return False
-            write_text(self._folder / CLAIM, mine, durable=False)
-            for left in self._folder.glob(f".{CLAIM}.*.tmp"):
+            write_text(self._path, mine, durable=False)
+            for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
                 left.unlink(missing_ok=True)  # of one that was killed while it took over
         return True
 
@@ -88,9 +88,9 @@ class CallLease:
         return _NOBODY if time.monotonic() - self._empty_since >= EMPTY_S else None
 
 
-def holder_of(root: Path, folder: Path) -> str | None:
-    """Who has the lease of an evaluation's folder, in words; None when nobody has."""
-    claim = read_json(folder / CLAIM)
+def holder_of(root: Path, claim_file: Path) -> str | None:
+    """The task that holds an evaluation's claim, in words; None when no task does."""
+    claim = read_json(claim_file)
     name = _card_in(claim or {})
     if claim is None or not name or not (root / CALLERS).is_dir():
         return None

@@ -15,7 +15,7 @@ import psutil
 from filelock import FileLock, SoftFileLease, Timeout
 
 from essay_cohorts.files.atomic import storing
-from essay_cohorts.files.json_fields import read_text
+from essay_cohorts.files.json_files import read_text
 
 # Seconds without a sign of life after which a lease may be taken. Every process must agree on it.
 LEASE_S = 30.0

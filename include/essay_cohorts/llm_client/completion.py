@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.calls import BROKEN_OFF, Usage
-from essay_cohorts.files.atomic import storable
-from essay_cohorts.files.json_fields import price_of
+from essay_cohorts.encoding import storable
 from essay_cohorts.llm_client.event_stream import is_stream, joined_events
 from essay_cohorts.llm_client.server_errors import ServerError, error_in_answer
+from essay_cohorts.records import price_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import re
 from urllib.parse import quote
 
-from essay_cohorts.files.atomic import storable
+from essay_cohorts.encoding import storable
 
 _LONGEST_LINE = 500
 # A shorter one is a word such as "offline", which a model's name may hold by right.

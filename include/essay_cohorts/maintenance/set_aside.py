@@ -9,6 +9,7 @@ from pathlib import Path
 from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.files.atomic import check_inside, make_folder, storing, sync_path
+from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.leases.planning_lock import planning_turn
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -21,7 +22,11 @@ def find_made_up(store: GensDataLayer) -> list[str]:
     """The gen_ids of made-up evaluations, sorted; none where such scores count."""
     if store.made_up_counts:
         return []
-    return [name for name in sorted(store.folder_names(Stage.EVALUATION)) if is_id(name) and not store.counts(name)]
+    return [
+        name
+        for name in sorted(store.folder_names(Stage.EVALUATION))
+        if is_id(name) and not store.evaluation(name).counts()
+    ]
 
 
 def check_real_only(store: GensDataLayer) -> None:
@@ -43,7 +48,8 @@ def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
     # No planning may find a folder and then not.
     with planning_turn(root), storing(there):
         for gen_id in gen_ids:
-            if store.counts(gen_id) or store.caller(gen_id) is not None:
+            evaluation = store.evaluation(gen_id)
+            if evaluation.counts() or holder_of(root, evaluation.claim) is not None:
                 continue
             (here / gen_id).rename(_free_name(there, gen_id))
             yield gen_id

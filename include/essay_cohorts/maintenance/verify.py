@@ -10,10 +10,10 @@ from pathlib import Path
 from essay_cohorts.amounts import dollars
 from essay_cohorts.domain import ID_RULE, Stage, is_id, one_form
 from essay_cohorts.errors import Problem
-from essay_cohorts.files.json_fields import cell_of, text_of
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.changed_inputs import has_other_settings
-from essay_cohorts.store.call_journal import JournalledCall
+from essay_cohorts.records import text_of
+from essay_cohorts.store.call_journal import CallJournal, JournalledCall
 from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -50,7 +50,7 @@ def find_lost_calls(root: Path) -> Iterator[LostCall]:
     """
     store = GensDataLayer.from_root(root)
     for cohort_id in cohort_ids(root):
-        journal = CohortFolder(root=root, cohort_id=cohort_id).call_journal()
+        journal = CallJournal(folder=CohortFolder(root=root, cohort_id=cohort_id).path)
         yield from (_lost(cohort_id, call, is_paid=True) for call in journal.paid_in_vain())
         for call in journal.unsettled():
             if not call.is_under_way() and store.record_of_call(call.gen_id, call.name) is None:
@@ -74,11 +74,15 @@ def other_settings(root: Path) -> Mapping[str, int]:
     store, judges = GensDataLayer.from_root(root), {model.id: model for model in Catalog(root=root).models().value}
     found: Counter[str] = Counter()
     for name in store.folder_names(Stage.EVALUATION):
-        record = store.reply_record(name) if is_id(name) else {}
-        cell = cell_of(store.metadata(Stage.EVALUATION, name) or {}) if record else None
+        if not is_id(name):
+            continue
+        evaluation = store.evaluation(name)
+        record = evaluation.reply_record()
+        metadata = evaluation.metadata() if record else None
+        cell = metadata.cell if metadata else None
         judge = judges.get(cell.model_id) if cell else None
         if judge is not None:
-            asked = text_of(record, "model") or judge.model
+            asked = record.model or judge.model
             found[judge.id] += one_form(asked) != one_form(judge.model) or has_other_settings(record, judge)
     return {judge: number for judge, number in found.items() if number}
 
@@ -108,7 +112,7 @@ def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Itera
         yield from _parent_damage(store, stage, gen_id, metadata.get("parent_gen_id"))
     if stage is Stage.EVALUATION:
         yield from _evaluation_damage(store, gen_id)
-    elif stage is Stage.ESSAY and not store.parsed_exists(stage, gen_id):
+    elif stage is Stage.ESSAY and not store.parsed_text(stage, gen_id):
         yield _problem(stage, gen_id, "its parsed.txt, the essay's text, is missing or empty.", "Restore it.")
 
 
@@ -123,22 +127,23 @@ def _parent_damage(store: GensDataLayer, stage: Stage, gen_id: str, parent: obje
 
 
 def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
-    stage, names = Stage.EVALUATION, store.file_names(Stage.EVALUATION, gen_id)
+    stage, evaluation = Stage.EVALUATION, store.evaluation(gen_id)
+    names = evaluation.file_names()
     if "parsed.txt" in names:
-        text = store.parsed_text(stage, gen_id) or ""
+        text = evaluation.parsed_text() or ""
         if not text:
             finding = "its parsed.txt is empty, as an older program left it when it was stopped."
             yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
         elif parse_score_text(text) is None:
             finding = f"its parsed.txt holds no number from 0 to 9: {text[:40]!r}."
             yield _problem(stage, gen_id, finding, "Correct it by its raw.txt, or delete it and run the cohort.")
-    if store.has_pending_reply(gen_id):
+    if evaluation.has_pending_reply():
         finding = "a whole reply, paid for, waits in temporary files."
         yield _problem(stage, gen_id, finding, "Run its cohort: the reply is put in place without a call.")
     elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
         finding = "it holds a torn temporary file."
         yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
-    if "raw.txt" in names and not store.reply_is_as_recorded(gen_id):
+    if "raw.txt" in names and not evaluation.has_recorded_reply():
         finding = "its raw.txt is not the reply that raw_metadata.json records."
         yield _problem(stage, gen_id, finding, "Restore raw.txt from a backup.")
 

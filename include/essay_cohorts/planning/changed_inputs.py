@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import Cell, ChangedInputs, one_form
 from essay_cohorts.errors import Problem
-from essay_cohorts.files.json_fields import text_of
 from essay_cohorts.judging.prompts import prompt_hash
+from essay_cohorts.records import ReplyRecord
+from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 _NAMED = 5
@@ -46,31 +46,30 @@ class Wordings:
     def compare(self, gen_id: str, cell: Cell) -> Wording:
         """What is known of how an evaluation was made; it reads the reply's record."""
         today, model = self.prompts.get((cell.essay_id, cell.template_id)), self.models.get(cell.model_id)
-        record = self.store.reply_record(gen_id)
-        if not self.store.counts(gen_id, record):
+        evaluation = self.store.evaluation(gen_id)
+        record = evaluation.reply_record()
+        if not evaluation.counts(record):
             return Wording(counts=False)
         if today is None or model is None:
             return Wording()
-        recorded = text_of(record, "prompt_sha256") or self._stored_hash(gen_id)
+        recorded = record.prompt_sha256 or _stored_hash(evaluation)
         changed = has_other_settings(record, model)
         if recorded is None:
             return Wording(other_settings=changed)
-        asked = text_of(record, "model") or model.model
+        asked = record.model or model.model
         other = recorded != today or one_form(asked) != one_form(model.model)
         return Wording(is_other=other, other_settings=changed)
 
-    def _stored_hash(self, gen_id: str) -> str | None:
-        prompt = self.store.whole_prompt(gen_id)
-        return None if prompt is None else prompt_hash(prompt.text, prompt.system)
 
-
-def has_other_settings(record: Mapping[str, Any], model: JudgeModel) -> bool:
-    """True when a reply's record tells another temperature, max_tokens or request than the judge has today."""
+def has_other_settings(record: ReplyRecord, model: JudgeModel) -> bool:
+    """True when a reply's record has another temperature, max_tokens or request than the judge has today."""
     request = json.loads(model.request) if model.request else None
-    today = {"temperature": model.temperature, "max_tokens": model.max_tokens, "request": request}
-    # A record without a request was made without one, or by a program that knew none.
-    told = {"request": None, **record} if "temperature" in record else record
-    return any(name in told and told[name] != value for name, value in today.items())
+    return not record.has_settings(model.temperature, model.max_tokens, request)
+
+
+def _stored_hash(evaluation: EvaluationFolder) -> str | None:
+    prompt = evaluation.whole_prompt()
+    return None if prompt is None else prompt_hash(prompt.text, prompt.system)
 
 
 def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:

@@ -8,18 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from essay_cohorts.amounts import dollars
-from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Progress, RunRef, Stage, StoredEvaluation
-from essay_cohorts.errors import BadInput, Problem, StoreError, raise_if_any
+from essay_cohorts.errors import Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
 from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
-from essay_cohorts.judging.prompts import closing_delimiter, prompt_hash, prompt_renderer, system_template
-from essay_cohorts.judging.score_instructions import doubts_about
 from essay_cohorts.planning.changed_inputs import Wording, Wordings, refuse_changes
 from essay_cohorts.planning.inputs import Inputs, read_inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
-from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.planning.plan_warnings import doubtful_templates, not_reused, open_delimiters
+from essay_cohorts.planning.rendered_prompts import RenderedPrompt, prompt_sizes, render_prompts
 from essay_cohorts.planning.slices import check_batch_size, rows_of_kind
 from essay_cohorts.provenance import made_up_warning
 from essay_cohorts.settings import Settings
@@ -74,35 +71,13 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     former = folder.members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
-    asked = _plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run)
-    prompts = _render_all(inputs)
+    prompts = render_prompts(inputs)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
-    wordings = Wordings(
-        store=store,
-        prompts={place: prompt.sha256 for place, prompt in prompts.items()},
-        models={model.id: model for model in inputs.models},
-    )
-    # A member's record is read once, though it may be asked for before planning and after.
-    compare = cache(wordings.compare)
-    if mode is ChangedInputs.ASK_AGAIN:
-        asked = replace(asked, left_out=_left_out(scan.evaluations, compare, lambda wording: wording.is_other))
-    plan = plan_cohort(asked)
-    made_up: frozenset[str] = frozenset()
-    if not all(compare(member.gen_id, member.cell).counts for member in _existing(plan)):
-        made_up = _left_out(scan.evaluations, compare, lambda wording: not wording.counts)
-        asked = replace(asked, left_out=asked.left_out | made_up)
-        plan = plan_cohort(asked)
-    kept = _kept_wordings(plan, compare)
-    reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
-    raise_if_any(
-        [
-            *check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo),
-            *_unpriced_models(inputs, plan),
-            *_links_out(settings.data_root, inputs.cohort_id, plan),
-            *(refuse_changes(kept.changed) if mode is ChangedInputs.REFUSE else ()),
-        ]
-    )
-    sizes = _sizes(plan, inputs.models, prompts)
+    compare = _comparison(store, inputs, prompts)
+    decided = _decide(_plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run), compare, mode)
+    plan, kept = decided.plan, _kept_wordings(decided.plan, compare)
+    raise_if_any(_problems(settings, inputs, plan, kept if mode is ChangedInputs.REFUSE else None))
+    sizes = prompt_sizes(plan, inputs.models, prompts)
     return Prepared(
         inputs=inputs,
         plan=plan,
@@ -113,15 +88,57 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
         warnings=(
-            *([made_up_warning(len(made_up))] if made_up else ()),
+            *([made_up_warning(len(decided.made_up))] if decided.made_up else ()),
             *kept.warnings,
-            *_not_reused(inputs, plan, asked, prompts),
+            *not_reused(inputs, plan, decided.asked, prompts),
             *scan.warnings,
             *plan.warnings,
-            *_doubtful_templates(inputs),
-            *_open_delimiters(inputs),
+            *doubtful_templates(inputs),
+            *open_delimiters(inputs),
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Decided:
+    """The plan, what it was made of, and the made-up evaluations that do not count."""
+
+    asked: PlanInputs
+    plan: Plan
+    made_up: frozenset[str]
+
+
+def _comparison(store: GensDataLayer, inputs: Inputs, prompts: Mapping[tuple[str, str], RenderedPrompt]) -> Compare:
+    wordings = Wordings(
+        store=store,
+        prompts={place: prompt.sha256 for place, prompt in prompts.items()},
+        models={model.id: model for model in inputs.models},
+    )
+    # A member's record is read once, though it may be asked for before planning and after.
+    return cache(wordings.compare)
+
+
+def _decide(asked: PlanInputs, compare: Compare, mode: ChangedInputs) -> _Decided:
+    """Plans, and plans again without the made-up evaluations when the first plan would take some."""
+    stored = asked.evaluations
+    if mode is ChangedInputs.ASK_AGAIN:
+        asked = replace(asked, left_out=_left_out(stored, compare, lambda wording: wording.is_other))
+    plan = plan_cohort(asked)
+    if all(compare(member.gen_id, member.cell).counts for member in _existing(plan)):
+        return _Decided(asked=asked, plan=plan, made_up=frozenset())
+    made_up = _left_out(stored, compare, lambda wording: not wording.counts)
+    asked = replace(asked, left_out=asked.left_out | made_up)
+    return _Decided(asked=asked, plan=plan_cohort(asked), made_up=made_up)
+
+
+def _problems(settings: Settings, inputs: Inputs, plan: Plan, refused: _KeptWordings | None) -> Iterator[Problem]:
+    """What forbids to carry the plan out; `refused` are the existing members whose changed inputs are refused."""
+    reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
+    yield from check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo)
+    yield from _unpriced_models(inputs, plan)
+    yield from _links_out(settings.data_root, inputs.cohort_id, plan)
+    if refused is not None:
+        yield from refuse_changes(refused.changed)
 
 
 def _plan_inputs(
@@ -182,50 +199,6 @@ def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Prompt:
-    """A prompt's hash and its size in UTF-8 bytes, system message included; the text itself is not kept."""
-
-    sha256: str
-    size: int
-
-
-def _render_all(inputs: Inputs) -> dict[tuple[str, str], _Prompt]:
-    prompts: dict[tuple[str, str], _Prompt] = {}
-    problems: list[Problem] = []
-    for template in inputs.templates:
-        render = prompt_renderer(template)
-        for essay in inputs.essays:
-            try:
-                prompt = render(essay.text)
-                sha256 = prompt_hash(prompt.text, prompt.system)
-                size = len((prompt.system + prompt.text).encode("utf-8"))
-            except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
-                finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
-                next_step = "Fix the template, or do not select the essay."
-                place = f"{template.place} or {template.system_place}" if template.system else template.place
-                problems.append(Problem(place=place, finding=finding, next_step=next_step))
-                continue
-            prompts[essay.gen_id, template.template_id] = _Prompt(sha256=sha256, size=size)
-    if problems:
-        raise BadInput(problems)
-    return prompts
-
-
-def _sizes(
-    plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], _Prompt]
-) -> dict[tuple[str, str], list[tuple[JudgeModel, int]]]:
-    """By template and model: for each call its model and the size of its prompt."""
-    by_id = {model.id: model for model in models}
-    sizes: dict[tuple[str, str], list[tuple[JudgeModel, int]]] = {}
-    for row in plan.evaluations:
-        member = row.member
-        calls = sizes.setdefault((member.template_id, member.llm_model_id), [])
-        if row.action is Action.CALL:
-            calls.append((by_id[member.llm_model_id], prompts[member.parent_gen_id, member.template_id].size))
-    return sizes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class _KeptWordings:
     """Members that exist already: the cells of those of another wording, how many tell none, and warnings."""
 
@@ -254,48 +227,3 @@ def _kept_wordings(plan: Plan, compare: Compare) -> _KeptWordings:
     changed_settings = sum(wording.other_settings for wording in made.values())
     told = f"{changed_settings} existing evaluations were made with other settings than today's: kept."
     return _KeptWordings(changed=changed, unknown=unknown, warnings=(told,) if changed_settings else ())
-
-
-def _not_reused(
-    inputs: Inputs, plan: Plan, asked: PlanInputs, prompts: Mapping[tuple[str, str], _Prompt]
-) -> Iterator[str]:
-    """Without backfill mode: what is not reused, why, and what reusing would cost."""
-    if inputs.selection.include_existing:
-        return
-    members = {row.member.gen_id for row in plan.evaluations}
-    cells = {row.member.cell for row in plan.evaluations}
-    left_out = [
-        found
-        for found in asked.evaluations
-        if found.progress is Progress.PARSED and found.cell in cells and found.gen_id not in members | asked.left_out
-    ]
-    if not left_out:
-        return
-    sizes = _sizes(plan_cohort(replace(asked, include_existing=True)), inputs.models, prompts)
-    estimate = estimate_calls([call for calls in sizes.values() for call in calls])
-    because = f"the selection has no line # {INCLUDE_EXISTING}"
-    if inputs.request.include_existing_evaluations is False:
-        because = "include_existing_evaluations is false in the conf"
-    cost = "cost unknown" if estimate.usd is None else f"up to {dollars(estimate.usd)}"
-    yield (
-        f"{len(left_out)} existing evaluations of these cells are not reused, because {because}; "
-        f"with them reused: {estimate.calls:,} calls, {cost}."
-    )
-
-
-def _doubtful_templates(inputs: Inputs) -> Iterator[str]:
-    for template in inputs.templates:
-        for doubt in doubts_about(template.text):
-            yield f"{template.place}: {doubt}"
-
-
-def _open_delimiters(inputs: Inputs) -> Iterator[str]:
-    systems = (system_template(template) for template in inputs.templates)
-    for template in (*inputs.templates, *(system for system in systems if system)):
-        closing = closing_delimiter(template)
-        for essay in inputs.essays:
-            if closing is not None and closing in essay.text:
-                yield (
-                    f"{template.place}: the text behind {{{{ response }}}}, {closing!r}, occurs in essay "
-                    f"{essay.gen_id}, which could so seem to end early; use {{{{ boundary }}}} in the delimiter."
-                )

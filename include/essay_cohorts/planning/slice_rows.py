@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from essay_cohorts.domain import Action, PlanRow, Stage
+from essay_cohorts.domain import Action, PlanRow, Progress, Stage
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 
@@ -45,21 +47,24 @@ def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow
 
 def rows_left(store: GensDataLayer, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
     """The rows without a parsed.txt."""
-    return (row for row in rows if not store.parsed_exists(Stage.EVALUATION, row.member.gen_id))
+    return (row for row in rows if not store.evaluation(row.member.gen_id).is_parsed())
 
 
-def needs_call(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> bool:
+def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: PlannedRun) -> Iterator[PlanRow]:
+    """The rows for which a judge has to be asked: see `needs_call`."""
+    for row in rows:
+        evaluation = store.evaluation(row.member.gen_id)
+        if needs_call(evaluation, read_state(evaluation), row, planned):
+            yield row
+
+
+def needs_call(evaluation: EvaluationFolder, state: EvaluationState, row: PlanRow, planned: PlannedRun) -> bool:
     """True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
 
     A reply that this DagRun bought is never asked for again, whatever is retried or cleared.
     """
-    gen_id = row.member.gen_id
-    if row.action is Action.CALL and store.is_untouched(gen_id):
-        return True
-    if row.action is not Action.CALL or store.has_pending_reply(gen_id):
+    if row.action is not Action.CALL or state.is_parsed or state.is_pending:
         return False
-    if not store.reply_exists(gen_id):
+    if state.progress is Progress.NO_REPLY:
         return True
-    if not planned.retry_unscored or store.verdict_record(gen_id).get("success") is not False:
-        return False
-    return planned.run not in store.reply_runs(gen_id)
+    return planned.retry_unscored and state.is_refused and planned.run not in evaluation.reply_runs()

@@ -10,9 +10,9 @@ from functools import partial
 
 from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
-from essay_cohorts.files.json_fields import cell_of
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
+from essay_cohorts.leases.evaluation_lease import CallLease, holder_of
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.inputs import check_parser
 from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
@@ -20,6 +20,7 @@ from essay_cohorts.reparsing.rules import Effect, Reparsed, ReparseRequest, deci
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.catalog import TEMPLATES, Catalog
 from essay_cohorts.store.cohort_folder import cohorts_with
+from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.suggestions import choose_from
 from essay_cohorts.views.status import evaluations_of
@@ -51,7 +52,7 @@ def reparse(
     whole = request.cohort_id is None
     names = sorted(store.folder_names(Stage.EVALUATION)) if whole else [member.gen_id for member in members]
     rereader = _Rereader(store=store, parsing=parsing, templates=request.templates)
-    rows = _look_at_all(rereader, names)
+    rows = _read_all(rereader, names)
     tell(changes_text(_report(rows), most_rows) or "No result changes.")
     if request.write and any(row.effect in _TO_WRITE for row in rows):
         looked, rows = rows, _write_all(rereader, rows, settings, task)
@@ -82,9 +83,9 @@ def raise_unless_written(report: ReparseReport) -> None:
         raise StoreError(refused)
 
 
-def _look_at_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
+def _read_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
     rows: list[Reparsed] = []
-    for number, (_, row) in enumerate(side_by_side(rereader.look, names), start=1):
+    for number, (_, row) in enumerate(side_by_side(rereader.read, names), start=1):
         if row is not None:
             rows.append(row)
         if number % _REPLIES_A_LINE == 0:
@@ -96,8 +97,8 @@ def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings
     """Writes what is to be written; returns all rows as they are then."""
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
-    with TaskLease(settings.data_root, task) as card:
-        for row, now in side_by_side(partial(rereader.rewrite, card), todo):
+    with TaskLease(settings.data_root, task) as task_lease:
+        for row, now in side_by_side(partial(rereader.rewrite, task_lease), todo):
             done[row.gen_id] = now
             if len(done) % _REPLIES_A_LINE == 0:
                 log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
@@ -141,41 +142,36 @@ class _Rereader:
     parsing: Mapping[str, Parser]
     templates: tuple[str, ...] | None
 
-    def look(self, gen_id: str) -> Reparsed | None:
+    def read(self, gen_id: str) -> Reparsed | None:
         """What scoring it again means; None when its template was not asked for."""
         if not is_id(gen_id):
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
         try:
-            return self._look(gen_id)[0]
+            return self._read(self.store.evaluation(gen_id))[0]
         except (OSError, StoreError) as error:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
 
-    def rewrite(self, card: TaskLease, row: Reparsed) -> Reparsed:
+    def rewrite(self, task_lease: TaskLease, row: Reparsed) -> Reparsed:
         """What became of it: another process may have had it since it was looked at."""
         try:
-            lease = self.store.call_lease(row.gen_id, card)
+            evaluation = self.store.evaluation(row.gen_id)
+            lease = CallLease(evaluation.writable_claim(), task_lease)
             if not lease.take():
                 return replace(row, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
             try:
-                now, verdict = self._look(row.gen_id, is_mine=True)
+                now, verdict = self._read(evaluation, is_mine=True)
                 if now is not None and verdict is not None and now.effect in _TO_WRITE:
-                    self._replace(now, verdict)
+                    _replace(evaluation, now, verdict)
                 return now or row
             finally:
                 lease.release()
         except (OSError, StoreError) as error:
             return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
 
-    def _replace(self, row: Reparsed, verdict: Verdict) -> None:
-        score = None if verdict.score is None else score_text(verdict.score)
-        changes = row.effect is Effect.CHANGED
-        self.store.replace_verdict(row.gen_id, verdict_record(verdict), score, result_changes=changes)
-        self.store.drop_stale_failure(row.gen_id)
-
-    def _look(self, gen_id: str, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
-        """The row as the files are now, with the verdict when there is one; without a row it was not asked for."""
-        metadata = self.store.metadata(Stage.EVALUATION, gen_id)
-        cell = cell_of(metadata or {})
+    def _read(self, evaluation: EvaluationFolder, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
+        """The row as the files are now, with the verdict when there is one; None for a template not asked for."""
+        gen_id, metadata = evaluation.gen_id, evaluation.metadata()
+        cell = metadata.cell if metadata else None
         if cell is None:
             why = "its metadata.json is missing or unusable"
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=why), None
@@ -186,28 +182,34 @@ class _Rereader:
         if parser is None:
             why = f"the template {cell.template_id} is not in {TEMPLATES}"
             return row(effect=Effect.SKIPPED, why=why), None
-        if not is_mine and self.store.has_lease(gen_id) and (caller := self.store.caller(gen_id)) is not None:
-            return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
-        if self.store.has_pending_reply(gen_id):
+        if not is_mine and evaluation.is_claimed():
+            caller = holder_of(evaluation.root, evaluation.claim)
+            if caller is not None:
+                return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
+        if evaluation.has_pending_reply():
             return row(effect=Effect.SKIPPED, why=_PENDING), None
-        return self._score(gen_id, cell, parser)
+        return _score(evaluation, cell, parser)
 
-    def _score(self, gen_id: str, cell: Cell, parser: Parser) -> tuple[Reparsed, Verdict | None]:
-        reply = self.store.reply(gen_id)
-        if reply is None:
-            return Reparsed(gen_id=gen_id, cell=cell, effect=Effect.NO_REPLY), None
-        verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
-        parsed, record = self.store.parsed_text(Stage.EVALUATION, gen_id), self.store.verdict_record(gen_id)
-        found = decide(parsed, record, verdict)
-        if found.effect is Effect.BY_HAND:
-            found = decide(parsed, record, verdict, half_replaced=self.store.half_replaced(gen_id))
-        why = verdict.reason or " ".join(verdict.parser)
-        effect = found.effect
-        if effect in _TO_WRITE and not self.store.reply_is_as_recorded(gen_id):
-            effect, why = Effect.DAMAGED, "its raw.txt is not the reply that raw_metadata.json records"
-        return Reparsed(
-            gen_id=gen_id, cell=cell, effect=effect, before=found.before, after=found.after, why=why
-        ), verdict
+
+def _replace(evaluation: EvaluationFolder, row: Reparsed, verdict: Verdict) -> None:
+    score = None if verdict.score is None else score_text(verdict.score)
+    evaluation.replace_verdict(verdict_record(verdict), score, result_changes=row.effect is Effect.CHANGED)
+    evaluation.drop_stale_failure()
+
+
+def _score(evaluation: EvaluationFolder, cell: Cell, parser: Parser) -> tuple[Reparsed, Verdict | None]:
+    gen_id, reply = evaluation.gen_id, evaluation.reply()
+    if reply is None:
+        return Reparsed(gen_id=gen_id, cell=cell, effect=Effect.NO_REPLY), None
+    verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
+    parsed, record = evaluation.parsed_text(), evaluation.verdict_record()
+    found = decide(parsed, record, verdict)
+    if found.effect is Effect.BY_HAND:
+        found = decide(parsed, record, verdict, half_replaced=evaluation.half_replaced())
+    why, effect = verdict.reason or " ".join(verdict.parser), found.effect
+    if effect in _TO_WRITE and not evaluation.has_recorded_reply():
+        effect, why = Effect.DAMAGED, "its raw.txt is not the reply that raw_metadata.json records"
+    return Reparsed(gen_id=gen_id, cell=cell, effect=effect, before=found.before, after=found.after, why=why), verdict
 
 
 def _in_use(holder: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from essay_cohorts.domain import HIGHEST_SCORE, ID_RULE, LOWEST_SCORE, Cell, Verdict, is_id
+from essay_cohorts.conf_checks import check_list, unknown_keys, wrong
+from essay_cohorts.domain import ID_RULE, Cell, Verdict, is_id
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
-from essay_cohorts.planning.request import check_list, unknown_keys, wrong
+from essay_cohorts.records import VerdictRecord
 
 # What stands, or comes, in the place of a score.
 UNSCORED, NOT_SCORED, NO_NUMBER = "unscored", "not scored yet", "no number"
@@ -75,21 +76,21 @@ def parse_reparse_request(conf: Mapping[str, Any], place: str = "conf") -> Check
 
 
 def decide(
-    parsed: str | None, record: Mapping[str, Any], verdict: Verdict, *, half_replaced: Mapping[str, Any] | None = None
+    parsed: str | None, record: VerdictRecord, verdict: Verdict, *, half_replaced: VerdictRecord | None = None
 ) -> Decision:
     """What `verdict` means for an evaluation whose parsed.txt and parsed_metadata.json hold `parsed` and `record`.
 
     A parsed.txt that does not say what is recorded was written by a person, and is kept; unless a replacement died
     before it came to parsed.txt: `half_replaced` is then the record that it came with.
     """
-    before = _standing(parsed, record)
+    before = _present(parsed, record)
     after = UNSCORED if verdict.score is None else _text(verdict.score)
     if _is_by_hand(before, record) and (half_replaced is None or _is_by_hand(before, half_replaced)):
         return Decision(effect=Effect.BY_HAND, before=before, after=after)
     if before != after:
         return Decision(effect=Effect.CHANGED, before=before, after=after)
-    told = verdict_record(verdict)
-    same = {key: record.get(key) for key in told} == told
+    new = verdict_record(verdict)
+    same = {key: record.fields.get(key) for key in new} == new
     return Decision(effect=Effect.UNCHANGED if same else Effect.RENEWED, before=before, after=after)
 
 
@@ -103,25 +104,22 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
         yield wrong(place, given, ID_RULE)
 
 
-def _standing(parsed: str | None, record: Mapping[str, Any]) -> str:
+def _present(parsed: str | None, record: VerdictRecord) -> str:
     if not parsed:
         return UNSCORED if _recorded(record) == UNSCORED else NOT_SCORED
     score = parse_score_text(parsed)
     return NO_NUMBER if score is None else _text(score)
 
 
-def _is_by_hand(before: str, record: Mapping[str, Any]) -> bool:
+def _is_by_hand(before: str, record: VerdictRecord) -> bool:
     """True for a text that differs from the recorded result; a record that tells none proves nothing."""
     return before not in (UNSCORED, NOT_SCORED) and _recorded(record) not in (None, before)
 
 
-def _recorded(record: Mapping[str, Any]) -> str | None:
-    if record.get("success") is False:
+def _recorded(record: VerdictRecord) -> str | None:
+    if record.is_refusal:
         return UNSCORED
-    score = record.get("score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not LOWEST_SCORE <= score <= HIGHEST_SCORE:
-        return None
-    return _text(float(score))
+    return None if record.score is None else _text(record.score)
 
 
 def _text(score: float) -> str:

@@ -20,12 +20,13 @@ from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.clock import is_surely_older
 from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
-from essay_cohorts.files.json_fields import cell_of, provenance_of, replicate_of, score_of, text_of
 from essay_cohorts.provenance import MADE_UP_REASON, Provenance
+from essay_cohorts.records import score_of, text_of
 from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
+from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
-from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import MemberState, caller_of, shown_state
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
@@ -34,7 +35,7 @@ AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 class AggregatedRow(NamedTuple):
     """A row of the file, each field a column and a text; exactly one of `score` and `error` is empty.
 
-    `error` begins with the evaluation's state (see member_states) or with `damaged`; paths are below the data root.
+    `error` begins with the evaluation's state (see views/evaluation_state) or with `damaged`; paths are below the data root.
     """
 
     parent_gen_id: str
@@ -186,7 +187,7 @@ class _Aggregator:
             known = self.former.rows.get(gen_id)
             if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
                 # The former file bears the time when its reading began.
-                changed_at = self.store.parsed_at(Stage.EVALUATION, gen_id)
+                changed_at = self.store.evaluation(gen_id).parsed_at()
                 if changed_at is not None and is_surely_older(changed_at, self.former.read_at):
                     self.taken_over += 1
                     return known
@@ -195,31 +196,32 @@ class _Aggregator:
             return _damaged(gen_id, str(error))
 
     def _read(self, gen_id: str) -> AggregatedRow:
-        metadata = self.store.metadata(Stage.EVALUATION, gen_id)
-        cell = cell_of(metadata or {})
+        evaluation = self.store.evaluation(gen_id)
+        metadata = evaluation.metadata()
+        cell = metadata.cell if metadata else None
         if metadata is None or cell is None:
             return _damaged(gen_id, "its metadata.json is missing or unusable")
-        record = self.store.reply_record(gen_id)
-        look = read_evaluation_state(self.store, gen_id, record)
+        found = read_state(evaluation)
+        shown = shown_state(found, caller_of(evaluation, found))
         combo_id, draft_template, template, model = self._essay(cell.essay_id)
-        replicate = replicate_of(metadata)
+        replicate = metadata.replicate
         return AggregatedRow(
             parent_gen_id=cell.essay_id,
             gen_id=gen_id,
             evaluation_template=cell.template_id,
             evaluation_llm_model=cell.model_id,
-            score="" if look.score is None else f"{look.score}",
-            error="" if look.score is not None else f"{look.state}: {look.reason}",
-            origin_cohort_id=text_of(metadata, "origin_cohort_id"),
-            combo_id=combo_id or text_of(metadata, "combo_id"),
+            score="" if shown.score is None else f"{shown.score}",
+            error="" if shown.score is not None else f"{shown.state}: {shown.reason}",
+            origin_cohort_id=metadata.origin_cohort_id,
+            combo_id=combo_id or text_of(metadata.fields, "combo_id"),
             draft_template=draft_template,
             generation_template=template,
             generation_model=model,
             replicate="" if replicate is None else str(replicate),
             evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
             generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
-            created_at=text_of(record, "created_at"),
-            **{name: inert(text) for name, text in provenance_of(record)._asdict().items()},
+            created_at=text_of(found.reply.fields, "created_at"),
+            **{name: inert(text) for name, text in found.reply.provenance._asdict().items()},
         )
 
     def _essay(self, essay_id: str) -> tuple[str, str, str, str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from essay_cohorts.conf_checks import check_list, check_number, check_switch, unknown_keys, wrong
 from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import Checked, Problem
-from essay_cohorts.planning.request import check_list, check_number, check_switch, parse_request, unknown_keys, wrong
+from essay_cohorts.planning.request import parse_request
 
 TOP_N = (1, 1_000)
 # With the time behind it the cohort's id must still be an id.

@@ -12,7 +12,7 @@ from pathlib import Path
 from essay_cohorts.domain import one_form
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.files.atomic import make_folder, storing, write_text
-from essay_cohorts.files.json_fields import read_text
+from essay_cohorts.files.json_files import read_text
 from essay_cohorts.planning.selection_file import selection_text
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
 from essay_cohorts.selecting.essay_ranking import (

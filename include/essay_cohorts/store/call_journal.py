@@ -26,9 +26,10 @@ from filelock import FileLock, Timeout
 from essay_cohorts.calls import CallEnd, Room, Spending
 from essay_cohorts.domain import RunRef, TaskRef
 from essay_cohorts.errors import StoreError
-from essay_cohorts.files.atomic import new_token, storing, sync_path, write_whole
+from essay_cohorts.files.atomic import check_inside, new_token, storing, sync_path, write_whole
 from essay_cohorts.files.clock import now
-from essay_cohorts.files.json_fields import json_object, price_of, run_of, text_of
+from essay_cohorts.files.json_files import json_object
+from essay_cohorts.records import price_of, run_of, text_of
 
 JOURNAL = "calls.jsonl"
 _LOCK = "calls.lock"
@@ -101,6 +102,12 @@ class CallJournal:
     _in_vain: list[JournalledCall] = field(default_factory=list)
     _later: list[dict[str, Any]] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def for_writing(cls, root: Path, folder: Path) -> CallJournal:
+        """The journal of the cohort in `folder`, once it is sure that this is in the data root `root`."""
+        check_inside(root, folder)
+        return cls(folder=folder)
 
     def __post_init__(self) -> None:
         # Used by whichever thread has the mutex.

@@ -13,7 +13,6 @@ from essay_cohorts.calls import Stop
 from essay_cohorts.domain import ID_RULE, Member, PlanRow, RunRef, ScoreRow, is_id
 from essay_cohorts.errors import Checked, Problem, StoreError
 from essay_cohorts.files.atomic import (
-    check_inside,
     copy_former,
     json_text,
     make_folder,
@@ -22,9 +21,8 @@ from essay_cohorts.files.atomic import (
     write_text,
 )
 from essay_cohorts.files.csv_text import csv_text
-from essay_cohorts.files.json_fields import read_json, read_text, run_of
-from essay_cohorts.store.announced import AnnouncementLedger
-from essay_cohorts.store.call_journal import CallJournal
+from essay_cohorts.files.json_files import read_json, read_text
+from essay_cohorts.records import run_of
 from essay_cohorts.store.membership_csv import MEMBER_COLUMNS, member_cells, member_of, plan_text, read_csv, read_plan
 from essay_cohorts.store.scores_csv import KnownScore, pivot_text, read_known_scores, scores_text
 
@@ -171,10 +169,6 @@ class CohortFolder:
         """What scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
         return read_known_scores(self.scores_csv, self.report_html)
 
-    def journal_as_it_is(self) -> CallJournal:
-        """The journal for those who only read it: it may lie behind a symbolic link."""
-        return CallJournal(folder=self.path)
-
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Tells every slice of the run that calls are useless, and why."""
         self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
@@ -194,19 +188,6 @@ class CohortFolder:
             return ()
         folder = self._run(run_key) / "stops"
         return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
-
-    def make_slots_folder(self) -> Path:
-        """The folder of the locks by which slices, of all tries and runs of the cohort, share `max_concurrency`."""
-        return make_folder(self.root, self.path / "slots")
-
-    def call_journal(self) -> CallJournal:
-        """The journal of the requests that were made for the cohort."""
-        check_inside(self.root, self.path)
-        return CallJournal(folder=self.path)
-
-    def announcements(self) -> AnnouncementLedger:
-        """What Airflow was told of the cohort's evaluations and of its completion."""
-        return AnnouncementLedger(root=self.root, cohort=self.path)
 
     def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
         """Writes scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""

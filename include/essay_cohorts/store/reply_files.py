@@ -17,9 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.encoding import encoded
 from essay_cohorts.files.atomic import (
     copy_former,
-    encoded,
     former_name,
     json_text,
     keep_former,
@@ -31,7 +31,7 @@ from essay_cohorts.files.atomic import (
     temporary_name,
 )
 from essay_cohorts.files.crash_points import reach
-from essay_cohorts.files.json_fields import read_json
+from essay_cohorts.files.json_files import read_json
 
 RAW = "raw.txt"
 RAW_METADATA = "raw_metadata.json"
@@ -78,8 +78,13 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any], reasoning: str =
         _put_in_place(folder, _WholeReply(raw=raw, metadata=staged, reasoning=thoughts))
 
 
-def is_pending(folder: Path) -> bool:
-    """True when a whole reply stands in temporary files: it was paid for and must not be bought again."""
+def is_pending(folder: Path, names: Collection[str] | None = None) -> bool:
+    """True when a whole reply is in temporary files: it was paid for and must not be bought again.
+
+    `names`: those of the folder's files, when they were listed already.
+    """
+    if names is not None and not any(name.startswith(_RAW_BEGINS) for name in names):
+        return False
     return _find_whole(folder) is not None
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from essay_cohorts.domain import is_id
-from essay_cohorts.files.json_fields import cell_of, read_json, replicate_of
+from essay_cohorts.files.json_files import read_json
+from essay_cohorts.records import cell_of, replicate_of
 from essay_cohorts.store.index import (
     BUCKETS,
     Entry,

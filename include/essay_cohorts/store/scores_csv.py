@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from essay_cohorts.domain import Outcome, ScoreRow
 from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
-from essay_cohorts.files.json_fields import HIGHEST_USD, score_of
 from essay_cohorts.provenance import Provenance
+from essay_cohorts.records import HIGHEST_USD, score_of
 
 SCORE_COLUMNS = (
     "gen_id",

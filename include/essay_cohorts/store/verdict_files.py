@@ -21,7 +21,7 @@ from essay_cohorts.files.atomic import (
     write_text,
 )
 from essay_cohorts.files.crash_points import reach
-from essay_cohorts.files.json_fields import read_json, read_text
+from essay_cohorts.files.json_files import read_json, read_text
 from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from essay_cohorts.domain import is_id
-from essay_cohorts.files.json_fields import text_of, texts_of
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.records import text_of, texts_of
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from essay_cohorts.domain import ID_RULE, Cell, Stage, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
-from essay_cohorts.files.json_fields import cell_of, count_of, replicate_of, run_of, text_of
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, split_lines
+from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord
+from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import MemberLook, read_evaluation_state
+from essay_cohorts.views.evaluation_state import ShownState, read_evaluation_state
 
 _FORMER = re.compile(
     r"(?:raw|reasoning|parsed|prompt|system_prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
@@ -42,15 +43,15 @@ class EvaluationRecord:
     cell: Cell | None
     replicate: int | None
     origin_cohort_id: str
-    look: MemberLook
+    shown: ShownState
     prompt: str | None
     reply: str | None
     reasoning: str | None
     essay: str | None
     metadata: Mapping[str, Any]
-    reply_record: Mapping[str, Any]
-    verdict: Mapping[str, Any]
-    failure: Mapping[str, Any]
+    reply_record: ReplyRecord
+    verdict: VerdictRecord
+    failure: FailureRecord
     deciding_line: int | None
     read_score: float | None
     former: tuple[FormerFile, ...]
@@ -59,7 +60,7 @@ class EvaluationRecord:
     @property
     def maker(self) -> TaskRef | None:
         """The try of the task that got the reply, or failed to when there is none."""
-        return task_of(self.reply_record) or task_of(self.failure)
+        return self.reply_record.task or self.failure.task
 
     @property
     def reply_lines(self) -> list[str]:
@@ -76,49 +77,35 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         raise BadInput(
             [Problem(place="evaluation", finding=finding, next_step="Look for it from its cohort's page.")]
         )
-    metadata = store.metadata(Stage.EVALUATION, gen_id) or {}
-    cell, reply, verdict = cell_of(metadata), store.reply(gen_id), store.verdict_record(gen_id)
-    parser = PARSERS.get(text_of(verdict, "parser_name") or DEFAULT_PARSER)
+    evaluation = store.evaluation(gen_id)
+    metadata, reply = evaluation.metadata() or EvaluationMetadata(), evaluation.reply()
+    cell, verdict = metadata.cell, evaluation.verdict_record()
+    parser = PARSERS.get(verdict.parser.name or DEFAULT_PARSER)
     readable = parser if reply and not why_unfinished(reply.finish_reason) else None
     return EvaluationRecord(
         gen_id=gen_id,
         cell=cell,
-        replicate=replicate_of(metadata),
-        origin_cohort_id=text_of(metadata, "origin_cohort_id"),
-        look=read_evaluation_state(store, gen_id),
-        prompt=store.prompt(gen_id),
-        system_prompt=store.system_prompt(gen_id),
+        replicate=metadata.replicate,
+        origin_cohort_id=metadata.origin_cohort_id,
+        shown=read_evaluation_state(evaluation),
+        prompt=evaluation.prompt(),
+        system_prompt=evaluation.system_prompt(),
         reply=reply.text if reply else None,
-        reasoning=store.reasoning(gen_id),
+        reasoning=evaluation.reasoning(),
         essay=store.parsed_text(Stage.ESSAY, cell.essay_id) if cell and is_id(cell.essay_id) else None,
-        metadata=metadata,
-        reply_record=store.reply_record(gen_id),
+        metadata=metadata.fields,
+        reply_record=evaluation.reply_record(),
         verdict=verdict,
-        failure=store.failure_record(gen_id),
+        failure=evaluation.failure_record(),
         deciding_line=readable.deciding_line(reply.text) if readable and reply else None,
         read_score=readable.read(reply.text).score if readable and reply else None,
-        former=tuple(sorted(_former(store, gen_id), key=lambda file: (-file.number, file.name))),
+        former=tuple(sorted(_former(evaluation), key=lambda file: (-file.number, file.name))),
     )
 
 
-def task_of(record: Mapping[str, Any]) -> TaskRef | None:
-    """The try that a record of a reply or a failure names; None when it does not."""
-    run, task_id = run_of(record), text_of(record, "task_id")
-    if not (run.dag_id and run.run_id and task_id):
-        return None
-    index = record.get("map_index")
-    return TaskRef(
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        task_id=task_id,
-        map_index=index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else -1,
-        try_number=count_of(record, "try_number") or 1,
-    )
-
-
-def _former(store: GensDataLayer, gen_id: str) -> Iterator[FormerFile]:
-    for name in store.file_names(Stage.EVALUATION, gen_id):
+def _former(evaluation: EvaluationFolder) -> Iterator[FormerFile]:
+    for name in evaluation.file_names():
         found = _FORMER.fullmatch(name)
         if found:
-            text = store.former_text(gen_id, name)
+            text = evaluation.former_text(name)
             yield FormerFile(name=name, number=int(found["number"]), text=text or "")

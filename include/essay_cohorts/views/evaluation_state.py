@@ -1,18 +1,17 @@
-"""What the store holds of an evaluation right now: the one answer that `status` and the cohort page give."""
+"""The state of an evaluation as pages and commands show it: a pure mapping of what the store holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from essay_cohorts.calls import DEFERRED
-from essay_cohorts.domain import RunRef, Stage
-from essay_cohorts.files.json_fields import count_of, run_of, text_of
+from essay_cohorts.domain import Progress, RunRef
 from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.provenance import MADE_UP_REASON
-from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.records import FailureRecord
+from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 
 NO_NUMBER = "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run"
 
@@ -36,7 +35,7 @@ class MemberState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MemberLook:
+class ShownState:
     """An evaluation's state, its score when it has one, and in words why it has none."""
 
     state: MemberState
@@ -44,54 +43,58 @@ class MemberLook:
     reason: str = ""
 
 
-_MADE_UP = MemberLook(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
+_MADE_UP = ShownState(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
-def read_evaluation_state(
-    store: GensDataLayer, gen_id: str, record: Mapping[str, Any] | None = None, last_run: RunRef | None = None
-) -> MemberLook:
-    """Reads as few files as the answer needs: two when there is a score, none when nobody was asked yet.
+def read_evaluation_state(evaluation: EvaluationFolder, last_run: RunRef | None = None) -> ShownState:
+    """The state of an evaluation in the store as it is now: see `shown_state`."""
+    found = read_state(evaluation)
+    return shown_state(found, caller_of(evaluation, found), last_run)
 
-    `record` is that of the reply, for those who have read it. A refused reply may have been asked for once more, and
-    that failed: for `last_run`, as in its scores.csv, the evaluation has failed; otherwise the reply decides.
+
+def caller_of(evaluation: EvaluationFolder, found: EvaluationState) -> str | None:
+    """Which task is calling for an evaluation without a score, in words; None when no task is."""
+    return holder_of(evaluation.root, evaluation.claim) if found.is_claimed else None
+
+
+def shown_state(found: EvaluationState, caller: str | None = None, last_run: RunRef | None = None) -> ShownState:
+    """What the store's state means to a reader; `caller` is the task that is calling for it right now.
+
+    A refused reply may have been asked for once more, and that failed: for `last_run`, as in its scores.csv, the
+    evaluation has failed; otherwise the reply decides.
     """
-    if store.parsed_exists(Stage.EVALUATION, gen_id):
-        score = parse_score_text(store.parsed_text(Stage.EVALUATION, gen_id) or "")
+    if found.is_parsed:
+        score = parse_score_text(found.parsed)
         if score is None:
-            return MemberLook(state=MemberState.UNSCORED, reason=NO_NUMBER)
-        if not store.counts(gen_id, record):
-            return _MADE_UP
-        return MemberLook(state=MemberState.SCORED, score=score)
-    if store.has_lease(gen_id):
-        caller = store.caller(gen_id)
-        if caller is not None:
-            return MemberLook(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
-    if store.is_untouched(gen_id):
-        return MemberLook(state=MemberState.NO_REPLY, reason=NOT_ASKED)
-    replied, failure = store.reply_exists(gen_id), store.failure_record(gen_id)
-    told = text_of(failure, "message") or "its failure.json does not say why"
-    if not replied or run_of(failure) == last_run:
-        failed = _failed(failure, told)
-        if failed is not None:
-            return failed
+            return ShownState(state=MemberState.UNSCORED, reason=NO_NUMBER)
+        return ShownState(state=MemberState.SCORED, score=score) if found.counts else _MADE_UP
+    if caller is not None:
+        return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
+    if found.is_untouched:
+        return ShownState(state=MemberState.NO_REPLY, reason=NOT_ASKED)
+    replied = found.progress is Progress.REPLIED
+    failed = None if replied and found.failure.run != last_run else _failed(found.failure)
+    if failed is not None:
+        return failed
     if replied:
-        return _look_at_reply(store, gen_id)
-    return MemberLook(state=MemberState.NO_REPLY, reason=told if failure else "it has no reply")
+        return _replied(found)
+    return ShownState(
+        state=MemberState.NO_REPLY, reason=found.failure.message if found.failure else "it has no reply"
+    )
 
 
-def _failed(failure: Mapping[str, Any], told: str) -> MemberLook | None:
+def _failed(failure: FailureRecord) -> ShownState | None:
     """What a failure.json says of its evaluation; None when there is none, or no request was sent."""
-    if failure.get("kind") == DEFERRED:
-        return MemberLook(state=MemberState.DEFERRED, reason=told)
-    if attempts := count_of(failure, "attempts"):
-        return MemberLook(state=MemberState.FAILED, reason=f"{told} (attempts: {attempts})")
+    if failure.is_deferred:
+        return ShownState(state=MemberState.DEFERRED, reason=failure.message)
+    if failure.attempts:
+        return ShownState(state=MemberState.FAILED, reason=f"{failure.message} (attempts: {failure.attempts})")
     return None
 
 
-def _look_at_reply(store: GensDataLayer, gen_id: str) -> MemberLook:
-    if not store.counts(gen_id):
+def _replied(found: EvaluationState) -> ShownState:
+    if not found.counts:
         return _MADE_UP
-    verdict = store.verdict_record(gen_id)
-    if verdict.get("success") is False:
-        return MemberLook(state=MemberState.UNSCORED, reason=text_of(verdict, "reason"))
-    return MemberLook(state=MemberState.REPLIED, reason="a reply is stored, but it was not scored yet")
+    if found.is_refused:
+        return ShownState(state=MemberState.UNSCORED, reason=found.verdict.reason)
+    return ShownState(state=MemberState.REPLIED, reason="a reply is stored, but it was not scored yet")

@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.calls import Spending
-from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow, Stage
+from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.clock import is_surely_older, now
-from essay_cohorts.files.json_fields import count_of, price_of, provenance_of, text_of, texts_of
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.provenance import UNKNOWN
+from essay_cohorts.records import count_of, text_of, texts_of
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import NOTHING_MIXED, Mixed, mixed_in_rows
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
+from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
 from essay_cohorts.views.coverage import CellCoverage, summarise_cells
-from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, caller_of, shown_state
 from essay_cohorts.views.status import evaluations_of, last_run_of, spending_of
 
 log = logging.getLogger(__name__)
@@ -145,41 +147,40 @@ def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, 
 def _row(
     store: GensDataLayer, member: Member, known: KnownScore | None, last_run: RunRef | None, *, reused: bool
 ) -> ScoreRow:
+    evaluation = store.evaluation(member.gen_id)
     if known is not None and known.score is not None and (store.made_up_counts or not known.made.is_made_up):
-        written_at = store.parsed_at(Stage.EVALUATION, member.gen_id)
+        written_at = evaluation.parsed_at()
         # scores.csv bears the time when its scores began to be read.
         if written_at is not None and is_surely_older(written_at, known.as_of):
-            return ScoreRow(
-                member=member,
-                outcome=Outcome.REUSED if reused else Outcome.SCORED,
-                score=known.score,
-                reason="",
-                origin_cohort_id=known.origin_cohort_id,
-                cost_usd=known.cost_usd,
-                called=False,
-                made=known.made,
-            )
-    elif known is not None and store.is_only_seeded(member.gen_id):
+            return _known_row(member, known, Outcome.REUSED if reused else Outcome.SCORED)
+    elif known is not None and evaluation.is_only_seeded():
         # One look at the folder spares five at its files; a metadata.json is never rewritten.
-        return ScoreRow(
-            member=member,
-            outcome=Outcome.NOT_RUN,
-            score=None,
-            reason=NOT_ASKED,
-            origin_cohort_id=known.origin_cohort_id,
-            cost_usd=None,
-            called=False,
-        )
-    record = store.reply_record(member.gen_id)
-    look = read_evaluation_state(store, member.gen_id, record, last_run)
-    outcome = _OUTCOMES[look.state]
+        return _known_row(member, known, Outcome.NOT_RUN)
+    found = read_state(evaluation)
+    shown = shown_state(found, caller_of(evaluation, found), last_run)
+    outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
     return ScoreRow(
         member=member,
         outcome=Outcome.REUSED if reused and outcome is Outcome.SCORED else outcome,
-        score=look.score,
-        reason=look.reason,
-        origin_cohort_id=text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"),
-        cost_usd=price_of(record, "cost_usd"),
+        score=shown.score,
+        reason=shown.reason,
+        origin_cohort_id=metadata.origin_cohort_id if metadata else "",
+        cost_usd=found.reply.cost_usd,
         called=False,
-        made=provenance_of(record),
+        made=found.reply.provenance,
+    )
+
+
+def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
+    """A row that scores.csv has already, without a look at the evaluation's files."""
+    is_scored = outcome is not Outcome.NOT_RUN
+    return ScoreRow(
+        member=member,
+        outcome=outcome,
+        score=known.score if is_scored else None,
+        reason="" if is_scored else NOT_ASKED,
+        origin_cohort_id=known.origin_cohort_id,
+        cost_usd=known.cost_usd if is_scored else None,
+        called=False,
+        made=known.made if is_scored else UNKNOWN,
     )

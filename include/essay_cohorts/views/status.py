@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Cell, Member, RunRef, Stage
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
-from essay_cohorts.files.json_fields import text_of
 from essay_cohorts.settings import Settings
+from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import CohortAccount, account_of
@@ -50,10 +50,12 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
     cells: dict[Cell, Counter[MemberState]] = {}
     origins: list[str] = []
     for member in evaluations_of(settings, cohort_id):
-        state = read_evaluation_state(store, member.gen_id, last_run=last_run).state
+        evaluation = store.evaluation(member.gen_id)
+        state = read_evaluation_state(evaluation, last_run).state
         cells.setdefault(member.cell, Counter())[state] += 1
         if state is MemberState.SCORED:
-            origins.append(text_of(store.metadata(Stage.EVALUATION, member.gen_id) or {}, "origin_cohort_id"))
+            metadata = evaluation.metadata()
+            origins.append(metadata.origin_cohort_id if metadata else "")
     return CohortStatus(
         cells=tuple(
             CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
@@ -70,7 +72,7 @@ def last_run_of(latest: LatestRun | None) -> RunRef | None:
 
 def spending_of(folder: CohortFolder, last_run: RunRef | None) -> tuple[Spending, Spending]:
     """What all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
-    journal = folder.journal_as_it_is()
+    journal = CallJournal(folder=folder.path)
     return journal.spending(), journal.spending(last_run) if last_run else Spending()
 
 
@@ -78,7 +80,7 @@ def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
     """The members with a score's file, in membership order: what a run skips. An empty parsed.txt is none."""
     store = GensDataLayer.from_root(settings.data_root)
     members = evaluations_of(settings, cohort_id)
-    return tuple(m.gen_id for m in members if store.parsed_exists(Stage.EVALUATION, m.gen_id))
+    return tuple(member.gen_id for member in members if store.evaluation(member.gen_id).is_parsed())
 
 
 def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:

@@ -12,8 +12,8 @@ from starlette.datastructures import QueryParams
 
 from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import BadInput, Problem
-from essay_cohorts.files.json_fields import count_of, texts_of
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.records import count_of, texts_of
 from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
 
 _EXISTING = {"yes": True, "no": False}

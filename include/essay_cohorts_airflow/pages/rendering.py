@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from essay_cohorts.amounts import dollars, figure
 from essay_cohorts.domain import Action, Outcome, RunRef, TaskRef
-from essay_cohorts.files.atomic import storable
+from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK

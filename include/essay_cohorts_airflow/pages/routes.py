@@ -124,7 +124,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
         raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
     store = GensDataLayer.from_root(settings.data_root)
-    there = [row for row in rows if store.file_names(row.member.stage, row.member.gen_id)]
+    there = [row for row in rows if not store.is_empty(row.member.stage, row.member.gen_id)]
     return render(
         request,
         "cell",

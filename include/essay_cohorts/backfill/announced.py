@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from essay_cohorts.files.atomic import json_text, make_folder, write_text
-from essay_cohorts.files.json_fields import read_json, read_text
+from essay_cohorts.files.json_files import read_json, read_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,81 @@
+"""What became of an evaluation in a run: pure rules over the plan's row and the state in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from essay_cohorts.domain import Action, Outcome, ParserRef, PlanRow, Progress, RunRef
+from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.planning.planned_run import PlannedRun
+from essay_cohorts.provenance import MADE_UP_REASON
+from essay_cohorts.records import FailureRecord
+from essay_cohorts.store.evaluation_state import EvaluationState
+from essay_cohorts.views.evaluation_state import NO_NUMBER
+
+_NO_METADATA = (
+    "its metadata.json was there when the run was planned, and is gone: restore it, or it is paid for again"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundEvaluation:
+    """What the store holds of a planned evaluation at the end of a run.
+
+    `needs_call`: a judge would still have to be asked; `caller` is the task that is asking right now, in words.
+    """
+
+    state: EvaluationState
+    has_metadata: bool
+    needs_call: bool
+    caller: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """An outcome, with the score or the reason why there is none."""
+
+    outcome: Outcome
+    score: float | None = None
+    reason: str = ""
+
+
+def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Result:
+    """What the run of this plan made of one of its rows."""
+    if not found.has_metadata:
+        return Result(outcome=Outcome.NOT_RUN, reason=_NO_METADATA)
+    if not found.state.counts:
+        return Result(outcome=Outcome.NOT_RUN, reason=MADE_UP_REASON)
+    if not found.state.is_parsed:
+        outcome, reason = _without_score(row, found, planned.run, planned.parsers[row.member.template_id])
+        return Result(outcome=outcome, reason=reason)
+    score = parse_score_text(found.state.parsed)
+    if score is None:
+        return Result(outcome=Outcome.UNSCORED, reason=NO_NUMBER)
+    return Result(outcome=Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED, score=score)
+
+
+def _without_score(row: PlanRow, found: FoundEvaluation, run: RunRef, parser: ParserRef) -> tuple[Outcome, str]:
+    state = found.state
+    replied = state.progress is Progress.REPLIED and not state.is_pending
+    # A failure next to a reply of the same run is older than the reply.
+    if state.failure.run == run and not (replied and state.reply.run == run):
+        return _failed(state.failure)
+    if found.needs_call:
+        if found.caller is not None:
+            return Outcome.IN_FLIGHT_ELSEWHERE, f"{found.caller} is calling for it"
+        return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
+    if row.action is Action.REUSE:
+        return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
+    if not replied:
+        return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
+    if state.is_refused and state.verdict.parser == parser:
+        return Outcome.UNSCORED, state.verdict.reason
+    return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"
+
+
+def _failed(failure: FailureRecord) -> tuple[Outcome, str]:
+    if failure.is_deferred:
+        return Outcome.DEFERRED, failure.message
+    if failure.attempts:
+        return Outcome.FAILED, f"{failure.message} (attempts: {failure.attempts})"
+    return Outcome.NOT_RUN, failure.message

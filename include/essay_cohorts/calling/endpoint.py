@@ -1,0 +1,19 @@
+"""Where calls go: a client for the LLM's API, and the rules for calls over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from essay_cohorts.llm_client.client_settings import CallRules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """A client for the LLM's API and the rules for calls over it."""
+
+    client: AsyncOpenAI
+    rules: CallRules

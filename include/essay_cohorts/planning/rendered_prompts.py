@@ -1,0 +1,57 @@
+"""Today's prompts of a plan: rendered once, for their hashes and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.domain import Action, Plan
+from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.judging.prompts import prompt_hash, prompt_renderer
+from essay_cohorts.planning.inputs import Inputs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedPrompt:
+    """A prompt's hash and its size in UTF-8 bytes, system message included; the text itself is not kept."""
+
+    sha256: str
+    size: int
+
+
+def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
+    """The prompts by (essay, template). BadInput with every template that cannot be rendered for an essay."""
+    prompts: dict[tuple[str, str], RenderedPrompt] = {}
+    problems: list[Problem] = []
+    for template in inputs.templates:
+        render = prompt_renderer(template)
+        for essay in inputs.essays:
+            try:
+                prompt = render(essay.text)
+                sha256 = prompt_hash(prompt.text, prompt.system)
+                size = len((prompt.system + prompt.text).encode("utf-8"))
+            except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+                finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
+                next_step = "Fix the template, or do not select the essay."
+                place = f"{template.place} or {template.system_place}" if template.system else template.place
+                problems.append(Problem(place=place, finding=finding, next_step=next_step))
+                continue
+            prompts[essay.gen_id, template.template_id] = RenderedPrompt(sha256=sha256, size=size)
+    if problems:
+        raise BadInput(problems)
+    return prompts
+
+
+def prompt_sizes(
+    plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], RenderedPrompt]
+) -> dict[tuple[str, str], list[tuple[JudgeModel, int]]]:
+    """By template and model: for each call its model and the size of its prompt."""
+    by_id = {model.id: model for model in models}
+    sizes: dict[tuple[str, str], list[tuple[JudgeModel, int]]] = {}
+    for row in plan.evaluations:
+        member = row.member
+        calls = sizes.setdefault((member.template_id, member.llm_model_id), [])
+        if row.action is Action.CALL:
+            calls.append((by_id[member.llm_model_id], prompts[member.parent_gen_id, member.template_id].size))
+    return sizes

@@ -1,0 +1,269 @@
+"""The JSON records of an evaluation as typed values: its metadata, its reply, its verdict, its failure.
+
+A record is a view of the JSON object that this program or another one wrote. Fields are read by the properties below,
+which say what an odd or missing value becomes. The object itself stays whole in `fields`, so that a record that is
+written again loses nothing. An empty object is the record of a file that is missing or damaged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from essay_cohorts.calls import DEFERRED, TRUNCATED
+from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE, Cell, ParserRef, RunRef, TaskRef, one_form
+from essay_cohorts.encoding import storable
+from essay_cohorts.provenance import Provenance, says_made_up
+
+# The settings of a request that are compared between replies, next to the prompt.
+_SETTINGS = ("model", "temperature", "max_tokens", "request")
+# No amount of money is as high.
+HIGHEST_USD = 1e12
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationMetadata:
+    """An evaluation's metadata.json: its cell, its replicate and the cohort that it was made for."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell of the evaluation; None when a part is missing."""
+        return cell_of(self.fields)
+
+    @property
+    def replicate(self) -> int | None:
+        """1 when it is missing (an older store), None when it is not a whole number from 1 upward."""
+        return replicate_of(self.fields)
+
+    @property
+    def origin_cohort_id(self) -> str:
+        """The cohort that the evaluation was made for, "" when the file does not say."""
+        return text_of(self.fields, "origin_cohort_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRecord:
+    """raw_metadata.json: how a reply was asked for, who answered, and what it cost."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    @property
+    def response_model(self) -> str:
+        """The model that the server says it used."""
+        return text_of(self.fields, "response_model")
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for."""
+        return text_of(self.fields, "model")
+
+    @property
+    def is_made_up(self) -> bool:
+        """True when the offline judge answered."""
+        return says_made_up(self.response_model)
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the reply ended; older records say only whether it was truncated."""
+        return TRUNCATED if self.fields.get("truncated") else text_of(self.fields, "finish_reason")
+
+    @property
+    def prompt_sha256(self) -> str:
+        """The hash of the prompt that was sent, "" when the record has none."""
+        return text_of(self.fields, "prompt_sha256")
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the reply cost; None when its price is not known."""
+        return price_of(self.fields, "cost_usd")
+
+    @property
+    def call(self) -> str:
+        """The name of the request in the journal of calls."""
+        return text_of(self.fields, "call")
+
+    @property
+    def run(self) -> RunRef:
+        """The DagRun that paid for the reply; empty texts when the record does not say."""
+        return run_of(self.fields)
+
+    @property
+    def task(self) -> TaskRef | None:
+        """The task that stored the reply; None when the record does not name one."""
+        return task_of(self.fields)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Who answered, and what was sent."""
+        return provenance_of(self.fields)
+
+    def has_settings(self, temperature: float | None, max_tokens: int | None, request: object) -> bool:
+        """True unless the record holds another temperature, max_tokens or request."""
+        wanted = {"temperature": temperature, "max_tokens": max_tokens, "request": request}
+        # A record without a request was made without one, or by a program that had none.
+        held = {"request": None, **self.fields} if "temperature" in self.fields else self.fields
+        return all(held[name] == value for name, value in wanted.items() if name in held)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """parsed_metadata.json: which parser read the reply, and whether it found a score."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    @property
+    def is_refusal(self) -> bool:
+        """True when the parser found no score."""
+        return self.fields.get("success") is False
+
+    @property
+    def parser(self) -> ParserRef:
+        """The parser; empty texts when the record does not name it."""
+        return ParserRef(text_of(self.fields, "parser_name"), text_of(self.fields, "parser_version"))
+
+    @property
+    def reason(self) -> str:
+        """Why there is no score."""
+        return text_of(self.fields, "reason")
+
+    @property
+    def score(self) -> float | None:
+        """The recorded score; None when there is none from 0 to 9."""
+        score = self.fields.get("score")
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            return None
+        return float(score) if LOWEST_SCORE <= score <= HIGHEST_SCORE else None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """failure.json: why the last call for an evaluation brought no reply."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.fields)
+
+    @property
+    def is_deferred(self) -> bool:
+        """True when the budget had no room, so that no request was sent."""
+        return self.fields.get("kind") == DEFERRED
+
+    @property
+    def message(self) -> str:
+        """The cause in words."""
+        return text_of(self.fields, "message") or "its failure.json does not say why"
+
+    @property
+    def attempts(self) -> int:
+        """How many requests were sent."""
+        return count_of(self.fields, "attempts")
+
+    @property
+    def run(self) -> RunRef:
+        """The DagRun that failed; empty texts when the record does not say."""
+        return run_of(self.fields)
+
+    @property
+    def task(self) -> TaskRef | None:
+        """The task that failed; None when the record does not name one."""
+        return task_of(self.fields)
+
+
+def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
+    """The cell that an evaluation's metadata names; None when a part is missing."""
+    cell = Cell(
+        text_of(metadata, "parent_gen_id"),
+        one_form(text_of(metadata, "template_id") or text_of(metadata, "evaluation_template")),
+        one_form(text_of(metadata, "llm_model_id")),
+    )
+    return cell if all(cell) else None
+
+
+def replicate_of(metadata: Mapping[str, Any]) -> int | None:
+    """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
+    value = metadata.get("replicate", 1)
+    if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
+
+
+def text_of(metadata: Mapping[str, Any], key: str) -> str:
+    """A text field, "" when it is missing or no text."""
+    value = metadata.get(key)
+    # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
+    return storable(value) if isinstance(value, str) else ""
+
+
+def texts_of(metadata: Mapping[str, Any], key: str) -> list[str]:
+    """A list of texts, what is none of them left out; empty when it is missing or no list."""
+    value = metadata.get(key)
+    return [storable(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def count_of(record: Mapping[str, Any], key: str) -> int:
+    """A count, 0 when it is missing or none."""
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def price_of(record: Mapping[str, Any], key: str) -> float | None:
+    """An amount of money, None when it is missing or none."""
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # JSON can hold NaN, Infinity and whole numbers that no float can.
+    return float(value) if 0 <= value < HIGHEST_USD else None
+
+
+def score_of(text: str) -> float | None:
+    """A score in a CSV cell, None when it is not a number from 0 to 9."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if LOWEST_SCORE <= value <= HIGHEST_SCORE else None
+
+
+def run_of(record: Mapping[str, Any]) -> RunRef:
+    """The DagRun that a record of a reply or a failure names; empty texts when it names none."""
+    return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))
+
+
+def provenance_of(record: Mapping[str, Any]) -> Provenance:
+    """Who answered, and what was sent: by the record of a reply."""
+    known = ((name, record.get(name)) for name in _SETTINGS)
+    settings = " ".join(
+        f"{name}={storable(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
+        for name, value in known
+        if value is not None
+    )
+    return Provenance(text_of(record, "response_model"), settings, text_of(record, "prompt_sha256"))
+
+
+def task_of(record: Mapping[str, Any]) -> TaskRef | None:
+    """The try of a task that a record names; None when it does not name one."""
+    run, task_id = run_of(record), text_of(record, "task_id")
+    if not (run.dag_id and run.run_id and task_id):
+        return None
+    index = record.get("map_index")
+    return TaskRef(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task_id=task_id,
+        map_index=index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else -1,
+        try_number=count_of(record, "try_number") or 1,
+    )

@@ -1,0 +1,295 @@
+"""One evaluation of the store: the files of `gens/evaluation/<gen_id>/`, read and written.
+
+| file | holds |
+|---|---|
+| `metadata.json` | the cell, the replicate, the cohort; written once, together with the folder |
+| `prompt.txt`, `system_prompt.txt` | what the judge is asked |
+| `call.json` | a claim: some task has the right to call (see leases) |
+| `raw.txt`, `raw_metadata.json`, `reasoning.txt` | the reply (see reply_files) |
+| `parsed_metadata.json`, `parsed.txt` | the verdict and the score (see verdict_files) |
+| `failure.json` | why the last call brought no reply |
+
+Next to what this package writes it reads stores of other programs: a prompt called `input.txt`, `evaluation_template`
+for `template_id`, no `replicate` (then 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from essay_cohorts.calls import Prompt
+from essay_cohorts.domain import RunRef
+from essay_cohorts.errors import StoreError
+from essay_cohorts.files.atomic import (
+    check_inside,
+    copy_former,
+    create_folder_with,
+    json_text,
+    make_folder,
+    storing,
+    write_text,
+)
+from essay_cohorts.files.json_files import read_json, read_text
+from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord, run_of
+from essay_cohorts.store import reply_files, verdict_files
+from essay_cohorts.store.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
+from essay_cohorts.store.scan import METADATA
+
+# The claim of a task that calls for the evaluation; its content belongs to the leases.
+CLAIM = "call.json"
+PROMPT = "prompt.txt"
+SYSTEM_PROMPT = "system_prompt.txt"
+FORMER_PROMPT = "input.txt"
+_PROMPTS = frozenset({PROMPT, SYSTEM_PROMPT, FORMER_PROMPT})
+_AFTER_A_CALL = _PROMPTS | {METADATA, RAW, RAW_METADATA, REASONING}
+BEFORE_A_CALL = _PROMPTS | {METADATA, CLAIM}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredReply:
+    """A reply in the store, how it ended, and the reasoning that the server returned apart from it."""
+
+    text: str
+    finish_reason: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationFolder:
+    """The files of one evaluation. Every write is atomic; nothing that was paid for is overwritten.
+
+    `root` is the data root. Where made-up replies do not count (`made_up_counts`) `counts` is False for them.
+    """
+
+    root: Path
+    gen_id: str
+    made_up_counts: bool
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self._file(""))
+
+    @property
+    def claim(self) -> Path:
+        """Where the claim of a calling task is, when there is one."""
+        return Path(self._file(CLAIM))
+
+    def exists(self) -> bool:
+        """True when the folder exists, whatever is in it."""
+        return os.path.isdir(self._file(""))  # noqa: PTH112  (asked of each evaluation)
+
+    def file_names(self) -> frozenset[str]:
+        """The names of the files, temporary ones included; none without the folder."""
+        try:
+            return frozenset(os.listdir(self._file("")))  # noqa: PTH208  (asked of each evaluation)
+        except (FileNotFoundError, NotADirectoryError):
+            return frozenset()
+
+    def is_parsed(self) -> bool:
+        """True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
+        return self.parsed_at() is not None
+
+    def parsed_at(self) -> int | None:
+        """When parsed.txt was last changed or put there, in ns since 1970; None unless `is_parsed`."""
+        try:
+            found = os.stat(self._file(PARSED))  # noqa: PTH116  (asked of each evaluation)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        # A copy may have kept the time of its content; nobody can set the time of the change.
+        return max(found.st_mtime_ns, found.st_ctime_ns) if found.st_size else None
+
+    def has_reply(self) -> bool:
+        """True when raw.txt exists."""
+        return Path(self._file(RAW)).exists()
+
+    def is_clean_reply(self) -> bool:
+        """True when the folder holds a reply, no verdict and nothing that a crash left."""
+        return RAW in (names := self.file_names()) and names <= _AFTER_A_CALL
+
+    def is_untouched(self) -> bool:
+        """True when no judge was asked for this evaluation yet."""
+        names = self.file_names()
+        return bool(names) and names <= BEFORE_A_CALL
+
+    def is_only_seeded(self) -> bool:
+        """True when the evaluation is untouched, has its metadata.json, and no task has claimed it."""
+        names = self.file_names()
+        return METADATA in names and names <= BEFORE_A_CALL and CLAIM not in names
+
+    def is_claimed(self) -> bool:
+        """True when a task calls for this evaluation, or died while doing so."""
+        return self.claim.exists()
+
+    def has_pending_reply(self) -> bool:
+        """True when a whole reply is in temporary files; `complete_reply` puts it in place."""
+        return reply_files.is_pending(self.path)
+
+    def has_recorded_reply(self) -> bool:
+        """False when raw.txt is not the reply whose hash raw_metadata.json holds (older records hold none)."""
+        return reply_files.is_as_recorded(self.path)
+
+    def metadata(self) -> EvaluationMetadata | None:
+        """metadata.json; None when it is missing or not a JSON object."""
+        found = read_json(self._file(METADATA))
+        return None if found is None else EvaluationMetadata(found)
+
+    def reply_record(self) -> ReplyRecord:
+        """raw_metadata.json, empty when it is missing or damaged."""
+        return ReplyRecord(read_json(self._file(RAW_METADATA)) or {})
+
+    def verdict_record(self) -> VerdictRecord:
+        """parsed_metadata.json, empty when it is missing or damaged."""
+        return VerdictRecord(read_json(self._file(PARSED_METADATA)) or {})
+
+    def failure_record(self) -> FailureRecord:
+        """failure.json, empty when it is missing or damaged."""
+        return FailureRecord(read_json(self._file(FAILURE)) or {})
+
+    def counts(self, record: ReplyRecord | None = None) -> bool:
+        """False for a made-up reply where only real ones count. `record`: its record, when it was read already."""
+        return self.made_up_counts or not (self.reply_record() if record is None else record).is_made_up
+
+    def parsed_text(self) -> str | None:
+        """parsed.txt, the score; None when it is missing."""
+        return read_text(self._file(PARSED))
+
+    def prompt(self) -> str | None:
+        """The prompt; None when it is missing."""
+        text = read_text(self._file(PROMPT))
+        return text if text is not None else read_text(self._file(FORMER_PROMPT))
+
+    def system_prompt(self) -> str:
+        """The system message, "" when there is none."""
+        return read_text(self._file(SYSTEM_PROMPT)) or ""
+
+    def whole_prompt(self) -> Prompt | None:
+        """What the judge is sent; None when the prompt is missing."""
+        text = self.prompt()
+        return None if text is None else Prompt(text=text, system=self.system_prompt())
+
+    def reply(self) -> StoredReply | None:
+        """The reply; None when there is none."""
+        text = read_text(self._file(RAW))
+        if text is None:
+            return None
+        # Read only where the reasoning can matter: most judges return none.
+        reasoning = "" if text.strip() else self.reasoning() or ""
+        return StoredReply(text=text, finish_reason=self.reply_record().finish_reason, reasoning=reasoning)
+
+    def reasoning(self) -> str | None:
+        """What the judge returned apart from its answer; None when it returned nothing."""
+        return read_text(self._file(REASONING))
+
+    def reply_runs(self) -> frozenset[RunRef]:
+        """The DagRuns that bought the reply and its former ones."""
+        return frozenset(run_of(record) for record in reply_files.records(self.path))
+
+    def record_of_call(self, call: str) -> ReplyRecord | None:
+        """The record of the reply that answers this request: the present one, a former or a pending one."""
+        records = (ReplyRecord(fields) for fields in reply_files.records(self.path, pending=True))
+        return next((record for record in records if record.call == call), None)
+
+    def former_text(self, name: str) -> str | None:
+        """The content of a former file, by one of the `file_names`; None when it is missing."""
+        if Path(name).name != name:
+            raise StoreError(f"{name!r} cannot be a file of {self.gen_id}.")
+        return read_text(self._file(name))
+
+    def half_replaced(self) -> VerdictRecord | None:
+        """The record that parsed.txt came with, when the replacing of a verdict died before parsed.txt; else None."""
+        found = verdict_files.half_replaced(self.path)
+        return None if found is None else VerdictRecord(found)
+
+    def seed(self, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
+        """Creates the folder with its metadata.json, both at once. The same seed twice is fine.
+
+        StoreError when the folder holds another evaluation, or unless `shared` that of another cohort: it is never
+        rewritten.
+        """
+        folder = self.writable()
+        if not os.path.isdir(folder.parent):  # noqa: PTH112  (asked for each seed)
+            make_folder(self.root, folder.parent)
+        if create_folder_with(folder, METADATA, json_text(metadata)):
+            return
+        found = self.metadata()
+        present = found.fields if found else {}
+        same = ["parent_gen_id", "template_id", "llm_model_id", "replicate"] + ["origin_cohort_id"] * (not shared)
+        if [present.get(key) for key in same] != [metadata[key] for key in same]:
+            raise StoreError(
+                f"gens/evaluation/{self.gen_id} was taken by another evaluation while this cohort was planned. "
+                "Nothing was overwritten; trigger the run again."
+            )
+
+    def write_prompt(self, prompt: Prompt) -> None:
+        """Writes prompt.txt unless it holds this very prompt. The prompt of a stored reply is kept as a former file.
+
+        system_prompt.txt goes with it; while it changes there is no prompt.txt, so that no call mixes two prompts.
+        """
+        former = self.whole_prompt()
+        if former == prompt:
+            return
+        path = self.writable() / PROMPT
+        if self.has_reply():
+            with storing(path):
+                copy_former(path)
+                copy_former(path.with_name(SYSTEM_PROMPT))
+        if (former.system if former else self.system_prompt()) != prompt.system:
+            self.drop_prompt()
+            if prompt.system:
+                write_text(path.with_name(SYSTEM_PROMPT), prompt.system, folder_later=True)
+        # The folder is made durable with the reply; without one a lost prompt is written again.
+        write_text(path, prompt.text, folder_later=True)
+
+    def drop_prompt(self) -> None:
+        """Removes the prompt of an evaluation that must not be asked with it."""
+        path = self.writable() / PROMPT
+        with storing(path):
+            path.unlink(missing_ok=True)
+            path.with_name(SYSTEM_PROMPT).unlink(missing_ok=True)
+
+    def store_reply(self, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
+        """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.
+
+        Reasoning that the server returned apart from the reply goes into reasoning.txt.
+        """
+        reply_files.store(self.writable(), text, metadata, reasoning)
+
+    def complete_reply(self) -> bool:
+        """Finishes the storing of a whole reply that a crash left in temporary files; False when there is none."""
+        return reply_files.complete(self.writable())
+
+    def drop_stale_failure(self) -> None:
+        """Removes a failure.json that is older than the reply."""
+        reply_files.drop_stale_failure(self.writable())
+
+    def write_verdict(self, metadata: Mapping[str, Any], score: str | None) -> None:
+        """Writes parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
+        if not self.is_parsed():
+            verdict_files.write_first(self.writable(), metadata, score)
+
+    def replace_verdict(self, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
+        """Replaces the verdict and keeps the former one: see verdict_files."""
+        verdict_files.replace(self.writable(), metadata, score, result_changes=result_changes)
+
+    def write_failure(self, failure: Mapping[str, Any]) -> None:
+        """Writes failure.json, in place of a former one."""
+        write_text(self.writable() / FAILURE, json_text(failure))
+
+    def writable_claim(self) -> Path:
+        """Where a task writes its claim, once it is sure that this is in the data root."""
+        return self.writable() / CLAIM
+
+    def writable(self) -> Path:
+        """The folder, once it is sure that what is written there stays in the data root."""
+        folder = self.path
+        check_inside(self.root, folder)
+        return folder
+
+    def _file(self, name: str) -> str:
+        """Where a file is, as a text: for 10,000 evaluations pathlib alone costs a second."""
+        return f"{self.root}{os.sep}gens{os.sep}evaluation{os.sep}{self.gen_id}{os.sep}{name}"
