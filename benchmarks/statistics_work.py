@@ -21,7 +21,7 @@ def main() -> None:
     from essay_cohorts.store.scores_csv import pivot_text
 
     imported = time.perf_counter()
-    frame = read_scores(Settings(data_root=Path(sys.argv[1])), None)
+    frame = read_scores(Settings(data_root=Path(sys.argv[1])), None).frame
     pivot, told = pivot_scores(frame), statistics_of(frame)
     assert pivot_text(pivot.columns, pivot.rows) and json.dumps(told.to_json())
     spent = {"imports_s": imported - began, "own_s": time.perf_counter() - imported, "evaluations": len(frame)}

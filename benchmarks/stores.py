@@ -101,8 +101,8 @@ def _evaluations(essay: str, draw: random.Random, grid: Grid, *, whole: bool) ->
         for model in grid.models:
             for replicate in range(1, grid.replicates + 1):
                 gen_id = f"v_{draw.getrandbits(64):016x}"
-                metadata = {"stage": "evaluation", "gen_id": gen_id, "origin_cohort_id": "old", "mode": "llm"}
-                metadata |= {"template_id": template, "combo_id": "c", "parent_gen_id": essay}
+                metadata: dict[str, str | int] = {"stage": "evaluation", "gen_id": gen_id, "origin_cohort_id": "old"}
+                metadata |= {"mode": "llm", "template_id": template, "combo_id": "c", "parent_gen_id": essay}
                 metadata |= {"llm_model_id": model, "replicate": replicate}
                 score = draw.randint(0, 90) / 10
                 if grid.scored < 1 and draw.random() >= grid.scored:

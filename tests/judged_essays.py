@@ -25,7 +25,8 @@ class World:
         taste = draw.normal(0, TASTE, (essays, len(LEANINGS), 1))
         noise = draw.normal(0, NOISE, (essays, len(LEANINGS), REPLICATES))
         leaning = np.array(LEANINGS)[np.newaxis, :, np.newaxis]
-        return np.clip(np.round(quality + leaning + taste + noise), 0, 9)
+        judged: NDArray[np.float64] = quality + leaning + taste + noise
+        return np.clip(np.round(judged), 0, 9)
 
     def many(self) -> NDArray[np.float64]:
         """So many essays that their figures are the true ones, to about 0.003."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from essay_cohorts.domain import Cell, Member, Outcome, ScoreRow, Stage
 from essay_cohorts.provenance import UNKNOWN, Provenance
 
@@ -41,7 +43,7 @@ def score_row(
     )
 
 
-def score_rows(scores: dict[tuple[str, str, str], list[float | None]]) -> list[ScoreRow]:
+def score_rows(scores: Mapping[tuple[str, str, str], Sequence[float | None]]) -> list[ScoreRow]:
     """Rows by (essay, template, model), each score a row with an id of its own."""
     return [
         score_row(score, Cell(*cell), gen_id=f"v_{'_'.join(cell)}_{number}")

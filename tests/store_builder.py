@@ -66,13 +66,13 @@ class StoreBuilder:
         template: str = "novelty",
         model: str = "judge-a",
         replicate: int = 1,
-        score: float | None = 6.0,
+        score: float | str | None = 6.0,
         reply: str | None = None,
         refused: str | None = None,
         origin: str = "old",
         more: dict[str, Any] | None = None,
     ) -> str:
-        """An evaluation: scored by default; `score=None` leaves it unfinished, with `reply` it has a raw reply.
+        """An evaluation: scored by default, with `score=None` unfinished, with `reply` it has a raw reply.
 
         `refused` writes the parser's refusal with that reason beside the reply.
         """

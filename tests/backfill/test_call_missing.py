@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -605,7 +606,7 @@ def crashed_calls(tmp_path: Path, judge_server: JudgeServer) -> Iterator[Crashed
         write_prompts(dag, planned)
         judge_server.reset()
         folder = store.root / "gens" / "evaluation" / gen_id(1)
-        died = killed_before(point, folder, lambda dag=dag, planned=planned: call(dag, planned))
+        died = killed_before(point, folder, partial(call, dag, planned))
         texts = {path.name.removeprefix("."): path.read_bytes() for path in folder.iterdir()}
         whole = all(
             any(name.startswith(start) and mark in text for name, text in texts.items())

@@ -529,7 +529,7 @@ def test_killed_at_any_point_of_planning_the_members_are_the_same(tmp_path: Path
     for point in itertools.count(1):
         dag = one_short_cell(tmp_path / f"point {point}")
         store = StoreBuilder(dag.root)
-        died = killed_before(point, dag.root, lambda dag=dag: dag.plan(ONE_CELL))
+        died = killed_before(point, dag.root, partial(dag.plan, ONE_CELL))
         membership = dag.root / "cohorts/c/membership.csv"
         seeded_only += len(evaluations(store)) > 2 and not membership.exists()
         dag.plan(ONE_CELL, run_id="run-2")
@@ -563,7 +563,7 @@ def test_killed_at_any_point_of_planning_anew_former_members_stay(tmp_path: Path
     conf = {**ONE_CELL, "replicates": 2}
     for point in itertools.count(1):
         dag = grown_cell(tmp_path / f"point {point}")
-        died = killed_before(point, dag.root, lambda dag=dag: dag.plan(conf, run_id="second"))
+        died = killed_before(point, dag.root, partial(dag.plan, conf, run_id="second"))
         dag.plan(conf, run_id="third")
         assert members(StoreBuilder(dag.root)) == ["a_later2", "m_member"], f"killed before call {point}"
         if not died:
@@ -649,10 +649,8 @@ def test_a_slice_reads_its_own_plan(varied: StoreBuilder, dag: PlayedDag) -> Non
 def test_skip_lines_are_exact(varied: StoreBuilder, dag: PlayedDag, caplog: pytest.LogCaptureFixture) -> None:
     """check_parsed logs the line of the contract for each that is done, and says how many are left."""
     planned = dag.plan({"cohort_id": "c"})
-    reuse, todo = (
-        Slice(kind=kind, start=0, stop=100, label="")
-        for kind in ("reuse", "todo")  # type: ignore[arg-type]
-    )
+    reuse = Slice(kind="reuse", start=0, stop=100, label="")
+    todo = Slice(kind="todo", start=0, stop=100, label="")
     caplog.set_level(logging.INFO, logger="essay_cohorts")
     caplog.clear()
     assert slice_tasks.check_parsed(dag.settings, planned, reuse) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -99,7 +100,8 @@ def test_worst_case(prompt: str, usd: float) -> None:
 @pytest.mark.parametrize("column", ["input_usd_per_mtok", "output_usd_per_mtok", "max_tokens"])
 def test_without_a_column_there_is_no_worst_case(column: str) -> None:
     """Each of the three columns is needed, and the one that is empty is named."""
-    model = replace(PRICED, **{column: None})
+    empty: dict[str, Any] = {column: None}
+    model = replace(PRICED, **empty)
     assert worst_case_usd(model, "x") is None
     assert unpriced(model) == (column,)
     assert unpriced(PRICED) == ()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from essay_cohorts.backfill import plan_cohort, slice_tasks
+from essay_cohorts.domain import TaskRef
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.store import reply_files
@@ -65,7 +66,7 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
     def refuse() -> None:
         raise BadInput([Problem(place="Connection", finding="it does not exist.", next_step="Set it.")])
 
-    task = slice_tasks.TaskRef(dag_id="d", run_id="r", task_id="plan_cohort", map_index=-1, try_number=1)
+    task = TaskRef(dag_id="d", run_id="r", task_id="plan_cohort", map_index=-1, try_number=1)
     with pytest.raises(BadInput, match="it does not exist"):
         plan_cohort.plan_cohort(dag.settings, conf, task, refuse)
     assert store.tree_hash() == tree

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from airflow.providers.standard.triggers.external_task import DagStateTrigger
 
 FIRST = "by_schedule__scheduled_20260131T030000"
 
@@ -52,13 +53,18 @@ def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
     conf = {"cohort_id": "c", "essay_ids": ["e_1"]}
     operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf=conf)
     instance = TaskInstance(runs)
+    context: Any = {"ti": instance}
     with pytest.raises(DagRunTriggerException if does == "trigger" else TaskDeferred) as caught:
-        operator.execute({"ti": instance})
+        operator.execute(context)
+    raised = caught.value
     if does == "trigger":
-        assert (caught.value.dag_run_id, caught.value.conf, caught.value.reset_dag_run) == (run_id, conf, False)
-        assert caught.value.deferrable
+        assert isinstance(raised, DagRunTriggerException)
+        assert (raised.dag_run_id, raised.conf, raised.reset_dag_run) == (run_id, conf, False)
+        assert raised.deferrable
     else:
-        assert caught.value.trigger.run_ids == [run_id]
+        assert isinstance(raised, TaskDeferred)
+        assert isinstance(raised.trigger, DagStateTrigger)
+        assert raised.trigger.run_ids == [run_id]
         assert instance.xcoms == {TRIGGERED: run_id}
 
 

@@ -12,7 +12,8 @@ from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest
 @pytest.fixture
 def dag(dag_folder: dict[str, Any]) -> dict[str, Any]:
     """The DAG as a fresh process parses it."""
-    return dag_folder["dags"]["evaluation_backfill"]
+    found: dict[str, Any] = dag_folder["dags"]["evaluation_backfill"]
+    return found
 
 
 def test_the_tasks_stand_in_the_promised_order(dag: dict[str, Any]) -> None:

@@ -21,6 +21,11 @@ class Summary:
         return self.outcome if key == "outcome" else None
 
 
+def context(message: str) -> Any:
+    """What Airflow hands to a callback, as far as one reads it."""
+    return {"ti": Summary(message), "params": {}}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -36,7 +41,7 @@ def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text:
     monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", '{"conn_type": "openai", "password": "sk-secret"}')
     with NoticeReceiver.started() as receiver:
         monkeypatch.setenv("AIRFLOW_CONN_NOTIFY_DEFAULT", receiver.connection())
-        tell_failed({"ti": Summary(f"400: {text}"), "params": {}})
+        tell_failed(context(f"400: {text}"))
     [notice] = receiver.notices
     assert f"400: {text}" in notice["message"]
     assert "sk-secret" not in notice["message"]
@@ -48,4 +53,4 @@ def test_without_the_connection_nothing_is_sent(monkeypatch: pytest.MonkeyPatch)
     from essay_cohorts_airflow.notifications import tell_failed
 
     monkeypatch.delenv("AIRFLOW_CONN_NOTIFY_DEFAULT", raising=False)
-    tell_failed({"ti": Summary("400"), "params": {}})
+    tell_failed(context("400"))

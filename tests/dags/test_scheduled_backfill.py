@@ -19,7 +19,8 @@ DEFAULTS["max_llm_calls"] = MOST_LLM_CALLS
 @pytest.fixture
 def dag(dag_folder: dict[str, Any]) -> dict[str, Any]:
     """The DAG as a fresh process parses it."""
-    return dag_folder["dags"]["scheduled_backfill"]
+    found: dict[str, Any] = dag_folder["dags"]["scheduled_backfill"]
+    return found
 
 
 def test_it_runs_by_the_clock_but_only_once_somebody_wants_it(dag: dict[str, Any]) -> None:

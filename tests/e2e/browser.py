@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from devtools.local_airflow.service import LocalAirflow
 
@@ -49,13 +49,18 @@ class Visitor:
         folder = os.environ.get("PICTURES")
         visitor = cls(page=page, url=airflow.url, pictures=Path(folder) if folder else None)
         page.on("pageerror", lambda error: visitor.errors.append(str(error)))
-        page.on("dialog", lambda dialog: (visitor.errors.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", visitor.dismiss)
         page.goto(f"{airflow.url}/cohorts/")
         page.fill("input[name=username]", airflow.user)
         page.fill("input[name=password]", airflow.password)
         page.keyboard.press("Enter")
         page.wait_for_url(f"{airflow.url}/cohorts/")
         return visitor
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """A dialog that a page opens is an error of the page."""
+        self.errors.append(dialog.message)
+        dialog.dismiss()
 
     def see(self, path: str) -> Page:
         """Goes to a page of the plugin, outside Airflow's frame."""

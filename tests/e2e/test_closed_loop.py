@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -130,7 +130,10 @@ class Loop:
         return [[cell for cell in line.split(",") if cell != cohort_id] for line in lines]
 
 
-def until(look: Callable[[], Any], timeout_s: float) -> Any:
+Found = TypeVar("Found")
+
+
+def until(look: Callable[[], Found | None], timeout_s: float) -> Found:
     """The first answer that is not None; fails after `timeout_s`."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

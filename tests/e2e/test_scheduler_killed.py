@@ -83,7 +83,7 @@ class Scene:
         self.judge.faults({"fault": "latency", "seconds": 1})
         self.run_id = airflow.api.trigger(DAG_ID, {**CONF, "essay_ids": self.essays})
         scheduler = psutil.Process(airflow.pids["scheduler"])
-        _until(lambda: (airflow.check(), self.judge.stats()["replies"] >= REPLIES_BEFORE)[1])
+        _until(lambda: _checked(airflow) and self.judge.stats()["replies"] >= REPLIES_BEFORE)
         # What ends right after its start is taken for broken, and is not started again.
         _until(lambda: time.monotonic() - began > STEADY_S)
         return [scheduler, *processes.descendants(scheduler.pid)]
@@ -153,7 +153,7 @@ def test_a_killed_scheduler_is_restarted_and_the_run_goes_on(scene: Scene, capfd
     tree = scene.trigger_and_wait_for_replies(airflow)
     tree[0].kill()
     scene.wait_until_gone(tree)
-    _until(lambda: (airflow.check(), airflow.pids["scheduler"] != tree[0].pid)[1])
+    _until(lambda: _checked(airflow).pids["scheduler"] != tree[0].pid)
     assert "scheduler ended with code -9; it is started again" in capfd.readouterr().err
     assert scene.assert_run_ends_well(airflow.api) <= scene.in_flight
 
@@ -192,6 +192,11 @@ def test_task_processes_that_outlive_their_scheduler_are_not_paid_against(scene:
 
 def _alive(victims: list[psutil.Process]) -> bool:
     return any(processes.is_alive(process) for process in victims)
+
+
+def _checked(airflow: LocalAirflow) -> LocalAirflow:
+    airflow.check()
+    return airflow
 
 
 def _until(condition: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -42,6 +43,9 @@ def copied(project: Path, *folders: str) -> Path:
     for folder in folders:
         shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return project
+
+
+Way = Callable[[Path, Path], dict[str, str]]
 
 
 def as_folders(project: Path, wheel: Path) -> dict[str, str]:
@@ -79,7 +83,7 @@ def as_package(project: Path, wheel: Path) -> dict[str, str]:
         pytest.param(as_package, True, id="an installed package"),
     ],
 )
-def test_a_way_in_judges_once_and_shows_the_page(tmp_path: Path, wheel: Path, way, has_page: bool) -> None:
+def test_a_way_in_judges_once_and_shows_the_page(tmp_path: Path, wheel: Path, way: Way, has_page: bool) -> None:
     """A run is green and scores what is missing; the page is there, but for a bundle, which brings no plugin."""
     project = tmp_path / "project"
     project.mkdir()

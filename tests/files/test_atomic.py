@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_killed_at_any_point_the_former_or_the_new_file_is_whole(tmp_path: Path)
         folder.mkdir()
         path = folder / "file.txt"
         path.write_text(FORMER, encoding="utf-8")
-        died = killed_before(point, folder, lambda path=path: write_text(path, NEW))
+        died = killed_before(point, folder, partial(write_text, path, NEW))
         seen.add(path.read_text(encoding="utf-8"))
         if not died:
             break
@@ -203,7 +204,7 @@ def test_killed_at_any_point_the_folder_is_absent_or_whole(tmp_path: Path) -> No
         parent = tmp_path / f"point {point}"
         parent.mkdir()
         folder = parent / "v_1"
-        died = killed_before(point, parent, lambda folder=folder: create_folder_with(folder, "metadata.json", NEW))
+        died = killed_before(point, parent, partial(create_folder_with, folder, "metadata.json", NEW))
         whole.append(folder.exists())
         assert not folder.exists() or (folder / "metadata.json").read_text(encoding="utf-8") == NEW
         if not died:
@@ -278,7 +279,7 @@ def test_killed_while_keeping_a_former_file_it_is_kept_once(tmp_path: Path) -> N
         folder.mkdir()
         path = folder / "raw.txt"
         path.write_text(FORMER, encoding="utf-8")
-        died = killed_before(point, folder, lambda path=path: keep_former(path))
+        died = killed_before(point, folder, partial(keep_former, path))
         keep_former(path)
         assert names(folder) == ["raw.1.txt"], f"killed before call {point}"
         if not died:

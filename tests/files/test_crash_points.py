@@ -80,7 +80,8 @@ def _sha256(content: bytes) -> str:
 def _vouched(metadata: bytes) -> str | None:
     """The hash of the reply that these metadata stand for; a torn file stands for none."""
     try:
-        return json.loads(metadata).get("reply_sha256")
+        found: str | None = json.loads(metadata).get("reply_sha256")
+        return found
     except ValueError:
         return None
 

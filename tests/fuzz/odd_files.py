@@ -23,7 +23,20 @@ RUN = {"dag_id": DAG_ID, "run_id": RUN_ID}
 
 
 # What a field may hold in place of what belongs there.
-WRONG_VALUES = (None, True, -1, 0, "", "x", "\ud800", [1], {}, 10**400, float("nan"), float("inf"))
+WRONG_VALUES: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    "",
+    "x",
+    "\ud800",
+    [1],
+    {},
+    10**400,
+    float("nan"),
+    float("inf"),
+)
 
 
 def json_files(near: Mapping[str, Any]) -> st.SearchStrategy[bytes]:

@@ -170,12 +170,13 @@ def test_a_paid_text_is_read_whatever_stands_around_it(
     text: str, around: dict[str, Any], shape: str, before: bytes, ascii_only: bool, raw_ends: bool
 ) -> None:
     """The text of a completion is kept to the letter, only lone surrogates become question marks."""
-    message: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "content": {"content": text},
         "parts": {"content": [{"type": "text", "text": text}, None, {"type": "image_url"}]},
         "refusal": {"content": None, "refusal": text},
         "text": {},
-    }[shape]
+    }
+    message = shapes[shape]
     choice = {"finish_reason": "stop", "message": message, **({"text": text} if shape == "text" else {})}
     body = {**around, "choices": [choice, {"message": {"content": "another"}}], "error": None}
     content = before + json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")

@@ -136,13 +136,13 @@ def without_marks(line: str) -> str:
 def behind_label(line: str) -> str | None:
     """What follows the label and its colon; None when the line begins with none of the three labels."""
     for words in (["final", "score"], ["total", "score"], ["score"]):
-        rest: str | None = line
+        rest = line
         for position, word in enumerate(words):
             blanks = len(rest) - len(rest.lstrip())
             starts = (blanks > 0) == (position > 0) and is_same_word(rest.lstrip()[: len(word)], word)
-            rest = rest.lstrip()[len(word) :] if starts else None
-            if rest is None:
+            if not starts:
                 break
+            rest = rest.lstrip()[len(word) :]
         if rest is not None and not (is_in_a_word(rest[:1])):
             rest = rest.lstrip()
             return rest[1:].lstrip() if rest.startswith(":") else rest

@@ -45,6 +45,9 @@ class FreeSpending:
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         self.ended.append((end, usage))
 
+    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
+        raise AssertionError("no reply of these tests breaks off")
+
 
 def ask(
     base_url: str,

@@ -12,7 +12,7 @@ from devtools.errors import ApiError, StartError, WaitTimeoutError
 from devtools.rest_api.client import AirflowApi
 from devtools.rest_api.runs import DagRun, TaskInstance
 
-RUN = {
+RUN: dict[str, Any] = {
     "dag_id": "d",
     "dag_run_id": "r",
     "state": "running",

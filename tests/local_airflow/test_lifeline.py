@@ -57,9 +57,14 @@ def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
         time.sleep(0.02)
 
 
+def checked(line: Lifeline) -> Lifeline:
+    line.check()
+    return line
+
+
 def started(line: Lifeline, name: str = "child") -> Lifeline:
     line.start()
-    until(lambda: (line.check(), name in line.pids)[1])
+    until(lambda: name in checked(line).pids)
     return line
 
 
@@ -133,7 +138,7 @@ def test_what_is_killed_is_restarted_without_what_it_left(tmp_path: Path, capfd:
         time.sleep(STEADY_S)
         (orphan,) = first.children()
         first.kill()
-        until(lambda: (line.check(), line.pids["child"] != first.pid)[1])
+        until(lambda: checked(line).pids["child"] != first.pid)
         assert not processes.is_alive(orphan)
         assert processes.is_alive(psutil.Process(line.pids["child"]))
         until(lambda: log.read_text() == 4 * "here\n")

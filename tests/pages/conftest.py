@@ -36,6 +36,7 @@ def pages(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test
     monkeypatch.setattr(routes, "snapshots", SnapshotCache())
     made = app.make_app()
     (border,) = made.router.dependencies
+    assert border.dependency is not None
     made.dependency_overrides[border.dependency] = lambda: None
     client = TestClient(made, raise_server_exceptions=False, headers={"Accept": "text/html"})
     with client:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +35,16 @@ def gen_id(played: PlayedDag, store: StoreBuilder) -> str:
 def _folder(store: StoreBuilder, name: str) -> None:
     (store.root / name).unlink(missing_ok=True)
     (store.root / name).mkdir(parents=True)
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink()
+
+
+def _file_in_place_of(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
 
 
 def _loop(store: StoreBuilder, name: str) -> None:
@@ -74,13 +86,9 @@ DAMAGES: dict[str, Callable[[StoreBuilder, str], object]] = {
     "manifest-with-a-surrogate": lambda store, _: store.write(
         "cohorts/pilot/manifest.json", json.dumps({"created_at": SURROGATE, "directives": [SURROGATE]})
     ),
-    "plan-of-the-run-gone": lambda store, _: [path.unlink() for path in store.root.glob("cohorts/*/runs/*/plan.csv")],
+    "plan-of-the-run-gone": lambda store, _: _unlink(store.root.glob("cohorts/*/runs/*/plan.csv")),
     "run-torn": lambda store, _: [path.write_text("{") for path in store.root.glob("cohorts/*/runs/*/run.json")],
-    "evaluation-is-a-file": lambda store, gen_id: (
-        [path.unlink() for path in (store.root / "gens/evaluation" / gen_id).iterdir()],
-        (store.root / "gens/evaluation" / gen_id).rmdir(),
-        store.write(f"gens/evaluation/{gen_id}", ""),
-    ),
+    "evaluation-is-a-file": lambda store, gen_id: _file_in_place_of(store.root / "gens/evaluation" / gen_id),
     "parsed-is-a-loop": lambda store, gen_id: _loop(store, f"gens/evaluation/{gen_id}/parsed.txt"),
     "records-with-surrogates": lambda store, gen_id: [
         store.write(

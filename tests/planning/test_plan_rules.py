@@ -551,7 +551,8 @@ def worlds(draw: st.DrawFn) -> World:
     strangers = {minted_id(n, cell) for cell, n in draw(st.lists(numbers, max_size=4))}
     store = Store(evaluations=found, strangers=frozenset(strangers - {one.gen_id for one in found}))
     former: list[Member] = []
-    if found and draw(st.booleans()):
+    was_planned_before = draw(st.booleans())
+    if found and was_planned_before:
         known = draw(st.lists(st.sampled_from(found), max_size=8, unique_by=lambda one: one.gen_id))
         former = [member(one.gen_id, one.cell, one.replicate) for one in known]
         former += [member("e_1", stage=Stage.ESSAY), member("v_lost"), member("d_gone", stage=Stage.DRAFT)]

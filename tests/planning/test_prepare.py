@@ -152,7 +152,12 @@ def test_an_unnamed_cohort_is_named_by_its_inputs(selected: StoreBuilder, settin
     inputs = prepare(settings, {}, RUN).inputs
     assert inputs.cohort_id == cohort_id(describe(inputs))
     assert inputs.cohort_id.startswith("cohort-") and len(inputs.cohort_id) == len("cohort-") + 12
-    same = [{"max_concurrency": 3}, {"essay_ids": ["e_essay2", "e_essay1"]}, {"dry_run": True}, {"replicates": 4}]
+    same: list[dict[str, Any]] = [
+        {"max_concurrency": 3},
+        {"essay_ids": ["e_essay2", "e_essay1"]},
+        {"dry_run": True},
+        {"replicates": 4},
+    ]
     assert {prepare(settings, conf, RUN).inputs.cohort_id for conf in same} == {inputs.cohort_id}
     other: list[dict[str, Any]] = [
         {"replicates": 3},

@@ -34,7 +34,7 @@ from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
-NOW = {"parser_name": DEFAULT_PARSER, "parser_version": "2"}
+NOW: dict[str, Any] = {"parser_name": DEFAULT_PARSER, "parser_version": "2"}
 V1 = NOW | {"parser_version": "1"}
 SIX = {"success": True, "score": 6.0, "reason": ""}
 NO = {"success": False, "score": None, "reason": "none of the last three lines begins with SCORE"}

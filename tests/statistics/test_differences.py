@@ -82,7 +82,7 @@ def test_two_judges_differ_under_each_template() -> None:
 def test_the_difference_turns_with_the_order() -> None:
     """Second minus first: exchanging the two changes the sign of the figure and of its interval."""
     rows = {(f"e{n}", "t", judge): [float((n * k) % 8)] for n in range(40) for k, judge in ((3, "a"), (5, "b"))}
-    frame = cohort_frame(score_rows({**rows}))
+    frame = cohort_frame(score_rows(rows))
     ((there,), (back,)) = between_models("a", "b", frame), between_models("b", "a", frame)
     assert there.difference.reliable
     assert (there.difference.value, there.difference.low, there.difference.high) == pytest.approx(

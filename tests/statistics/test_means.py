@@ -42,7 +42,7 @@ def test_the_scores_of_an_essay_are_drawn_together() -> None:
     """More replicates that say the same make no interval narrower: essays are what is drawn."""
     few = {(f"e{n}", "t", "a"): [float(n % 7)] for n in range(40)}
     many = {cell: scores * 9 for cell, scores in few.items()}
-    (first, _), (second, _) = (score_means(cohort_frame(score_rows({**each}))) for each in (few, many))
+    (first, _), (second, _) = (score_means(cohort_frame(score_rows(each))) for each in (few, many))
     assert first.mean.low is not None
     assert first.mean == second.mean
 

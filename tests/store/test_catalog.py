@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -577,7 +578,11 @@ def test_a_nearly_known_column_is_a_problem(
 ) -> None:
     """A misspelt column would be ignored and its limit not sent: the error names the column that is meant."""
     store.write(name, header.format(misspelt) + "\n")
-    reads = {MODELS: catalog.models, TEMPLATES: catalog.templates, REPLICATION: catalog.replicates}
+    reads: dict[str, Callable[[], Checked[Any]]] = {
+        MODELS: catalog.models,
+        TEMPLATES: catalog.templates,
+        REPLICATION: catalog.replicates,
+    }
     problem = reads[name]().problems[-1]
     assert problem.place == f"{name}:1"
     assert f'"{misspelt}" is unknown' in problem.finding

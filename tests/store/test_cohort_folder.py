@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -332,7 +333,7 @@ def test_killed_at_any_point_there_is_a_membership(tmp_path: Path) -> None:
         folder = CohortFolder(root=tmp_path / f"point {point}", cohort_id="c")
         folder.root.mkdir()
         folder.write_membership(MEMBERS[:2])
-        died = killed_before(point, folder.path, lambda folder=folder: folder.write_membership(MEMBERS))
+        died = killed_before(point, folder.path, partial(folder.write_membership, MEMBERS))
         assert folder.members().value in (MEMBERS[:2], MEMBERS), f"killed before call {point}"
         if not died:
             break

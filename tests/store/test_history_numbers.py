@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def test_killed_at_any_point_of_any_step_a_number_stands_for_one_reply(
     for position, step in enumerate(steps):
         for point in count(1):
             folder = shutil.copytree(before, tmp_path / f"step {position}, killed before call {point}")
-            if not killed_before(point, folder, lambda folder=folder, step=step: step(folder)):
+            if not killed_before(point, folder, partial(step, folder)):
                 break
             deaths += 1
             for again in steps[position:]:
@@ -167,7 +168,7 @@ def test_killed_while_an_incomplete_reply_is_kept(tmp_path: Path, missing: str) 
     (start / missing).unlink()
     for point in count(1):
         folder = shutil.copytree(start, tmp_path / f"killed before call {point}")
-        died = killed_before(point, folder, lambda folder=folder: reply("B")(folder))
+        died = killed_before(point, folder, partial(reply("B"), folder))
         reply("B")(folder)
         left = {"raw", "raw_metadata", "parsed_metadata"} - {Path(missing).stem}
         assert kept(folder) == {1: all_about("A", "parsed_metadata"), 2: all_about("A", *left)}

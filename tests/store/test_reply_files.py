@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def crashes(tmp_path: Path, build: Build, action: Callable[[Path], object]) -> I
     for point in count(1):
         folder = tmp_path / f"killed before call {point}" / "v_1"
         build(folder)
-        died = killed_before(point, folder, lambda folder=folder: action(folder))
+        died = killed_before(point, folder, partial(action, folder))
         yield folder
         if not died:
             assert point > 5, "too few file-system calls were seen: the experiment shows nothing"
@@ -174,7 +175,7 @@ def test_killed_again_while_completing(tmp_path: Path, build: Build) -> None:
         for point in count(1):
             second = tmp_path / f"{first.parent.name}, then {point}" / "v_1"
             shutil.copytree(first, second)
-            died = killed_before(point, second, lambda second=second: reply_files.complete(second))
+            died = killed_before(point, second, partial(reply_files.complete, second))
             reply_files.complete(second)
             assert_new_reply_is_in_place(second)
             pairs += 1

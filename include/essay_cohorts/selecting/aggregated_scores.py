@@ -35,7 +35,8 @@ AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 class AggregatedRow(NamedTuple):
     """A row of the file, each field a column and a text; exactly one of `score` and `error` is empty.
 
-    `error` begins with the evaluation's state (see views/evaluation_state) or with `damaged`; paths are below the data root.
+    `error` begins with the evaluation's state (see views/evaluation_state) or with `damaged`. Paths are
+    below the data root.
     """
 
     parent_gen_id: str

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, dag, get_current_context, task
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 @dag(schedule=None, params={"seconds": Param(0, type="integer", minimum=0)})
 def stand_in() -> None:
     @task
-    def look(params: dict[str, Any]) -> dict[str, Any]:
+    def look() -> dict[str, Any]:
         log.info("a word from the task")
-        time.sleep(params["seconds"])
+        time.sleep(get_current_context()["params"]["seconds"])
         prefixes = ("OPENAI_", "DD_")
         return {
             "leaked": sorted(name for name in os.environ if name.startswith(prefixes)),
