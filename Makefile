@@ -27,11 +27,12 @@ browser:
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "The tests of the pages need a browser. Next: sudo apt-get install chromium, or CHROMIUM=/path/to/one make test"; exit 1; fi
 
-lint: .venv/.dev ## Check format, style, types and the layers
+lint: .venv/.dev ## Check format, style, types, layers and dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry include devtools
 
 bench: .venv/.dev ## Measure everything whose speed is promised, beside its alternatives (about an hour)
 	@$(BIN)/python -m benchmarks

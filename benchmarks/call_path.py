@@ -1,5 +1,6 @@
-"""What a call costs beside what it waits for: one slice in a process of its own, beside two scripts that do no more
-than ask, and than write.
+"""What a call costs next to the time that it waits.
+
+One slice runs in a process of its own, and two scripts next to it: one only asks, the other only writes.
 """
 
 from __future__ import annotations

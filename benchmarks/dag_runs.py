@@ -65,7 +65,8 @@ def _figures(case: Case, ours: Runs, theirs: Runs) -> list[Figure]:
     mine = ours[case]
     wrong = [run for run in (*mine, *theirs.get(case, ())) if run.state != "success"]
     if wrong:
-        raise RuntimeError(f"{case.name}: {len(wrong)} runs did not succeed")
+        msg = f"{case.name}: {len(wrong)} runs did not succeed"
+        raise RuntimeError(msg)
     others = {AT_DEFAULTS: [run.seconds for run in theirs[case]]} if case in theirs else {}
     if case == MISSING_40 and NAIVE_40 in ours:
         others[NAIVE_40.name] = [run.seconds for run in ours[NAIVE_40]]

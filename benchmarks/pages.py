@@ -99,7 +99,8 @@ def _list_visits(page: Page, home: str) -> tuple[Visit, Visit]:
 def _visit(page: Page, url: str) -> Visit:
     reply = page.goto(url)
     if reply is None or not reply.ok:
-        raise RuntimeError(f"{url} answered {reply.status if reply else 'nothing'}")
+        msg = f"{url} answered {reply.status if reply else 'nothing'}"
+        raise RuntimeError(msg)
     paint_ms = page.evaluate(_PAINT_MS)
     size = page.evaluate("performance.getEntriesByType('navigation')[0].transferSize")
     return Visit(paint_s=paint_ms / 1e3, html_kb=size / 1e3)

@@ -131,7 +131,8 @@ class Bench:
             api.trigger(case.dag_id, case.conf(essays, run_id), run_id)
             state = api.wait(case.dag_id, run_id, _PATIENCE_S, poll_s=_LOOK_S)
         run, tasks = api.dag_run(case.dag_id, run_id), api.task_instances(case.dag_id, run_id)
-        assert run.started_at and run.ended_at
+        assert run.started_at
+        assert run.ended_at
         longest: dict[str, float] = {}
         for task in tasks:
             if task.started_at and task.ended_at:

@@ -93,6 +93,7 @@ def _wait_for_port(port_file: Path, process: subprocess.Popen[bytes]) -> int:
     end = time.monotonic() + _PATIENCE_S
     while not port_file.exists():
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"the offline judge did not start (exit status {process.poll()})")
+            msg = f"the offline judge did not start (exit status {process.poll()})"
+            raise RuntimeError(msg)
         time.sleep(0.02)
     return int(port_file.read_text(encoding="ascii"))

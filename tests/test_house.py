@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -94,6 +95,21 @@ def test_no_folder_is_crowded() -> None:
     folders = [PROJECT / name for name in ("include", "dags", "plugins", "devtools")]
     files = [path.parent for folder in folders for path in folder.rglob("*.py")]
     assert {str(folder): count for folder, count in Counter(files).items() if count > 14} == {}
+
+
+def test_no_module_and_no_function_is_long() -> None:
+    """A module has at most 300 lines, a function with its decorators at most 40."""
+    files = [path for name in ("include", "dags", "plugins", "devtools") for path in (PROJECT / name).rglob("*.py")]
+    texts = {str(path.relative_to(PROJECT)): path.read_text("utf-8") for path in files}
+    assert {name for name, text in texts.items() if text.count("\n") > 300} == set()
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = {
+        f"{name}: {node.name}": (node.end_lineno or 0) - min(each.lineno for each in (node, *node.decorator_list)) + 1
+        for name, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, functions)
+    }
+    assert {name: lines for name, lines in found.items() if lines > 40} == {}
 
 
 def test_the_docs_explain_every_setting() -> None:

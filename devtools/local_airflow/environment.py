@@ -21,18 +21,22 @@ class Layout:
 
     @property
     def database(self) -> Path:
+        """The SQLite file of the metadata database."""
         return self.home / "airflow.db"
 
     @property
     def logs(self) -> Path:
+        """The folder of all logs."""
         return self.home / "logs"
 
     @property
     def keys(self) -> Path:
+        """The file of the keys that all components share."""
         return self.home / KEYS_FILE
 
     @property
     def passwords(self) -> Path:
+        """The file of the UI's users."""
         return self.home / PASSWORDS_FILE
 
     def log(self, component: str) -> Path:

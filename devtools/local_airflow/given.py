@@ -57,7 +57,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     # Without interpolation: a `$` of an API key is itself.
     values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.is_file() else {}
     if unset := [name for name, value in values.items() if value is None]:
-        raise LocalAirflowError(f"{path}: the line {unset[0]!r} is no NAME=value.")
+        msg = f"{path}: the line {unset[0]!r} is no NAME=value."
+        raise LocalAirflowError(msg)
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -34,16 +34,16 @@ def ensure_keys(home: Path) -> Keys:
     try:
         return Keys(**kept)
     except TypeError:
-        raise LocalAirflowError(
-            f"{home / KEYS_FILE} does not hold the keys of an Airflow: delete it, and new ones are made."
-        ) from None
+        msg = f"{home / KEYS_FILE} does not hold the keys of an Airflow: delete it, and new ones are made."
+        raise LocalAirflowError(msg) from None
 
 
 def ensure_password(home: Path) -> str:
     """Return the password of the user `admin`, from the file that Airflow's own login reads."""
     kept = _read_or_write(home / PASSWORDS_FILE, {USER: secrets.token_urlsafe(12)})
     if USER not in kept:
-        raise LocalAirflowError(f"{home / PASSWORDS_FILE} names no user {USER!r}: delete it, and a password is made.")
+        msg = f"{home / PASSWORDS_FILE} names no user {USER!r}: delete it, and a password is made."
+        raise LocalAirflowError(msg)
     return kept[USER]
 
 
@@ -64,4 +64,5 @@ def _read_or_write(path: Path, fresh: dict[str, str]) -> dict[str, str]:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): str(value) for name, value in kept.items()}
     except (ValueError, AttributeError):
-        raise LocalAirflowError(f"{path} is not a JSON object: delete it, and a new one is made.") from None
+        msg = f"{path} is not a JSON object: delete it, and a new one is made."
+        raise LocalAirflowError(msg) from None

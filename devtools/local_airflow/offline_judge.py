@@ -65,7 +65,8 @@ class OfflineJudge:
             while not self._port_file.exists():
                 self._lifeline.check()
                 if time.monotonic() > deadline:
-                    raise StartError(f"The offline judge did not start within {START_TIMEOUT_S:g} s.")
+                    msg = f"The offline judge did not start within {START_TIMEOUT_S:g} s."
+                    raise StartError(msg)
                 time.sleep(0.05)
             self._port = int(self._port_file.read_text("utf-8"))
         except BaseException:

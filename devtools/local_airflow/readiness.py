@@ -32,7 +32,8 @@ def wait_until_ready(
     while missing := _missing(api, since, components, dag_ids):
         check()
         if time.monotonic() > deadline:
-            raise StartError(f"Airflow is not ready after {timeout_s:g} s; missing: {', '.join(missing)}.")
+            msg = f"Airflow is not ready after {timeout_s:g} s; missing: {', '.join(missing)}."
+            raise StartError(msg)
         time.sleep(POLL_S)
 
 
@@ -51,7 +52,8 @@ def _missing(api: AirflowApi, since: datetime, components: Collection[str], dag_
     unparsed = sorted(set(dag_ids) - parsed)
     if unparsed and (problems := import_problems(api, since)):
         texts = "\n".join(f"{problem.file}:\n{problem.traceback}" for problem in problems)
-        raise DagImportError(f"DAG {', '.join(unparsed)} is missing, and these files cannot be imported.\n{texts}")
+        msg = f"DAG {', '.join(unparsed)} is missing, and these files cannot be imported.\n{texts}"
+        raise DagImportError(msg)
     return [f"a heartbeat of the {name}" for name in silent] + [f"the DAG {dag_id}" for dag_id in unparsed]
 
 

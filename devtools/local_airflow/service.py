@@ -110,7 +110,8 @@ class LocalAirflow:
             DagImportError: a DAG that was asked for is missing and a DAG file cannot be imported.
         """
         if self._lifeline is not None:
-            raise StartError("This Airflow was started already.")
+            msg = "This Airflow was started already."
+            raise StartError(msg)
         began = time.monotonic()
         self.started_at = datetime.now(UTC)
         self._lifeline = self._prepare()
@@ -141,7 +142,8 @@ class LocalAirflow:
             StartError: one has ended; the message names its log file and the last lines of it.
         """
         if self._lifeline is None:
-            raise StartError("This Airflow does not run: it was not started, or it was stopped.")
+            msg = "This Airflow does not run: it was not started, or it was stopped."
+            raise StartError(msg)
         self._lifeline.check()
 
     def stop(self) -> None:
@@ -219,7 +221,8 @@ class LocalAirflow:
         while self._lifeline is not None and MIGRATE not in self._lifeline.exit_codes:
             self._lifeline.check()
             if time.monotonic() > deadline:
-                raise StartError(f"The database was not set up in time; see {self.layout.log(MIGRATE)}.")
+                msg = f"The database was not set up in time; see {self.layout.log(MIGRATE)}."
+                raise StartError(msg)
             time.sleep(0.05)
         self._migration_mark.write_text(_airflow_version(), encoding="utf-8")
 

@@ -95,6 +95,7 @@ def _limit(body: object) -> int | None:
 
 
 def utf8(text: str) -> bytes:
+    """The bytes of a text that may hold half a surrogate pair."""
     # JSON can spell half a surrogate pair, which plain UTF-8 refuses.
     return text.encode("utf-8", "surrogatepass")
 
@@ -190,6 +191,7 @@ class Rule:
 
 
 def told_status(keys: Mapping[str, Any]) -> Answer:
+    """The error answer that a fault rule asks for."""
     waits = [keys[key] for key in ("retry_after_raw", "retry_after") if keys.get(key) is not None]
     message = keys.get("message") or f"The offline judge was told to say {keys['status']}."
     return error_answer(keys["status"], message, {"Retry-After": str(waits[0])} if waits else None)

@@ -40,11 +40,8 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -57,66 +54,16 @@ from starlette.routing import Route
 
 from devtools.offline_judge.answers import (
     CANNED,
-    NOTICE,
     Answer,
     Call,
     Rule,
     completion,
     error_answer,
-    made_up_score,
     read_call,
     rule_problems,
     told_status,
-    utf8,
 )
-
-NO_REPLY = 499
-"""The status noted for a request whose connection closed, by either side, before an answer was sent."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Tally:
-    """What one server was asked since its start or since the last DELETE /requests."""
-
-    records: deque[dict[str, Any]]
-    requests: int = 0
-    replies: int = 0
-    peak_in_flight: int = 0
-    by_status: Counter[int] = field(default_factory=Counter)
-    answered: Counter[bytes] = field(default_factory=Counter)
-    tokens: dict[str, Counter[str]] = field(default_factory=dict)
-
-    @property
-    def in_flight(self) -> int:
-        return self.requests - self.by_status.total()
-
-    def arrive(self, token: str, body: object, call: Call | Answer) -> dict[str, Any]:
-        """The record of a request that has just arrived; its `status` is null until `end`."""
-        self.requests += 1
-        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
-        model, prompt = (call.model, call.prompt) if isinstance(call, Call) else (None, "")
-        # Headers are decoded as latin-1: encoding gives back the bytes that the client sent.
-        digest = sha256(token.encode("latin-1")).hexdigest() if token else None
-        record = {"n": self.requests, "at": time.time(), "model": model, "prompt": prompt, "body": body}
-        record |= {"key_sha256": digest, "status": None}
-        self.records.append(record)
-        return record
-
-    def end(self, record: dict[str, Any], answer: Answer | None) -> None:
-        """Count the request as over; None stands for a connection that closed without an answer."""
-        record["status"] = answer.status if answer else NO_REPLY
-        self.by_status[record["status"]] += 1
-        self.replies += bool(answer and answer.has_text)
-        if answer and answer.status == 200:
-            usage, bill = answer.payload["usage"], self.tokens.setdefault(str(record["model"]), Counter())
-            bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
-
-    def scored(self, call: Call, number: int, prose: str = "") -> Answer:
-        """The ordinary reply; the only one that moves the prompt's sequence of scores on."""
-        key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
-        score = made_up_score(key, self.answered[key])
-        self.answered[key] += 1
-        return completion(call, number, f"{prose}{NOTICE}\n\nSCORE: {score:.1f}")
+from devtools.offline_judge.tally import NO_REPLY, Tally
 
 
 def _decoded(raw: bytes) -> Any:
@@ -157,6 +104,7 @@ class Judge:
         self._rules: list[Rule] = []
 
     def app(self) -> Starlette:
+        """Return the application with all endpoints."""
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", self.chat_completions, methods=["POST"]),
@@ -168,6 +116,7 @@ class Judge:
         )
 
     async def chat_completions(self, request: Request) -> Response:
+        """Answer as the rules say, and count the request."""
         try:
             body = _decoded(await request.body())
         except ClientDisconnect:
@@ -218,18 +167,22 @@ class Judge:
         return rule.keys | ({"prose": rule.prose()} if rule.keys["fault"] == "length" else {})
 
     async def health(self, _: Request) -> Response:
+        """Say that the server is up."""
         return _json({"status": "ok"})
 
     async def stats(self, _: Request) -> Response:
+        """Return the counts."""
         names = ("requests", "replies", "in_flight", "peak_in_flight", "by_status", "tokens")
         return _json({name: getattr(self._tally, name) for name in names})
 
     async def requests(self, request: Request) -> Response:
+        """Return what was asked, or forget it."""
         if request.method == "DELETE":
             self._tally = Tally(records=deque(maxlen=self._tally.records.maxlen))
         return _json(list(self._tally.records))
 
     async def faults(self, request: Request) -> Response:
+        """Return the rules, or replace all of them."""
         if request.method == "PUT":
             rules, problems = _decoded(await request.body()), ["The body is not a JSON list of fault rules."]
             if isinstance(rules, list):
@@ -259,6 +212,7 @@ class Server(uvicorn.Server):
                 connection.transport.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         if self._port_file:
@@ -269,6 +223,7 @@ class Server(uvicorn.Server):
         print(f"offline judge: NOT a model, its scores are made up; listening on {url}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close every connection at once, then stop."""
         # Requests that hang or pause end when their connection does.
         for connection in list(self.server_state.connections):
             connection.transport.close()

@@ -70,7 +70,8 @@ class ApiSession:
             return self._http.request(method, path, headers=headers, **fields)
         except httpx.HTTPError as error:
             self._check()
-            raise ApiError(f"no answer from {self.url} ({error!r})", request=f"{method} {path}") from error
+            msg = f"no answer from {self.url} ({error!r})"
+            raise ApiError(msg, request=f"{method} {path}") from error
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

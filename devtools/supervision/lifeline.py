@@ -86,7 +86,8 @@ class Lifeline:
             StartError: a process ended; the message names its log file and the last lines of it.
         """
         if self._supervisor is None:
-            raise StartError("Nothing runs: it was not started, or it was stopped.")
+            msg = "Nothing runs: it was not started, or it was stopped."
+            raise StartError(msg)
         piece = self._news.read(65536)
         if piece == b"":
             log = last_lines(self._supervisor_log)

@@ -24,4 +24,4 @@ Beside them is what all share: `domain` (the nouns), `calls` (what is sent to a 
 Nothing here imports Airflow: `essay_cohorts_airflow` does.
 """
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

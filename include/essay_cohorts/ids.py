@@ -47,7 +47,8 @@ def _short_hash(text: str) -> str:
 def _digest(*texts: str, replicate: int) -> str:
     parts = [text.strip().lower() for text in texts]
     if not all(parts):
-        raise ValueError(f"a gen_id needs non-empty parts, got {texts!r}")
+        msg = f"a gen_id needs non-empty parts, got {texts!r}"
+        raise ValueError(msg)
     joined = "|".join([*parts, str(int(replicate))])
     number = int.from_bytes(blake2b(joined.encode("utf-8"), digest_size=10).digest(), "big")
     return _base36(number)

@@ -17,9 +17,12 @@ _UNSET = {"", "0", "false", "none", "null"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """`data_root` is the folder of everything read and written; `cohort_id` names the cohort when the conf does not;
-    `changed_inputs` holds where the conf does not say; `processes` is how many slices are worth running at once on
-    this machine."""
+    """The settings of a deployment.
+
+    `data_root` is the folder of everything that is read and written. `cohort_id` names the cohort and
+    `changed_inputs` is used when the conf does not say. `processes` is how many slices are worth
+    running at once on this machine.
+    """
 
     data_root: Path
     cohort_id: str | None = None

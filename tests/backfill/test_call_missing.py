@@ -273,7 +273,9 @@ def test_a_slice_that_goes_wrong_in_every_way(store: StoreBuilder, dag: PlayedDa
     [error] = run.errors.values()
     assert isinstance(error, RepliesMissing)
     assert "2 of 6 evaluations got no reply" in str(error)
-    assert gen_id(4) in str(error) and "It is broken." in str(error) and "clear the run" in str(error)
+    assert gen_id(4) in str(error)
+    assert "It is broken." in str(error)
+    assert "clear the run" in str(error)
 
 
 def test_the_record_of_a_failure(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
@@ -430,7 +432,8 @@ def test_made_up_replies_are_refused_by_a_real_store(
     run = dag.run({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
     assert judge_server.calls() <= 2
     assert not [name for name in store.files("gens/evaluation") if "raw" in name or "parsed" in name]
-    assert "offline-judge-not-a-model" in run.summary.message and "OFFLINE_OK" in run.summary.message
+    assert "offline-judge-not-a-model" in run.summary.message
+    assert "OFFLINE_OK" in run.summary.message
     assert not run.summary.complete
 
 
@@ -535,7 +538,8 @@ def test_refused_replies_are_left_alone_unasked(
     run = dag.run({**AGAIN, "retry_unscored": False})
     assert judge_server.calls() == 0
     assert not run.summary.complete
-    assert "v_refused: no score" in run.summary.message and "retry_unscored" in run.summary.message
+    assert "v_refused: no score" in run.summary.message
+    assert "retry_unscored" in run.summary.message
 
 
 def test_asked_again_once(refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:

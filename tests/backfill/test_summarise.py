@@ -185,7 +185,8 @@ def test_a_planned_reuse_that_vanished_is_not_run(
     assert outcomes(mixed)["v_a"] == "not_run"
     assert not run.summary.complete
     [line] = [line for line in run.summary.message.splitlines() if line.startswith("  v_a: ")]
-    assert "when the run was planned" in line and "gone" in line
+    assert "when the run was planned" in line
+    assert "gone" in line
     assert judge_server.calls() == 1
 
 
@@ -228,7 +229,8 @@ def test_costs_are_summed_where_prices_are_known(store: StoreBuilder, dag: Playe
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 2}
     run = dag.run(conf)
     spent = sum(float(row["cost_usd"]) for row in store.rows("cohorts/c/scores.csv"))
-    assert run.summary.totals.cost_usd == pytest.approx(spent) and spent > 0
+    assert run.summary.totals.cost_usd == pytest.approx(spent)
+    assert spent > 0
     assert f"2 called (${spent:.4f})" in run.summary.message
     assert "0 called ($0.0000)" in dag.run(conf, run_id="run-2").summary.message
 
@@ -238,8 +240,10 @@ def test_the_report_is_one_page_with_everything_escaped(store: StoreBuilder, dag
     essay = store.essay(1, "<script>alert(1)</script> Essay number 1.\n")
     run = dag.run({**ONE_CELL, "essay_ids": [essay], "replicates": 1})
     page = store.read("cohorts/c/report.html")
-    assert "Cohort c" in page and essay in page
-    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "Cohort c" in page
+    assert essay in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
     assert (run.summary.scores_csv, run.summary.report_html) == (
         str(store.root / "cohorts/c/scores.csv"),
         str(store.root / "cohorts/c/report.html"),

@@ -39,7 +39,8 @@ def run_beside(
         try:
             end = time.monotonic() + PATIENCE_S
             while judge.calls() == before:
-                assert process.poll() is None and time.monotonic() < end
+                assert process.poll() is None
+                assert time.monotonic() < end
                 time.sleep(0.02)
             yield process
         finally:

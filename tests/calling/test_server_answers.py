@@ -242,7 +242,8 @@ def test_an_error_inside_an_answer_is_as_its_status(play: Play, code: object, re
     """Errors inside an answer stop the run or are tried again exactly as their HTTP status."""
     played = play(Answer(body=error(code)), max_concurrency=1, essays=2 if requests == 1 else 1)
     assert (played.requests, played.ends()) == (requests, ends)
-    assert "failed" in played.counts() and "unscored" not in played.counts()
+    assert "failed" in played.counts()
+    assert "unscored" not in played.counts()
     assert played.spent() == 0.0
 
 

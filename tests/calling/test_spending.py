@@ -101,7 +101,8 @@ def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     assert bill(judge_server) <= cap
     assert books(priced).usd == bill(judge_server)
     totals = first.summary.totals
-    assert totals.deferred > 0 and not first.summary.complete
+    assert totals.deferred > 0
+    assert not first.summary.complete
     assert f"{totals.deferred} deferred: budget" in first.summary.message
     spent = round(first_spending(priced, first).settled_usd, 9)
     assert spent == bill(judge_server)
@@ -134,7 +135,8 @@ def test_requests_are_capped_retries_included(
     conf = {**CONF, "essay_ids": essays, "replicates": 1, "models": ["judge-a"]}
     first = dag.run({**conf, "max_llm_calls": 10})
     assert judge_server.calls() == 10
-    assert first.summary.totals.scored == 6 and first.summary.totals.deferred == 4
+    assert first.summary.totals.scored == 6
+    assert first.summary.totals.deferred == 4
     assert "budget: max_llm_calls 10 is used up" in first.summary.message
     assert dag.run({**conf, "max_llm_calls": 4}, run_id="run-2").summary.complete
     assert judge_server.calls() == 14

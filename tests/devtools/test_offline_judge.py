@@ -129,10 +129,12 @@ def test_reply_has_the_shape_of_a_chat_completion(judge: Running) -> None:
     text = choice["message"]["content"]
     said = -(-len(text.encode()) // 4)
     assert reply["object"] == "chat.completion"
-    assert reply["id"] and isinstance(reply["created"], int)
+    assert reply["id"]
+    assert isinstance(reply["created"], int)
     assert reply["model"] == "offline-judge-not-a-model/gpt-x"
     assert (choice["message"]["role"], choice["finish_reason"]) == ("assistant", "stop")
-    assert "not a language model" in text and re.search(r"\nSCORE: \d\.\d\Z", text)
+    assert "not a language model" in text
+    assert re.search(r"\nSCORE: \d\.\d\Z", text)
     assert reply["usage"] == {"prompt_tokens": 4, "completion_tokens": said, "total_tokens": 4 + said}
 
 
@@ -344,7 +346,8 @@ def test_bad_rule_is_refused_and_the_former_rules_stay(judge: Running, rule: Any
     reply = judge.http.put("/faults", json=[{"fault": "garbage"}, rule])
     message = reply.json()["error"]["message"]
     assert reply.status_code == 400
-    assert "Rule 1" in message and said in message
+    assert "Rule 1" in message
+    assert said in message
     assert judge.read("/faults") == [{"fault": "empty", "fired": 0}]
 
 
@@ -489,7 +492,8 @@ def test_bad_option_ends_with_2_and_a_sentence(options: list[str], said: str) ->
     ended = subprocess.run([*COMMAND, *options], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert said in ended.stderr
-    assert "Traceback" not in ended.stderr and not ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert not ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
         [sys.executable, *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"{arguments}: {done.stdout[-500:]} {done.stderr[-2000:]}")
+        msg = f"{arguments}: {done.stdout[-500:]} {done.stderr[-2000:]}"
+        raise RuntimeError(msg)
 
 
 def _ask(base: str, paths: list[str], process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
@@ -102,7 +103,8 @@ def _wait(http: httpx.Client, base: str, process: subprocess.Popen[bytes]) -> No
             if http.get(f"{base}/api/v2/version").is_success:
                 return
         time.sleep(0.3)
-    raise RuntimeError("the API server did not answer: see api-server.log")
+    msg = "the API server did not answer: see api-server.log"
+    raise RuntimeError(msg)
 
 
 def _answers(http: httpx.Client, base: str, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:

@@ -24,7 +24,8 @@ def chromium() -> Iterator[Browser]:
     """A running browser; `CHROMIUM` names another than the one on the path."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
-        raise RuntimeError("These tests need a browser: apt-get install chromium, or set CHROMIUM to one.")
+        msg = "These tests need a browser: apt-get install chromium, or set CHROMIUM to one."
+        raise RuntimeError(msg)
     with sync_playwright() as playwright:
         # In a container the tests run as root, for whom Chromium's own sandbox is not made.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

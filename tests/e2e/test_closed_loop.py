@@ -141,7 +141,8 @@ def until(look: Callable[[], Found | None], timeout_s: float) -> Found:
         if answer is not None:
             return answer
         time.sleep(0.5)
-    raise AssertionError(f"nothing after {timeout_s:g} s")
+    msg = f"nothing after {timeout_s:g} s"
+    raise AssertionError(msg)
 
 
 def soon_and_daily() -> str:

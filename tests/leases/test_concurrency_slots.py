@@ -34,7 +34,8 @@ def test_without_the_folder_there_is_no_slot(tmp_path: Path) -> None:
 
     async def hold() -> None:
         async with CallSlots(tmp_path / "gone", 1).hold():
-            raise AssertionError("there is nothing to hold")
+            msg = "there is nothing to hold"
+            raise AssertionError(msg)
 
     with pytest.raises(StoreError, match=r"gone is gone\. Check that the data root is still mounted"):
         asyncio.run(hold())
@@ -149,7 +150,8 @@ def test_an_error_gives_the_slot_back(tmp_path: Path) -> None:
 
     async def fail() -> None:
         async with CallSlots(tmp_path / "slots", 1).hold():
-            raise ValueError("on purpose")
+            msg = "on purpose"
+            raise ValueError(msg)
 
     with pytest.raises(ValueError, match="on purpose"):
         asyncio.run(fail())

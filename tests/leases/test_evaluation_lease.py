@@ -83,7 +83,8 @@ def test_one_holder_and_its_name(tmp_path: Path, folder: Path, card: TaskLease) 
     """Who has the lease is told; another one gets it once it was given back, and nothing is left."""
     with TaskLease(tmp_path, TASK) as other:
         first, second = CallLease(folder / CLAIM, card), CallLease(folder / CLAIM, other)
-        assert first.take() and not second.take()
+        assert first.take()
+        assert not second.take()
         assert second.holder() == "evaluation_backfill run-1, evaluation.evaluation_raw 3, try 1"
         assert holder_of(tmp_path, folder / CLAIM) == second.holder()
         first.release()

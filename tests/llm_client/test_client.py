@@ -46,7 +46,8 @@ class FreeSpending:
         self.ended.append((end, usage))
 
     async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        raise AssertionError("no reply of these tests breaks off")
+        msg = "no reply of these tests breaks off"
+        raise AssertionError(msg)
 
 
 def ask(
@@ -304,7 +305,8 @@ def test_too_long_a_retry_after(judge_server: JudgeServer, raw: str) -> None:
     judge_server.faults({"fault": "status", "status": 503, "message": "Maintenance.", "retry_after_raw": raw})
     failed = failure(ask_once(judge_server.base_url, longest_retry_after_s=2))
     assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_503", 503, 1, None)
-    assert "Maintenance." in failed.message and "asks to wait" in failed.message
+    assert "Maintenance." in failed.message
+    assert "asks to wait" in failed.message
     assert judge_server.calls() == 1
 
 
@@ -389,7 +391,8 @@ def test_offline_replies(judge_server: JudgeServer, accept: bool) -> None:
     else:
         refused = failure(answer)
         assert (refused.kind, refused.stops, refused.attempts) == ("offline_reply", "run", 1)
-        assert "offline-judge-not-a-model" in refused.message and "OFFLINE_OK" in refused.message
+        assert "offline-judge-not-a-model" in refused.message
+        assert "OFFLINE_OK" in refused.message
     assert judge_server.calls() == 1
 
 
@@ -439,7 +442,8 @@ def test_an_echoed_key_is_in_no_message(judge_server: JudgeServer, status: int) 
     judge_server.faults({"fault": "status", "status": status, "message": message})
     failed = failure(ask_once(judge_server.base_url))
     assert "Incorrect API key provided: ***" in failed.message
-    assert KEY not in failed.message and KEY[:12] not in failed.message
+    assert KEY not in failed.message
+    assert KEY[:12] not in failed.message
 
 
 def test_a_long_message_is_cut(judge_server: JudgeServer) -> None:

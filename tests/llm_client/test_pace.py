@@ -92,7 +92,8 @@ def test_an_unlucky_start_is_made_good() -> None:
         pace.answered()
         clock.now = 0.5
         pace.refused(started=clock.now)
-        assert pace.rate is not None and pace.rate < 2
+        assert pace.rate is not None
+        assert pace.rate < 2
         while pace.rate < 10:
             clock.now += 1 / pace.rate
             pace.answered()
@@ -200,4 +201,5 @@ def test_retry_after_delays_only_its_own_request(
     conf = {**CONF, "essay_ids": [store.essay(number) for number in range(1, 9)], "replicates": 1, "batch_size": 8}
     assert dag.run(conf).summary.complete
     numbers = [record["prompt"].split("Essay number ")[1].split(".")[0] for record in judge_server.requests()]
-    assert numbers[-1] == "1" and numbers.count("1") == 2
+    assert numbers[-1] == "1"
+    assert numbers.count("1") == 2

@@ -108,7 +108,8 @@ def test_no_answer_tells_why_when_the_reason_is_known() -> None:
     """When the connection fails, the check's own error is raised before a bare connection error."""
 
     def check() -> None:
-        raise StartError("api-server ended with code 1")
+        msg = "api-server ended with code 1"
+        raise StartError(msg)
 
     with pytest.raises(StartError, match="api-server ended"):
         FakeAirflow(httpx.ConnectError("refused")).client(check).dag_run("d", "r")

@@ -39,4 +39,5 @@ def test_only_libraries_are_kept_in_memory() -> None:
 def test_it_is_airflow_s_scheduler() -> None:
     """Started by its path, from anywhere, it takes the arguments of `airflow scheduler`."""
     told = run("-P", str(Path(warm.__file__)), "--help")
-    assert "airflow scheduler" in told and "--skip-serve-logs" in told
+    assert "airflow scheduler" in told
+    assert "--skip-serve-logs" in told

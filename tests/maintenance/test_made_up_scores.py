@@ -78,10 +78,12 @@ def test_it_is_not_counted(practised: StoreBuilder) -> None:
     """Not by the page, `status`, the aggregated scores or the statistics, though scores.csv is older than that."""
     settings = read_settings({"DD_DATA_ROOT": str(practised.root)})
     snapshot = read_snapshot(settings, "c")
-    assert snapshot.counts == {Outcome.NOT_RUN: 6} and snapshot.missing == 6
+    assert snapshot.counts == {Outcome.NOT_RUN: 6}
+    assert snapshot.missing == 6
     assert {(row.score, row.reason) for row in snapshot.rows} == {(None, MADE_UP_REASON)}
     status = run(practised, "status", "c")
-    assert status.exit_code == 1 and "0 of 6 evaluations have a score: " in status.stdout
+    assert status.exit_code == 1
+    assert "0 of 6 evaluations have a score: " in status.stdout
     assert "made up" in status.stdout
     rows = read_aggregated(practised.root / AGGREGATED, made_up_counts=False)
     assert {(row.score, row.error) for row in rows} == {(None, f"made_up: {MADE_UP_REASON}")}
@@ -114,10 +116,12 @@ def test_it_is_set_aside(practised: StoreBuilder, dag: PlayedDag, judge_server: 
     members = practised.read("cohorts/c/membership.csv")
     tree = practised.tree_hash()
     shown = run(practised, "set-aside")
-    assert shown.exit_code == 0 and practised.tree_hash() == tree
+    assert shown.exit_code == 0
+    assert practised.tree_hash() == tree
     assert "6 made up. Nothing was moved; add --write" in shown.stdout
     done = run(practised, "set-aside", "--write")
-    assert done.exit_code == 0 and "6 moved to set_aside/evaluation" in done.stdout
+    assert done.exit_code == 0
+    assert "6 moved to set_aside/evaluation" in done.stdout
     assert not practised.files("gens/evaluation")
     after = {name.removeprefix("set_aside/"): text for name, text in practised.files("set_aside").items()}
     assert after == before
@@ -134,7 +138,8 @@ def test_it_is_set_aside_twice(practised: StoreBuilder, dag: PlayedDag) -> None:
     (practised.root / OFFLINE_OK).unlink()
     assert "6 moved" in run(practised, "set-aside", "--write").stdout
     names = sorted(path.name for path in (practised.root / "set_aside/evaluation").iterdir())
-    assert len(names) == 12 and [name for name in names if name.endswith(".2")] == names[1::2]
+    assert len(names) == 12
+    assert [name for name in names if name.endswith(".2")] == names[1::2]
 
 
 def test_where_it_counts_nothing_is_set_aside(store: StoreBuilder, dag: PlayedDag) -> None:
@@ -144,7 +149,8 @@ def test_where_it_counts_nothing_is_set_aside(store: StoreBuilder, dag: PlayedDa
     refused = run(store, "set-aside", "--write")
     assert "made-up scores count in this data root" in str(refused.exception)
     status = run(store, "status", "c")
-    assert status.stderr == f"{MADE_UP_BANNER}\n" and "made up" not in status.stdout
+    assert status.stderr == f"{MADE_UP_BANNER}\n"
+    assert "made up" not in status.stdout
     assert MADE_UP_BANNER in store.read("cohorts/c/report.html")
 
 

@@ -245,7 +245,8 @@ def test_details_of_an_unforeseen_error_go_to_the_log(
     from essay_cohorts_airflow.pages import routes
 
     def broken(settings: Settings, cohort_id: str) -> CohortSnapshot:
-        raise ZeroDivisionError("secret detail")
+        msg = "secret detail"
+        raise ZeroDivisionError(msg)
 
     monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=broken))
     answer = pages.get("/c/main")
@@ -366,7 +367,8 @@ def test_a_store_that_cannot_be_read_is_told_without_its_traceback(
     from essay_cohorts_airflow.pages import routes
 
     def damaged(settings: Settings, cohort_id: str) -> CohortSnapshot:
-        raise StoreError("runs/x/plan.csv is damaged. Clear the whole run.")
+        msg = "runs/x/plan.csv is damaged. Clear the whole run."
+        raise StoreError(msg)
 
     monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=damaged))
     answer = pages.get("/c/main")

@@ -48,7 +48,8 @@ def test_an_essay_is_inserted_and_nothing_more(
     assert text in prompt
     [opening] = [line for line in prompt.splitlines() if line.startswith("<<<ESSAY ") and line not in text]
     boundary = opening.removeprefix("<<<ESSAY ")
-    assert boundary not in text and prompt.count(f"ESSAY {boundary}>>>") == 1
+    assert boundary not in text
+    assert prompt.count(f"ESSAY {boundary}>>>") == 1
     [sent] = judge_server.requests()
     assert sent["prompt"] == prompt
 
@@ -65,7 +66,8 @@ def test_a_reply_is_kept_as_it_came_and_runs_nowhere(
     states_a_score = "SCORE: 9" in text
     assert (run.summary.totals.scored, run.summary.totals.unscored) == ((1, 0) if states_a_score else (0, 1))
     page = store.read("cohorts/c/report.html")
-    assert "<script>alert" not in page and "<img" not in page
+    assert "<script>alert" not in page
+    assert "<img" not in page
     [row] = store.rows("cohorts/c/scores.csv")
     assert not row["reason"].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 

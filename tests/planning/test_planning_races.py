@@ -72,7 +72,8 @@ def test_twenty_planners_in_backfill_mode_share_the_same_evaluations(store: Stor
     assert at_once([planner(store, cohort, essay, include=True) for cohort in COHORTS]) == [0] * 20
     listed = {tuple(members(store, cohort)) for cohort in COHORTS}
     assert len(listed) == 1
-    assert held(store) == set(listed.pop()) and len(held(store)) == K
+    assert held(store) == set(listed.pop())
+    assert len(held(store)) == K
 
 
 def test_twenty_planners_without_the_directive_share_none(store: StoreBuilder) -> None:
@@ -99,7 +100,8 @@ def test_planners_of_one_cohort(store: StoreBuilder) -> None:
     """One cohort planned by eight runs at once has k members a cell, whoever came first."""
     essay = store.essay(1)
     assert at_once([planner(store, "c", essay, include=False) for _ in range(8)]) == [0] * 8
-    assert held(store) == set(members(store, "c")) and len(held(store)) == K
+    assert held(store) == set(members(store, "c"))
+    assert len(held(store)) == K
 
 
 def test_a_planner_that_was_killed_does_not_hold_up_the_next(store: StoreBuilder) -> None:

@@ -113,7 +113,8 @@ def test_who_joins_and_who_leaves(mixed: StoreBuilder, dag: PlayedDag) -> None:
     preview = preview_plan(dag.settings, conf)
     planned = dag.plan(conf, run_id="run-2")
     assert (len(preview.joined), len(preview.left)) == (planned.joined, planned.left)
-    assert preview.joined and preview.left
+    assert preview.joined
+    assert preview.left
     assert not set(preview.joined) & set(preview.left)
 
 

@@ -153,7 +153,8 @@ def test_the_table_shows_exactly_the_changed_ones() -> None:
         "v_1     e_1    t         m      7.0     5.0    in_last_line 2",
         "v_22    e_1    t         m      7.0     5.0    in_last_line 2",
     ]
-    assert "v_3" not in text and "v_4" not in text
+    assert "v_3" not in text
+    assert "v_4" not in text
     assert changes_text(report(row("v_3", RENEWED))) == ""
 
 

@@ -158,7 +158,8 @@ def test_bom_crlf_and_extra_columns(store: StoreBuilder, catalog: Catalog) -> No
     assert catalog.models().value == (JudgeModel(id="m", model="api/m"),)
     assert catalog.replicates() == Checked(value=4)
     selection = catalog.selection().value
-    assert selection is not None and selection.text.startswith("# mode")
+    assert selection is not None
+    assert selection.text.startswith("# mode")
 
 
 def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catalog) -> None:
@@ -665,14 +666,16 @@ def test_both_selection_files(store: StoreBuilder, catalog: Catalog) -> None:
     store.select("e_1")
     store.select("e_1", name="selected_drafts.txt")
     problem = only(catalog.selection())
-    assert "selected_essays.txt" in problem.finding and "selected_drafts.txt" in problem.finding
+    assert "selected_essays.txt" in problem.finding
+    assert "selected_drafts.txt" in problem.finding
     assert "Delete" in problem.next_step
 
 
 def test_no_selection_file(catalog: Catalog) -> None:
     """Without a selection file the error says which file to write, or which conf key to use."""
     problem = only(catalog.selection())
-    assert "2_tasks/selected_essays.txt" in problem.next_step and "essay_ids" in problem.next_step
+    assert "2_tasks/selected_essays.txt" in problem.next_step
+    assert "essay_ids" in problem.next_step
 
 
 @pytest.mark.parametrize(

@@ -562,4 +562,5 @@ def test_what_is_no_run_is_not_the_latest(folder: CohortFolder) -> None:
         copy.parent.mkdir()
         copy.write_text(json.dumps({"dag_id": "dag", "run_id": name}))
     latest = folder.latest_run()
-    assert latest is not None and latest.key == "a"
+    assert latest is not None
+    assert latest.key == "a"

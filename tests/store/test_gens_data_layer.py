@@ -519,7 +519,9 @@ def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
     store.write("gens/evaluation/v_1/raw_metadata.json", "{")
     assert layer.evaluation("v_1").reply() is None
     evaluation = layer.evaluation("v_1")
-    assert not (evaluation.reply_record() or evaluation.verdict_record() or evaluation.failure_record())
+    assert not (evaluation.reply_record())
+    assert not (evaluation.verdict_record())
+    assert not (evaluation.failure_record())
 
 
 # ---------------------------------------------------------------- seeds

@@ -113,13 +113,19 @@ def behind_its_back(folder: Path, change: str) -> None:
         case "nearly all gone":
             for number in range(300, COUNT):
                 shutil.rmtree(folder / f"v_{number}")
-        case "unusable":
-            (folder / "v_x").mkdir()
-            (folder / "no id").mkdir()
-            (folder / "v_y").mkdir()
-            (folder / "v_y" / "metadata.json").write_text("{")
-        case "a name that is no UTF-8":
-            Path(os.fsdecode(os.fsencode(folder) + b"/v_\xff")).mkdir()
+        case _:
+            add_unusable(folder, change)
+
+
+def add_unusable(folder: Path, kind: str) -> None:
+    """Adds folders that hold no evaluation."""
+    if kind == "a name that is no UTF-8":
+        Path(os.fsdecode(os.fsencode(folder) + b"/v_\xff")).mkdir()
+        return
+    assert kind == "unusable"
+    for name in ("v_x", "no id", "v_y"):
+        (folder / name).mkdir()
+    (folder / "v_y" / "metadata.json").write_text("{")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ def test_killed_before_any_file_system_call_and_done_again(
         if not killed_before(point, folder, again):
             break
         found = held_without_temporary(folder)
-        assert OLD in found.values() and "7.0\n" in found.values()
+        assert OLD in found.values()
+        assert "7.0\n" in found.values()
         half = found.get("parsed.txt") == "7.0\n" and found["parsed_metadata.json"] == record
         if half:
             assert verdict_files.half_replaced(folder) == OLD

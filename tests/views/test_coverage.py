@@ -164,7 +164,8 @@ def test_columns_are_those_of_the_filter() -> None:
     assert page.columns == columns_of(summarise_cells(GRID)) == (("t", "m"), ("t", "n"), ("u", "m"))
     assert page.rows[2].cells[2] is None
     cell = page.rows[0].cells[0]
-    assert cell is not None and (cell.cell, cell.mean) == (("e_b", "t", "m"), 5.0)
+    assert cell is not None
+    assert (cell.cell, cell.mean) == (("e_b", "t", "m"), 5.0)
     narrow = matrix(summarise_cells(GRID), MatrixQuery(templates=frozenset("t"), models=frozenset("n")), {})
     assert narrow.columns == (("t", "n"),)
     assert [len(row.cells) for row in narrow.rows] == [1, 1, 1]

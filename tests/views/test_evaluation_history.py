@@ -61,7 +61,8 @@ def test_a_scored_evaluation(scored: StoreBuilder) -> None:
     assert record.deciding_line == 1
     assert record.maker == MAKER
     assert (record.failure, record.former) == (FailureRecord(), ())
-    assert record.verdict.fields["success"] is True and record.metadata["mode"] == "llm"
+    assert record.verdict.fields["success"] is True
+    assert record.metadata["mode"] == "llm"
 
 
 def test_a_system_message(scored: StoreBuilder) -> None:

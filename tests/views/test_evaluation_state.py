@@ -116,7 +116,8 @@ def test_a_lease_says_who_is_calling(
         found = read_evaluation_state(evaluation)
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
-        assert "run-7" in found.reason and "try 2 is calling for it" in found.reason
+        assert "run-7" in found.reason
+        assert "try 2 is calling for it" in found.reason
 
 
 names = ["metadata.json", "raw.txt", "parsed.txt", "parsed_metadata.json", "failure.json", "call.json"]

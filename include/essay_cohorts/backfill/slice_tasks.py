@@ -152,10 +152,12 @@ def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
 
 def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> Prompt:
     if template is None:
-        raise StoreError(f"template {template_id} is not active any more")
+        msg = f"template {template_id} is not active any more"
+        raise StoreError(msg)
     essay = store.essay_text(essay_id)
     if essay is None or not essay.strip():
-        raise StoreError(f"the text of essay {essay_id} is gone")
+        msg = f"the text of essay {essay_id} is gone"
+        raise StoreError(msg)
     return prompt_renderer(template)(essay)
 
 

@@ -82,7 +82,8 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
     """
     if planned is None:
-        raise CohortIncomplete("Planning failed: see the log of plan_cohort. Nothing was called.")
+        msg = "Planning failed: see the log of plan_cohort. Nothing was called."
+        raise CohortIncomplete(msg)
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     rows = evaluation_rows(settings, planned)
     if planned.dry_run:

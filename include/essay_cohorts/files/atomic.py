@@ -68,10 +68,12 @@ def make_folder(root: Path, folder: Path) -> Path:
 def check_inside(root: Path, folder: Path) -> None:
     """StoreError unless `root` exists and what is written to `folder` stays in it, symbolic links followed."""
     if not os.path.isdir(root):  # noqa: PTH112  (asked before each write)
-        raise StoreError(f"The data root {root} is gone. Check that it is still mounted; then clear the run.")
+        msg = f"The data root {root} is gone. Check that it is still mounted; then clear the run."
+        raise StoreError(msg)
     real = leads_to(root, folder)
     if real is not None:
-        raise StoreError(f"{folder} leads out of the data root, to {real}: nothing is written there. {LINK_STEP}")
+        msg = f"{folder} leads out of the data root, to {real}: nothing is written there. {LINK_STEP}"
+        raise StoreError(msg)
 
 
 def leads_to(root: Path, folder: Path) -> Path | None:
@@ -211,7 +213,8 @@ def storing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        msg = (
             f"{error.filename or path}: cannot be written: {error.strerror or error}. "
             "Check the free space, the permissions and that the data root is still mounted; then clear the run."
-        ) from error
+        )
+        raise StoreError(msg) from error

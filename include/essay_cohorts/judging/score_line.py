@@ -109,7 +109,7 @@ def _read_statement(shown: str, scale: str | None) -> Reading:
 
 
 def _unwrapped(statement: str) -> str:
-    """The statement without brackets around its number: `[[8]]`, `<8>`, `$\\boxed{8}$`."""
+    r"""The statement without brackets around its number: `[[8]]`, `<8>`, `$\boxed{8}$`."""
     for _ in range(_MOST_WRAPS):
         # The blanks keep 0[5] two numbers.
         statement = " ".join(_WRAPPED.sub(r" \1\2\3\4\5 ", statement).split())

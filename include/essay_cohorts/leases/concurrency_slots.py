@@ -31,9 +31,8 @@ class CallSlots:
     async def hold(self) -> AsyncIterator[None]:
         """Waits for a slot and holds it. StoreError when the folder is gone."""
         if not self._folder.is_dir():
-            raise StoreError(
-                f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
-            )
+            msg = f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
+            raise StoreError(msg)
         lock = self._try_all()
         while lock is None:
             await asyncio.sleep(_PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311  (spreads the lookers out)

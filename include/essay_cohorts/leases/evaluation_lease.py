@@ -44,9 +44,8 @@ class CallLease:
             except FileExistsError:
                 return self._take_over(mine)
             except FileNotFoundError:
-                raise StoreError(
-                    f"{self._path.parent} is gone. Check that the data root is still mounted; then clear the run."
-                ) from None
+                msg = f"{self._path.parent} is gone. Check that the data root is still mounted; then clear the run."
+                raise StoreError(msg) from None
             try:
                 os.write(descriptor, mine.encode())
                 # Gone when this process was stopped right before that, long enough to be taken for dead.

@@ -40,8 +40,9 @@ def _wait_for(lease: Lease) -> None:
     end = time.monotonic() + _PATIENCE_S
     while not lease.take():
         if time.monotonic() > end:
-            raise StoreError(
+            msg = (
                 f"{lease.path} was held by another planning for {_PATIENCE_S:g} s. "
                 "Find out which run plans for so long, end it, and clear this run."
             )
+            raise StoreError(msg)
         time.sleep(_LOOK_AGAIN_S)

@@ -57,10 +57,11 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_inde
         return _prepare(settings, conf, run, by_index=by_index)
     except OSError as error:
         place = error.filename or settings.data_root
-        raise StoreError(
+        msg = (
             f"{place}: cannot be read: {error.strerror}. Fix it, or take it out of the data root; "
             "nothing was written and nothing was called."
-        ) from error
+        )
+        raise StoreError(msg) from error
 
 
 def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool) -> Prepared:

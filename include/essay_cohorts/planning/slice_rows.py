@@ -25,7 +25,8 @@ def evaluation_rows(settings: Settings, planned: PlannedRun) -> tuple[PlanRow, .
 def rows_of(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanRow, ...]:
     """The rows of the run's plan that a slice stands for."""
     if planned.dry_run:
-        raise StoreError("This is the plan of a dry run: nothing is called for it. Trigger again without dry_run.")
+        msg = "This is the plan of a dry run: nothing is called for it. Trigger again without dry_run."
+        raise StoreError(msg)
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     own = folder.slice_plan(planned.run_key, part.name)
     if own is not None:

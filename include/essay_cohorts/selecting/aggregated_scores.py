@@ -109,14 +109,7 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
 
     Unless `made_up_counts` what the offline judge scored has no score, whenever the file was written.
     """
-    place = str(path)
-    try:
-        lines = iter(csv_reader(path.read_bytes().decode("utf-8-sig")))
-    except FileNotFoundError:
-        next_step = "Write it: cohorts aggregate"
-        raise BadInput([Problem(place=place, finding="there is no such file.", next_step=next_step)]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput([Problem(place=place, finding=f"it cannot be read: {error}.", next_step="Fix it.")]) from None
+    place, lines = str(path), _lines_of(path)
     header = next(lines, [])
     needed = ("parent_gen_id", "gen_id", "evaluation_template", "evaluation_llm_model", "score")
     problems = [
@@ -146,6 +139,16 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
+
+
+def _lines_of(path: Path) -> Iterator[list[str]]:
+    try:
+        return iter(csv_reader(path.read_bytes().decode("utf-8-sig")))
+    except FileNotFoundError:
+        problem = Problem(place=str(path), finding="there is no such file.", next_step="Write it: cohorts aggregate")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = Problem(place=str(path), finding=f"it cannot be read: {error}.", next_step="Fix it.")
+    raise BadInput([problem])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

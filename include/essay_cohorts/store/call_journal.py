@@ -229,16 +229,18 @@ class CallJournal:
     def _exclusive(self) -> Iterator[None]:
         """One thread of one process at a time."""
         if not self.folder.is_dir():
-            raise StoreError(f"{self.folder} is gone. Check that the data root is still mounted; then clear the run.")
+            msg = f"{self.folder} is gone. Check that the data root is still mounted; then clear the run."
+            raise StoreError(msg)
         with self._mutex, storing(self.folder / JOURNAL):
             try:
                 with self._lock:
                     yield
             except Timeout:
-                raise StoreError(
+                msg = (
                     f"{self.folder / _LOCK} was held by another process for {_LOCK_PATIENCE_S:g} s. "
                     "Find that process and end it; then clear the run."
-                ) from None
+                )
+                raise StoreError(msg) from None
 
 
 def _record(name: str, intent: Intent) -> dict[str, Any]:

@@ -37,12 +37,15 @@ class Row:
         self.problems: list[Problem] = []
 
     def problem(self, column: str, finding: str, next_step: str) -> Problem:
+        """A problem of this line, in this column."""
         return Problem(place=f"{self.place}:{self.line}, column {column}", finding=finding, next_step=next_step)
 
     def text(self, column: str) -> str:
+        """The cell without blanks around it, "" when it is missing."""
         return (self._cells.get(column) or "").strip()
 
     def id(self, column: str) -> str | None:
+        """The cell as an id; None, and a problem, when it cannot be one."""
         value = self.text(column)
         if is_id(value):
             return value
@@ -50,6 +53,7 @@ class Row:
         return None
 
     def required(self, column: str) -> str:
+        """The cell; a problem when it is empty or holds control characters."""
         value = self.text(column)
         if not value:
             self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
@@ -60,6 +64,7 @@ class Row:
         return value
 
     def boolean(self, column: str) -> bool:
+        """The cell as true or false; False, and a problem, when it is neither."""
         value = _BOOLEANS.get(self.text(column).lower())
         if value is None:
             finding = f'"{self.text(column)}" is neither true nor false.'
@@ -93,7 +98,8 @@ class Row:
         try:
             value = json.loads(cell or "{}", parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
             if not isinstance(value, dict):
-                raise ValueError("it is not an object")
+                msg = "it is not an object"
+                raise ValueError(msg)
             # An infinite number or a lone surrogate, which Python reads, could not be sent.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except (ValueError, RecursionError) as error:
@@ -170,13 +176,15 @@ def _other_separator(text: str, known: tuple[str, ...]) -> str:
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")
+    msg = f"{word} is not JSON"
+    raise ValueError(msg)
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key stands twice")
+        msg = "a key stands twice"
+        raise ValueError(msg)
     return value
 
 

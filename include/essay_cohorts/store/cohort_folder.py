@@ -47,7 +47,8 @@ class CohortFolder:
 
     def __post_init__(self) -> None:
         if not is_id(self.cohort_id):
-            raise StoreError(f"{self.cohort_id!r} cannot be a cohort id. {ID_RULE}")
+            msg = f"{self.cohort_id!r} cannot be a cohort id. {ID_RULE}"
+            raise StoreError(msg)
 
     @property
     def path(self) -> Path:
@@ -207,7 +208,8 @@ class CohortFolder:
 
     def _run(self, run_key: str) -> Path:
         if not is_id(run_key):
-            raise StoreError(f"{run_key!r} cannot be a run key.")
+            msg = f"{run_key!r} cannot be a run key."
+            raise StoreError(msg)
         return self.path / "runs" / run_key
 
 

@@ -197,7 +197,8 @@ class EvaluationFolder:
     def former_text(self, name: str) -> str | None:
         """The content of a former file, by one of the `file_names`; None when it is missing."""
         if Path(name).name != name:
-            raise StoreError(f"{name!r} cannot be a file of {self.gen_id}.")
+            msg = f"{name!r} cannot be a file of {self.gen_id}."
+            raise StoreError(msg)
         return read_text(self._file(name))
 
     def half_replaced(self) -> VerdictRecord | None:
@@ -220,10 +221,11 @@ class EvaluationFolder:
         present = found.fields if found else {}
         same = ["parent_gen_id", "template_id", "llm_model_id", "replicate"] + ["origin_cohort_id"] * (not shared)
         if [present.get(key) for key in same] != [metadata[key] for key in same]:
-            raise StoreError(
+            msg = (
                 f"gens/evaluation/{self.gen_id} was taken by another evaluation while this cohort was planned. "
                 "Nothing was overwritten; trigger the run again."
             )
+            raise StoreError(msg)
 
     def write_prompt(self, prompt: Prompt) -> None:
         """Writes prompt.txt unless it holds this very prompt. The prompt of a stored reply is kept as a former file.

@@ -182,7 +182,8 @@ class GensDataLayer:
 
 def _check_id(stage: Stage, gen_id: str) -> None:
     if not is_id(gen_id):
-        raise StoreError(f"{gen_id!r} cannot be a {stage} id. {ID_RULE}")
+        msg = f"{gen_id!r} cannot be a {stage} id. {ID_RULE}"
+        raise StoreError(msg)
 
 
 def _unusable(name: str) -> str:

@@ -59,7 +59,8 @@ class NameSums:
     def __init__(self, content: bytes = bytes(8 * BUCKETS)) -> None:
         self._sums = array("q", content)
         if len(self._sums) != BUCKETS:
-            raise ValueError(f"{len(self._sums)} buckets")
+            msg = f"{len(self._sums)} buckets"
+            raise ValueError(msg)
 
     @classmethod
     def of(cls, folder: Path) -> NameSums:
@@ -132,7 +133,8 @@ class EvaluationIndex:
         self.path, self.made_at, self._connection = path, made_at, connection
         form, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
         if form != _FORM:
-            raise ValueError("it is of another form")
+            msg = "it is of another form"
+            raise ValueError(msg)
         self.sums, self.total = NameSums(sums), int(total)
 
     @classmethod
@@ -248,7 +250,8 @@ class IndexWriter:
     def _stay_inside(self) -> None:
         folder = self._path.parent
         if leads_to(folder.parent, folder):
-            raise OSError(f"{folder} leads out of the data root")
+            msg = f"{folder} leads out of the data root"
+            raise OSError(msg)
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(self._temporary, isolation_level=None)

@@ -23,7 +23,8 @@ def member_of(cells: Sequence[str]) -> Member:
     """The member of a row. ValueError when the row cannot be one."""
     stage, gen_id, cohort_id, parent_gen_id, combo_id, template_id, llm_model_id, replicate = cells
     if not is_id(gen_id):
-        raise ValueError(f"{gen_id!r} cannot be an id")
+        msg = f"{gen_id!r} cannot be an id"
+        raise ValueError(msg)
     return Member(
         stage=_STAGES.get(stage) or Stage(stage),
         gen_id=gen_id,
@@ -52,10 +53,12 @@ def read_plan(path: Path) -> tuple[PlanRow, ...]:
         lines = read_csv(path)
         _, header = next(lines, (1, []))
         if tuple(header) != PLAN_COLUMNS:
-            raise ValueError("its header is wrong")
+            msg = "its header is wrong"
+            raise ValueError(msg)
         return tuple(
             PlanRow(member=member_of(cells[:-2]), action=Action(cells[-2]), reason=cells[-1]) for _, cells in lines
         )
     except (FileNotFoundError, ValueError, IndexError) as error:
         state = "is gone" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
-        raise StoreError(f"{path} {state}: the run cannot go on without its plan. Clear the whole run.") from error
+        msg = f"{path} {state}: the run cannot go on without its plan. Clear the whole run."
+        raise StoreError(msg) from error

@@ -83,6 +83,7 @@ def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     outcome, score, origin, cost = _KNOWN_CELLS(cells)
     value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
-        raise ValueError(f"{score} is no score or {cost} no price")
+        msg = f"{score} is no score or {cost} no price"
+        raise ValueError(msg)
     made = Provenance(*map(live, _MADE_CELLS(cells)))
     return KnownScore(value, outcome == Outcome.REUSED, live(origin), cost_usd, as_of, made)

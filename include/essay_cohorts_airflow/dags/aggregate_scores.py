@@ -1,5 +1,4 @@
-"""
-### Gather the scores of the whole store
+"""### Gather the scores of the whole store
 
 Rewrites `7_cross_experiment/aggregated_scores.csv`: every evaluation with its score, or why it has none. Runs by
 itself once a cohort has come to hold new scores (asset `completed_cohorts`), or when triggered. Reads only what
@@ -28,4 +27,5 @@ from essay_cohorts_airflow.task_border import DEFAULT_ARGS
     default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
 )
 def aggregate_scores() -> None:
+    """Connect the tasks."""
     aggregate()

@@ -1,5 +1,4 @@
-"""
-### Judge what is missing, reuse what exists
+"""### Judge what is missing, reuse what exists
 
 Scores essays with LLM judges: evaluation templates x judge models x replicates. An evaluation that exists is taken
 into the cohort and **never paid for again**; only missing ones call the LLM.
@@ -33,6 +32,89 @@ from essay_cohorts_airflow.task_border import DEFAULT_ARGS, readable_failure, ta
 COMPLETION_KEYS = ("cohort_id", "planned", "reused", "scored", "unscored", "called", "cost_usd")
 
 
+# A dict's keys as XComs of their own (the default for one) would cost 0.4 s of requests.
+@task(multiple_outputs=False)
+def plan_cohort() -> dict[str, Any]:
+    """Plan the cohort and write its plan, its seeds and its membership."""
+    from essay_cohorts import settings
+    from essay_cohorts.backfill import plan_cohort
+    from essay_cohorts_airflow.llm_connection import check_connection
+
+    with readable_failure():
+        planned = plan_cohort.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
+        return planned.to_xcom()
+
+
+@task.short_circuit(ignore_downstream_trigger_rules=False)
+def not_a_dry_run(planned: dict[str, Any]) -> bool:
+    """Skip everything but the summary in a dry run."""
+    return not planned["dry_run"]
+
+
+@task
+def batches(planned: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut the plan into slices."""
+    from essay_cohorts import settings
+    from essay_cohorts.backfill import slice_tasks
+    from essay_cohorts.planning.planned_run import PlannedRun
+
+    with readable_failure():
+        return slice_tasks.batches(settings.read_settings(), PlannedRun.from_xcom(planned), tasks_at_once())
+
+
+@task(outlets=[FINISHED_EVALUATIONS])
+def announce_reused(planned: dict[str, Any], outlet_events: Any = None) -> None:
+    """Tell Airflow of the evaluations that the cohort takes over."""
+    from essay_cohorts import settings
+    from essay_cohorts.backfill import announce
+    from essay_cohorts.planning.planned_run import PlannedRun
+
+    with readable_failure():
+        reused = announce.announce_reused(settings.read_settings(), PlannedRun.from_xcom(planned))
+    if not reused:
+        msg = "No reused evaluation is new in this cohort"
+        raise AirflowSkipException(msg)
+    tell(outlet_events, planned, "reused", reused)
+
+
+# Its state is the run's, by the leaf behind it, so it looks at the outcome itself.
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,
+    multiple_outputs=False,
+    on_success_callback=tell_finished,
+    on_failure_callback=tell_failed,
+)
+def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
+    """Write the scores and the report; fail when an evaluation is missing."""
+    from essay_cohorts import settings
+    from essay_cohorts.backfill import summarise
+    from essay_cohorts.planning.planned_run import PlannedRun
+
+    with readable_failure():
+        plan = None if planned is None else PlannedRun.from_xcom(planned)
+        done = summarise.summarise_cohort(settings.read_settings(), plan, this_task().run)
+        if not done.complete:
+            get_current_context()["ti"].xcom_push(OUTCOME, done.to_xcom())
+        done.raise_unless_complete()
+        return done.to_xcom()
+
+
+# The only leaf. A task of its own: a success with an outlet is an event, and a dry run completes nothing.
+@task(outlets=[COMPLETED_COHORTS], on_failure_callback=tell_failed)
+def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet_events: Any = None) -> None:
+    """Tell Airflow of the cohort's new scores."""
+    from essay_cohorts import settings
+    from essay_cohorts.backfill import announce
+    from essay_cohorts.planning.planned_run import PlannedRun
+
+    with readable_failure():
+        plan = PlannedRun.from_xcom(planned)
+        if plan.dry_run or not announce.announce_completion(settings.read_settings(), plan):
+            msg = "The cohort holds the scores that it was announced with"
+            raise AirflowSkipException(msg)
+    outlet_events[COMPLETED_COHORTS].extra = {key: summary[key] for key in COMPLETION_KEYS}
+
+
 @dag(
     dag_id="evaluation_backfill",
     dag_display_name="Evaluation backfill",
@@ -45,75 +127,7 @@ COMPLETION_KEYS = ("cohort_id", "planned", "reused", "scored", "unscored", "call
     default_args=DEFAULT_ARGS,
 )
 def evaluation_backfill() -> None:
-    # A dict's keys as XComs of their own (the default for one) would cost 0.4 s of requests.
-    @task(multiple_outputs=False)
-    def plan_cohort() -> dict[str, Any]:
-        from essay_cohorts import settings
-        from essay_cohorts.backfill import plan_cohort
-        from essay_cohorts_airflow.llm_connection import check_connection
-
-        with readable_failure():
-            planned = plan_cohort.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
-            return planned.to_xcom()
-
-    @task.short_circuit(ignore_downstream_trigger_rules=False)
-    def not_a_dry_run(planned: dict[str, Any]) -> bool:
-        return not planned["dry_run"]
-
-    @task
-    def batches(planned: dict[str, Any]) -> list[dict[str, Any]]:
-        from essay_cohorts import settings
-        from essay_cohorts.backfill import slice_tasks
-        from essay_cohorts.planning.planned_run import PlannedRun
-
-        with readable_failure():
-            return slice_tasks.batches(settings.read_settings(), PlannedRun.from_xcom(planned), tasks_at_once())
-
-    @task(outlets=[FINISHED_EVALUATIONS])
-    def announce_reused(planned: dict[str, Any], outlet_events: Any = None) -> None:
-        from essay_cohorts import settings
-        from essay_cohorts.backfill import announce
-        from essay_cohorts.planning.planned_run import PlannedRun
-
-        with readable_failure():
-            reused = announce.announce_reused(settings.read_settings(), PlannedRun.from_xcom(planned))
-        if not reused:
-            raise AirflowSkipException("No reused evaluation is new in this cohort")
-        tell(outlet_events, planned, "reused", reused)
-
-    # Its state is the run's, by the leaf behind it, so it looks at the outcome itself.
-    @task(
-        trigger_rule=TriggerRule.ALL_DONE,
-        multiple_outputs=False,
-        on_success_callback=tell_finished,
-        on_failure_callback=tell_failed,
-    )
-    def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
-        from essay_cohorts import settings
-        from essay_cohorts.backfill import summarise
-        from essay_cohorts.planning.planned_run import PlannedRun
-
-        with readable_failure():
-            plan = None if planned is None else PlannedRun.from_xcom(planned)
-            done = summarise.summarise_cohort(settings.read_settings(), plan, this_task().run)
-            if not done.complete:
-                get_current_context()["ti"].xcom_push(OUTCOME, done.to_xcom())
-            done.raise_unless_complete()
-            return done.to_xcom()
-
-    # The only leaf. A task of its own: a success with an outlet is an event, and a dry run completes nothing.
-    @task(outlets=[COMPLETED_COHORTS], on_failure_callback=tell_failed)
-    def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet_events: Any = None) -> None:
-        from essay_cohorts import settings
-        from essay_cohorts.backfill import announce
-        from essay_cohorts.planning.planned_run import PlannedRun
-
-        with readable_failure():
-            plan = PlannedRun.from_xcom(planned)
-            if plan.dry_run or not announce.announce_completion(settings.read_settings(), plan):
-                raise AirflowSkipException("The cohort holds the scores that it was announced with")
-        outlet_events[COMPLETED_COHORTS].extra = {key: summary[key] for key in COMPLETION_KEYS}
-
+    """Connect the tasks."""
     # What follows is the graph: here a task's result is a reference to the XCom that it will leave.
     planned: Any = plan_cohort()
     parts: Any = batches(planned)

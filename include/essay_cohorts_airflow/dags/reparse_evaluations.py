@@ -1,5 +1,4 @@
-"""
-### Score stored replies again, without a call
+"""### Score stored replies again, without a call
 
 After a parser, or a template's `parser` in `1_raw/evaluation_templates.csv`, changed: reads the stored replies of one
 cohort, or of the whole store, by today's parsers. **No LLM is called.**
@@ -33,6 +32,41 @@ LOGGED_ROWS = 200
 log = logging.getLogger(__name__)
 
 
+@task(multiple_outputs=False)
+def reparse() -> dict[str, Any]:
+    """Score the stored replies again."""
+    from essay_cohorts import settings
+    from essay_cohorts.errors import raise_if_any
+    from essay_cohorts.reparsing import reparse
+    from essay_cohorts.reparsing.rules import parse_reparse_request
+
+    with readable_failure():
+        request = parse_reparse_request(this_conf())
+        raise_if_any(request.problems)
+        report = reparse.reparse(
+            settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
+        )
+        counts = report.to_xcom()
+        # What a former try changed before it died, or the disk before it refused, this one may find made.
+        changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
+        behind = report.written and changed
+        return {**counts, "behind": behind, "problem": reparse.what_was_refused(report)}
+
+
+# The only leaf: red when the disk refused some; skipped, and the run green, when the scores are as they were.
+@task(multiple_outputs=False)
+def aggregate(reparsed: dict[str, Any]) -> dict[str, Any]:
+    """Write the table of the whole store again."""
+    if not reparsed["behind"]:
+        msg = "No score was changed"
+        raise AirflowSkipException(msg)
+    gathered = gather_scores()
+    if reparsed["problem"]:
+        log.error("%s", reparsed["problem"])
+        raise SystemExit(1)
+    return gathered
+
+
 @dag(
     dag_id="reparse_evaluations",
     dag_display_name="Reparse evaluations",
@@ -46,35 +80,6 @@ log = logging.getLogger(__name__)
     default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
 )
 def reparse_evaluations() -> None:
-    @task(multiple_outputs=False)
-    def reparse() -> dict[str, Any]:
-        from essay_cohorts import settings
-        from essay_cohorts.errors import raise_if_any
-        from essay_cohorts.reparsing import reparse
-        from essay_cohorts.reparsing.rules import parse_reparse_request
-
-        with readable_failure():
-            request = parse_reparse_request(this_conf())
-            raise_if_any(request.problems)
-            report = reparse.reparse(
-                settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
-            )
-            counts = report.to_xcom()
-            # What a former try changed before it died, or the disk before it refused, this one may find made.
-            changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
-            behind = report.written and changed
-            return {**counts, "behind": behind, "problem": reparse.what_was_refused(report)}
-
-    # The only leaf: red when the disk refused some; skipped, and the run green, when the scores are as they were.
-    @task(multiple_outputs=False)
-    def aggregate(reparsed: dict[str, Any]) -> dict[str, Any]:
-        if not reparsed["behind"]:
-            raise AirflowSkipException("No score was changed")
-        gathered = gather_scores()
-        if reparsed["problem"]:
-            log.error("%s", reparsed["problem"])
-            raise SystemExit(1)
-        return gathered
-
+    """Connect the tasks."""
     reparsed: Any = reparse()
     aggregate(reparsed)

@@ -1,5 +1,4 @@
-"""
-### Find what is missing and have it judged, by the clock
+"""### Find what is missing and have it judged, by the clock
 
 1. `earlier_runs_done` lets one run at a time work on the store, also when `airflow backfill create` starts several.
 2. `aggregate` gathers the scores of the store.
@@ -36,6 +35,38 @@ WORK = ("aggregate", "select_missing", "trigger_backfill")
 CHOSEN = "ti.xcom_pull(task_ids='select_missing')"
 
 
+@task.sensor(poke_interval=10, timeout=timedelta(days=7).total_seconds(), mode="reschedule")
+def earlier_runs_done() -> bool:
+    """Wait until no earlier run works on the store."""
+    context = get_current_context()
+    ahead = run_ahead(context["ti"], context["dag_run"], WORK)
+    if ahead:
+        log.info("Waiting for %s", ahead)
+    return ahead is None
+
+
+@task.short_circuit(multiple_outputs=False)
+def select_missing() -> dict[str, Any]:
+    """Choose the essays; skip the rest when none lacks an evaluation."""
+    from essay_cohorts import settings
+    from essay_cohorts.selecting import scheduled
+
+    run = get_current_context()["dag_run"]
+    with readable_failure():
+        conf = UNKNOWN | this_conf()
+        return scheduled.select_missing(settings.read_settings(), conf, run.logical_date or run.run_after)
+
+
+@task(multiple_outputs=False)
+def report() -> dict[str, Any]:
+    """Log and return what the triggered run did."""
+    instance: Any = get_current_context()["ti"]
+    run_id = instance.xcom_pull(task_ids="trigger_backfill", key=TRIGGERED)
+    done = instance.xcom_pull(task_ids="summarise_cohort", dag_id=BACKFILL, run_id=run_id)
+    log.info("Cohort %s: %s", done["cohort_id"], done["message"])
+    return dict(done)
+
+
 @dag(
     dag_id="scheduled_backfill",
     dag_display_name="Scheduled backfill",
@@ -53,36 +84,11 @@ CHOSEN = "ti.xcom_pull(task_ids='select_missing')"
     default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
 )
 def scheduled_backfill() -> None:
-    @task.sensor(poke_interval=10, timeout=timedelta(days=7).total_seconds(), mode="reschedule")
-    def earlier_runs_done() -> bool:
-        context = get_current_context()
-        ahead = run_ahead(context["ti"], context["dag_run"], WORK)
-        if ahead:
-            log.info("Waiting for %s", ahead)
-        return ahead is None
-
-    @task.short_circuit(multiple_outputs=False)
-    def select_missing() -> dict[str, Any]:
-        from essay_cohorts import settings
-        from essay_cohorts.selecting import scheduled
-
-        run = get_current_context()["dag_run"]
-        with readable_failure():
-            conf = UNKNOWN | this_conf()
-            return scheduled.select_missing(settings.read_settings(), conf, run.logical_date or run.run_after)
-
+    """Connect the tasks."""
     triggered = TriggerCohortOperator(
         task_id="trigger_backfill",
         trigger_run_id=f"by_schedule__{{{{ {CHOSEN}['cohort_id'] }}}}",
         conf=f"{{{{ {CHOSEN} | tojson }}}}",
     )
-
-    @task(multiple_outputs=False)
-    def report() -> dict[str, Any]:
-        instance: Any = get_current_context()["ti"]
-        run_id = instance.xcom_pull(task_ids="trigger_backfill", key=TRIGGERED)
-        done = instance.xcom_pull(task_ids="summarise_cohort", dag_id=BACKFILL, run_id=run_id)
-        log.info("Cohort %s: %s", done["cohort_id"], done["message"])
-        return dict(done)
 
     earlier_runs_done() >> aggregate() >> select_missing() >> triggered >> report()

@@ -24,7 +24,8 @@ def _deployment_conf() -> dict[str, Any]:
     except ValueError:
         conf = None
     if not isinstance(conf, dict):
-        raise ValueError(f'DD_SCHEDULED_CONF must be a JSON object, like {{"top_n": 50}}, and is: {text}')
+        msg = f'DD_SCHEDULED_CONF must be a JSON object, like {{"top_n": 50}}, and is: {text}'
+        raise ValueError(msg)
     return conf
 
 
@@ -82,6 +83,7 @@ for _name in _CONF.keys() & PARAMS.keys():
     try:
         PARAMS[_name].resolve(_CONF[_name])
     except ParamValidationError as _error:
-        raise ValueError(f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} is not valid: {_error}") from None
+        msg = f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} is not valid: {_error}"
+        raise ValueError(msg) from None
 # What is no setting at all is told by the first task, as for any conf.
 UNKNOWN = {name: value for name, value in _CONF.items() if name not in PARAMS}

@@ -1,0 +1,186 @@
+"""One request to a judge: sent, read, and explained when no reply comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import httpx2
+import openai
+
+from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Usage
+from essay_cohorts.files.crash_points import reach_under_way
+from essay_cohorts.llm_client.client_settings import CallRules
+from essay_cohorts.llm_client.completion import Completion, error_message, error_object, read_completion
+from essay_cohorts.llm_client.key_mask import KeyMask
+from essay_cohorts.llm_client.retry_after import retry_after_s
+from essay_cohorts.llm_client.server_errors import ServerError, error_of_status
+from essay_cohorts.provenance import OFFLINE_OK, says_made_up
+
+# A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
+GATEWAY_TIMEOUTS = frozenset({504, 524})
+_NO_COMPLETION = "not_a_completion"
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
+_TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
+
+
+class NoReply(Exception):
+    """A request ended without a reply: why, and what is known of its cost.
+
+    `cause` is equal for refusals that more calls to the model would meet too; None where nothing follows for others.
+    """
+
+    def __init__(
+        self,
+        failure: Failure,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        wait_s: float | None = None,
+        cause: object = None,
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure, self.end, self.usage, self.wait_s, self.cause = failure, end, usage, wait_s, cause
+
+
+class TryAgain(NoReply):
+    """The next request may do better, after `wait_s` where the server said so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A reply; `again` when it broke off and the next request may bring a whole one."""
+
+    reply: Reply
+    again: TryAgain | None = None
+
+
+class ApiRequests:
+    """Sends requests over one client, each once: who asks again is the caller's matter.
+
+    Replies that say they are made up are refused unless `accept_offline`.
+    """
+
+    def __init__(self, client: openai.AsyncOpenAI, rules: CallRules, *, accept_offline: bool) -> None:
+        timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
+        # The client's own retries would be calls that nobody counts and no stop prevents.
+        self._client = client.with_options(max_retries=0, timeout=timeout)
+        self._key = KeyMask(client.api_key)
+        self._rules, self._accept_offline = rules, accept_offline
+
+    @cached_property
+    def base_url(self) -> str:
+        """The API's address without user, password and query."""
+        return self._key.address(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
+
+    async def send(self, model: JudgeModel, prompt: Prompt) -> Answer:
+        """Sends one request. NoReply, or TryAgain where that makes sense, when no reply comes of it."""
+        try:
+            async with asyncio.timeout(self._rules.total_timeout_s):
+                # Not `chat.completions.create`: it takes a fifth of a call's time to sort out arguments that we lack.
+                request = self._client.post("/chat/completions", cast_to=httpx2.Response, body=_body(model, prompt))
+                answer = await reach_under_way("after_send", request)
+        except (TimeoutError, openai.APITimeoutError) as error:
+            end = _end_of(error)
+            if end is CallEnd.NOT_CHARGED:
+                message = f"cannot reach {self.base_url} within {self._rules.connect_timeout_s:g} s"
+                raise TryAgain(Failure(kind="connection", message=message), end) from None
+            waited = f"read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s"
+            message = f"no answer in time ({waited}). {_TOO_SLOW}"
+            raise TryAgain(Failure(kind="timeout", message=message), end) from None
+        except openai.APIStatusError as error:
+            answered = error.response
+            told = error_of_status(
+                error.status_code,
+                error_object(answered.content),
+                error_message(answered.content),
+                {name.lower(): value for name, value in answered.headers.items()},
+            )
+            raise self._no_reply(told) from None
+        except openai.APIConnectionError as error:
+            message = self._key.message(f"cannot reach {self.base_url}: {error.__cause__ or error}")
+            raise TryAgain(Failure(kind="connection", message=message), _end_of(error)) from None
+        except (openai.APIError, ValueError) as error:
+            failure = Failure(kind=_NO_COMPLETION, message=self._key.message(f"unreadable answer: {error}"))
+            raise NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION) from None
+        return self._read(answer.content)
+
+    def _read(self, content: bytes) -> Answer:
+        completion = read_completion(content)
+        if completion is None:
+            begins = self._key.message(content[:200].decode("utf-8", errors="replace"))
+            message = (
+                f"{self.base_url} answered with something that is not a chat completion; is it the API's base URL?"
+            )
+            failure = Failure(kind=_NO_COMPLETION, message=f"{message} It begins: {begins}")
+            raise NoReply(failure, CallEnd.UNKNOWN, cause=_NO_COMPLETION)
+        self._refuse_made_up(completion)
+        error = completion.error
+        if error is not None and not completion.says_something:
+            raise self._no_reply(error, completion.usage)
+        reply = Reply(
+            text=completion.text,
+            reasoning=completion.reasoning,
+            response_model=self._key.kept(completion.response_model),
+            finish_reason=self._key.kept(completion.finish_reason),
+            usage=completion.usage,
+            attempts=1,
+            duration_s=0.0,
+        )
+        ended = None if error is None else self._no_reply(error)
+        return Answer(reply=reply, again=ended if isinstance(ended, TryAgain) else None)
+
+    def _refuse_made_up(self, completion: Completion) -> None:
+        """NoReply for a reply that says it is made up, where such replies are not accepted."""
+        if self._accept_offline or not says_made_up(completion.response_model):
+            return
+        message = (
+            f"the reply says that it comes from {completion.response_model}, which is not a model. Point "
+            f"the Connection llm_default at a real API: made-up scores are kept only where {OFFLINE_OK} is"
+        )
+        failure = Failure(kind="offline_reply", message=message, stops="run")
+        raise NoReply(failure, CallEnd.CHARGED, completion.usage)
+
+    def _no_reply(self, error: ServerError, usage: Usage | None = None) -> NoReply:
+        """What an error makes of a request, be it an HTTP status or told inside an answer."""
+        status = error.status
+        said = self._key.message(f"the server said {status or 'an error'}: {error.message}")
+        if error.next_step:
+            said = f"{said}. {error.next_step}"
+        if status in GATEWAY_TIMEOUTS:
+            said = f"{said}. The gateway before the model gave up waiting. {_TOO_SLOW}"
+        kind = f"http_{status}" if status else "error_in_answer"
+        failure = Failure(kind=kind, message=said, status=status, stops=error.stops)
+        end = CallEnd.UNKNOWN if status is None or status in GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
+        cause = None if error.is_about_one_essay else error.signature
+        if not error.is_temporary:
+            return NoReply(failure, end, usage if status is None else None, cause=cause)
+        wait = retry_after_s(error.headers, time.time())
+        if wait is not None and wait > self._rules.longest_retry_after_s:
+            return NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end, cause=cause)
+        return TryAgain(failure, end, wait_s=wait)
+
+
+def _end_of(error: Exception) -> CallEnd:
+    """A request that never left cannot be on the bill; any other may be."""
+    return CallEnd.NOT_CHARGED if type(error.__cause__).__name__ in _NEVER_SENT else CallEnd.UNKNOWN
+
+
+def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
+    """The body of a request; a gateway may stream its answer unless it is told not to."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    body: dict[str, Any] = {
+        "model": model.model,
+        "messages": [*system, {"role": "user", "content": prompt.text}],
+        "stream": False,
+        **(json.loads(model.request) if model.request else {}),
+    }
+    if model.temperature is not None:
+        body["temperature"] = model.temperature
+    if model.max_tokens is not None:
+        body[model.max_tokens_field] = model.max_tokens
+    return body
