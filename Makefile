@@ -5,7 +5,7 @@ JUDGE ?= offline
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test browser lint bench bench-quick mutation lock
+.PHONY: help setup backfill up test browser lint docs bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -27,12 +27,16 @@ browser:
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "The tests of the pages need a browser. Next: sudo apt-get install chromium, or CHROMIUM=/path/to/one make test"; exit 1; fi
 
-lint: .venv/.dev ## Check format, style, types, layers and dependencies
+lint: .venv/.dev ## Check format, style, types, layers, dependencies and the links of the docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/deptry include devtools
+	@found=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build 2>&1) || { echo "$$found"; exit 1; }
+
+docs: .venv/.dev ## Build the documentation as a site, site/index.html; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: .venv/.dev ## Measure everything whose speed is promised, beside its alternatives (about an hour)
 	@$(BIN)/python -m benchmarks
