@@ -22,6 +22,7 @@ from devtools.local_airflow.environment import airflow_environment
 from devtools.local_airflow.keys import ensure_keys
 from devtools.local_airflow.service import LocalAirflow
 from devtools.rest_api.runs import TaskInstance
+from tests.crash_order import crash_environment
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
@@ -114,7 +115,7 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         given = {
             "DD_DATA_ROOT": str(store.root),
             "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection),
-            "DD_CRASH_FILE": str(folder / "crash"),
+            **crash_environment(folder / "crash"),
         }
         dag_ids = [DAG_ID, "reparse_evaluations"]
         airflow = LocalAirflow(home=folder / "airflow", project=PROJECT, environment=given, port=0, dag_ids=dag_ids)

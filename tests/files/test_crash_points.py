@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,15 +18,15 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.files import crash_points
 from essay_cohorts.store.call_journal import CallJournal
+from tests.crash_order import POINTS, REPLACING_POINTS, crash_environment
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
 AT_ONCE = 4
 ESSAYS = 8
 K = 2
-# Longer than what `reach_under_way` waits before it takes a request for sent.
+# Longer than the hook waits before it takes a request for sent.
 LATENCY_S = 1.0
 CONF: dict[str, Any] = {
     "cohort_id": "c",
@@ -53,7 +54,7 @@ class Crash:
         return subprocess.run(
             [sys.executable, "-m", "tests.played_cohort", *arguments],
             cwd=PROJECT,
-            env=environment | ({"DD_CRASH_FILE": str(self.order)} if dies else {}),
+            env=environment | (crash_environment(self.order) if dies else {}),
             capture_output=True,
             text=True,
             timeout=100,
@@ -107,7 +108,7 @@ NEEDED = ESSAYS * K - 5
     ("point", "number"),
     [
         pytest.param(point, number, id=f"{point} {number}")
-        for point in crash_points.POINTS
+        for point in POINTS
         for number in ((1, 5) if point in {"between_seeds", "after_receive", "between_parsed_renames"} else (1,))
     ],
 )
@@ -175,14 +176,8 @@ def test_requests_that_died_under_way_are_known(crash: Crash) -> None:
     assert f"{len(lost)} requests may have been paid for without a reply" in told["message"]
 
 
-def test_without_the_variable_no_point_does_anything(tmp_path: Path) -> None:
-    """A process whose environment names no file passes every point and looks at no file."""
-    code = (
-        "import sys; opened = []\n"
-        "from essay_cohorts.files import crash_points\n"
-        "sys.addaudithook(lambda event, args: opened.append(args[0]) if event == 'open' else None)\n"
-        "[crash_points.reach(point) for point in crash_points.POINTS]\n"
-        "assert opened == [], opened"
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DD_")}
-    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment, check=True, timeout=60)
+def test_every_point_is_in_the_product_once_or_more() -> None:
+    """Each point that can be ordered is an audit event of the product, and the product has no other."""
+    code = "".join(path.read_text("utf-8") for path in (PROJECT / "include" / "essay_cohorts").rglob("*.py"))
+    raised = set(re.findall(r'sys\.audit\("essay_cohorts\.(\w+)"\)', code))
+    assert raised == {*POINTS, *REPLACING_POINTS} - {"after_send"}

@@ -16,7 +16,6 @@ import pytest
 
 from essay_cohorts.domain import Action, ParserRef
 from essay_cohorts.errors import BadInput, StoreError
-from essay_cohorts.files.crash_points import REPLACING_POINTS
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, Parser, Reading
 from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
@@ -31,6 +30,7 @@ from essay_cohorts.views.evaluation_state import MemberState
 from essay_cohorts.views.snapshot import read_snapshot
 from essay_cohorts.views.status import cohort_status
 from tests.conftest import PlayedDag, task_ref
+from tests.crash_order import REPLACING_POINTS, crash_environment
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
@@ -554,7 +554,7 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
     died = subprocess.run(
         [sys.executable, "-c", REPARSING, str(store.root)],
         cwd=PROJECT,
-        env={**os.environ, "DD_CRASH_FILE": str(order)},
+        env={**os.environ, **crash_environment(order)},
         capture_output=True,
         text=True,
         check=False,

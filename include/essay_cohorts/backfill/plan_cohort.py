@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 from essay_cohorts import VERSION
 from essay_cohorts.domain import Action, Member, TaskRef
 from essay_cohorts.files.clock import now
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.parallel_map import side_by_side
 from essay_cohorts.ids import run_key
 from essay_cohorts.leases.planning_lock import planning_turn
@@ -130,22 +130,22 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
 
     def seed(member: Member) -> None:
         store.evaluation(member.gen_id).seed(_seed(member), shared=prepared.inputs.selection.include_existing)
-        reach("between_seeds")
+        sys.audit("essay_cohorts.between_seeds")
 
     if prepared.plan.minted:
         store.drop_unfinished_seeds()
     for _ in side_by_side(seed, prepared.plan.minted):
         pass
     store.sync()
-    reach("after_seeds")
+    sys.audit("essay_cohorts.after_seeds")
     folder.write_membership([row.member for row in prepared.plan.rows])
-    reach("after_membership")
+    sys.audit("essay_cohorts.after_membership")
     folder.write_selection(prepared.inputs.selection.text)
     manifest = _manifest(prepared.inputs)
     former = folder.manifest()
     if {key: former.get(key) for key in manifest} != manifest:
         folder.write_manifest({**manifest, "created_at": former.get("created_at") or now()})
-    reach("after_manifest")
+    sys.audit("essay_cohorts.after_manifest")
 
 
 def _seed(member: Member) -> dict[str, Any]:

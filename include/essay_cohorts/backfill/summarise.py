@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,6 @@ from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import CohortIncomplete
 from essay_cohorts.files.clock import now
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call
 from essay_cohorts.provenance import MADE_UP_BANNER
@@ -99,7 +99,7 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     folder.write_scores(scores, began)
     pivot = pivot_scores(cohort_frame(scores))
     folder.write_score_pivot(pivot.columns, pivot.rows)
-    reach("in_summarise")
+    sys.audit("essay_cohorts.in_summarise")
     folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals, run)))
     problem = _what_is_missing(scores, totals, planned.max_unscored)
     counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)

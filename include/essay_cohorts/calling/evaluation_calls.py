@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +16,6 @@ from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply
 from essay_cohorts.domain import PlanRow, TaskRef
 from essay_cohorts.errors import StoreError
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -114,7 +114,7 @@ class EvaluationCalls:
             return None
         self.waiting.pop(gen_id, None)
         try:
-            reach("after_lease")
+            sys.audit("essay_cohorts.after_lease")
             return self._checked(row, evaluation, lease)
         except BaseException:
             lease.release()
@@ -149,7 +149,7 @@ class EvaluationCalls:
         return self.spending.of_evaluation(gen_id, partial(self._store, gen_id))
 
     def _store(self, gen_id: str, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        reach("after_receive")
+        sys.audit("essay_cohorts.after_receive")
         record = reply_record(model, prompt, reply, self.judge.base_url, self.planned.cohort_id, self.task)
         try:
             self.store.evaluation(gen_id).store_reply(reply.text, record, reply.reasoning)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from essay_cohorts.calling.budget import Budget
 from essay_cohorts.calls import DEFERRED, CallEnd, Failure, JudgeModel, Prompt, Reply, Room, Spending, Usage
 from essay_cohorts.domain import TaskRef
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.judging.prices import cost_usd, worst_case_usd
 from essay_cohorts.store.call_journal import CallJournal, Intent
@@ -56,7 +56,7 @@ class SliceSpending:
         while True:
             room = await self.disk.run(self._reserve_for, evaluation, intent, asked)
             if room is Room.YES:
-                reach("after_intent")
+                sys.audit("essay_cohorts.after_intent")
                 return None
             if room is Room.NO:
                 return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
@@ -65,7 +65,7 @@ class SliceSpending:
     def reserve_now(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> None:
         """As `reserve`, in this thread, for a run without a budget."""
         self._reserve_for(evaluation, self._intent(evaluation.gen_id, model, prompt), None)
-        reach("after_intent")
+        sys.audit("essay_cohorts.after_intent")
 
     def _reserve_for(
         self, evaluation: EvaluationSpending, intent: Intent, room_for: Callable[[Spending], Room] | None

@@ -13,7 +13,6 @@ import httpx2
 import openai
 
 from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Usage
-from essay_cohorts.files.crash_points import reach_under_way
 from essay_cohorts.llm_client.client_settings import CallRules
 from essay_cohorts.llm_client.completion import Completion, error_message, error_object, read_completion
 from essay_cohorts.llm_client.key_mask import KeyMask
@@ -83,7 +82,7 @@ class ApiRequests:
             async with asyncio.timeout(self._rules.total_timeout_s):
                 # Not `chat.completions.create`: it takes a fifth of a call's time to sort out arguments that we lack.
                 request = self._client.post("/chat/completions", cast_to=httpx2.Response, body=_body(model, prompt))
-                answer = await reach_under_way("after_send", request)
+                answer = await request
         except (TimeoutError, openai.APITimeoutError) as error:
             end = _end_of(error)
             if end is CallEnd.NOT_CHARGED:

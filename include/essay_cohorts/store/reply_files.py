@@ -11,6 +11,7 @@ A number of former files stands for one replacement, of a reply or of a verdict:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,7 +31,6 @@ from essay_cohorts.files.atomic import (
     sync_path,
     temporary_name,
 )
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.json_files import read_json
 
 RAW = "raw.txt"
@@ -138,9 +138,9 @@ def _put_in_place(folder: Path, whole: _WholeReply) -> None:
         if whole.reasoning.name in present:
             whole.reasoning.replace(folder / REASONING)
         whole.metadata.replace(folder / RAW_METADATA)
-        reach("between_raw_renames")
+        sys.audit("essay_cohorts.between_raw_renames")
     whole.raw.replace(folder / RAW)
-    reach("after_raw_renames")
+    sys.audit("essay_cohorts.after_raw_renames")
     if FAILURE in present:
         (folder / FAILURE).unlink(missing_ok=True)
     sync_path(folder)

@@ -6,6 +6,7 @@ kept one tells that a replacement died before it came to it; one that a person h
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from essay_cohorts.files.atomic import (
     sync_path,
     write_text,
 )
-from essay_cohorts.files.crash_points import reach
 from essay_cohorts.files.json_files import read_json, read_text
 from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
 
@@ -31,10 +31,10 @@ def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) ->
         with storing(folder / PARSED_METADATA):
             keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
         write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
-    reach("between_parsed_renames")
+    sys.audit("essay_cohorts.between_parsed_renames")
     if score is not None:
         write_text(folder / PARSED, score)
-        reach("after_parsed_renames")
+        sys.audit("essay_cohorts.after_parsed_renames")
 
 
 def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
@@ -50,13 +50,13 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
         _keep(folder, metadata=renewed, parsed=result_changes and not is_kept)
         if renewed:
             write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=True)
-        reach("between_verdict_renames")
+        sys.audit("essay_cohorts.between_verdict_renames")
         if score is None:
             parsed.unlink(missing_ok=True)
         elif result_changes or is_kept:
             write_text(parsed, score, folder_later=True)
         sync_path(folder)
-        reach("after_verdict_renames")
+        sys.audit("essay_cohorts.after_verdict_renames")
 
 
 def half_replaced(folder: Path) -> dict[str, Any] | None:
@@ -69,7 +69,7 @@ def _keep(folder: Path, *, metadata: bool, parsed: bool) -> None:
     number = free_number(folder, (PARSED_METADATA, PARSED))
     if metadata:
         copy_former(folder / PARSED_METADATA, number)
-    reach("between_former_links")
+    sys.audit("essay_cohorts.between_former_links")
     if parsed and (folder / PARSED).exists() and (folder / PARSED).stat().st_size:
         copy_former(folder / PARSED, number)
-    reach("after_former_links")
+    sys.audit("essay_cohorts.after_former_links")
