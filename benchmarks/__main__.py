@@ -90,7 +90,7 @@ class Report:
         self.figures += measure_pages(cells, cohorts, self.options.runs)
 
     def show(self, console: Console) -> None:
-        """Prints the tables."""
+        """Print the tables."""
         console.print(table_of(self.figures))
         for name, slope in slopes(self.growth).items():
             console.print(f"plan, {name}: grows with the number of evaluations to the power of {slope:.2f}")
@@ -122,7 +122,7 @@ def _options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measures, prints, and writes the results."""
+    """Measure, prints, and writes the results."""
     options = _options()
     report, console = Report(options), Console(width=_WIDTH)
     for part in options.only:

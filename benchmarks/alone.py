@@ -25,13 +25,13 @@ class Spent:
     told: str
 
     def json(self) -> dict[str, Any]:
-        """The last line as a JSON object."""
+        """Return the last line as a JSON object."""
         value: dict[str, Any] = json.loads(self.told)
         return value
 
 
 def run_alone(*arguments: str) -> Spent:
-    """Runs `python ARGUMENTS` in the project's folder; it must succeed."""
+    """Run `python ARGUMENTS` in the project's folder; it must succeed."""
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen([sys.executable, *arguments], cwd=PROJECT, stdout=output, stderr=output)

@@ -19,7 +19,7 @@ AT_ONCE = 50
 
 
 async def ask_all(prompts: list[str], base_url: str) -> int:
-    """Asks for each prompt, AT_ONCE at a time; returns how many replies had a score."""
+    """Ask for each prompt, AT_ONCE at a time; returns how many replies had a score."""
     turns = asyncio.Semaphore(AT_ONCE)
     http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
 
@@ -35,7 +35,7 @@ async def ask_all(prompts: list[str], base_url: str) -> int:
 
 
 def main() -> None:
-    """Asks for REPLICATES judgements of each essay."""
+    """Ask for REPLICATES judgements of each essay."""
     root, base_url, *essays = sys.argv[1:]
     texts = [(Path(root) / "gens" / "essay" / essay / "parsed.txt").read_text() for essay in essays]
     prompts = [f"<<<ESSAY\n{text}\nESSAY>>>\nEnd with a line SCORE: n\n" for text in texts for _ in range(REPLICATES)]

@@ -16,19 +16,19 @@ REPLY, REPLY_RECORD, VERDICT, SCORE = b"r" * 1_000, b"m" * 900, b"v" * 150, b"7.
 
 
 def keep(path: str, content: bytes) -> None:
-    """Writes a file whole and durable, under its own name at the end."""
+    """Write a file whole and durable, under its own name at the end."""
     os.rename(stage(path, content), path)  # noqa: PTH104
 
 
 def stage(path: str, content: bytes) -> str:
-    """Writes a durable temporary file."""
+    """Write a durable temporary file."""
     temporary = f"{path}.tmp"
     write(temporary, content, os.O_CREAT | os.O_EXCL)
     return temporary
 
 
 def write(path: str, content: bytes, how: int, *, durable: bool = True) -> None:
-    """Opens, writes, flushes and closes."""
+    """Open, writes, flushes and closes."""
     descriptor = os.open(path, os.O_WRONLY | how, 0o666)
     os.write(descriptor, content)
     if durable:
@@ -37,7 +37,7 @@ def write(path: str, content: bytes, how: int, *, durable: bool = True) -> None:
 
 
 def sync(folder: str) -> None:
-    """Makes the renames in a folder durable."""
+    """Make the renames in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)
@@ -59,7 +59,7 @@ def judgement(folder: str, journal: str) -> None:
 
 
 def main() -> None:
-    """Keeps COUNT judgements in FOLDER, which is made."""
+    """Keep COUNT judgements in FOLDER, which is made."""
     root, count = sys.argv[1], int(sys.argv[2])
     folders = [f"{root}/{number}" for number in range(count)]
     for folder in folders:

@@ -38,12 +38,12 @@ class Figure:
         return None if self.limit is None else self.median <= self.limit
 
     def ratio(self, other: str) -> float | None:
-        """How many times the other's median this one's is; None where the other took nothing."""
+        """Return how many times the other's median this one's is; None where the other took nothing."""
         median = statistics.median(self.others[other])
         return self.median / median if median else None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it but the name, as results.json holds it."""
+        """Return all of it but the name, as results.json holds it."""
         others = {
             name: {
                 "runs": _rounded(runs),
@@ -59,7 +59,7 @@ class Figure:
 def in_turn(
     subjects: Mapping[str, Callable[[], T]], runs: int, told: str, *, warm_up: bool = True
 ) -> dict[str, list[T]]:
-    """Runs all subjects `runs` times, one after the other each time; `warm_up` runs each once before, uncounted."""
+    """Run all subjects `runs` times, one after the other each time; `warm_up` runs each once before, uncounted."""
     results: dict[str, list[T]] = {name: [] for name in subjects}
     if warm_up:
         for subject in subjects.values():
@@ -71,7 +71,7 @@ def in_turn(
 
 
 def table_of(figures: Sequence[Figure]) -> Table:
-    """The figures for people: medians, limits, and what they are compared with."""
+    """Return the figures for people: medians, limits, and what they are compared with."""
     table = Table(box=None, pad_edge=False)
     for heading in ("measured", "unit", "median", "limit", "", "compared with", "median", "ratio"):
         table.add_column(heading, no_wrap=True, justify="right" if heading in _NUMBERS else "left")

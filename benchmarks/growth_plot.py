@@ -29,7 +29,7 @@ def slopes(growth: Growth) -> dict[str, float]:
 
 
 def draw(growth: Growth, path: Path) -> None:
-    """Writes the plot; the same figures give the same bytes."""
+    """Write the plot; the same figures give the same bytes."""
     mpl.rcParams["svg.hashsalt"] = "growth"
     mpl.rcParams["svg.fonttype"] = "none"
     canvas = Canvas(figsize=(7, 4.2), layout="constrained")

@@ -29,7 +29,7 @@ def count_mutants(lines: Iterable[str]) -> dict[str, Counter[bool]]:
 
 
 def main() -> int:
-    """Prints the table; 1 when too few mutants were killed, or none was made."""
+    """Print the table; 1 when too few mutants were killed, or none was made."""
     mutmut = Path(sys.executable).parent / "mutmut"
     told = subprocess.run([mutmut, "results", "--all", "true"], check=True, capture_output=True, text=True).stdout
     modules = count_mutants(line for line in told.splitlines() if ": " in line)

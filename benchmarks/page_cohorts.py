@@ -28,7 +28,7 @@ class CohortWriter:
 
     @classmethod
     def of(cls, store: Store, grid: Grid) -> CohortWriter:
-        """Reads what the store holds."""
+        """Read what the store holds."""
         layer = GensDataLayer.from_root(store.root)
         rows: dict[str, list[ScoreRow]] = {essay: [] for essay in store.judged}
         for found in layer.scan_evaluations(store.judged).evaluations:
@@ -38,7 +38,7 @@ class CohortWriter:
         return cls(root=store.root, grid=grid, rows=rows)
 
     def write(self, cohort_id: str, essays: Sequence[str], created_at: str = "2026-01-01T00:00:00+00:00") -> None:
-        """Writes what a run leaves of the cohort of these essays, but for its plan."""
+        """Write what a run leaves of the cohort of these essays, but for its plan."""
         folder, key = CohortFolder(root=self.root, cohort_id=cohort_id), run_key("bench", cohort_id, 1)
         rows = [
             replace(row, member=replace(row.member, cohort_id=cohort_id))

@@ -85,7 +85,7 @@ def _figures(name: str, visits: Sequence[tuple[Visit, Visit]], limit_s: float) -
 def _matrix_visits(
     page: Page, home: str, writer: CohortWriter, essays: Sequence[str], number: int
 ) -> tuple[Visit, Visit]:
-    """A cohort that was never looked at before, twice."""
+    """Return a cohort that was never looked at before, twice."""
     cohort_id = f"matrix-{number}"
     writer.write(cohort_id, essays)
     return _visit(page, f"{home}c/{cohort_id}"), _visit(page, f"{home}c/{cohort_id}")

@@ -31,7 +31,7 @@ Growth = dict[int, dict[str, float]]
 
 
 def measure_planning(sizes: list[int], runs: int) -> tuple[list[Figure], Growth]:
-    """The figures for each size, and the medians by size and means, in seconds beyond the interpreter's start."""
+    """Return the figures for each size, and their medians, in seconds beyond the interpreter's start."""
     figures: list[Figure] = []
     growth: Growth = {}
     for size in sizes:

@@ -27,7 +27,7 @@ class Pace:
 
 
 def ask_a_limited_server(calls: int, latency_s: float, max_concurrency: int) -> Pace:
-    """Plays a cohort of so many missing evaluations against a server that answers 429 beyond its rate."""
+    """Play a cohort of so many missing evaluations against a server that answers 429 beyond its rate."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = StoreBuilder.sample(folder / "data")

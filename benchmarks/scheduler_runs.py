@@ -46,7 +46,7 @@ class Case:
     dag_id: str = DAG_ID
 
     def conf(self, essays: list[str], cohort_id: str) -> dict[str, Any]:
-        """The conf of one run of this kind."""
+        """Return the conf of one run of this kind."""
         return {
             "cohort_id": cohort_id,
             "essay_ids": essays,
@@ -93,7 +93,7 @@ class Bench:
     @classmethod
     @contextmanager
     def started(cls, folder: Path, store: Store, *, defaults: bool = False, taken: int = 0) -> Iterator[Bench]:
-        """Starts Airflow and the judge: an Airflow like that of `make up`, or one with `defaults`.
+        """Start Airflow and the judge: an Airflow like that of `make up`, or one with `defaults`.
 
         The first `taken` fresh essays of the store are left alone.
         """
@@ -121,7 +121,7 @@ class Bench:
                 yield bench
 
     def run(self, case: Case) -> Run:
-        """Triggers one DagRun, waits for its end, and measures it."""
+        """Trigger one DagRun, waits for its end, and measures it."""
         essays = self._essays(case)
         self.judge.reset()
         self.judge.faults({"fault": "latency", "seconds": case.latency_s})
@@ -162,7 +162,7 @@ def _bundles() -> list[dict[str, Any]]:
 
 @contextmanager
 def _watched_memory(scheduler_pid: int) -> Iterator[dict[int, float]]:
-    """Fills in the peak resident memory, in MB, of every process below the scheduler while the block runs."""
+    """Fill in the peak resident memory, in MB, of every process below the scheduler while the block runs."""
     peaks: dict[int, float] = {}
     done = threading.Event()
 

@@ -16,7 +16,7 @@ _GRID = Grid(models=("judge-a", "judge-b", "judge-c", "judge-d", "judge-e"))
 
 
 def measure_statistics(evaluations: int, runs: int) -> list[Figure]:
-    """What a fresh process takes in all for pivot and statistics by 2 templates and 5 models, and its parts."""
+    """Return what a fresh process takes for pivot and statistics by 2 templates and 5 models, and its parts."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "data"
         generate_store(root, evaluations=evaluations, grid=_GRID)

@@ -22,7 +22,7 @@ AT_ONCE = 50
 
 
 def main() -> None:
-    """Plans, then works through the one slice that the plan makes."""
+    """Plan, then works through the one slice that the plan makes."""
     root, base_url, *essays = sys.argv[1:]
     dag = PlayedDag(root=Path(root), base_url=base_url, processes=1)
     conf = {"cohort_id": f"bench_{essays[0]}", "essay_ids": essays, "include_existing_evaluations": True}

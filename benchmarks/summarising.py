@@ -16,7 +16,7 @@ _LIMITS = {10_000: 4.0}
 
 
 def measure_summary(evaluations: int, runs: int) -> list[Figure]:
-    """What `summarise_cohort` takes of its own, and what its imports take."""
+    """Return what `summarise_cohort` takes of its own, and what its imports take."""
     with tempfile.TemporaryDirectory() as folder:
         root, planned = Path(folder) / "data", Path(folder) / "planned.json"
         store = generate_store(root, evaluations=evaluations, whole=True)

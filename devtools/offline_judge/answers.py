@@ -68,14 +68,14 @@ class Answer:
 
 
 def error_answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """An error in the shape that OpenAI's clients read."""
+    """Return an error in the shape that OpenAI's clients read."""
     kind = "server_error" if status >= 500 else _ERROR_TYPES.get(status, "invalid_request_error")
     error = {"message": message, "type": kind, "code": None, "param": None}
     return Answer(status=status, payload={"error": error}, headers=headers or {})
 
 
 def read_call(body: object) -> Call | Answer:
-    """The call that the decoded body makes, or the 400 that says what it lacks."""
+    """Return the call that the decoded body makes, or the 400 that says what it lacks."""
     match body:
         case {"model": str(model), "messages": [_, *_] as messages} if model:
             found = [message.get("content") for message in messages if isinstance(message, dict)]
@@ -87,7 +87,7 @@ def read_call(body: object) -> Call | Answer:
 
 
 def _limit(body: object) -> int | None:
-    """The limit on the reply's tokens, under either of its names."""
+    """Return the limit on the reply's tokens, under either of its names."""
     match body:
         case {"max_tokens": int(limit)} | {"max_completion_tokens": int(limit)} if limit >= 0:
             return limit
@@ -95,7 +95,7 @@ def _limit(body: object) -> int | None:
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of a text that may hold half a surrogate pair."""
+    """Return the bytes of a text that may hold half a surrogate pair."""
     # JSON can spell half a surrogate pair, which plain UTF-8 refuses.
     return text.encode("utf-8", "surrogatepass")
 
@@ -105,7 +105,7 @@ def _tokens(texts: list[str]) -> int:
 
 
 def made_up_score(key: bytes, n: int) -> float:
-    """A number from 2.5 to 8.5 with one decimal, for the prompt of this 16-byte hash after n replies to it.
+    """Return a number from 2.5 to 8.5 with one decimal, for the prompt of this 16-byte hash after n replies to it.
 
     A base from 3 to 8 that depends on the key alone, plus a jitter from -0.5 to 0.5 that depends on n too.
     """
@@ -116,7 +116,7 @@ def made_up_score(key: bytes, n: int) -> float:
 def completion(
     call: Call, number: int, content: str, finish_reason: str | None = None, model: str | None = None
 ) -> Answer:
-    """A 200 in OpenAI's chat.completion shape; a token is counted for every four bytes of UTF-8.
+    """Return a 200 in OpenAI's chat.completion shape; a token is counted for every four bytes of UTF-8.
 
     A text beyond the call's limit of tokens is cut off there, as a model's would be.
     """
@@ -137,7 +137,7 @@ def completion(
 
 
 def rule_problems(index: int, rule: Any) -> list[str]:
-    """All that is wrong with one rule, a sentence each; rules count from 0, and a null is as no key."""
+    """Return all that is wrong with one rule, a sentence each; rules count from 0, and a null is as no key."""
     if not isinstance(rule, dict):
         return [f"Rule {index} is not a JSON object."]
     fault = rule.get("fault")
@@ -166,7 +166,7 @@ class Rule:
         self.chances = Random(self.keys.get("seed") or 0)  # noqa: S311  (made-up faults)
 
     def applies_to(self, call: Call) -> bool:
-        """Whether the call matches and the rule is not used up."""
+        """Return whether the call matches and the rule is not used up."""
         if self.keys.get("times") is not None and self.fired >= self.keys["times"]:
             return False
         model = self.keys.get("requested_model" if self.keys["fault"] == "reply" else "model")
@@ -177,7 +177,10 @@ class Rule:
         return self.keys["fault"] != "rate_limit" or self._is_over(time.monotonic())
 
     def _is_over(self, now: float) -> bool:
-        """Whether as many requests as are allowed were granted within the last second; else grants this one."""
+        """Return whether as many requests as are allowed were granted within the last second.
+
+        Else grants this one.
+        """
         while self.granted and self.granted[0] <= now - 1:
             self.granted.popleft()
         if len(self.granted) >= self.keys["per_second"]:
@@ -191,7 +194,7 @@ class Rule:
 
 
 def told_status(keys: Mapping[str, Any]) -> Answer:
-    """The error answer that a fault rule asks for."""
+    """Return the error answer that a fault rule asks for."""
     waits = [keys[key] for key in ("retry_after_raw", "retry_after") if keys.get(key) is not None]
     message = keys.get("message") or f"The offline judge was told to say {keys['status']}."
     return error_answer(keys["status"], message, {"Retry-After": str(waits[0])} if waits else None)

@@ -67,7 +67,7 @@ from devtools.offline_judge.tally import NO_REPLY, Tally
 
 
 def _decoded(raw: bytes) -> Any:
-    """The JSON value in `raw`, or None where there is none (no body may be null)."""
+    """Return the JSON value in `raw`, or None where there is none (no body may be null)."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -135,7 +135,7 @@ class Judge:
         return _json(answer.payload, answer.status, answer.headers)
 
     async def _answer(self, request: Request, call: Call | Answer, tally: Tally, number: int) -> Answer | None:
-        """The answer once its time has come, or None when the connection closed before."""
+        """Return the answer once its time has come, or None when the connection closed before."""
         keys = self._next_fault(call) if isinstance(call, Call) else {}
         pause = self._latency_s + keys.get("seconds", 0)
         if pause and await _closed(request, pause):

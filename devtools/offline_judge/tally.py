@@ -30,7 +30,7 @@ class Tally:
         return self.requests - self.by_status.total()
 
     def arrive(self, token: str, body: object, call: Call | Answer) -> dict[str, Any]:
-        """The record of a request that has just arrived; its `status` is null until `end`."""
+        """Return the record of a request that has just arrived; its `status` is null until `end`."""
         self.requests += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         model, prompt = (call.model, call.prompt) if isinstance(call, Call) else (None, "")
@@ -51,7 +51,7 @@ class Tally:
             bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
 
     def scored(self, call: Call, number: int, prose: str = "") -> Answer:
-        """The ordinary reply; the only one that moves the prompt's sequence of scores on."""
+        """Return the ordinary reply; the only one that moves the prompt's sequence of scores on."""
         key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
         score = made_up_score(key, self.answered[key])
         self.answered[key] += 1

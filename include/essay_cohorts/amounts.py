@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 
 def figure(value: float, *, signed: bool = False) -> str:
-    """A score, mean or difference with two decimals, a half rounded away from 0: 5.425 is 5.43.
+    """Return a score, mean or difference with two decimals, a half rounded away from 0: 5.425 is 5.43.
 
     What lies beyond the ninth decimal is the arithmetic's. A difference that rounds to 0 has no minus.
     """
@@ -16,7 +16,7 @@ def figure(value: float, *, signed: bool = False) -> str:
 
 
 def dollars(amount: float | None) -> str:
-    """An amount of money in USD, a half rounded away from 0; "cost unknown" for None.
+    """Return an amount of money in USD, a half rounded away from 0; "cost unknown" for None.
 
     Four decimals, below a cent six: a single request costs as little. More than nothing never looks like nothing.
     """

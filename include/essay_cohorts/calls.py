@@ -136,5 +136,5 @@ class Stop:
     try_number: int = 1
 
     def concerns(self, model_id: str) -> bool:
-        """True when calls to this model must not be made."""
+        """Return True when calls to this model must not be made."""
         return self.model_id is None or self.model_id == model_id

@@ -11,7 +11,10 @@ from essay_cohorts.suggestions import choose_from
 
 
 def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:
-    """A problem for each key that no setting has: Airflow itself accepts it and does as if it were not there."""
+    """Yield a problem for each key that no setting has.
+
+    Airflow itself accepts it and does as if it were not there.
+    """
     for key in conf:
         if key not in known:
             finding = "there is no such setting, and it would have been ignored."
@@ -19,19 +22,19 @@ def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) ->
 
 
 def check_switch(given: Any, place: str) -> Iterator[Problem]:
-    """A problem unless it is true or false."""
+    """Yield a problem unless it is true or false."""
     if not isinstance(given, bool):
         yield wrong(place, given, "Write true or false.")
 
 
 def check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
-    """A problem unless it is a whole number within the limits, both included."""
+    """Yield a problem unless it is a whole number within the limits, both included."""
     if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
         yield wrong(place, given, f"Write a whole number from {low} to {high}.")
 
 
 def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
-    """The problems of a list of different texts that is not empty; with `ids_only` each must be an id."""
+    """Yield the problems of a list of different texts that is not empty; with `ids_only` each must be an id."""
     if not isinstance(given, list | tuple) or not given:
         yield wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
         return
@@ -47,5 +50,5 @@ def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
 
 
 def wrong(place: str, given: Any, next_step: str) -> Problem:
-    """A value that cannot be used."""
+    """Return a value that cannot be used."""
     return Problem(place=place, finding=f"{given!r} is not valid.", next_step=next_step)

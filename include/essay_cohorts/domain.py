@@ -20,12 +20,15 @@ _ID = re.compile(ID_PATTERN)
 
 
 def is_id(text: object) -> bool:
-    """True when `text` may become a path segment: see ID_RULE."""
+    """Return True when `text` may become a path segment: see ID_RULE."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def one_form(name: str) -> str:
-    """A judge's or template's id in composed form (NFC): an accent may be written in two ways that look the same."""
+    """Return a judge's or template's id in composed form (NFC).
+
+    An accent may be written in two ways that look the same.
+    """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 

@@ -63,7 +63,7 @@ class CohortIncomplete(CohortError):
 
 
 def raise_if_any(problems: Iterable[Problem], *, under_way: bool = False) -> None:
-    """Raises BadInput with all `problems`; returns when there is none."""
+    """Raise BadInput with all `problems`; returns when there is none."""
     found = tuple(problems)
     if found:
         raise BadInput(found, under_way=under_way)

@@ -11,17 +11,17 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def evaluation_gen_id(essay_gen_id: str, template_id: str, model_id: str, replicate: int) -> str:
-    """The gen_id of an evaluation: `v_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of an evaluation: `v_` and up to 16 base36 digits. ValueError when a part is empty."""
     return "v_" + _digest(essay_gen_id, template_id, model_id, replicate=replicate)
 
 
 def essay_gen_id(draft_gen_id: str, template_id: str, replicate: int) -> str:
-    """The gen_id of an essay: `e_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of an essay: `e_` and up to 16 base36 digits. ValueError when a part is empty."""
     return "e_" + _digest(draft_gen_id, template_id, replicate=replicate)
 
 
 def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int) -> str:
-    """The gen_id of a draft: `d_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of a draft: `d_` and up to 16 base36 digits. ValueError when a part is empty."""
     return "d_" + _digest(combo_id, template_id, model_id, replicate=replicate)
 
 
@@ -31,7 +31,7 @@ def cohort_id(inputs: Mapping[str, Any]) -> str:
 
 
 def run_key(dag_id: str, run_id: str, try_number: int) -> str:
-    """The folder name of one planning of one DagRun: 12 hex digits, so that no run_id becomes a path."""
+    """Return the folder name of one planning of one DagRun: 12 hex digits, so that no run_id becomes a path."""
     return _short_hash(f"{dag_id}|{run_id}|{try_number}")
 
 

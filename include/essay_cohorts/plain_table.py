@@ -10,7 +10,7 @@ _WIDTH = 500
 
 
 def as_text(table: Table) -> str:
-    """The table's lines, however wide, without blanks at their ends."""
+    """Return the table's lines, however wide, without blanks at their ends."""
     console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(table)

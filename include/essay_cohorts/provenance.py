@@ -34,12 +34,12 @@ UNKNOWN = Provenance()
 
 
 def says_made_up(response_model: str) -> bool:
-    """True for the name of the offline judge's model."""
+    """Return True for the name of the offline judge's model."""
     return response_model.strip().lower().startswith(_MADE_UP)
 
 
 def made_up_warning(count: int) -> str:
-    """What a plan and `verify` say of so many made-up evaluations in a data root whose scores are to be real."""
+    """Return what a plan and `verify` say about made-up evaluations in a data root whose scores are to be real."""
     evaluations, are = ("evaluation", "is") if count == 1 else ("evaluations", "are")
     return (
         f"{count} {evaluations} of the offline judge {are} made up, not reused and not counted: there is no "

@@ -108,7 +108,7 @@ class ReplyRecord:
         return provenance_of(self.fields)
 
     def has_settings(self, temperature: float | None, max_tokens: int | None, request: object) -> bool:
-        """True unless the record holds another temperature, max_tokens or request."""
+        """Return True unless the record holds another temperature, max_tokens or request."""
         wanted = {"temperature": temperature, "max_tokens": max_tokens, "request": request}
         # A record without a request was made without one, or by a program that had none.
         held = {"request": None, **self.fields} if "temperature" in self.fields else self.fields
@@ -184,7 +184,7 @@ class FailureRecord:
 
 
 def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
-    """The cell that an evaluation's metadata names; None when a part is missing."""
+    """Return the cell that an evaluation's metadata names; None when a part is missing."""
     cell = Cell(
         text_of(metadata, "parent_gen_id"),
         one_form(text_of(metadata, "template_id") or text_of(metadata, "evaluation_template")),
@@ -202,26 +202,26 @@ def replicate_of(metadata: Mapping[str, Any]) -> int | None:
 
 
 def text_of(metadata: Mapping[str, Any], key: str) -> str:
-    """A text field, "" when it is missing or no text."""
+    """Return a text field, "" when it is missing or no text."""
     value = metadata.get(key)
     # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
     return storable(value) if isinstance(value, str) else ""
 
 
 def texts_of(metadata: Mapping[str, Any], key: str) -> list[str]:
-    """A list of texts, what is none of them left out; empty when it is missing or no list."""
+    """Return a list of texts, what is none of them left out; empty when it is missing or no list."""
     value = metadata.get(key)
     return [storable(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def count_of(record: Mapping[str, Any], key: str) -> int:
-    """A count, 0 when it is missing or none."""
+    """Return a count, 0 when it is missing or none."""
     value = record.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def price_of(record: Mapping[str, Any], key: str) -> float | None:
-    """An amount of money, None when it is missing or none."""
+    """Return an amount of money, None when it is missing or none."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -230,7 +230,7 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
 
 
 def score_of(text: str) -> float | None:
-    """A score in a CSV cell, None when it is not a number from 0 to 9."""
+    """Return a score in a CSV cell, None when it is not a number from 0 to 9."""
     try:
         value = float(text)
     except ValueError:
@@ -239,12 +239,12 @@ def score_of(text: str) -> float | None:
 
 
 def run_of(record: Mapping[str, Any]) -> RunRef:
-    """The DagRun that a record of a reply or a failure names; empty texts when it names none."""
+    """Return the DagRun that a record of a reply or a failure names; empty texts when it names none."""
     return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))
 
 
 def provenance_of(record: Mapping[str, Any]) -> Provenance:
-    """Who answered, and what was sent: by the record of a reply."""
+    """Return who answered, and what was sent: by the record of a reply."""
     known = ((name, record.get(name)) for name in _SETTINGS)
     settings = " ".join(
         f"{name}={storable(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
@@ -255,7 +255,7 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
 
 
 def task_of(record: Mapping[str, Any]) -> TaskRef | None:
-    """The try of a task that a record names; None when it does not name one."""
+    """Return the try of a task that a record names; None when it does not name one."""
     run, task_id = run_of(record), text_of(record, "task_id")
     if not (run.dag_id and run.run_id and task_id):
         return None

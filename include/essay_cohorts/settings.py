@@ -31,7 +31,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Reads DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput when a value cannot be used."""
+    """Read DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput when a value cannot be used."""
     # os.path.expanduser leaves an unknown ~user as it stands; Path.expanduser raises.
     given = environment.get("DD_DATA_ROOT", "").strip()
     root = Path(os.path.expanduser(given or PROJECT_ROOT / "data"))  # noqa: PTH111

@@ -7,14 +7,14 @@ from difflib import get_close_matches
 
 
 def closest(word: str, options: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The option most like `word` (case ignored), or None when none is at least `cutoff` (0..1) alike."""
+    """Return the option most like `word` (case ignored), or None when none is at least `cutoff` (0..1) alike."""
     by_lower = {option.lower(): option for option in options}
     found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
 
 
 def choose_from(word: str, options: Iterable[str]) -> str:
-    """A sentence that helps to correct `word`: the closest option, else all of them."""
+    """Return a sentence that helps to correct `word`: the closest option, else all of them."""
     known = list(options)
     guess = closest(word, known)
     if guess is not None:

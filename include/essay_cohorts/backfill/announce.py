@@ -27,7 +27,9 @@ MOST_EVENTS = 1_000
 
 
 def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> list[str]:
-    """The gen_ids of a slice that have a score by now and were not announced; at most its share of MOST_EVENTS.
+    """Return the gen_ids of a slice that have a score by now and were not announced.
+
+    At most its share of MOST_EVENTS.
 
     Remembers all of them.
     """
@@ -40,7 +42,7 @@ def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> lis
 
 
 def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
-    """The gen_ids that the run reuses and that were not announced, at most MOST_EVENTS of them.
+    """Return the gen_ids that the run reuses and that were not announced, at most MOST_EVENTS of them.
 
     Remembers all of them.
     """
@@ -49,7 +51,7 @@ def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
 
 
 def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
-    """True when the cohort's scores differ from those it was last announced with; remembers these."""
+    """Return True when the cohort's scores differ from those it was last announced with; remembers these."""
     scores = _hash_of_scores(settings, planned)
     ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.completion()
@@ -60,7 +62,7 @@ def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
 
 
 def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
-    """Those that no other task of the cohort has announced, remembered as this one's."""
+    """Return those that no other task of the cohort has announced, remembered as this one's."""
     ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.announced(run_key, part)
     new = [gen_id for gen_id in gen_ids if gen_id not in former]
@@ -70,7 +72,7 @@ def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[s
 
 
 def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
-    """Of the run's members and their scores, as scores.csv has them, or where that cannot be trusted the store."""
+    """Return a hash of the run's members and scores: by scores.csv, or by the store when the file was changed."""
     store, known = GensDataLayer.from_root(settings.data_root), _folder(settings, planned).known_scores()
     digest = sha256()
     for gen_id in sorted(row.member.gen_id for row in evaluation_rows(settings, planned)):

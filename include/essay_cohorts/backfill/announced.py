@@ -22,7 +22,7 @@ class AnnouncementLedger:
     cohort: Path
 
     def announced(self, run_key: str, part: str) -> frozenset[str]:
-        """The gen_ids that were announced by any task but this one."""
+        """Return the gen_ids that were announced by any task but this one."""
         own = _name(run_key, part)
         files = (path for path in self._folder.glob("*.txt") if path.name != own)
         return frozenset(line for path in files for line in (read_text(path) or "").splitlines())
@@ -32,7 +32,7 @@ class AnnouncementLedger:
         self._write(_name(run_key, part), "".join(f"{gen_id}\n" for gen_id in gen_ids))
 
     def completion(self) -> dict[str, Any]:
-        """What the cohort's completion was last announced with; empty when it never was."""
+        """Return what the cohort's completion was last announced with; empty when it never was."""
         return read_json(self._folder / "completion.json") or {}
 
     def set_completion(self, record: Mapping[str, Any]) -> None:

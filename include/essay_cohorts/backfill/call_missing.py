@@ -28,7 +28,7 @@ Connect = Callable[[], Awaitable[Endpoint]]
 async def call_missing(
     settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef, connect: Connect
 ) -> dict[str, int]:
-    """Gets a reply for each evaluation of the slice that lacks one; returns {"called": n}.
+    """Get a reply for each evaluation of the slice that lacks one; returns {"called": n}.
 
     `connect` is awaited only when there is something to call. RepliesMissing, after every evaluation of the slice was
     tried, when some got no reply; each of those that this task tried has its failure.json. When it is cancelled it
@@ -56,7 +56,7 @@ async def call_missing(
 
 
 async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
-    """Runs the calls; when that is cancelled, what was sent is paid for, so its replies are waited for."""
+    """Run the calls; when that is cancelled, what was sent is paid for, so its replies are waited for."""
     running = asyncio.ensure_future(calls.run(rows))
     try:
         await asyncio.shield(running)

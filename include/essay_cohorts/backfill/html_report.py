@@ -35,7 +35,7 @@ class ReportInputs:
 
 
 def render_report(inputs: ReportInputs) -> str:
-    """The report's HTML."""
+    """Return the report's HTML."""
     judges = summarise_judges(inputs.rows)
     unhappy = [row for row in inputs.rows if row.score is None]
     return _template().render(

@@ -40,7 +40,7 @@ class Result:
 
 
 def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Result:
-    """What the run of this plan made of one of its rows."""
+    """Return what the run of this plan made of one of its rows."""
     if not found.has_metadata:
         return Result(outcome=Outcome.NOT_RUN, reason=_NO_METADATA)
     if not found.state.counts:

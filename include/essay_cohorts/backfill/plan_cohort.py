@@ -32,7 +32,7 @@ _MOST_WARNINGS = 20
 def plan_cohort(
     settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None] = lambda: None
 ) -> PlannedRun:
-    """Plans the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
+    """Plan the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
 
     `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
     written, when an input is wrong.
@@ -69,7 +69,7 @@ def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> Planne
 
 
 def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str] = ()) -> PlannedRun:
-    """The plan in a few numbers and settings: what the later tasks need."""
+    """Return the plan in a few numbers and settings: what the later tasks need."""
     actions = [row.action for row in prepared.plan.evaluations]
     inputs, request = prepared.inputs, prepared.inputs.request
     return PlannedRun(
@@ -102,7 +102,7 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
 
 
 def log_plan(prepared: Prepared) -> None:
-    """Logs the plan as a table, with what a person should know before the calls are made."""
+    """Log the plan as a table, with what a person should know before the calls are made."""
     log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
     log.info("To call: %s", prepared.estimate)
     request = prepared.inputs.request
@@ -125,7 +125,7 @@ def log_plan(prepared: Prepared) -> None:
 
 
 def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) -> None:
-    """Seeds, then membership, then manifest: whatever a crash leaves, planning again finds."""
+    """Seed, then membership, then manifest: whatever a crash leaves, planning again finds."""
     store = GensDataLayer.from_root(settings.data_root)
 
     def seed(member: Member) -> None:

@@ -20,7 +20,7 @@ class RunNotice:
 
 
 def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> RunNotice:
-    """The end of a run that has a summary: finished, red, or stopped by its budget."""
+    """Return the end of a run that has a summary: finished, red, or stopped by its budget."""
     cohort, message = outcome["cohort_id"], str(outcome["message"])
     if complete:
         return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
@@ -31,7 +31,7 @@ def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> R
 
 
 def notice_of_failure(dag_id: str, run_id: str, task_id: str, link: str) -> RunNotice:
-    """A task that failed before there was a summary."""
+    """Return a task that failed before there was a summary."""
     message = f"{task_id} of {run_id} failed: its log names the cause and the next step."
     return RunNotice(title=f"{dag_id} failed", body=_body(message, link), kind="failure")
 

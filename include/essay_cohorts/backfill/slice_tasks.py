@@ -40,7 +40,7 @@ _SCORES_A_LINE = 1_000
 
 
 def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
-    """The slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
+    """Return the slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
     rows = evaluation_rows(settings, planned)
     slices = cut_slices(
         reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
@@ -55,7 +55,7 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
 
 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
-    """Logs each evaluation of the slice that is done; returns how many are left to do."""
+    """Log each evaluation of the slice that is done; returns how many are left to do."""
     store = GensDataLayer.from_root(settings.data_root)
     rows = rows_of(settings, planned, part)
     left = set(rows_left(store, rows))
@@ -66,7 +66,7 @@ def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
 
 
 def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
-    """Writes the prompt of each evaluation of the slice that has to be asked; returns how many."""
+    """Write the prompt of each evaluation of the slice that has to be asked; returns how many."""
     store = GensDataLayer.from_root(settings.data_root)
     templates = _templates(settings, planned)
 
@@ -94,7 +94,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
 
 
 def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef) -> dict[str, int]:
-    """Scores the stored replies of the slice; returns how many were scored and how many refused."""
+    """Score the stored replies of the slice; returns how many were scored and how many refused."""
     store = GensDataLayer.from_root(settings.data_root)
     counts = {"scored": 0, "unscored": 0}
 
@@ -120,7 +120,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
 
 
 def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) -> Verdict | None:
-    """Scores one stored reply and writes the verdict down; None when there is no reply."""
+    """Score one stored reply and writes the verdict down; None when there is no reply."""
     _put_in_place(evaluation, task_lease)
     reply = evaluation.reply()
     if reply is None:
@@ -132,7 +132,7 @@ def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) 
 
 
 def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
-    """Finishes what a process left that died while it called: a reply in temporary files, a claim, an old failure."""
+    """Finish what a process left that died while it called: a reply in temporary files, a claim, an old failure."""
     if evaluation.is_clean_reply():
         return
     if not evaluation.has_pending_reply() and not evaluation.is_claimed():

@@ -32,7 +32,7 @@ class Totals:
     cost_usd: float | None
 
     def count(self, outcome: Outcome) -> int:
-        """How many evaluations have this outcome."""
+        """Return how many evaluations have this outcome."""
         number: int = getattr(self, outcome.value)
         return number
 
@@ -82,7 +82,7 @@ class JudgeSummary:
 
 
 def count_totals(rows: Sequence[ScoreRow], planned: int) -> Totals:
-    """The totals of `rows`; `planned` comes from the plan, so that a lost row shows."""
+    """Return the totals of `rows`; `planned` comes from the plan, so that a lost row shows."""
     outcomes = pd.Series([row.outcome.value for row in rows], dtype="object").value_counts()
     costs = [row.cost_usd for row in rows if row.called]
     known = [cost for cost in costs if cost is not None]
@@ -95,7 +95,7 @@ def count_totals(rows: Sequence[ScoreRow], planned: int) -> Totals:
 
 
 def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
-    """One summary a cell, in the order of the rows."""
+    """Return one summary a cell, in the order of the rows."""
     frame = _frame(rows)
     if frame.empty:
         return ()
@@ -123,7 +123,7 @@ def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
 
 
 def summarise_judges(rows: Sequence[ScoreRow]) -> tuple[JudgeSummary, ...]:
-    """One summary a template and model, in the order of the rows."""
+    """Return one summary a template and model, in the order of the rows."""
     frame = _frame(rows)
     if frame.empty:
         return ()

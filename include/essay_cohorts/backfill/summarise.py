@@ -66,7 +66,7 @@ class Summary:
             raise CohortIncomplete(self.message)
 
     def to_xcom(self) -> dict[str, Any]:
-        """The JSON form that XCom carries."""
+        """Return the JSON form that XCom carries."""
         return {
             "cohort_id": self.cohort_id,
             **asdict(self.totals),
@@ -77,7 +77,7 @@ class Summary:
 
 
 def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef) -> Summary:
-    """Accounts for the plan of this run, writes scores.csv, score_pivot.csv and report.html, and judges the run.
+    """Account for the plan of this run, writes scores.csv, score_pivot.csv and report.html, and judges the run.
 
     CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
     """
@@ -131,7 +131,7 @@ def _spent(totals: Totals, spending: Spending) -> str:
 
 
 def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], planned: PlannedRun) -> list[ScoreRow]:
-    """What became of each planned evaluation, read from the store as it is now."""
+    """Return what became of each planned evaluation, read from the store as it is now."""
     return [_score_row(store, row, planned) for row in rows]
 
 

@@ -21,7 +21,7 @@ class Budget:
         return self.max_llm_calls is not None or self.max_cost_usd is not None
 
     def room_for(self, spending: Spending, worst_usd: float | None) -> Room:
-        """Whether a request that can cost `worst_usd` fits beside what was spent and may yet be spent.
+        """Return whether a request that can cost `worst_usd` fits beside what was spent and may yet be spent.
 
         LATER: not now, but it may once requests under way turn out to cost less than their worst case.
         """
@@ -37,7 +37,7 @@ class Budget:
         return Room.LATER if spending.in_flight and _fits(certain, self.max_cost_usd) else Room.NO
 
     def in_words(self, spending: Spending, worst_usd: float | None) -> str:
-        """Why a request does not fit."""
+        """Return why a request does not fit."""
         if self.max_llm_calls is not None and spending.calls >= self.max_llm_calls:
             return f"max_llm_calls {self.max_llm_calls} is used up"
         spent = spending.settled_usd + spending.unknown_usd

@@ -70,7 +70,7 @@ class EvaluationCalls:
     begun: dict[str, ClaimedEvaluation] = field(default_factory=dict)
 
     def begin(self, row: PlanRow) -> ClaimedEvaluation | None:
-        """Claims an evaluation and reads the store again, so that what another run has finished is not paid for.
+        """Claim an evaluation and reads the store again, so that what another run has finished is not paid for.
 
         None when another process calls for it.
         """
@@ -80,7 +80,7 @@ class EvaluationCalls:
         return claimed
 
     def finish(self, claimed: ClaimedEvaluation, answer: Reply | Failure | None) -> None:
-        """Writes the answer down and gives the lease back."""
+        """Write the answer down and gives the lease back."""
         self.begun.pop(claimed.row.member.gen_id, None)
         try:
             if claimed.model:
@@ -93,13 +93,13 @@ class EvaluationCalls:
             claimed.lease.release()
 
     def give_back(self) -> None:
-        """Gives back what is still claimed; for when no call is under way."""
+        """Give back what is still claimed; for when no call is under way."""
         with ExitStack() as last:
             for claimed in list(self.begun.values()):
                 last.callback(self.finish, claimed, None)
 
     def holder(self, gen_id: str) -> str:
-        """The task that held the lease of an evaluation when this one last tried, in words."""
+        """Return the task that held the lease of an evaluation when this one last tried, in words."""
         return self.waiting[gen_id].holder()
 
     def _claim(self, row: PlanRow) -> ClaimedEvaluation | None:

@@ -57,7 +57,7 @@ def failure_record(failure: Failure, task: TaskRef) -> dict[str, Any]:
 
 
 def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
-    """Which evaluations of a slice got no reply, why, and what to do."""
+    """Return which evaluations of a slice got no reply, why, and what to do."""
     named = list(failures.items())[:_NAMED_IN_MESSAGE]
     lines = [f"  {gen_id}: {failure.message} (attempts: {failure.attempts})" for gen_id, failure in named]
     if len(failures) > len(named):

@@ -75,7 +75,7 @@ class SliceCalls:
 
     @classmethod
     def open(cls, work: SliceTask, endpoint: Endpoint, task_lease: TaskLease, disk: DiskThreads) -> SliceCalls:
-        """Prepares the calls; what former runs left unsettled in the journal is settled from the store."""
+        """Prepare the calls; what former runs left unsettled in the journal is settled from the store."""
         from essay_cohorts.llm_client.client import Judge
 
         root, planned = work.settings.data_root, work.planned
@@ -118,7 +118,7 @@ class SliceCalls:
         return self.calls.failures
 
     async def run(self, rows: list[PlanRow]) -> None:
-        """Calls for all rows, at most the slice's share at once; a reply is on disk before its place is given on.
+        """Call for all rows, at most the slice's share at once; a reply is on disk before its place is given on.
 
         A call that another run has under way is waited for, for a bounded time, and made when that run gives up.
         """
@@ -153,13 +153,13 @@ class SliceCalls:
             worker.cancel()
 
     def close(self) -> None:
-        """Gives back what is still claimed and writes the journal's last lines; for when no call is under way."""
+        """Give back what is still claimed and writes the journal's last lines; for when no call is under way."""
         with ExitStack() as last:
             last.callback(self.calls.spending.journal.flush)
             last.callback(self.calls.give_back)
 
     async def _round(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
-        """Tries each row once; returns those that another process has under way."""
+        """Try each row once; returns those that another process has under way."""
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         count = min(self.part.calls_at_once, len(rows))
@@ -175,7 +175,7 @@ class SliceCalls:
         return elsewhere
 
     async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
-        """Calls for one row after another, in one slot."""
+        """Call for one row after another, in one slot."""
         try:
             if self.part.calls_at_once > _WAVE:
                 await asyncio.sleep(number * _START_S)
@@ -197,7 +197,7 @@ class SliceCalls:
             log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
-        """What the judge answers, or why there is nothing to ask."""
+        """Return what the judge answers, or why there is nothing to ask."""
         if not (claimed.prompt and claimed.model):
             return claimed.answer
         return await self.judge.ask(claimed.model, claimed.prompt, claimed.spending)
@@ -213,7 +213,7 @@ class SliceCalls:
         return self._begin_next(waiting, elsewhere)
 
     def _begin_next(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> ClaimedEvaluation | None:
-        """Claims the next row that nobody else calls for; None when no row is left, or an error ended the slice."""
+        """Claim the next row that nobody else calls for; None when no row is left, or an error ended the slice."""
         for row in waiting:
             if self.broken is not None or self.calls.stops.is_ending:
                 return None

@@ -40,11 +40,14 @@ class SliceSpending:
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def of_evaluation(self, gen_id: str, store: Store) -> EvaluationSpending:
-        """What the requests for one evaluation are paid from; `store` stores a reply and settles its request."""
+        """Return what the requests for one evaluation are paid from.
+
+        `store` stores a reply and settles its request.
+        """
         return EvaluationSpending(spending=self, gen_id=gen_id, store=store)
 
     async def reserve(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> Failure | None:
-        """Reserves a request that may be sent now, or says why it may not; waits while the request may yet fit."""
+        """Reserve a request that may be sent now, or says why it may not; waits while the request may yet fit."""
         intent, seen = self._intent(evaluation.gen_id, model, prompt), Spending()
 
         def room_for(spending: Spending) -> Room:
@@ -70,7 +73,7 @@ class SliceSpending:
     def _reserve_for(
         self, evaluation: EvaluationSpending, intent: Intent, room_for: Callable[[Spending], Room] | None
     ) -> Room:
-        """Reserves and hands over in one step: who waits for it may be cancelled meanwhile."""
+        """Reserve and hands over in one step: who waits for it may be cancelled meanwhile."""
         room, call = self.journal.reserve(intent, room_for)
         if room is Room.YES:
             evaluation.reserved = call
@@ -86,7 +89,7 @@ class SliceSpending:
         )
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
-        """Writes down how a request ended and what it cost."""
+        """Write down how a request ended and what it cost."""
         await self.disk.run(self.settle_now, model, call, end, usage)
         await self.tell_settled()
 
@@ -100,7 +103,7 @@ class SliceSpending:
         (self.journal.settle_later if later else self.journal.settle)(call, end, cost)
 
     async def tell_settled(self) -> None:
-        """Wakes those who wait for room in the budget."""
+        """Wake those who wait for room in the budget."""
         async with self._settled:
             self._settled.notify_all()
 
@@ -123,7 +126,7 @@ class EvaluationSpending:
     reserved: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
-        """The name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
+        """Return the name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
         if self.reserved is None:
             refused = await self.spending.reserve(self, model, prompt)
             if refused is not None:
@@ -132,12 +135,12 @@ class EvaluationSpending:
         return call
 
     def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
-        """Reserves the first request, in this thread, unless there is a budget to wait for."""
+        """Reserve the first request, in this thread, unless there is a budget to wait for."""
         if not self.spending.budget.is_set:
             self.spending.reserve_now(self, model, prompt)
 
     def give_back(self, model: JudgeModel) -> None:
-        """Settles, in this thread, a reserved request that was never sent."""
+        """Settle, in this thread, a reserved request that was never sent."""
         if self.reserved is not None:
             self.spending.settle_now(model, self.reserved, CallEnd.NOT_CHARGED, None)
             self.reserved = None
@@ -147,13 +150,13 @@ class EvaluationSpending:
         await self.spending.settle(model, call, end, usage)
 
     async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        """Stores a reply that broke off, before the judge is asked again: it was paid for."""
+        """Store a reply that broke off, before the judge is asked again: it was paid for."""
         await self.spending.disk.run(self.store, model, prompt, reply)
         await self.spending.tell_settled()
 
 
 def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:
-    """Settles requests whose replies are in the store, though the process that stored them died before it said so."""
+    """Settle requests whose replies are in the store, though the process that stored them died before it said so."""
     for call in journal.unsettled():
         if call.is_under_way():
             continue

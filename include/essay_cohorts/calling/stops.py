@@ -23,7 +23,7 @@ class RunStops:
         self.is_ending = False
 
     def stop_for(self, model_id: str) -> Stop | None:
-        """The stop that concerns the model; those of earlier tries are thought to be fixed."""
+        """Return the stop that concerns the model; those of earlier tries are thought to be fixed."""
         return _ENDING if self.is_ending else self._written_for(model_id)
 
     def _written_for(self, model_id: str) -> Stop | None:
@@ -32,7 +32,7 @@ class RunStops:
         return next((stop for stop in current if stop.concerns(model_id)), None)
 
     def add_for(self, failure: Failure, model_id: str) -> None:
-        """Writes the stop down that a failure calls for, where it does and none stands yet."""
+        """Write the stop down that a failure calls for, where it does and none stands yet."""
         if not failure.stops or self._written_for(model_id) is not None:
             return
         concerned = None if failure.stops == "run" else model_id

@@ -196,7 +196,7 @@ def _checked_id(cohort: str) -> str:
 
 
 def main() -> None:
-    """Runs the command; a user's mistake ends with one message and exit status 2."""
+    """Run the command; a user's mistake ends with one message and exit status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     try:
         app()

@@ -35,5 +35,5 @@ def settings_of(data_root: Path | None) -> Settings:
 
 
 def print_table(table: Table) -> None:
-    """Prints it as it is, however wide."""
+    """Print it as it is, however wide."""
     typer.echo(as_text(table))

@@ -24,7 +24,9 @@ class ScoreTable:
 
 
 def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None = None) -> ScoreTable:
-    """The cohort's scores as the store has them now; without one, those of a file (default: aggregated_scores.csv).
+    """Return the cohort's scores as the store has them now.
+
+    Without one, those of a file (default: aggregated_scores.csv).
 
     BadInput when there is no such cohort or file, or when it is damaged.
     """

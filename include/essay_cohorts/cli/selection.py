@@ -128,7 +128,7 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
 
 
 def _named_models(root: Path, ranking: Ranking) -> dict[str, object]:
-    """The part of a conf that a store needs which does not mark its models for evaluation."""
+    """Return the part of a conf that a store needs which does not mark its models for evaluation."""
     return {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
 
 

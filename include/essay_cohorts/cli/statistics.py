@@ -247,7 +247,7 @@ def _number(value: float | None) -> str:
 
 
 def _interval(estimate: Estimate) -> tuple[str, str]:
-    """The interval, marked when it is unreliable, and the note about it."""
+    """Return the interval, marked when it is unreliable, and the note about it."""
     if estimate.low is None or estimate.high is None:
         return "—", estimate.note
     return f"{figure(estimate.low)} to {figure(estimate.high)}{'' if estimate.reliable else ' ?'}", estimate.note

@@ -24,7 +24,7 @@ LINK_STEP = "Replace the symbolic link by a folder, or make its target the data 
 def write_text(
     path: Path, text: str, *, durable: bool = True, folder_later: bool = False, as_of: int | None = None
 ) -> None:
-    """Writes UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
+    """Write UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
 
     What need not outlive a power cut is written without `durable`: as whole, and without waiting for the disk. With
     `folder_later` the rename is durable once the next file of the same folder is. `as_of` is the time that the file
@@ -44,7 +44,7 @@ def write_text(
 
 
 def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
-    """Writes and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
+    """Write and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
     temporary = temporary_name(path, token or new_token())
     try:
         _write_new(temporary, text, durable=durable)
@@ -55,7 +55,7 @@ def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool
 
 
 def make_folder(root: Path, folder: Path) -> Path:
-    """Makes `folder` below `root` unless it is there; `root` itself is never made.
+    """Make `folder` below `root` unless it is there; `root` itself is never made.
 
     StoreError when `root` is gone, as with an unmounted disk, or when a symbolic link leads out of it.
     """
@@ -77,7 +77,7 @@ def check_inside(root: Path, folder: Path) -> None:
 
 
 def leads_to(root: Path, folder: Path) -> Path | None:
-    """Where a symbolic link takes what is written to `folder` out of `root`; None when it stays in it."""
+    """Return where a symbolic link takes what is written to `folder` out of `root`; None when it stays in it."""
     part, top = os.fspath(folder), os.fspath(root)
     while len(part) > len(top):
         if os.path.islink(part):  # noqa: PTH114
@@ -88,7 +88,7 @@ def leads_to(root: Path, folder: Path) -> Path | None:
 
 
 def create_folder_with(folder: Path, name: str, text: str) -> bool:
-    """Makes `folder` holding one file, both at once or neither; False when it holds something already."""
+    """Make `folder` holding one file, both at once or neither; False when it holds something already."""
     with storing(folder):
         staging = temporary_name(folder, new_token())
         os.mkdir(staging)  # noqa: PTH102
@@ -105,19 +105,19 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
 
 
 def is_staging_name(name: str) -> bool:
-    """True for the name that `create_folder_with` gives a folder until it is whole."""
+    """Return True for the name that `create_folder_with` gives a folder until it is whole."""
     return _STAGING.fullmatch(name) is not None
 
 
 def keep_former(path: Path, number: int | None = None) -> None:
-    """Renames an existing `path` to `<stem>.<n><suffix>`, n being `number` or the smallest free one."""
+    """Rename an existing `path` to `<stem>.<n><suffix>`, n being `number` or the smallest free one."""
     if path.exists():
         copy_former(path, number)
         path.unlink(missing_ok=True)
 
 
 def copy_former(path: Path, number: int | None = None) -> None:
-    """Gives an existing `path` its name as a former file too, without a moment in which either is missing.
+    """Give an existing `path` its name as a former file too, without a moment in which either is missing.
 
     Never overwrites, and a second try after a crash keeps the file under the number that it has already.
     """
@@ -132,7 +132,7 @@ def copy_former(path: Path, number: int | None = None) -> None:
 
 
 def former_number(path: Path) -> int:
-    """The number under which `path` is kept already, else the smallest free one."""
+    """Return the number under which `path` is kept already, else the smallest free one."""
     number = 1
     while former_name(path, number).exists() and not _is_kept_as(path, number):
         number += 1
@@ -140,7 +140,10 @@ def former_number(path: Path) -> int:
 
 
 def kept_number(path: Path) -> int | None:
-    """The number under which the very file that is `path` is kept; None when it is a file of its own, or none."""
+    """Return the number under which the very file that is `path` is kept.
+
+    None when it is a file of its own, or none.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116
     except FileNotFoundError:
@@ -155,12 +158,12 @@ def kept_number(path: Path) -> int | None:
 
 
 def former_name(path: Path, number: int) -> Path:
-    """Where the `number`-th replaced version of `path` is kept."""
+    """Return where the `number`-th replaced version of `path` is kept."""
     return path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
 def temporary_name(path: Path, token: str) -> Path:
-    """The temporary sibling of `path`; files that belong together share a token."""
+    """Return the temporary sibling of `path`; files that belong together share a token."""
     return path.parent / f".{path.name}.{token}.tmp"
 
 
@@ -182,19 +185,19 @@ def _write_new(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_whole(descriptor: int, content: bytes) -> None:
-    """Writes all of `content`; the system may take it in parts."""
+    """Write all of `content`; the system may take it in parts."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
 
 
 def new_token() -> str:
-    """A name that no other writer has."""
+    """Return a name that no other writer has."""
     return secrets.token_hex(6)
 
 
 def sync_path(path: Path) -> None:
-    """Makes a file's content, or the renames in a folder, durable."""
+    """Make a file's content, or the renames in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -209,7 +212,7 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turns an OSError into a StoreError that names the file, the finding and the next step."""
+    """Turn an OSError into a StoreError that names the file, the finding and the next step."""
     try:
         yield
     except OSError as error:

@@ -9,12 +9,14 @@ _CLOCKS_DIFFER_NS = 60 * 10**9
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601."""
+    """Return the time in UTC, ISO 8601."""
     return pendulum.now("UTC").to_iso8601_string()
 
 
 def is_surely_older(changed_at: int, read_at: int) -> bool:
-    """True when a file that changed at `changed_at` did so before `read_at`, whichever clocks told; both in ns.
+    """Return True when a file that changed at `changed_at` did so before `read_at`, whichever clocks told.
+
+    Both in ns.
 
     The one rule by which a table of scores may stand in for the files that it was made from.
     """

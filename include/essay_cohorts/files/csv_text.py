@@ -24,7 +24,7 @@ class LineReader(Protocol):
 
 
 def csv_reader(text: str, *, strict: bool = False) -> LineReader:
-    """A reader of a CSV text with any line ends; with `strict` a stray quote is a csv.Error."""
+    """Return a reader of a CSV text with any line ends; with `strict` a stray quote is a csv.Error."""
     return csv.reader(io.StringIO(text, newline=""), strict=strict)
 
 
@@ -37,7 +37,7 @@ def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    """A CSV text with LF as line end, whatever the cells hold."""
+    """Return a CSV text with LF as line end, whatever the cells hold."""
     return "".join(_csv_line(line) for line in chain([header], lines))
 
 
@@ -49,10 +49,10 @@ def _csv_line(cells: Sequence[Any]) -> str:
 
 
 def inert(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
+    """Return a text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
 def live(cell: str) -> str:
-    """The text that `inert` made a cell of."""
+    """Return the text that `inert` made a cell of."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_STARTS) else cell

@@ -35,7 +35,7 @@ class DiskThreads:
         self._under_way: set[asyncio.Task[object]] = set()
 
     async def run(self, work: Callable[[*Args], T], *args: *Args) -> T:
-        """What `work` returns or raises, in another thread, in the order of the calls as far as they wait."""
+        """Return what `work` returns or raises, in another thread, in the order of the calls as far as they wait."""
         doing = asyncio.ensure_future(self._do(work, *args))
         self._under_way.add(doing)
         doing.add_done_callback(self._under_way.discard)

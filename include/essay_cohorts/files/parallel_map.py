@@ -20,7 +20,9 @@ _QUICK_S = 0.004
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], *, quick_s: float = _QUICK_S) -> Iterator[tuple[T, R]]:
-    """Each item with what `work` made of it, in the order of the items; in threads once a piece takes over `quick_s`.
+    """Yield each item with what `work` made of it, in the order of the items.
+
+    In threads once a piece takes over `quick_s`.
 
     The first error ends it: what was begun is brought to its end, nothing more is begun, and the error is raised.
     """

@@ -18,7 +18,7 @@ _WHY = {
 
 
 def why_unfinished(finish_reason: str) -> str:
-    """Why a reply with this finish_reason is not read for a score; "" when it came to its end."""
+    """Return why a reply with this finish_reason is not read for a score; "" when it came to its end."""
     reason = finish_reason.strip().lower()
     if reason in _WHOLE:
         return ""

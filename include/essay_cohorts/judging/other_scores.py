@@ -57,7 +57,7 @@ _CUE = re.compile(
 
 
 def names_another_scale(remark: str) -> bool:
-    """True when a remark names a range, or a highest score, that is not the scale from 0 to 9."""
+    """Return True when a remark names a range, or a highest score, that is not the scale from 0 to 9."""
     ranges = _ranges(remark)
     alone = _SCALE_ALONE.fullmatch(remark)
     tops = [_value(found["top"]) for found in _TOP.finditer(remark)]
@@ -70,14 +70,14 @@ def names_another_scale(remark: str) -> bool:
 
 
 def is_wanted_scale(remark: str) -> bool:
-    """True when a remark says nothing but that the scale is from 0 to 9."""
+    """Return True when a remark says nothing but that the scale is from 0 to 9."""
     words = set(re.findall(r"[^\W\d_]+", remark.lower()))
     names_one = bool(_BOUNDS.search(remark) or _TOP.search(remark))
     return names_one and words <= _SCALE_WORDS and not names_another_scale(remark)
 
 
 def states_another_score(text: str, score: float) -> bool:
-    """True when a remark, or a line behind the score line, states a number that may replace the score.
+    """Return True when a remark, or a line behind the score line, states a number that may replace the score.
 
     A number alone does, one of nine does, and one in a sentence that speaks of scoring or correcting does. A count
     of things ("the 3 drafts") and the wanted scale do not.

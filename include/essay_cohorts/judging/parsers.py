@@ -53,7 +53,7 @@ class Parser:
 
 
 def template_parser(template: Template, parsers: Mapping[str, Parser] | None = None) -> Parser:
-    """The parser of a template's replies. KeyError when no parser has that name; planning checks it.
+    """Return the parser of a template's replies. KeyError when no parser has that name; planning checks it.
 
     One that reads reasoning too has a version of its own: what is refused by the one may be scored by the other.
     """
@@ -62,7 +62,7 @@ def template_parser(template: Template, parsers: Mapping[str, Parser] | None = N
 
 
 def parser_of(ref: ParserRef) -> Parser:
-    """The parser of this name that reads what the version says. KeyError when no parser has that name."""
+    """Return the parser of this name that reads what the version says. KeyError when no parser has that name."""
     parser = PARSERS[ref.name]
     return _reading_reasoning(parser) if ref.version.endswith(_AND_REASONING) else parser
 
@@ -73,7 +73,7 @@ def _reading_reasoning(parser: Parser) -> Parser:
 
 
 def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: str = "") -> Verdict:
-    """A parser's verdict on a reply. One that did not come to its end is unscored whatever it says."""
+    """Return a parser's verdict on a reply. One that did not come to its end is unscored whatever it says."""
     unfinished = why_unfinished(finish_reason)
     only_reasoned = not text.strip() and bool(reasoning.strip())
     if unfinished:
@@ -86,7 +86,7 @@ def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: s
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:
-    """The content of an evaluation's parsed_metadata.json."""
+    """Return the content of an evaluation's parsed_metadata.json."""
     return {
         "parser_name": verdict.parser.name,
         "parser_version": verdict.parser.version,
@@ -97,12 +97,12 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
 
 
 def score_text(score: float) -> str:
-    """The content of an evaluation's parsed.txt: `7.0` and a newline."""
+    """Return the content of an evaluation's parsed.txt: `7.0` and a newline."""
     return f"{Decimal(repr(score)):f}\n"
 
 
 def parse_score_text(text: str) -> float | None:
-    """The score in a parsed.txt, None when it holds no number from 0 to 9."""
+    """Return the score in a parsed.txt, None when it holds no number from 0 to 9."""
     return on_scale(text.removeprefix("\ufeff").strip())
 
 
@@ -127,7 +127,7 @@ def read_last_line(text: str) -> Reading:
 
 
 def last_score_line(text: str) -> int | None:
-    """The number, from 0, of the line by which `in_last_line` decides; None when no line has a score label."""
+    """Return the number, from 0, of the line by which `in_last_line` decides; None when no line has a score label."""
     answer = find_answer(text)
     if answer.reason:
         return None
@@ -135,12 +135,15 @@ def last_score_line(text: str) -> int | None:
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a reply as parsers count them."""
+    """Return the lines of a reply as parsers count them."""
     return _LINE_END.split(text)
 
 
 def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
-    """The last non-empty lines from `start` on, in plain form, with their numbers in the text; the last one first."""
+    """Return the last non-empty lines from `start` on, in plain form, with their numbers in the text.
+
+    The last one first.
+    """
     lines = split_lines(text[start:])
     before = len(_LINE_END.findall(text, 0, start))
     from_the_end = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
@@ -148,7 +151,7 @@ def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
 
 
 def _unless_taken_back(reading: Reading, later_lines: list[str]) -> Reading:
-    """The reading, unless a line behind the score line states another score."""
+    """Return the reading, unless a line behind the score line states another score."""
     if reading.score is None:
         return reading
     for line in reversed(later_lines):

@@ -49,7 +49,9 @@ def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
 
 
 def worst_case_usd(model: JudgeModel, prompt: str) -> float | None:
-    """The most that one request can cost: (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price.
+    """Return the most that one request can cost.
+
+    (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price.
 
     No tokenizer makes more than a token of a byte; the 64 are for the tokens that a chat format adds. None when a
     price or max_tokens is not known.
@@ -59,13 +61,13 @@ def worst_case_usd(model: JudgeModel, prompt: str) -> float | None:
 
 
 def unpriced(model: JudgeModel) -> tuple[str, ...]:
-    """The columns of llm_models.csv that are empty and without which no worst case can be told."""
+    """Return the columns of llm_models.csv that are empty and without which no worst case can be told."""
     columns = ("input_usd_per_mtok", "output_usd_per_mtok", "max_tokens")
     return tuple(column for column in columns if getattr(model, column) is None)
 
 
 def estimate_calls(calls: Sequence[tuple[JudgeModel, int]]) -> Estimate:
-    """The estimate for calls given as (model, UTF-8 bytes of the prompt)."""
+    """Return the estimate for calls given as (model, UTF-8 bytes of the prompt)."""
     limits = [model.max_tokens for model, _ in calls]
     known_limits = [limit for limit in limits if limit is not None]
     output = sum(known_limits) if len(known_limits) == len(limits) else None

@@ -43,14 +43,14 @@ def check_template(template: Template) -> tuple[Problem, ...]:
 
 
 def system_template(template: Template) -> Template | None:
-    """The system message as a template of its own, None without one."""
+    """Return the system message as a template of its own, None without one."""
     return (
         replace(template, text=template.system, place=template.system_place, system="") if template.system else None
     )
 
 
 def prompt_renderer(template: Template) -> Callable[[str], Prompt]:
-    """A function from an essay's text to what the judge is sent."""
+    """Return a function from an essay's text to what the judge is sent."""
     system = system_template(template)
     texts = renderer(template), None if system is None else renderer(system)
 
@@ -79,7 +79,7 @@ def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]
 
 @lru_cache(maxsize=256)
 def renderer(template: Template) -> Callable[[str], str]:
-    """A function from an essay's text to the prompt; a template is compiled once a process."""
+    """Return a function from an essay's text to the prompt; a template is compiled once a process."""
     compiled = _ENVIRONMENT.from_string(template.text)
 
     def render(essay: str) -> str:
@@ -89,7 +89,7 @@ def renderer(template: Template) -> Callable[[str], str]:
 
 
 def boundary_for(essay: str) -> str:
-    """A token made from the essay's text (so that prompts are repeatable) that does not occur in it."""
+    """Return a token made from the essay's text (so that prompts are repeatable) that does not occur in it."""
     salt = 0
     while True:
         token = "B" + blake2s(f"{salt}|{essay}".encode(), digest_size=8).hexdigest()
@@ -108,7 +108,7 @@ def prompt_hash(prompt: str, system: str = "") -> str:
 
 
 def closing_delimiter(template: Template) -> str | None:
-    """The first line of text behind the essay, if the template uses no boundary.
+    """Return the first line of text behind the essay, if the template uses no boundary.
 
     An essay that contains it could pretend to end there. None when `boundary` is used or nothing follows.
     """
@@ -131,7 +131,7 @@ def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[st
 
 
 def _trial(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
-    """Renders a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
+    """Render a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
     try:
         prompt = renderer(template)(_STAND_IN)
     except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)

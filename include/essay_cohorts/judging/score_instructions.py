@@ -30,7 +30,7 @@ def doubts_about(text: str) -> Iterator[str]:
 
 
 def _other_scale(line: str) -> str:
-    """The words that name another scale than the one that scores have; "" when there are none."""
+    """Return the words that name another scale than the one that scores have; "" when there are none."""
     for found in _RANGE.finditer(line):
         limits = int(found["low"] or found["low2"]), int(found["high"] or found["high2"])
         if limits != (LOWEST_SCORE, HIGHEST_SCORE):

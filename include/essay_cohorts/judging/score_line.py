@@ -56,7 +56,7 @@ class Reading:
 
 
 def plain_line(line: str) -> str:
-    """The line without marks, invisible characters and end tokens, in plain width and with single blanks."""
+    """Return the line without marks, invisible characters and end tokens, in plain width and with single blanks."""
     bare = _MARKS.sub(lambda found: found["inside"] or "", line.translate(_FULL_WIDTH))
     plain = " ".join(bare.split())
     while found := _END_TOKEN.search(plain, max(0, len(plain) - _LONGEST_TOKEN)):
@@ -65,18 +65,18 @@ def plain_line(line: str) -> str:
 
 
 def has_label(line: str) -> bool:
-    """True for a plain line that begins with a score label."""
+    """Return True for a plain line that begins with a score label."""
     return _LABELLED.fullmatch(line) is not None
 
 
 def read_score_line(line: str) -> Reading | None:
-    """The score that a plain line states, or why it states none; None for a line without a label."""
+    """Return the score that a plain line states, or why it states none; None for a line without a label."""
     labelled = _LABELLED.fullmatch(line)
     return labelled and _read_statement(labelled["statement"], labelled["scale"])
 
 
 def on_scale(number: str) -> float | None:
-    """The number as a score, None when it is not from 0 to 9 or the text is not a number."""
+    """Return the number as a score, None when it is not from 0 to 9 or the text is not a number."""
     if not _NUMBER.fullmatch(number):
         return None
     # Compared as a decimal: as a float, a number just beyond the scale would be rounded onto it.
@@ -85,7 +85,7 @@ def on_scale(number: str) -> float | None:
 
 
 def quote(text: str) -> str:
-    """The text as a reason shows it: cut to a length that a table can hold."""
+    """Return the text as a reason shows it: cut to a length that a table can hold."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
@@ -109,7 +109,7 @@ def _read_statement(shown: str, scale: str | None) -> Reading:
 
 
 def _unwrapped(statement: str) -> str:
-    r"""The statement without brackets around its number: `[[8]]`, `<8>`, `$\boxed{8}$`."""
+    r"""Return the statement without brackets around its number: `[[8]]`, `<8>`, `$\boxed{8}$`."""
     for _ in range(_MOST_WRAPS):
         # The blanks keep 0[5] two numbers.
         statement = " ".join(_WRAPPED.sub(r" \1\2\3\4\5 ", statement).split())

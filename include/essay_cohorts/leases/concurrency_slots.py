@@ -29,7 +29,7 @@ class CallSlots:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Waits for a slot and holds it. StoreError when the folder is gone."""
+        """Wait for a slot and holds it. StoreError when the folder is gone."""
         if not self._folder.is_dir():
             msg = f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
             raise StoreError(msg)

@@ -36,7 +36,10 @@ class CallLease:
         self._empty_since: float | None = None
 
     def take(self) -> bool:
-        """True when this task has the lease now; False when another process has it. StoreError without a folder."""
+        """Return True when this task has the lease now; False when another process has it.
+
+        StoreError without a folder.
+        """
         self._mine = mine = self._card.claim()
         with storing(self._path):
             try:
@@ -54,13 +57,13 @@ class CallLease:
                 os.close(descriptor)
 
     def release(self) -> None:
-        """Gives the lease back, unless another process has taken it from this one."""
+        """Give the lease back, unless another process has taken it from this one."""
         with storing(self._path):
             if self._mine is not None and read_text(self._claim) == self._mine:
                 Path(self._claim).unlink(missing_ok=True)
 
     def holder(self) -> str:
-        """Who has the lease, in words."""
+        """Return who has the lease, in words."""
         return _in_words(read_json(self._claim) or {})
 
     def _take_over(self, mine: str) -> bool:
@@ -78,7 +81,10 @@ class CallLease:
         return True
 
     def _caller_of(self, claim: str | None) -> str | None:
-        """The card that a claim names; None when there is no claim, or an empty one that is perhaps being written."""
+        """Return the card that a claim names.
+
+        None when there is no claim, or an empty one that is perhaps being written.
+        """
         name = _card_in(json_object(claim or "") or {})
         if claim is None or name:
             self._empty_since = None
@@ -88,7 +94,7 @@ class CallLease:
 
 
 def holder_of(root: Path, claim_file: Path) -> str | None:
-    """The task that holds an evaluation's claim, in words; None when no task does."""
+    """Return the task that holds an evaluation's claim, in words; None when no task does."""
     claim = read_json(claim_file)
     name = _card_in(claim or {})
     if claim is None or not name or not (root / CALLERS).is_dir():

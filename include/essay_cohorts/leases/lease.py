@@ -25,7 +25,7 @@ EMPTY_S = 2.0
 
 
 def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
-    """Whether somebody has the lease, by a look that takes nothing and writes nothing: for telling people."""
+    """Return whether somebody has the lease, by a look that takes nothing and writes nothing: for telling people."""
     try:
         silent_s = time.time() - path.stat().st_mtime
     except FileNotFoundError:
@@ -48,7 +48,10 @@ class Lease:
         self._empty: tuple[tuple[int, int], float] | None = None
 
     def take(self) -> bool:
-        """True when this process has the lease now, False when another has it. StoreError when the disk refuses."""
+        """Return True when this process has the lease now, False when another has it.
+
+        StoreError when the disk refuses.
+        """
         with storing(self.path):
             for _ in range(2):
                 try:
@@ -62,19 +65,22 @@ class Lease:
         return False
 
     def is_held(self) -> bool:
-        """False once it is lost: another process took it, as from one that was frozen, or it is refreshed no more."""
+        """Return False once it is lost.
+
+        Another process took it, as from one that was frozen, or it is refreshed no more.
+        """
         if self._lock.compromise is not None:
             return False
         with storing(self.path):
             return self._file is not None and self._standing_file() == self._file
 
     def release(self) -> None:
-        """Gives the lease back."""
+        """Give the lease back."""
         with storing(self.path):
             self._lock.release()
 
     def _standing_file(self) -> tuple[int, int] | None:
-        """Which file stands there; None when it is gone, as it may be at any moment after it was made."""
+        """Return which file stands there; None when it is gone, as it may be at any moment after it was made."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -82,7 +88,7 @@ class Lease:
         return found.st_dev, found.st_ino
 
     def _drop_if_empty(self) -> bool:
-        """Removes a file that nobody wrote into; one process at a time, so that none removes another's new one."""
+        """Remove a file that nobody wrote into; one process at a time, so that none removes another's new one."""
         found = self._seen_empty()
         if found is None or time.monotonic() - found[1] < EMPTY_S:
             return False
@@ -94,7 +100,7 @@ class Lease:
         return True
 
     def _seen_empty(self) -> tuple[tuple[int, int], float] | None:
-        """Which empty file stands there, and since when it was seen; None when it is not empty."""
+        """Return which empty file stands there, and since when it was seen; None when it is not empty."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:

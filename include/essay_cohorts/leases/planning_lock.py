@@ -21,7 +21,7 @@ _LOOK_AGAIN_S = 0.05
 
 @contextmanager
 def planning_turn(root: Path) -> Iterator[None]:
-    """Waits for the turn and holds it. StoreError when others plan for longer than 10 minutes.
+    """Wait for the turn and holds it. StoreError when others plan for longer than 10 minutes.
 
     What a planner that died held is taken over: at once on its own machine, else after 30 s.
     """

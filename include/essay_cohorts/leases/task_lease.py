@@ -47,7 +47,10 @@ class TaskLease:
             lease.release()
 
     def claim(self) -> str:
-        """What a claim of this task says. Once its card is lost, as while it was frozen, it makes a new one."""
+        """Return what a claim of this task says.
+
+        Once its card is lost, as while it was frozen, it makes a new one.
+        """
         with self._turn:
             if not self._mine[-1].is_held():
                 self._renew()
@@ -55,7 +58,7 @@ class TaskLease:
 
     @contextmanager
     def claim_if_dead(self, name: str) -> Iterator[bool]:
-        """Yields True when the task of the card `name` lives no more; then nobody else is told so meanwhile."""
+        """Yield True when the task of the card `name` lives no more; then nobody else is told so meanwhile."""
         with self._turn:
             lease = self._others.setdefault(name, lease_of(self._root, name, self._lease_s))
             gone = lease.take()
@@ -67,7 +70,7 @@ class TaskLease:
                     del self._others[name]
 
     def _clear(self) -> None:
-        """Removes the cards of tasks that are gone."""
+        """Remove the cards of tasks that are gone."""
         own = self._mine[-1].path
         for left in own.parent.glob("*.lease"):
             if left == own:
@@ -89,10 +92,10 @@ class TaskLease:
 
 
 def lease_of(root: Path, name: str, lease_s: float = LEASE_S) -> Lease:
-    """The lease that a card is."""
+    """Return the lease that a card is."""
     return Lease(card_file(root, name), lease_s)
 
 
 def card_file(root: Path, name: str) -> Path:
-    """Where a card lies."""
+    """Return where a card lies."""
     return root / CALLERS / f"{name}.lease"

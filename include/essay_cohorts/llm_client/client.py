@@ -71,7 +71,7 @@ class Judge:
         return self._requests.base_url
 
     def asks_at_once(self, model: JudgeModel) -> bool:
-        """False when a request to the model would wait, for its server is slow or calls to it were stopped."""
+        """Return False when a request to the model would wait, for its server is slow or calls to it were stopped."""
         return self._pace(model).is_free and self._stop_for(model.id) is None
 
     def end_soon(self) -> frozenset[asyncio.Task[Any] | None]:
@@ -80,7 +80,7 @@ class Judge:
         return frozenset(self._asking)
 
     async def ask(self, model: JudgeModel, prompt: Prompt, spending: CallSpending) -> Reply | Failure:
-        """The model's reply to `prompt`, or why there is none.
+        """Return the model's reply to `prompt`, or why there is none.
 
         All requests are settled in `spending` but the one that a reply answers: the caller settles that one once the
         reply is stored. A reply that broke off is kept there before the next request, or is the answer when there is
@@ -125,7 +125,7 @@ class Judge:
     async def _send(
         self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, turn: float
     ) -> Answer | Failure:
-        """Sends one request and settles it, unless it got a reply."""
+        """Send one request and settles it, unless it got a reply."""
         task = asyncio.current_task()
         self._asking.add(task)
         try:
@@ -155,7 +155,7 @@ class Judge:
         return answer
 
     def _counted(self, model_id: str, ended: NoReply) -> Failure:
-        """The failure, as one that stops the model when it shows that further calls are useless."""
+        """Return the failure, as one that stops the model when it shows that further calls are useless."""
         failure = ended.failure
         if failure.kind == "timeout" or failure.status in GATEWAY_TIMEOUTS:
             return self._streaks.record_timeout(model_id, failure)

@@ -29,7 +29,7 @@ class CallRules:
 
 
 def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
-    """The rules that a Connection's extra sets; what it leaves out keeps its default."""
+    """Return the rules that a Connection's extra sets; what it leaves out keeps its default."""
     names = [field.name for field in fields(CallRules)]
     problems: list[Problem] = []
     values: dict[str, Any] = {}

@@ -40,7 +40,7 @@ class Completion:
 
 
 def read_completion(content: bytes) -> Completion | None:
-    """The completion in an answer's body; None when the body is not a JSON object, or none of a completion."""
+    """Return the completion in an answer's body; None when the body is not a JSON object, or none of a completion."""
     body = _body(content)
     if body is None:
         return None
@@ -63,7 +63,10 @@ def read_completion(content: bytes) -> Completion | None:
 
 
 def error_message(content: bytes) -> str:
-    """The words of an error's body: OpenAI's shape, `message`, `detail` or `error` as text, else the body itself."""
+    """Return the words of an error's body.
+
+    OpenAI's shape, `message`, `detail` or `error` as text, else the body itself.
+    """
     body = _object(_decoded(content))
     if body is not None:
         error = body.get("error")
@@ -79,7 +82,7 @@ def error_message(content: bytes) -> str:
 
 
 def error_object(content: bytes) -> dict[str, Any]:
-    """The error that an error's body holds, with `code`, `param` and so on; empty when it holds none."""
+    """Return the error that an error's body holds, with `code`, `param` and so on; empty when it holds none."""
     body = _object(_decoded(content)) or {}
     error = body.get("error")
     return error if isinstance(error, dict) else body
@@ -99,7 +102,10 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 
 
 def _words(choice: dict[str, Any]) -> str:
-    """What the model said: its message, its refusal, the text of an older API, or what it would call tools with."""
+    """Return what the model said.
+
+    Its message, its refusal, the text of an older API, or what it would call tools with.
+    """
     parts = _part(choice, "message")
     said = _text(parts.get("content")) or _text(parts.get("refusal")) or _text(choice.get("text"))
     return said or _tool_arguments(parts)
@@ -120,7 +126,7 @@ def _tool_arguments(message: dict[str, Any]) -> str:
 
 
 def _reasoning(choice: dict[str, Any]) -> str:
-    """What a server returns apart from the answer: `reasoning_content`, `reasoning`, or its details."""
+    """Return what a server returns apart from the answer: `reasoning_content`, `reasoning`, or its details."""
     parts = _part(choice, "message")
     return (
         _text(parts.get("reasoning_content"))
@@ -156,7 +162,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text begins with: some gateways write `data: [DONE]` behind it."""
+    """Return the JSON object that a text begins with: some gateways write `data: [DONE]` behind it."""
     try:
         # Lenient: a BOM, a stray byte, a raw line end in a text or an endless number must not cost a reply.
         body, _ = json.JSONDecoder(strict=False, parse_int=_whole).raw_decode(text.lstrip())
@@ -171,7 +177,7 @@ def _first(choices: object) -> dict[str, Any] | None:
 
 
 def _text(value: object) -> str:
-    """A text, or the texts of a list of parts put together."""
+    """Return a text, or the texts of a list of parts put together."""
     if isinstance(value, list):
         texts = [part.get("text") or part.get("summary") for part in value if isinstance(part, dict)]
         return "".join(text for text in texts if isinstance(text, str))

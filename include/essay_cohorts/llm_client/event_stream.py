@@ -21,12 +21,12 @@ Words = Callable[[object], str]
 
 
 def is_stream(text: str) -> bool:
-    """True when a text begins as a stream of server-sent events does."""
+    """Return True when a text begins as a stream of server-sent events does."""
     return text.lstrip().startswith(_BEGINNINGS)
 
 
 def joined_events(text: str, *, parse: Parse, words: Words) -> dict[str, Any] | None:
-    """The completion that the events make up; None when no event is a JSON object.
+    """Return the completion that the events make up; None when no event is a JSON object.
 
     `parse` reads one event's JSON, `words` the text in a value.
     """
@@ -63,7 +63,7 @@ def _parts(choices: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def _choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The first choice of an event; a second one is an answer that nobody asked for."""
+    """Return the first choice of an event; a second one is an answer that nobody asked for."""
     return [choice for choice in _list(event.get("choices"))[:1] if isinstance(choice, dict)]
 
 
@@ -72,5 +72,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _last(objects: list[Any], key: str) -> Any:
-    """The last value under a key that says something."""
+    """Return the last value under a key that says something."""
     return next((each[key] for each in reversed(objects) if each.get(key)), None)

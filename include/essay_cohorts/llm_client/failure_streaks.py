@@ -30,7 +30,7 @@ class FailureStreaks:
         self._timeouts.pop(model_id, None)
 
     def record_refusal(self, model_id: str, failure: Failure, cause: object) -> Failure:
-        """The failure, as one that stops the model when it is the third in a row with this cause."""
+        """Return the failure, as one that stops the model when it is the third in a row with this cause."""
         if failure.stops or model_id in self._succeeded:
             return failure
         former, count = self._refusals.get(model_id, (None, 0))
@@ -39,7 +39,7 @@ class FailureStreaks:
         return replace(failure, stops="model") if count >= _SAME_REFUSALS else failure
 
     def record_timeout(self, model_id: str, failure: Failure) -> Failure:
-        """The failure, as one that stops the model when too many came in a row."""
+        """Return the failure, as one that stops the model when too many came in a row."""
         self._timeouts[model_id] += 1
         most = self._patience if model_id in self._succeeded else _TIMEOUTS
         return replace(failure, stops="model") if self._timeouts[model_id] >= most else failure

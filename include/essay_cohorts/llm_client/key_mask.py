@@ -24,13 +24,13 @@ class KeyMask:
         self._patterns = [re.compile(around % re.escape(shape), re.IGNORECASE) for shape in _shapes(key)]
 
     def hide(self, text: str) -> str:
-        """The text with *** in the place of the key."""
+        """Return the text with *** in the place of the key."""
         for pattern in self._patterns:
             text = pattern.sub("***", text)
         return text
 
     def address(self, text: str) -> str:
-        """An API's address as it is stored: the key is looked for only where it is long enough to be one."""
+        """Return an API's address as it is stored: the key is looked for only where it is long enough to be one."""
         return self.hide(text) if self._is_long else text
 
     def message(self, text: str) -> str:
@@ -38,12 +38,15 @@ class KeyMask:
         return _one_line(self.hide(text))
 
     def kept(self, text: str) -> str:
-        """What is stored of a reply, as `message`; the key is looked for only where it is long enough to be one."""
+        """Return what is stored of a reply, as `message`.
+
+        The key is looked for only where it is long enough to be one.
+        """
         return _one_line(self.address(text))
 
 
 def _shapes(key: str) -> tuple[str, ...]:
-    """A key as a server may echo it: plain, escaped, in an address, in base64; the longest first."""
+    """Return a key as a server may echo it: plain, escaped, in an address, in base64; the longest first."""
     shapes = {key, key.strip(), quote(key), quote(key, safe=""), json.dumps(key)[1:-1], key.replace("/", "\\/")}
     shapes.add(base64.b64encode(key.encode()).decode().rstrip("="))
     return tuple(sorted((shape for shape in shapes if shape), key=len, reverse=True))

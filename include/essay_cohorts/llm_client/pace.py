@@ -45,7 +45,7 @@ class CallPace:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
-        """Waits for the turn to send one request; yields the moment of its start, for the verdict on it."""
+        """Wait for the turn to send one request; yields the moment of its start, for the verdict on it."""
         async with self._gate:
             async with self._freed:
                 await self._freed.wait_for(lambda: self._in_flight < int(self.limit))
@@ -61,7 +61,7 @@ class CallPace:
                 self._freed.notify_all()
 
     def _window_ends(self, rate: float) -> float:
-        """When another start keeps to the rate over a whole window, in which a burst may have used it up."""
+        """Return when another start keeps to the rate over a whole window, in which a burst may have used it up."""
         allowed = max(1, int(rate * _WINDOW_S))
         return self._answered[-allowed] + allowed / rate if len(self._answered) >= allowed else 0.0
 
@@ -93,7 +93,7 @@ class CallPace:
             self.rate = _BELOW * len(self._answered) / _WINDOW_S
 
     def _learn(self, now: float) -> None:
-        """Answers of the burst that met the first 429 still come in: they tell the rate too."""
+        """Answer of the burst that met the first 429 still come in: they tell the rate too."""
         self.rate = max(self.rate or 0.0, _BELOW * len(self._answered) / _WINDOW_S)
         self._learned = now - self._shrunk_at > _WINDOW_S
 

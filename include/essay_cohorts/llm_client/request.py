@@ -77,7 +77,7 @@ class ApiRequests:
         return self._key.address(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
     async def send(self, model: JudgeModel, prompt: Prompt) -> Answer:
-        """Sends one request. NoReply, or TryAgain where that makes sense, when no reply comes of it."""
+        """Send one request. NoReply, or TryAgain where that makes sense, when no reply comes of it."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
                 # Not `chat.completions.create`: it takes a fifth of a call's time to sort out arguments that we lack.
@@ -145,7 +145,7 @@ class ApiRequests:
         raise NoReply(failure, CallEnd.CHARGED, completion.usage)
 
     def _no_reply(self, error: ServerError, usage: Usage | None = None) -> NoReply:
-        """What an error makes of a request, be it an HTTP status or told inside an answer."""
+        """Return what an error makes of a request, be it an HTTP status or told inside an answer."""
         status = error.status
         said = self._key.message(f"the server said {status or 'an error'}: {error.message}")
         if error.next_step:
@@ -165,12 +165,12 @@ class ApiRequests:
 
 
 def _end_of(error: Exception) -> CallEnd:
-    """A request that never left cannot be on the bill; any other may be."""
+    """Return a request that never left cannot be on the bill; any other may be."""
     return CallEnd.NOT_CHARGED if type(error.__cause__).__name__ in _NEVER_SENT else CallEnd.UNKNOWN
 
 
 def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
-    """The body of a request; a gateway may stream its answer unless it is told not to."""
+    """Return the body of a request; a gateway may stream its answer unless it is told not to."""
     system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     body: dict[str, Any] = {
         "model": model.model,

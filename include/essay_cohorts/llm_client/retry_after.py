@@ -22,7 +22,7 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _seconds(value: str | None, unit: str, now: float) -> float | None:
-    """A number, with a unit or in `unit`, or an HTTP date."""
+    """Return a number, with a unit or in `unit`, or an HTTP date."""
     text = (value or "").strip()
     amount = _AMOUNT.fullmatch(text)
     if amount:

@@ -112,7 +112,7 @@ class ServerError:
 
 
 def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> ServerError | None:
-    """The error that an answer with status 200 holds, in its choice or beside it; None when it holds none."""
+    """Return the error that an answer with status 200 holds, in its choice or beside it; None when it holds none."""
     broke_off = choice.get("finish_reason") == BROKEN_OFF
     told = choice.get("error") or body.get("error")
     if not told and body.get("object") == "error":
@@ -131,7 +131,7 @@ def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Serve
 
 
 def error_of_status(status: int, error: Mapping[str, Any], message: str, headers: Mapping[str, str]) -> ServerError:
-    """The error that an HTTP status tells, with the error object of its body."""
+    """Return the error that an HTTP status tells, with the error object of its body."""
     inner = error.get("innererror")
     code = _word(error, "code") or (_word(inner, "code") if isinstance(inner, dict) else "")
     return ServerError(message=message, status=status, code=code, param=_word(error, "param"), headers=headers)
@@ -145,7 +145,7 @@ def _status(error: Mapping[str, Any]) -> int | None:
 
 
 def _word(error: Mapping[str, Any], key: str) -> str:
-    """A text or a whole number as text; "" for all else."""
+    """Return a text or a whole number as text; "" for all else."""
     value = error.get(key)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 

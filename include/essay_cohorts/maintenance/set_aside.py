@@ -19,7 +19,7 @@ SET_ASIDE = f"set_aside/{Stage.EVALUATION}"
 
 
 def find_made_up(store: GensDataLayer) -> list[str]:
-    """The gen_ids of made-up evaluations, sorted; none where such scores count."""
+    """Return the gen_ids of made-up evaluations, sorted; none where such scores count."""
     if store.made_up_counts:
         return []
     return [
@@ -38,7 +38,7 @@ def check_real_only(store: GensDataLayer) -> None:
 
 
 def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
-    """Moves made-up evaluations from gens/evaluation to set_aside/evaluation; yields the gen_id of each moved one.
+    """Move made-up evaluations from gens/evaluation to set_aside/evaluation; yields the gen_id of each moved one.
 
     One that is real by now, or that somebody is calling for, stays. StoreError when the disk refuses.
     """
@@ -58,6 +58,6 @@ def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
 
 
 def _free_name(folder: Path, gen_id: str) -> Path:
-    """Where nothing stands yet: the same gen_id may have been made up and set aside before."""
+    """Return where nothing stands yet: the same gen_id may have been made up and set aside before."""
     names = (folder / (gen_id if number == 1 else f"{gen_id}.{number}") for number in count(1))
     return next(path for path in names if not path.exists())

@@ -44,7 +44,7 @@ class LostCall:
 
 
 def find_lost_calls(root: Path) -> Iterator[LostCall]:
-    """The requests paid for without a reply, and those that may have been, cohort by cohort.
+    """Yield the requests paid for without a reply, and those that may have been, cohort by cohort.
 
     Requests under way are left out.
     """
@@ -88,7 +88,7 @@ def other_settings(root: Path) -> Mapping[str, int]:
 
 
 def find_damage(store: GensDataLayer) -> Iterator[Problem]:
-    """Every damage of the store, stage by stage, in the order of the folders' names."""
+    """Yield every damage of the store, stage by stage, in the order of the folders' names."""
     for stage in Stage:
         for name in sorted(store.folder_names(stage, temporary=True)):
             yield _problem(stage, name, "a folder that a crash left unfinished.", "Delete it: nothing uses it.")

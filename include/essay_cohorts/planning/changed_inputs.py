@@ -44,7 +44,7 @@ class Wordings:
     models: Mapping[str, JudgeModel]
 
     def compare(self, gen_id: str, cell: Cell) -> Wording:
-        """What is known of how an evaluation was made; it reads the reply's record."""
+        """Return what is known of how an evaluation was made; it reads the reply's record."""
         today, model = self.prompts.get((cell.essay_id, cell.template_id)), self.models.get(cell.model_id)
         evaluation = self.store.evaluation(gen_id)
         record = evaluation.reply_record()
@@ -62,7 +62,7 @@ class Wordings:
 
 
 def has_other_settings(record: ReplyRecord, model: JudgeModel) -> bool:
-    """True when a reply's record has another temperature, max_tokens or request than the judge has today."""
+    """Return True when a reply's record has another temperature, max_tokens or request than the judge has today."""
     request = json.loads(model.request) if model.request else None
     return not record.has_settings(model.temperature, model.max_tokens, request)
 
@@ -73,7 +73,7 @@ def _stored_hash(evaluation: EvaluationFolder) -> str | None:
 
 
 def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
-    """One problem that counts the evaluations of another wording and names the ways out; none without any."""
+    """Yield one problem that counts the evaluations of another wording and names the ways out; none without any."""
     cells = list(changed)
     if not cells:
         return

@@ -49,7 +49,7 @@ _NOTHING = Selection(place="", text="", mode=None, include_existing=False, ids=(
 
 
 def read_inputs(settings: Settings, conf: Mapping[str, Any]) -> Inputs:
-    """Reads the conf, the catalog, the selection and its essays. BadInput with the problems of all of them."""
+    """Read the conf, the catalog, the selection and its essays. BadInput with the problems of all of them."""
     catalog = Catalog(root=settings.data_root)
     request = parse_request(conf)
     ids_are_wrong = conf.get("essay_ids") is not None and request.value.essay_ids is None
@@ -76,7 +76,7 @@ def read_inputs(settings: Settings, conf: Mapping[str, Any]) -> Inputs:
 
 
 def describe(inputs: Inputs) -> dict[str, Any]:
-    """What makes a cohort this cohort; its hash is the cohort's id when nobody names one."""
+    """Return what makes a cohort this cohort; its hash is the cohort's id when nobody names one."""
     return {
         "mode": inputs.selection.mode,
         "directives": [INCLUDE_EXISTING] if inputs.selection.include_existing else [],
@@ -150,7 +150,7 @@ def _unknown(
 
 
 def check_parser(template: Template, parsers: Collection[str] = PARSERS.keys()) -> Iterator[Problem]:
-    """A problem when the template's row names a parser that does not exist."""
+    """Yield a problem when the template's row names a parser that does not exist."""
     if template.parser and template.parser not in parsers:
         yield Problem(
             place=f"{template.row_place}, column parser",

@@ -65,7 +65,7 @@ class PlanInputs:
 
 
 def plan_cohort(inputs: PlanInputs) -> Plan:
-    """Plans the cohort: sources and evaluations of each essay in the selection's order.
+    """Plan the cohort: sources and evaluations of each essay in the selection's order.
 
     Every planned cell ends with exactly `inputs.replicates` members.
     """
@@ -175,7 +175,7 @@ def _decide(found: StoredEvaluation, parser: ParserRef, inputs: PlanInputs) -> t
 def _free_numbers(
     cell: Cell, stored: list[StoredEvaluation], taken: set[str], occupied: Container[str], missing: int
 ) -> Iterator[tuple[int, str]]:
-    """Yields `missing` pairs (replicate, gen_id); marks each gen_id as taken."""
+    """Yield `missing` pairs (replicate, gen_id); marks each gen_id as taken."""
     borne = {found.replicate for found in stored}
     for replicate in count(1):
         if missing <= 0:
@@ -207,7 +207,7 @@ def _member_maker(cell: Cell, cohort_id: str, combo_id: str) -> Callable[[str, i
 
 
 def _source_rows(essay: Essay, cohort_id: str, drafts: set[str]) -> Iterator[PlanRow]:
-    """The draft's row unless it is in `drafts` already (it is added), then the essay's."""
+    """Yield the draft's row unless it is in `drafts` already (it is added), then the essay's."""
     draft = essay.draft
     if draft is not None and draft.gen_id not in drafts:
         drafts.add(draft.gen_id)

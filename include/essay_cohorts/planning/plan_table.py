@@ -12,7 +12,7 @@ from essay_cohorts.plain_table import as_text
 
 
 def plan_table(evaluations: Sequence[PlanRow]) -> str:
-    """Counts of members and actions by template and model, with a line of totals."""
+    """Count of members and actions by template and model, with a line of totals."""
     table = Table("template", "model", box=None, pad_edge=False)
     for name in ("members", *Action):
         table.add_column(str(name), justify="right")

@@ -54,12 +54,12 @@ class PlannedRun:
         return RunRef(self.dag_id, self.run_id)
 
     def count(self, action: Action) -> int:
-        """How many evaluations the run does this for."""
+        """Return how many evaluations the run does this for."""
         number: int = getattr(self, action.value)
         return number
 
     def to_xcom(self) -> dict[str, Any]:
-        """The JSON form that XCom and run.json carry."""
+        """Return the JSON form that XCom and run.json carry."""
         told: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -76,7 +76,7 @@ class PlannedRun:
 
     @classmethod
     def from_xcom(cls, told: Mapping[str, Any]) -> Self:
-        """The value of such a form. A key that this version does not know is left out."""
+        """Return the value of such a form. A key that this version does not know is left out."""
         known = {field.name for field in fields(cls)}
         given = {name: value for name, value in {**told, **told["budget"]}.items() if name in known}
         return cls(

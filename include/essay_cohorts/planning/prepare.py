@@ -48,7 +48,7 @@ class Prepared:
 
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
-    """Reads, checks and plans; writes nothing but the index. BadInput with every problem that was found.
+    """Read, checks and plans; writes nothing but the index. BadInput with every problem that was found.
 
     With `by_index` an index may tell what exists; what is to be called for must then be decided again without it.
     StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for again.
@@ -120,7 +120,7 @@ def _comparison(store: GensDataLayer, inputs: Inputs, prompts: Mapping[tuple[str
 
 
 def _decide(asked: PlanInputs, compare: Compare, mode: ChangedInputs) -> _Decided:
-    """Plans, and plans again without the made-up evaluations when the first plan would take some."""
+    """Plan, and plans again without the made-up evaluations when the first plan would take some."""
     stored = asked.evaluations
     if mode is ChangedInputs.ASK_AGAIN:
         asked = replace(asked, left_out=_left_out(stored, compare, lambda wording: wording.is_other))
@@ -133,7 +133,10 @@ def _decide(asked: PlanInputs, compare: Compare, mode: ChangedInputs) -> _Decide
 
 
 def _problems(settings: Settings, inputs: Inputs, plan: Plan, refused: _KeptWordings | None) -> Iterator[Problem]:
-    """What forbids to carry the plan out; `refused` are the existing members whose changed inputs are refused."""
+    """Yield what forbids to carry the plan out.
+
+    `refused` are the existing members whose changed inputs are refused.
+    """
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     yield from check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo)
     yield from _unpriced_models(inputs, plan)
@@ -166,7 +169,7 @@ def _plan_inputs(
 
 
 def still_holds(settings: Settings, prepared: Prepared) -> bool:
-    """False when evaluations or members came or went since: what was about to be minted may be taken."""
+    """Return False when evaluations or members came or went since: what was about to be minted may be taken."""
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
     names = GensDataLayer.from_root(settings.data_root).names_seen()
     return (names, folder.membership_stamp()) == prepared.seen
@@ -216,7 +219,7 @@ def _left_out(
 
 
 def _existing(plan: Plan) -> list[Member]:
-    """The members that nobody is to be asked for."""
+    """Return the members that nobody is to be asked for."""
     return [row.member for row in plan.evaluations if row.action is not Action.CALL]
 
 

@@ -45,7 +45,7 @@ class PlanPreview:
 
 
 def preview_plan(settings: Settings, conf: Mapping[str, Any]) -> PlanPreview:
-    """Plans what a trigger with `conf` would do. BadInput with every problem of the conf and of the inputs."""
+    """Plan what a trigger with `conf` would do. BadInput with every problem of the conf and of the inputs."""
     prepared = prepare(settings, conf, RunRef("cohort_page", "preview"))
     counts: dict[tuple[str, str], Counter[Action]] = {}
     for row in prepared.plan.evaluations:

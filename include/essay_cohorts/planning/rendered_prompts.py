@@ -21,7 +21,7 @@ class RenderedPrompt:
 
 
 def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
-    """The prompts by (essay, template). BadInput with every template that cannot be rendered for an essay."""
+    """Return the prompts by (essay, template). BadInput with every template that cannot be rendered for an essay."""
     prompts: dict[tuple[str, str], RenderedPrompt] = {}
     problems: list[Problem] = []
     for template in inputs.templates:

@@ -49,7 +49,7 @@ KEYS = tuple(field.name for field in fields(CohortRequest))
 
 
 def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
-    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
+    """Check a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
     problems = list(unknown_keys(conf, KEYS, place))
     values: dict[str, Any] = {}
     for key in KEYS:

@@ -62,7 +62,7 @@ class Selection:
 
 
 def parse_selection(text: str, place: str) -> Checked[Selection]:
-    """Parses a selection file's text; `place` names the file in messages. All problems are returned together."""
+    """Parse a selection file's text; `place` names the file in messages. All problems are returned together."""
     mode: str | None = None
     ids: dict[str, int] = {}
     problems: list[Problem] = []
@@ -101,7 +101,7 @@ def parse_selection(text: str, place: str) -> Checked[Selection]:
 
 
 def read_mode(text: str, place: str) -> Checked[str | None]:
-    """The canonical mode that `text` names, when it is one that this DAG can run."""
+    """Return the canonical mode that `text` names, when it is one that this DAG can run."""
     mode = _MODES.get(text.strip().lower())
     if mode == EVALUATION_ONLY:
         return Checked(value=mode)
@@ -122,7 +122,7 @@ def read_mode(text: str, place: str) -> Checked[str | None]:
 
 
 def selection_text(essay_ids: tuple[str, ...], *, include_existing: bool) -> str:
-    """A selection file's text that says the same as a conf's essay_ids."""
+    """Return a selection file's text that says the same as a conf's essay_ids."""
     head = [f"# mode: {EVALUATION_ONLY}"]
     if include_existing:
         head.append(f"# {INCLUDE_EXISTING}")
@@ -134,7 +134,7 @@ def _is_bare_directive(content: str) -> bool:
 
 
 def _read_directive(comment: str, here: str) -> str | Problem | None:
-    """The canonical directive, a Problem when the comment is nearly one, None when it is a comment."""
+    """Return the canonical directive, a Problem when the comment is nearly one, None when it is a comment."""
     squeezed = re.sub(r"\s+", "", comment).lower()
     if squeezed in _INCLUDE_WORDS:
         return INCLUDE_EXISTING
@@ -167,7 +167,7 @@ def _nearest_directive(comment: str) -> str | None:
 
 
 def _readings(comment: str) -> Iterator[str]:
-    """What a hurried writer may have meant: the whole line, or a directive with a remark behind it."""
+    """Yield what a hurried writer may have meant: the whole line, or a directive with a remark behind it."""
     words = comment.split()
     yield " ".join(words)
     yield "-".join(words)

@@ -17,13 +17,13 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 
 def evaluation_rows(settings: Settings, planned: PlannedRun) -> tuple[PlanRow, ...]:
-    """The rows of the run's own plan.csv that are evaluations."""
+    """Return the rows of the run's own plan.csv that are evaluations."""
     rows = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id).plan(planned.run_key)
     return tuple(row for row in rows if row.member.stage is Stage.EVALUATION)
 
 
 def rows_of(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanRow, ...]:
-    """The rows of the run's plan that a slice stands for."""
+    """Return the rows of the run's plan that a slice stands for."""
     if planned.dry_run:
         msg = "This is the plan of a dry run: nothing is called for it. Trigger again without dry_run."
         raise StoreError(msg)
@@ -35,7 +35,7 @@ def rows_of(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanR
 
 
 def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow], slices: Sequence[Slice]) -> None:
-    """Writes each slice's part of the plan, so that no slice has to read the whole plan."""
+    """Write each slice's part of the plan, so that no slice has to read the whole plan."""
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     by_kind = {kind: rows_of_kind(rows, kind) for kind in {part.kind for part in slices}}
 
@@ -47,12 +47,12 @@ def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow
 
 
 def rows_left(store: GensDataLayer, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
-    """The rows without a parsed.txt."""
+    """Return the rows without a parsed.txt."""
     return (row for row in rows if not store.evaluation(row.member.gen_id).is_parsed())
 
 
 def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: PlannedRun) -> Iterator[PlanRow]:
-    """The rows for which a judge has to be asked: see `needs_call`."""
+    """Yield the rows for which a judge has to be asked: see `needs_call`."""
     for row in rows:
         evaluation = store.evaluation(row.member.gen_id)
         if needs_call(evaluation, read_state(evaluation), row, planned):
@@ -60,7 +60,7 @@ def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: Planned
 
 
 def needs_call(evaluation: EvaluationFolder, state: EvaluationState, row: PlanRow, planned: PlannedRun) -> bool:
-    """True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
+    """Return True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
 
     A reply that this DagRun bought is never asked for again, whatever is retried or cleared.
     """

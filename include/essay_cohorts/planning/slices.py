@@ -46,12 +46,12 @@ class Slice:
         return f"{self.kind}-{self.start}-{self.stop}"
 
     def to_xcom(self) -> dict[str, Any]:
-        """The JSON form that XCom carries."""
+        """Return the JSON form that XCom carries."""
         return asdict(self)
 
 
 def rows_of_kind(evaluations: Sequence[PlanRow], kind: Kind) -> list[PlanRow]:
-    """The rows among which slices of this kind count their positions, in the plan's order."""
+    """Return the rows among which slices of this kind count their positions, in the plan's order."""
     return [row for row in evaluations if row.action in _ACTIONS[kind]]
 
 
@@ -77,7 +77,7 @@ def cut_slices(
 
 
 def check_batch_size(batch_size: int | None, *, reuse: int, todo: int) -> tuple[Problem, ...]:
-    """A problem when an explicit `batch_size` makes more slices than Airflow maps."""
+    """Return a problem when an explicit `batch_size` makes more slices than Airflow maps."""
     if batch_size is None:
         return ()
     slices = _pieces(reuse, batch_size) + _pieces(todo, batch_size)

@@ -41,7 +41,7 @@ def reparse(
     most_rows: int | None = None,
     parsers: Mapping[str, Parser] = PARSERS,
 ) -> ReparseReport:
-    """Scores the stored replies that were asked for again, by the parsers that their templates name today.
+    """Score the stored replies that were asked for again, by the parsers that their templates name today.
 
     Tells what would change, at most `most_rows` of it, before it writes, and writes only when asked to. BadInput,
     before any write, when the inputs cannot be used. What is damaged or cannot be written is told and stops no other.
@@ -67,7 +67,7 @@ def reparse(
 
 
 def what_was_refused(report: ReparseReport) -> str:
-    """How much of what was to be written the disk refused, and what next; empty when it took all."""
+    """Return how much of what was to be written the disk refused, and what next; empty when it took all."""
     refused = report.of(Effect.NOT_WRITTEN)
     if not refused:
         return ""
@@ -94,7 +94,7 @@ def _read_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
 
 
 def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings, task: TaskRef) -> list[Reparsed]:
-    """Writes what is to be written; returns all rows as they are then."""
+    """Write what is to be written; returns all rows as they are then."""
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
     with TaskLease(settings.data_root, task) as task_lease:
@@ -113,7 +113,10 @@ def _report(rows: Sequence[Reparsed], *, written: bool = False, stale_cohorts: t
 def _parsing(
     settings: Settings, request: ReparseRequest, members: Iterable[Member], parsers: Mapping[str, Parser]
 ) -> dict[str, Parser]:
-    """The parser of each template, of those that are asked for; BadInput when one is unknown, or its parser is."""
+    """Return the parser of each template, of those that are asked for.
+
+    BadInput when one is unknown, or its parser is.
+    """
     found = Catalog(root=settings.data_root).template_rows()
     raise_if_any(found.problems)
     known: dict[str, Template] = found.value
@@ -143,7 +146,7 @@ class _Rereader:
     templates: tuple[str, ...] | None
 
     def read(self, gen_id: str) -> Reparsed | None:
-        """What scoring it again means; None when its template was not asked for."""
+        """Return what scoring it again means; None when its template was not asked for."""
         if not is_id(gen_id):
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
         try:
@@ -152,7 +155,7 @@ class _Rereader:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
 
     def rewrite(self, task_lease: TaskLease, row: Reparsed) -> Reparsed:
-        """What became of it: another process may have had it since it was looked at."""
+        """Return what became of it: another process may have had it since it was looked at."""
         try:
             evaluation = self.store.evaluation(row.gen_id)
             lease = CallLease(evaluation.writable_claim(), task_lease)
@@ -169,7 +172,10 @@ class _Rereader:
             return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
 
     def _read(self, evaluation: EvaluationFolder, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
-        """The row as the files are now, with the verdict when there is one; None for a template not asked for."""
+        """Return the row as the files are now, with the verdict when there is one.
+
+        None for a template not asked for.
+        """
         gen_id, metadata = evaluation.gen_id, evaluation.metadata()
         cell = metadata.cell if metadata else None
         if cell is None:

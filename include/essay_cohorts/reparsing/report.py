@@ -38,16 +38,16 @@ class ReparseReport:
     stale_cohorts: tuple[str, ...]
 
     def of(self, *effects: Effect) -> list[Reparsed]:
-        """The rows with one of these effects."""
+        """Return the rows with one of these effects."""
         return [row for row in self.rows if row.effect in effects]
 
     def to_xcom(self) -> dict[str, Any]:
-        """The counts; each evaluation is in one of them."""
+        """Return the counts; each evaluation is in one of them."""
         counts = {effect.value: self.counts.get(effect, 0) for effect in Effect}
         return {"written": self.written, "evaluations": sum(counts.values()), "llm_calls": 0, **counts}
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for programs."""
+        """Return all of it, for programs."""
         rows = {
             effect.value: [_as_json(row) for row in self.of(effect)]
             for effect in (Effect.CHANGED, Effect.BY_HAND, *_LISTED)
@@ -56,7 +56,10 @@ class ReparseReport:
 
 
 def changes_text(report: ReparseReport, most_rows: int | None = None) -> str:
-    """The table of changes, what a person corrected, what was left alone and why; at most so many rows of each."""
+    """Return the table of changes, what a person corrected, what was left alone and why.
+
+    At most so many rows of each.
+    """
     parts = [_table(changed, most_rows)] if (changed := report.of(Effect.CHANGED)) else []
     if by_hand := report.of(Effect.BY_HAND):
         told = "Corrected by hand, and kept (after: what the parser reads in the reply):"
@@ -67,7 +70,7 @@ def changes_text(report: ReparseReport, most_rows: int | None = None) -> str:
 
 
 def totals_text(report: ReparseReport) -> str:
-    """All evaluations, counted once each, and what to do next."""
+    """Return all evaluations, counted once each, and what to do next."""
     total = sum(report.counts.values())
     counted = [f"{report.counts[effect]:,} {_WORDS[effect]}" for effect in Effect if report.counts.get(effect)]
     told = f"{total:,} evaluations" + (f": {', '.join(counted)}" if counted else "")

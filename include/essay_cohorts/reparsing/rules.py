@@ -64,7 +64,7 @@ class Decision:
 
 
 def parse_reparse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[ReparseRequest]:
-    """Checks a conf: unknown keys and types. A key that is absent, or null, has its default."""
+    """Check a conf: unknown keys and types. A key that is absent, or null, has its default."""
     problems = list(unknown_keys(conf, KEYS, place))
     given = {key: conf[key] for key in KEYS if conf.get(key) is not None}
     for key, value in given.items():
@@ -78,7 +78,7 @@ def parse_reparse_request(conf: Mapping[str, Any], place: str = "conf") -> Check
 def decide(
     parsed: str | None, record: VerdictRecord, verdict: Verdict, *, half_replaced: VerdictRecord | None = None
 ) -> Decision:
-    """What `verdict` means for an evaluation whose parsed.txt and parsed_metadata.json hold `parsed` and `record`.
+    """Return what `verdict` means for an evaluation with this parsed.txt and this parsed_metadata.json (`record`).
 
     A parsed.txt that does not say what is recorded was written by a person, and is kept; unless a replacement died
     before it came to parsed.txt: `half_replaced` is then the record that it came with.
@@ -112,7 +112,7 @@ def _present(parsed: str | None, record: VerdictRecord) -> str:
 
 
 def _is_by_hand(before: str, record: VerdictRecord) -> bool:
-    """True for a text that differs from the recorded result; a record that tells none proves nothing."""
+    """Return True for a text that differs from the recorded result; a record that tells none proves nothing."""
     return before not in (UNSCORED, NOT_SCORED) and _recorded(record) not in (None, before)
 
 

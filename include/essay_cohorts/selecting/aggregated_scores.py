@@ -85,7 +85,7 @@ class Aggregation:
 
 
 def aggregate_scores(root: Path) -> Aggregation:
-    """Rewrites the file, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
+    """Rewrite the file, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
     # They load pandas, which no other command of the sub-app needs.
     from essay_cohorts.statistics.frame import store_frame
     from essay_cohorts.statistics.pivot import pivot_scores
@@ -105,7 +105,7 @@ def aggregate_scores(root: Path) -> Aggregation:
 
 
 def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluation, ...]:
-    """The evaluations in such a file. BadInput when there is none, a column is missing, or a score is none.
+    """Return the evaluations in such a file. BadInput when there is none, a column is missing, or a score is none.
 
     Unless `made_up_counts` what the offline judge scored has no score, whenever the file was written.
     """
@@ -173,7 +173,7 @@ def _former(root: Path) -> _Former:
 
 
 def _with_one_form(row: AggregatedRow) -> AggregatedRow:
-    """The row as it is written today; an older program took an id's accents as they came."""
+    """Return the row as it is written today; an older program took an id's accents as they came."""
     judge = row.evaluation_llm_model
     return row if judge.isascii() else row._replace(evaluation_llm_model=one_form(judge))
 
@@ -186,7 +186,7 @@ class _Aggregator:
     _essays: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
 
     def row(self, gen_id: str) -> AggregatedRow:
-        """The evaluation's row, whatever its folder holds."""
+        """Return the evaluation's row, whatever its folder holds."""
         try:
             known = self.former.rows.get(gen_id)
             if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
@@ -229,7 +229,7 @@ class _Aggregator:
         )
 
     def _essay(self, essay_id: str) -> tuple[str, str, str, str]:
-        """An essay's combo, its draft's template, its own template, and the model that wrote it."""
+        """Return an essay's combo, its draft's template, its own template, and the model that wrote it."""
         if essay_id not in self._essays:
             essay = self.store.generation(Stage.ESSAY, essay_id) if is_id(essay_id) else None
             parent = essay.parent_gen_id if essay else ""
@@ -252,7 +252,7 @@ class _Tally:
     judged: list[tuple[tuple[str, str, str], float | None]] = field(default_factory=list)
 
     def counted(self, rows: Iterable[AggregatedRow]) -> Iterator[AggregatedRow]:
-        """Passes each row on."""
+        """Pass each row on."""
         for row in rows:
             cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
             self.judged.append((cell, float(row.score) if row.score else None))

@@ -93,7 +93,9 @@ def choose_missing(
     any_model: bool = False,
     retry_unscored: bool = False,
 ) -> MissingChoice:
-    """Of `ranked` those that are not fully covered: fewer than `replicates` scores in a cell of any of `models`.
+    """Return of `ranked` those that are not fully covered.
+
+    Fewer than `replicates` scores in a cell of any of `models`.
 
     With `any_model` an essay counts as covered once one model has scored it. A shortfall of refused replies alone is
     not missing unless `retry_unscored`.

@@ -20,7 +20,7 @@ def ranking_table(essays: Sequence[tuple[ChosenEssay, str]], why: str, first: in
 
 
 def choice_text(choice: MissingChoice, target: str) -> str:
-    """What is selected, what needs a decision and what is covered by the template `target`."""
+    """Return what is selected, what needs a decision and what is covered by the template `target`."""
     parts = []
     if choice.missing:
         parts.append(_short_table(choice.missing, target))

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
-    """The conf for a run of `evaluation_backfill`; empty when nothing is missing. BadInput as `missing_essays`.
+    """Return the conf for a run of `evaluation_backfill`; empty when nothing is missing.
+
+    BadInput as `missing_essays`.
 
     A cohort of this moment that has its selection.txt keeps it: the run was cleared, and part of it may be judged.
     """

@@ -38,11 +38,11 @@ class ScheduledRequest:
     passed_on: Mapping[str, Any]
 
     def cohort_id(self, moment: datetime) -> str:
-        """The cohort of the run of this moment: the prefix and the time in UTC, to the second."""
+        """Return the cohort of the run of this moment: the prefix and the time in UTC, to the second."""
         return f"{self.cohort_prefix}_{moment.astimezone(UTC):%Y%m%dT%H%M%S}"
 
     def conf(self, cohort_id: str, essay_ids: Sequence[str]) -> dict[str, Any]:
-        """The conf for `evaluation_backfill` that judges these essays."""
+        """Return the conf for `evaluation_backfill` that judges these essays."""
         chosen = {"cohort_id": cohort_id, "essay_ids": list(essay_ids), "templates": [self.target_template]}
         return {**self.passed_on, **chosen}
 
@@ -52,7 +52,7 @@ KEYS = (*OWN_KEYS, *(key for key in PASSED_ON if key not in OWN_KEYS))
 
 
 def parse_scheduled_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[ScheduledRequest]:
-    """Checks a conf: unknown keys, types, limits. A key that is absent, or null, has its default.
+    """Check a conf: unknown keys, types, limits. A key that is absent, or null, has its default.
 
     Only `max_llm_calls` null means no cap; absent it is MOST_LLM_CALLS.
     """

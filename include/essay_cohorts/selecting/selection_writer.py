@@ -48,7 +48,10 @@ def missing_essays(
     any_model: bool = False,
     retry_unscored: bool = False,
 ) -> MissingChoice:
-    """Of the top of a ranking what `target` lacks. BadInput with each name that does not exist, or without scores."""
+    """Return of the top of a ranking what `target` lacks.
+
+    BadInput with each name that does not exist, or without scores.
+    """
     catalog = Catalog(root=root)
     templates, models = catalog.templates([target]), catalog.models(_judges_of(ranking))
     replicates = catalog.replicates()
@@ -70,14 +73,14 @@ def missing_essays(
 
 
 def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[ChosenEssay, ...]:
-    """The essays from rank `first` to `last`, both from 1 and included. BadInput as `missing_essays`."""
+    """Return the essays from rank `first` to `last`, both from 1 and included. BadInput as `missing_essays`."""
     models = Catalog(root=root).models(_judges_of(ranking))
     _, ranked = _ranked(root, ranking, [model.id for model in models.value], list(models.problems))
     return ranked[first - 1 : last]
 
 
 def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], about: str, *, force: bool) -> Path:
-    """Writes the selection file; returns where. BadInput when one is there that somebody else wrote."""
+    """Write the selection file; returns where. BadInput when one is there that somebody else wrote."""
     path = _own_file(root, output, force=force)
     make_folder(root, path.parent) if output is None else path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, f"{MARK} {about}\n{selection_text(tuple(essay_ids), include_existing=True)}")
@@ -85,7 +88,7 @@ def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], a
 
 
 def remove_selection(root: Path, output: Path | None) -> Path | None:
-    """Removes a selection file that this wrote, so that no stale one stays; returns it, None when there was none."""
+    """Remove a selection file that this wrote, so that no stale one stays; returns it, None when there was none."""
     path = output or root / SELECTIONS[0]
     if not _is_own(path):
         return None
@@ -113,14 +116,14 @@ def _is_own(path: Path) -> bool:
 
 
 def _judges_of(ranking: Ranking) -> list[str] | None:
-    """The judges that the ranking names, None when it names none: those for evaluation."""
+    """Return the judges that the ranking names, None when it names none: those for evaluation."""
     return [one_form(name) for name in ranking.models] or None
 
 
 def _ranked(
     root: Path, ranking: Ranking, active: Sequence[str], problems: list[Problem]
 ) -> tuple[tuple[JudgedEvaluation, ...], tuple[ChosenEssay, ...]]:
-    """The rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
+    """Return the rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
     judges = _judges_of(ranking) or ()
     for name in judges:
         if name not in active:

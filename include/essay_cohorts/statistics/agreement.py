@@ -133,7 +133,7 @@ def _log_and_error(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any
 
 
 def _jackknife_error(n: Values, s: Values, q: Values) -> float:
-    """The jackknife's error of log(1 - alpha), over essays; not finite when all hangs on one of them.
+    """Return the jackknife's error of log(1 - alpha), over essays; not finite when all hangs on one of them.
 
     It is rather too large than too small (Efron and Stein, Annals of Statistics 9, 1981), while the delta method's is
     too small with few essays of skewed scores.

@@ -38,7 +38,7 @@ class ScoreStatistics:
 
 
 def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreStatistics:
-    """The figures of a table of scores (see score_frame); `mixed` tells which mix what was not made alike."""
+    """Return the figures of a table of scores (see score_frame); `mixed` tells which mix what was not made alike."""
     return ScoreStatistics(
         means=score_means(frame),
         agreement=agreements(frame),
@@ -52,12 +52,12 @@ def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreSta
 
 
 def method() -> dict[str, Any]:
-    """What an interval depends on besides the scores."""
+    """Return what an interval depends on besides the scores."""
     return {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED, "fewest_essays": FEWEST_ESSAYS}
 
 
 def method_in_words() -> str:
-    """The same for people."""
+    """Return the same for people."""
     return (
         f"{100 * CONFIDENCE:.0f} % intervals by a studentised bootstrap over essays ({RESAMPLES:,} resamples, "
         f"seed {SEED}); below {FEWEST_ESSAYS} essays they are unreliable."

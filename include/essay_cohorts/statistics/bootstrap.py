@@ -59,18 +59,18 @@ class Estimate:
 
 
 def without_interval(value: float | None, essays: int, note: str) -> Estimate:
-    """A figure that no interval can be given for, and why."""
+    """Return a figure that no interval can be given for, and why."""
     return Estimate(value=value, low=None, high=None, essays=essays, reliable=False, note=note)
 
 
 def with_interval(value: float, low: float, high: float, essays: int) -> Estimate:
-    """A figure with its interval, which is unreliable below FEWEST_ESSAYS essays."""
+    """Return a figure with its interval, which is unreliable below FEWEST_ESSAYS essays."""
     few = essays < FEWEST_ESSAYS
     return Estimate(value=value, low=low, high=high, essays=essays, reliable=not few, note=FEW if few else "")
 
 
 def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estimate:
-    """The mean of one value an essay; its interval ends where the values' range `within` does."""
+    """Return the mean of one value an essay; its interval ends where the values' range `within` does."""
     essays = len(values)
     if not essays:
         return without_interval(None, 0, NO_ESSAY)
@@ -88,7 +88,7 @@ def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estima
 def studentised(
     samples: tuple[Values, ...], estimator: Estimator, wider_error: float | None = None
 ) -> tuple[float, float] | None:
-    """The ends of the interval of an estimator; None when too many resamples have no spread to tell one.
+    """Return the ends of the interval of an estimator; None when too many resamples have no spread to tell one.
 
     `samples` are aligned: what stands at one place in each of them belongs to one essay. The estimator must accept
     arrays of more dimensions, and may give an error of 0 or an estimate that is not finite. `wider_error` is a more
@@ -124,7 +124,7 @@ def studentised(
 
 
 def too_little(essays: int) -> str:
-    """Why `studentised` gave no interval."""
+    """Return why `studentised` gave no interval."""
     return _TOO_FEW if essays < FEWEST_ESSAYS else _LITTLE_SPREAD
 
 

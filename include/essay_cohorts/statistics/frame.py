@@ -17,18 +17,20 @@ _COLUMNS = ["essay", "template", "model", "score"]
 
 
 def cohort_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
-    """A cohort's members, in the order of the rows."""
+    """Return a cohort's members, in the order of the rows."""
     return _frame((row.member.cell, row.score) for row in rows)
 
 
 def store_frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
-    """All evaluations of the store by essay, template and model; those whose cell is unknown are left out."""
+    """Return all evaluations of the store by essay, template and model; those whose cell is unknown are left out."""
     frame = _frame((cell, score) for cell, score in judged if all(cell))
     return frame.sort_values(_COLUMNS[:3], kind="stable", ignore_index=True)
 
 
 def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Each essay's value under one template: the mean of its judges' means, so that each judge counts the same.
+    """Return each essay's value under one template.
+
+    The mean of its judges' means, so that each judge counts the same.
 
     `frame` must hold one template only: two templates are two scales. An essay without a score has no value. The
     values stand by essay, in whatever order the rows are: what resampling draws hangs on it.
@@ -38,7 +40,7 @@ def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
-    """The mean of each cell that has a score, in order of essay, template and model.
+    """Return the mean of each cell that has a score, in order of essay, template and model.
 
     Rounded: means of the same scores must not differ by a float's last bit.
     """
@@ -47,7 +49,9 @@ def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
 
 
 def in_order_of_scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows by rising score: a sum of floats depends on the order of adding, and is to be that of the same scores.
+    """Return the rows by rising score.
+
+    A sum of floats depends on the order of adding, and is to be that of the same scores.
 
     Within a group that is then summed up, rows of the same score are alike.
     """

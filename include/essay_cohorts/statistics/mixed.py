@@ -22,15 +22,15 @@ class Mixed:
     figures: Mapping[Figure, str] = field(default_factory=dict)
 
     def words(self, template_id: str, model_id: str | None = None, essay_id: str | None = None) -> str:
-        """What a figure about these mixes, "" when nothing; None: all models, all essays."""
+        """Return what a figure about these mixes, "" when nothing; None: all models, all essays."""
         return self.figures.get((essay_id, template_id, model_id), "")
 
     def cell(self, cell: Cell) -> str:
-        """What the figures of one cell mix, "" when nothing."""
+        """Return what the figures of one cell mix, "" when nothing."""
         return self.words(cell.template_id, cell.model_id, cell.essay_id)
 
     def judges(self) -> list[dict[str, str]]:
-        """Each template and model whose figures mix something, and what."""
+        """Return each template and model whose figures mix something, and what."""
         return [
             {"template_id": template, "model_id": model, "mixes": words}
             for (essay, template, model), words in self.figures.items()
@@ -55,7 +55,7 @@ class _Made:
 
 
 def mixed_in(scored: Iterable[tuple[Cell, Provenance]]) -> Mixed:
-    """What is mixed by the figures of evaluations that have a score."""
+    """Return what is mixed by the figures of evaluations that have a score."""
     first: dict[Cell, Provenance] = {}
     several: dict[Cell, set[Provenance]] = {}
     judged: dict[tuple[str, str, str], None] = {}
@@ -81,5 +81,5 @@ def mixed_in(scored: Iterable[tuple[Cell, Provenance]]) -> Mixed:
 
 
 def mixed_in_rows(rows: Iterable[ScoreRow]) -> Mixed:
-    """What is mixed by the figures of a cohort."""
+    """Return what is mixed by the figures of a cohort."""
     return mixed_in((row.member.cell, row.made) for row in rows if row.score is not None)

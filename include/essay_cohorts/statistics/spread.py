@@ -80,7 +80,7 @@ class RankedEssay:
 
 
 def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
-    """Every two models of each template that scored an essay in common, in the order of the rows."""
+    """Return every two models of each template that scored an essay in common, in the order of the rows."""
     found = []
     for template_id, of_template in frame.groupby("template", sort=False):
         means = cell_means(of_template).unstack("model").droplevel("template")
@@ -110,7 +110,7 @@ def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair
 
 
 def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
-    """Each judge's spread: the root of its cells' mean variance, weighted by their degrees of freedom."""
+    """Return each judge's spread: the root of its cells' mean variance, weighted by their degrees of freedom."""
     found = []
     for (template_id, model_id), rows in frame.groupby(["template", "model"], sort=False):
         cells = in_order_of_scores(rows).groupby("essay")["score"].agg(["count", "var"])
@@ -133,7 +133,10 @@ def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
 
 
 def rank_essays(frame: pd.DataFrame, template_id: str) -> tuple[RankedEssay, ...]:
-    """The essays by falling mean under one template; essays of the same mean share a rank and stand by their id."""
+    """Return the essays by falling mean under one template.
+
+    Essays of the same mean share a rank and stand by their id.
+    """
     rows = frame[frame["template"] == template_id]
     if not rows["score"].notna().any():
         return ()

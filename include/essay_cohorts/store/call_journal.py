@@ -82,7 +82,7 @@ class JournalledCall:
         return self.end not in (None, CallEnd.UNKNOWN)
 
     def is_under_way(self) -> bool:
-        """True while the process that made it can still write down how it ended."""
+        """Return True while the process that made it can still write down how it ended."""
         until, pid, since = (self.intent.get(key) for key in ("until", "pid", "since"))
         if self.end is not None or not isinstance(until, int | float) or time.time() > until:
             return False
@@ -105,7 +105,7 @@ class CallJournal:
 
     @classmethod
     def for_writing(cls, root: Path, folder: Path) -> CallJournal:
-        """The journal of the cohort in `folder`, once it is sure that this is in the data root `root`."""
+        """Return the journal of the cohort in `folder`, once it is sure that this is in the data root `root`."""
         check_inside(root, folder)
         return cls(folder=folder)
 
@@ -116,7 +116,10 @@ class CallJournal:
         )
 
     def reserve(self, intent: Intent, room_for: Callable[[Spending], Room] | None = None) -> tuple[Room, str]:
-        """Whether the run's spending leaves room; where it does, the request is on disk under the name returned."""
+        """Return whether the run's spending leaves room.
+
+        Where it does, the request is on disk under the name returned.
+        """
         with self._exclusive():
             room, name = Room.YES, new_token()
             if room_for is not None:
@@ -127,7 +130,7 @@ class CallJournal:
             return room, name
 
     def settle(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
-        """Writes down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
+        """Write down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
         with self._exclusive():
             self._append([_end_record(name, end, cost_usd)], durable=False)
 
@@ -136,25 +139,25 @@ class CallJournal:
         self._later.append(_end_record(name, end, cost_usd))
 
     def flush(self) -> None:
-        """Writes what `settle_later` kept."""
+        """Write what `settle_later` kept."""
         if self._later:
             with self._exclusive():
                 self._append([], durable=False)
 
     def spending(self, run: RunRef | None = None) -> Spending:
-        """What a run has spent so far; without one, what all runs have spent together."""
+        """Return what a run has spent so far; without one, what all runs have spent together."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return self._spending(run)
 
     def unsettled(self) -> tuple[JournalledCall, ...]:
-        """The requests of which it is not known what became of them, those under way included."""
+        """Return the requests of which it is not known what became of them, those under way included."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return tuple(self._open.values())
 
     def paid_in_vain(self) -> tuple[JournalledCall, ...]:
-        """The requests that were paid for without a reply that could be kept."""
+        """Return the requests that were paid for without a reply that could be kept."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return tuple(self._in_vain)
@@ -175,7 +178,7 @@ class CallJournal:
         )
 
     def _catch_up(self) -> None:
-        """Reads what was appended since the last look. A torn line is a request that was never sent."""
+        """Read what was appended since the last look. A torn line is a request that was never sent."""
         try:
             with (self.folder / JOURNAL).open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._read:
@@ -272,7 +275,7 @@ def _records(content: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _since(pid: object) -> float | None:
-    """When a process of this machine was started, None when there is none (its number may have passed to another)."""
+    """Return when a process of this machine was started; None when no process has this number (it may be reused)."""
     if pid == os.getpid():
         return _own_start(os.getpid())
     try:

@@ -73,7 +73,10 @@ class Catalog:
     root: Path
 
     def templates(self, named: Collection[str] | None = None) -> Checked[tuple[Template, ...]]:
-        """The active evaluation templates with their texts, in file order; without that column those `named`."""
+        """Return the active evaluation templates with their texts, in file order.
+
+        Without that column those `named`.
+        """
         table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=named)
         problems = [*table.problems, *switch.problems(TEMPLATES)]
@@ -99,7 +102,7 @@ class Catalog:
         return Checked(value=tuple(active), problems=tuple(problems))
 
     def template_rows(self) -> Checked[dict[str, Template]]:
-        """Every template by id, inactive ones too, without their texts; an active row counts before others."""
+        """Return every template by id, inactive ones too, without their texts; an active row counts before others."""
         table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=())
         problems, found = list(table.problems), dict[str, Template]()
@@ -112,7 +115,7 @@ class Catalog:
         return Checked(value=found, problems=tuple(problems))
 
     def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
-        """The models with `for_evaluation`, in file order; without that column those `named`."""
+        """Return the models with `for_evaluation`, in file order; without that column those `named`."""
         table = read_table(self.root, MODELS, required=("id", "model"), known=MODEL_COLUMNS)
         switch = _Switch(table=table, column="for_evaluation", named=named)
         problems = [*table.problems, *switch.problems(MODELS)]
@@ -130,18 +133,18 @@ class Catalog:
         return Checked(value=tuple(judges), problems=tuple(problems))
 
     def marks_models(self) -> bool:
-        """True when a column says which models are for evaluation; without it a run must name its models."""
+        """Return True when a column says which models are for evaluation; without it a run must name its models."""
         return "for_evaluation" in read_table(self.root, MODELS, required=("id",)).columns
 
     def choices(self, name: str) -> list[str]:
-        """The ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
+        """Return the ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
         id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")
         table = read_table(self.root, name, required=(id_column,))
         switch = _Switch(table=table, column=column, named=None)
         return [one_form(row.text(id_column)) for row in table.rows if not switch.is_there or row.boolean(column)]
 
     def replicates(self) -> Checked[int]:
-        """How many evaluations a cell should hold, from the row of stage `evaluation`."""
+        """Return how many evaluations a cell should hold, from the row of stage `evaluation`."""
         table = read_table(self.root, REPLICATION, required=REPLICATION_COLUMNS, known=REPLICATION_COLUMNS)
         problems = list(table.problems)
         found: list[int] = []
@@ -161,7 +164,7 @@ class Catalog:
         return Checked(value=found[0] if found else 1, problems=tuple(problems))
 
     def selection(self) -> Checked[SelectionFile | None]:
-        """The one selection file that exists."""
+        """Return the one selection file that exists."""
         present = [name for name in SELECTIONS if (self.root / name).exists()]
         if len(present) == 1:
             text = read_text(self.root, present[0])
@@ -176,11 +179,11 @@ class Catalog:
         return Checked(value=None, problems=(problem,))
 
     def offline_replies_allowed(self) -> bool:
-        """True when this data root may hold made-up scores, as the sample does."""
+        """Return True when this data root may hold made-up scores, as the sample does."""
         return (self.root / OFFLINE_OK).exists()
 
     def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
-        """The row's template with the texts of its files; that of the system message is optional."""
+        """Return the row's template with the texts of its files; that of the system message is optional."""
         template = _template(template_id, "", row)
         if not (self.root / template.place).is_file():
             finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
@@ -233,7 +236,7 @@ def _template(template_id: str, text: str, row: Row) -> Template:
 
 
 def _judge_model(row: Row) -> JudgeModel:
-    """The judge of a row that is for evaluation; the cells of other models are not judged."""
+    """Return the judge of a row that is for evaluation; the cells of other models are not judged."""
     return JudgeModel(
         id=one_form(row.required("id")),
         model=row.required("model"),
@@ -248,7 +251,7 @@ def _judge_model(row: Row) -> JudgeModel:
 
 
 def _request(row: Row) -> str:
-    """The column `request` as canonical JSON text; "" when it is empty or wrong."""
+    """Return the column `request` as canonical JSON text; "" when it is empty or wrong."""
     request = row.json_object("request")
     for key in request:
         if key in _OWN_KEYS and (key != "temperature" or row.text(key)):
@@ -258,7 +261,7 @@ def _request(row: Row) -> str:
 
 
 def _two_uses(template: Template, row: Row) -> Problem:
-    """The system message of one template would be the text of another."""
+    """Return the system message of one template would be the text of another."""
     other = f"{template.template_id}.system"
     finding = f'{template.system_place} is its system message and the text of the template "{other}".'
     return row.problem("template_id", finding, f'Rename the template "{other}".')

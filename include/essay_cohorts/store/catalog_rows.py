@@ -37,15 +37,15 @@ class Row:
         self.problems: list[Problem] = []
 
     def problem(self, column: str, finding: str, next_step: str) -> Problem:
-        """A problem of this line, in this column."""
+        """Return a problem of this line, in this column."""
         return Problem(place=f"{self.place}:{self.line}, column {column}", finding=finding, next_step=next_step)
 
     def text(self, column: str) -> str:
-        """The cell without blanks around it, "" when it is missing."""
+        """Return the cell without blanks around it, "" when it is missing."""
         return (self._cells.get(column) or "").strip()
 
     def id(self, column: str) -> str | None:
-        """The cell as an id; None, and a problem, when it cannot be one."""
+        """Return the cell as an id; None, and a problem, when it cannot be one."""
         value = self.text(column)
         if is_id(value):
             return value
@@ -53,7 +53,7 @@ class Row:
         return None
 
     def required(self, column: str) -> str:
-        """The cell; a problem when it is empty or holds control characters."""
+        """Return the cell; a problem when it is empty or holds control characters."""
         value = self.text(column)
         if not value:
             self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
@@ -64,7 +64,7 @@ class Row:
         return value
 
     def boolean(self, column: str) -> bool:
-        """The cell as true or false; False, and a problem, when it is neither."""
+        """Return the cell as true or false; False, and a problem, when it is neither."""
         value = _BOOLEANS.get(self.text(column).lower())
         if value is None:
             finding = f'"{self.text(column)}" is neither true nor false.'
@@ -72,14 +72,14 @@ class Row:
         return bool(value)
 
     def one_of(self, column: str, options: Mapping[str, T]) -> T | None:
-        """What the cell's word stands for, None when it is empty or wrong."""
+        """Return what the cell's word stands for, None when it is empty or wrong."""
         value = self.text(column)
         if value and value not in options:
             self.problems.append(self.problem(column, f'"{value}" is not valid.', choose_from(value, options)))
         return options.get(value)
 
     def number(self, column: str, kind: Callable[[str], Any], *, low: float, high: float) -> Any:
-        """The cell as a number, None when it is empty or wrong."""
+        """Return the cell as a number, None when it is empty or wrong."""
         value = self.text(column)
         try:
             number = kind(value) if _NUMBER.fullmatch(value) else None
@@ -93,7 +93,7 @@ class Row:
         return number
 
     def json_object(self, column: str) -> dict[str, Any]:
-        """The cell as a JSON object, empty when the cell is empty or wrong."""
+        """Return the cell as a JSON object, empty when the cell is empty or wrong."""
         cell = self.text(column)
         try:
             value = json.loads(cell or "{}", parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
@@ -120,7 +120,7 @@ class Table:
 
 
 def read_text(root: Path, name: str) -> Checked[str]:
-    """The text of a file below the data root, without a BOM."""
+    """Return the text of a file below the data root, without a BOM."""
     try:
         return Checked(value=(root / name).read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -131,7 +131,7 @@ def read_text(root: Path, name: str) -> Checked[str]:
 
 
 def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
-    """Reads a CSV with the columns `required`. `known` are all columns that have a meaning, read or not."""
+    """Read a CSV with the columns `required`. `known` are all columns that have a meaning, read or not."""
     text = read_text(root, name)
     if text.problems:
         return Table(problems=text.problems)
@@ -166,7 +166,7 @@ def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> 
 
 
 def _other_separator(text: str, known: tuple[str, ...]) -> str:
-    """What is wrong with a header whose columns no comma separates; "" when nothing is."""
+    """Return what is wrong with a header whose columns no comma separates; "" when nothing is."""
     header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     for separator, words in ((";", "semicolons"), ("\t", "tabs")):
         columns = [column.strip().strip('"').lower() for column in header.split(separator)]
@@ -206,7 +206,7 @@ def _check_header(
 
 
 def same_ids(ids: list[tuple[str, Row]], column: str) -> Iterator[Problem]:
-    """A problem for each row whose id is that of an earlier row, exactly or but for case."""
+    """Yield a problem for each row whose id is that of an earlier row, exactly or but for case."""
     seen: dict[str, tuple[str, Row]] = {}
     for value, row in ids:
         former, former_row = seen.setdefault(value.lower(), (value, row))

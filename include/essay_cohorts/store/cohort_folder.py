@@ -66,7 +66,7 @@ class CohortFolder:
         return self.path / "report.html"
 
     def members(self) -> Checked[tuple[Member, ...]]:
-        """The rows of membership.csv as it stands; none when there is no such file."""
+        """Return the rows of membership.csv as it stands; none when there is no such file."""
         path = self.path / "membership.csv"
         place = f"cohorts/{self.cohort_id}/membership.csv"
         try:
@@ -98,7 +98,7 @@ class CohortFolder:
         return found.st_ino, found.st_mtime_ns
 
     def write_membership(self, members: Sequence[Member]) -> None:
-        """Writes membership.csv; a former one that differs is kept as membership.<n>.csv."""
+        """Write membership.csv; a former one that differs is kept as membership.<n>.csv."""
         path = self.path / "membership.csv"
         text = csv_text(MEMBER_COLUMNS, map(member_cells, members))
         if path.exists():
@@ -113,7 +113,7 @@ class CohortFolder:
         return read_text(self.path / "selection.txt")
 
     def write_selection(self, text: str) -> None:
-        """Writes selection.txt: what the cohort was selected by."""
+        """Write selection.txt: what the cohort was selected by."""
         self._write(self.path / "selection.txt", text)
 
     def manifest(self) -> dict[str, Any]:
@@ -121,21 +121,21 @@ class CohortFolder:
         return read_json(self.path / "manifest.json") or {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Writes manifest.json."""
+        """Write manifest.json."""
         self._write(self.path / "manifest.json", json_text(manifest))
 
     def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
-        """Writes the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
+        """Write the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
         text = plan_text(rows)
         self._write(self._run(run_key) / "plan.csv", text)
         self._write(self.path / "plan.csv", text)
 
     def write_slice(self, run_key: str, name: str, rows: Sequence[PlanRow]) -> None:
-        """Writes the part of the run's plan that one slice works on."""
+        """Write the part of the run's plan that one slice works on."""
         self._write(self._run(run_key) / "slices" / f"{name}.csv", plan_text(rows))
 
     def slice_plan(self, run_key: str, name: str) -> tuple[PlanRow, ...] | None:
-        """The part of the run's plan that one slice works on. StoreError when it is not whole.
+        """Return the part of the run's plan that one slice works on. StoreError when it is not whole.
 
         None for a run that version 0.1.0 cut into slices: the whole plan has its rows.
         """
@@ -143,19 +143,19 @@ class CohortFolder:
         return read_plan(path) if path.exists() else None
 
     def plan(self, run_key: str) -> tuple[PlanRow, ...]:
-        """The run's own plan. StoreError when it is not there or not whole."""
+        """Return the run's own plan. StoreError when it is not there or not whole."""
         return read_plan(self._run(run_key) / "plan.csv")
 
     def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
-        """Writes the run's run.json."""
+        """Write the run's run.json."""
         self._write(self._run(run_key) / "run.json", json_text(record))
 
     def run(self, run_key: str) -> dict[str, Any]:
-        """The run's run.json, empty when there is none."""
+        """Return the run's run.json, empty when there is none."""
         return read_json(self._run(run_key) / "run.json") or {}
 
     def latest_run(self) -> LatestRun | None:
-        """The run whose planning ended last; dry runs write no run.json."""
+        """Return the run whose planning ended last; dry runs write no run.json."""
         found = []
         for path in (self.path / "runs").glob("*/run.json"):
             with suppress(FileNotFoundError):
@@ -167,15 +167,15 @@ class CohortFolder:
         return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
 
     def known_scores(self) -> dict[str, KnownScore]:
-        """What scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
+        """Return what scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
         return read_known_scores(self.scores_csv, self.report_html)
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
-        """Tells every slice of the run that calls are useless, and why."""
+        """Tell every slice of the run that calls are useless, and why."""
         self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
 
     def stop_names(self, run_key: str) -> frozenset[str]:
-        """The names of the stops so far; those from before planning are ignored by its run."""
+        """Return the names of the stops so far; those from before planning are ignored by its run."""
         folder = self._run(run_key) / "stops"
         try:
             return frozenset(name for name in os.listdir(folder) if name.endswith(".json") and name[0] != ".")  # noqa: PTH208
@@ -183,7 +183,7 @@ class CohortFolder:
             return frozenset()
 
     def stops(self, run_key: str, ignored: Container[str] = ()) -> tuple[Stop, ...]:
-        """The stops of the run, without those named."""
+        """Return the stops of the run, without those named."""
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
         if not names:
             return ()
@@ -191,15 +191,15 @@ class CohortFolder:
         return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
 
     def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
-        """Writes scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""
+        """Write scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""
         self._write(self.scores_csv, scores_text(rows), as_of)
 
     def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Writes score_pivot.csv."""
+        """Write score_pivot.csv."""
         self._write(self.path / "score_pivot.csv", pivot_text(columns, rows))
 
     def write_report(self, html: str) -> None:
-        """Writes report.html."""
+        """Write report.html."""
         self._write(self.report_html, html)
 
     def _write(self, path: Path, text: str, as_of: int | None = None) -> None:
@@ -214,7 +214,7 @@ class CohortFolder:
 
 
 def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
-    """The ids of the cohorts of which one of these is a member, sorted; a damaged membership has none."""
+    """Return the ids of the cohorts of which one of these is a member, sorted; a damaged membership has none."""
     found = []
     for cohort_id in cohort_ids(root):
         with suppress(OSError, UnicodeDecodeError):
@@ -225,7 +225,7 @@ def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
 
 
 def cohort_ids(root: Path) -> list[str]:
-    """The ids of the cohorts that have members, sorted; one that was only tried out has none."""
+    """Return the ids of the cohorts that have members, sorted; one that was only tried out has none."""
     return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))
 
 

@@ -80,22 +80,22 @@ class EvaluationFolder:
         return Path(self._file(CLAIM))
 
     def exists(self) -> bool:
-        """True when the folder exists, whatever is in it."""
+        """Return True when the folder exists, whatever is in it."""
         return os.path.isdir(self._file(""))  # noqa: PTH112  (asked of each evaluation)
 
     def file_names(self) -> frozenset[str]:
-        """The names of the files, temporary ones included; none without the folder."""
+        """Return the names of the files, temporary ones included; none without the folder."""
         try:
             return frozenset(os.listdir(self._file("")))  # noqa: PTH208  (asked of each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return frozenset()
 
     def is_parsed(self) -> bool:
-        """True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
+        """Return True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
         return self.parsed_at() is not None
 
     def parsed_at(self) -> int | None:
-        """When parsed.txt was last changed or put there, in ns since 1970; None unless `is_parsed`."""
+        """Return when parsed.txt was last changed or put there, in ns since 1970; None unless `is_parsed`."""
         try:
             found = os.stat(self._file(PARSED))  # noqa: PTH116  (asked of each evaluation)
         except (FileNotFoundError, NotADirectoryError):
@@ -104,33 +104,33 @@ class EvaluationFolder:
         return max(found.st_mtime_ns, found.st_ctime_ns) if found.st_size else None
 
     def has_reply(self) -> bool:
-        """True when raw.txt exists."""
+        """Return True when raw.txt exists."""
         return Path(self._file(RAW)).exists()
 
     def is_clean_reply(self) -> bool:
-        """True when the folder holds a reply, no verdict and nothing that a crash left."""
+        """Return True when the folder holds a reply, no verdict and nothing that a crash left."""
         return RAW in (names := self.file_names()) and names <= _AFTER_A_CALL
 
     def is_untouched(self) -> bool:
-        """True when no judge was asked for this evaluation yet."""
+        """Return True when no judge was asked for this evaluation yet."""
         names = self.file_names()
         return bool(names) and names <= BEFORE_A_CALL
 
     def is_only_seeded(self) -> bool:
-        """True when the evaluation is untouched, has its metadata.json, and no task has claimed it."""
+        """Return True when the evaluation is untouched, has its metadata.json, and no task has claimed it."""
         names = self.file_names()
         return METADATA in names and names <= BEFORE_A_CALL and CLAIM not in names
 
     def is_claimed(self) -> bool:
-        """True when a task calls for this evaluation, or died while doing so."""
+        """Return True when a task calls for this evaluation, or died while doing so."""
         return self.claim.exists()
 
     def has_pending_reply(self) -> bool:
-        """True when a whole reply is in temporary files; `complete_reply` puts it in place."""
+        """Return True when a whole reply is in temporary files; `complete_reply` puts it in place."""
         return reply_files.is_pending(self.path)
 
     def has_recorded_reply(self) -> bool:
-        """False when raw.txt is not the reply whose hash raw_metadata.json holds (older records hold none)."""
+        """Return False when raw.txt is not the reply whose hash raw_metadata.json holds (older records hold none)."""
         return reply_files.is_as_recorded(self.path)
 
     def metadata(self) -> EvaluationMetadata | None:
@@ -151,7 +151,10 @@ class EvaluationFolder:
         return FailureRecord(read_json(self._file(FAILURE)) or {})
 
     def counts(self, record: ReplyRecord | None = None) -> bool:
-        """False for a made-up reply where only real ones count. `record`: its record, when it was read already."""
+        """Return False for a made-up reply where only real ones count.
+
+        `record`: its record, when it was read already.
+        """
         return self.made_up_counts or not (self.reply_record() if record is None else record).is_made_up
 
     def parsed_text(self) -> str | None:
@@ -159,21 +162,21 @@ class EvaluationFolder:
         return read_text(self._file(PARSED))
 
     def prompt(self) -> str | None:
-        """The prompt; None when it is missing."""
+        """Return the prompt; None when it is missing."""
         text = read_text(self._file(PROMPT))
         return text if text is not None else read_text(self._file(FORMER_PROMPT))
 
     def system_prompt(self) -> str:
-        """The system message, "" when there is none."""
+        """Return the system message, "" when there is none."""
         return read_text(self._file(SYSTEM_PROMPT)) or ""
 
     def whole_prompt(self) -> Prompt | None:
-        """What the judge is sent; None when the prompt is missing."""
+        """Return what the judge is sent; None when the prompt is missing."""
         text = self.prompt()
         return None if text is None else Prompt(text=text, system=self.system_prompt())
 
     def reply(self) -> StoredReply | None:
-        """The reply; None when there is none."""
+        """Return the reply; None when there is none."""
         text = read_text(self._file(RAW))
         if text is None:
             return None
@@ -182,32 +185,35 @@ class EvaluationFolder:
         return StoredReply(text=text, finish_reason=self.reply_record().finish_reason, reasoning=reasoning)
 
     def reasoning(self) -> str | None:
-        """What the judge returned apart from its answer; None when it returned nothing."""
+        """Return what the judge returned apart from its answer; None when it returned nothing."""
         return read_text(self._file(REASONING))
 
     def reply_runs(self) -> frozenset[RunRef]:
-        """The DagRuns that bought the reply and its former ones."""
+        """Return the DagRuns that bought the reply and its former ones."""
         return frozenset(run_of(record) for record in reply_files.records(self.path))
 
     def record_of_call(self, call: str) -> ReplyRecord | None:
-        """The record of the reply that answers this request: the present one, a former or a pending one."""
+        """Return the record of the reply that answers this request: the present one, a former or a pending one."""
         records = (ReplyRecord(fields) for fields in reply_files.records(self.path, pending=True))
         return next((record for record in records if record.call == call), None)
 
     def former_text(self, name: str) -> str | None:
-        """The content of a former file, by one of the `file_names`; None when it is missing."""
+        """Return the content of a former file, by one of the `file_names`; None when it is missing."""
         if Path(name).name != name:
             msg = f"{name!r} cannot be a file of {self.gen_id}."
             raise StoreError(msg)
         return read_text(self._file(name))
 
     def half_replaced(self) -> VerdictRecord | None:
-        """The record that parsed.txt came with, when the replacing of a verdict died before parsed.txt; else None."""
+        """Return the record that parsed.txt came with, when the replacing of a verdict died before parsed.txt.
+
+        Else None.
+        """
         found = verdict_files.half_replaced(self.path)
         return None if found is None else VerdictRecord(found)
 
     def seed(self, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
-        """Creates the folder with its metadata.json, both at once. The same seed twice is fine.
+        """Create the folder with its metadata.json, both at once. The same seed twice is fine.
 
         StoreError when the folder holds another evaluation, or unless `shared` that of another cohort: it is never
         rewritten.
@@ -228,7 +234,7 @@ class EvaluationFolder:
             raise StoreError(msg)
 
     def write_prompt(self, prompt: Prompt) -> None:
-        """Writes prompt.txt unless it holds this very prompt. The prompt of a stored reply is kept as a former file.
+        """Write prompt.txt unless it holds this very prompt. The prompt of a stored reply is kept as a former file.
 
         system_prompt.txt goes with it; while it changes there is no prompt.txt, so that no call mixes two prompts.
         """
@@ -248,50 +254,50 @@ class EvaluationFolder:
         write_text(path, prompt.text, folder_later=True)
 
     def drop_prompt(self) -> None:
-        """Removes the prompt of an evaluation that must not be asked with it."""
+        """Remove the prompt of an evaluation that must not be asked with it."""
         path = self.writable() / PROMPT
         with storing(path):
             path.unlink(missing_ok=True)
             path.with_name(SYSTEM_PROMPT).unlink(missing_ok=True)
 
     def store_reply(self, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
-        """Stores a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.
+        """Store a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.
 
         Reasoning that the server returned apart from the reply goes into reasoning.txt.
         """
         reply_files.store(self.writable(), text, metadata, reasoning)
 
     def complete_reply(self) -> bool:
-        """Finishes the storing of a whole reply that a crash left in temporary files; False when there is none."""
+        """Finish the storing of a whole reply that a crash left in temporary files; False when there is none."""
         return reply_files.complete(self.writable())
 
     def drop_stale_failure(self) -> None:
-        """Removes a failure.json that is older than the reply."""
+        """Remove a failure.json that is older than the reply."""
         reply_files.drop_stale_failure(self.writable())
 
     def write_verdict(self, metadata: Mapping[str, Any], score: str | None) -> None:
-        """Writes parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
+        """Write parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
         if not self.is_parsed():
             verdict_files.write_first(self.writable(), metadata, score)
 
     def replace_verdict(self, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
-        """Replaces the verdict and keeps the former one: see verdict_files."""
+        """Replace the verdict and keeps the former one: see verdict_files."""
         verdict_files.replace(self.writable(), metadata, score, result_changes=result_changes)
 
     def write_failure(self, failure: Mapping[str, Any]) -> None:
-        """Writes failure.json, in place of a former one."""
+        """Write failure.json, in place of a former one."""
         write_text(self.writable() / FAILURE, json_text(failure))
 
     def writable_claim(self) -> Path:
-        """Where a task writes its claim, once it is sure that this is in the data root."""
+        """Return where a task writes its claim, once it is sure that this is in the data root."""
         return self.writable() / CLAIM
 
     def writable(self) -> Path:
-        """The folder, once it is sure that what is written there stays in the data root."""
+        """Return the folder, once it is sure that what is written there stays in the data root."""
         folder = self.path
         check_inside(self.root, folder)
         return folder
 
     def _file(self, name: str) -> str:
-        """Where a file is, as a text: for 10,000 evaluations pathlib alone costs a second."""
+        """Return where a file is, as a text: for 10,000 evaluations pathlib alone costs a second."""
         return f"{self.root}{os.sep}gens{os.sep}evaluation{os.sep}{self.gen_id}{os.sep}{name}"

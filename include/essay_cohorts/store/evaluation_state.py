@@ -53,7 +53,10 @@ class EvaluationState:
 
 
 def read_state(evaluation: EvaluationFolder) -> EvaluationState:
-    """The state as the files are now. It reads two files when there is a score, and none when nobody was asked."""
+    """Return the state as the files are now.
+
+    It reads two files when there is a score, and none when nobody was asked.
+    """
     parsed = evaluation.parsed_text()
     if parsed:
         reply = evaluation.reply_record()

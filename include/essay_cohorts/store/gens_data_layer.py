@@ -50,27 +50,30 @@ class GensDataLayer:
 
     @classmethod
     def from_root(cls, root: Path) -> GensDataLayer:
-        """The layer of the data root `root`; made-up scores count when its OFFLINE_OK was there at this moment."""
+        """Return the layer of the data root `root`.
+
+        Made-up scores count when its OFFLINE_OK was there at this moment.
+        """
         return cls(gens=root / "gens", made_up_counts=(root / OFFLINE_OK).exists())
 
     def evaluation(self, gen_id: str) -> EvaluationFolder:
-        """The files of one evaluation, whether it exists or not. StoreError when `gen_id` cannot be an id."""
+        """Return the files of one evaluation, whether it exists or not. StoreError when `gen_id` cannot be an id."""
         _check_id(Stage.EVALUATION, gen_id)
         return EvaluationFolder(root=self.gens.parent, gen_id=gen_id, made_up_counts=self.made_up_counts)
 
     def exists(self, stage: Stage, gen_id: str) -> bool:
-        """True when the generation has a folder, whatever is in it."""
+        """Return True when the generation has a folder, whatever is in it."""
         return os.path.isdir(self._file(stage, gen_id, ""))  # noqa: PTH112  (asked of each evaluation)
 
     def is_empty(self, stage: Stage, gen_id: str) -> bool:
-        """True when the generation has no folder, or no file in it."""
+        """Return True when the generation has no folder, or no file in it."""
         try:
             return not os.listdir(self._file(stage, gen_id, ""))  # noqa: PTH208  (asked of each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return True
 
     def generation(self, stage: Stage, gen_id: str) -> Generation | None:
-        """A draft's or essay's metadata, None when it is missing or unreadable."""
+        """Return a draft's or essay's metadata, None when it is missing or unreadable."""
         metadata = self.metadata(stage, gen_id)
         if metadata is None:
             return None
@@ -92,7 +95,7 @@ class GensDataLayer:
         return read_text(self._file(stage, gen_id, PARSED))
 
     def essay_text(self, gen_id: str) -> str | None:
-        """An essay's parsed.txt, None when it is missing.
+        """Return an essay's parsed.txt, None when it is missing.
 
         UnicodeDecodeError when it is not UTF-8: a judge must not be paid for reading replacement characters.
         """
@@ -102,11 +105,11 @@ class GensDataLayer:
             return None
 
     def record_of_call(self, gen_id: str, call: str) -> ReplyRecord | None:
-        """The record of the reply that answers a request; None also for a `gen_id` that cannot be an id."""
+        """Return the record of the reply that answers a request; None also for a `gen_id` that cannot be an id."""
         return self.evaluation(gen_id).record_of_call(call) if is_id(gen_id) else None
 
     def scan_evaluations(self, essay_ids: Collection[str], *, by_index: bool = False) -> EvaluationScan:
-        """Finds the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others.
+        """Find the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others.
 
         With `by_index` the others are not read, apart from new ones; without it only the store itself decides.
         """
@@ -147,19 +150,19 @@ class GensDataLayer:
         )
 
     def folder_names(self, stage: Stage, *, temporary: bool = False) -> list[str]:
-        """The names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+        """Return the names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
         return list(folder_names(self.gens / stage, temporary=temporary))
 
     def names_seen(self) -> int:
-        """A sum that differs once an evaluation's folder was added or removed; it lists all names."""
+        """Return a sum that differs once an evaluation's folder was added or removed; it lists all names."""
         return NameSums.of(self.gens / Stage.EVALUATION).total
 
     def occupied(self) -> Container[str]:
-        """Answers `gen_id in ...`: does it name a folder, or anything else, among the evaluations?"""
+        """Answer `gen_id in ...`: does it name a folder, or anything else, among the evaluations?"""
         return _Occupied(self)
 
     def drop_unfinished_seeds(self) -> None:
-        """Removes what a planner that died in `seed` left; only the planner that holds the lock may seed."""
+        """Remove what a planner that died in `seed` left; only the planner that holds the lock may seed."""
         folder = self.gens / Stage.EVALUATION
         for name in folder_names(folder, temporary=True):
             left = folder / name
@@ -170,7 +173,7 @@ class GensDataLayer:
                         left.rmdir()
 
     def sync(self) -> None:
-        """Makes the folders created by `seed` durable."""
+        """Make the folders created by `seed` durable."""
         folder = self.gens / Stage.EVALUATION
         if folder.is_dir():
             sync_path(folder)

@@ -64,7 +64,7 @@ class NameSums:
 
     @classmethod
     def of(cls, folder: Path) -> NameSums:
-        """The sums of a stage's folders: those that `folder_names` names, in half the time."""
+        """Return the sums of a stage's folders: those that `folder_names` names, in half the time."""
         sums = cls()
         buckets = sums._sums
         with _scanned(os.fsencode(folder)) as entries:
@@ -80,27 +80,27 @@ class NameSums:
         return sum(self._sums)
 
     def add(self, name: str) -> None:
-        """Takes a name in."""
+        """Take a name in."""
         code = crc32(os.fsencode(name))
         self._sums[code % BUCKETS] += _ONE + code
 
     def clear(self, buckets: Iterable[int]) -> None:
-        """Takes all names out of some buckets."""
+        """Take all names out of some buckets."""
         for bucket in buckets:
             self._sums[bucket] = 0
 
     def differing(self, other: NameSums) -> set[int]:
-        """The buckets that hold other names."""
+        """Return the buckets that hold other names."""
         pairs = zip(self._sums, other._sums, strict=True)
         return {bucket for bucket, (mine, others) in enumerate(pairs) if mine != others}
 
     def to_bytes(self) -> bytes:
-        """The form that is stored."""
+        """Return the form that is stored."""
         return self._sums.tobytes()
 
 
 def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
-    """The names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+    """Yield the names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
     with _scanned(str(folder)) as entries:
         for entry in entries:
             if entry.name.startswith(".") is temporary and entry.is_dir():
@@ -108,7 +108,7 @@ def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
 
 
 def bucket_of(name: str) -> int:
-    """The bucket that a name falls into."""
+    """Return the bucket that a name falls into."""
     return crc32(os.fsencode(name)) % BUCKETS
 
 
@@ -157,12 +157,12 @@ class EvaluationIndex:
             yield index
 
     def entries_in(self, buckets: Collection[int]) -> Iterator[Entry]:
-        """The entries of some buckets."""
+        """Return the entries of some buckets."""
         self._keep("wanted_bucket", buckets)
         return self._entries("bucket IN (SELECT value FROM wanted_bucket)")
 
     def entries_of(self, essay_ids: Iterable[str]) -> Iterator[Entry]:
-        """The entries of some essays."""
+        """Return the entries of some essays."""
         self._keep("wanted_essay", essay_ids)
         return self._entries("essay IN (SELECT value FROM wanted_essay)")
 
@@ -192,7 +192,7 @@ class IndexWriter:
 
     @classmethod
     def after(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
-        """A writer that begins with the entries of `former` outside `buckets`."""
+        """Return a writer that begins with the entries of `former` outside `buckets`."""
         writer = cls(former.path)
         writer._made_at = former.made_at
         with writer._logging_failures():
@@ -207,7 +207,7 @@ class IndexWriter:
         return writer
 
     def add(self, entry: Entry) -> None:
-        """Adds one entry."""
+        """Add one entry."""
         if self._failed:
             return
         self._waiting.append(entry)
@@ -216,7 +216,7 @@ class IndexWriter:
                 self._write()
 
     def finish(self) -> None:
-        """Puts the index in place; with too few entries it takes a former one away."""
+        """Put the index in place; with too few entries it takes a former one away."""
         with self._logging_failures():
             if self._failed:
                 pass

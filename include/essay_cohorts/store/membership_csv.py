@@ -20,7 +20,7 @@ _STAGES = {stage.value: stage for stage in Stage}
 
 
 def member_of(cells: Sequence[str]) -> Member:
-    """The member of a row. ValueError when the row cannot be one."""
+    """Return the member of a row. ValueError when the row cannot be one."""
     stage, gen_id, cohort_id, parent_gen_id, combo_id, template_id, llm_model_id, replicate = cells
     if not is_id(gen_id):
         msg = f"{gen_id!r} cannot be an id"
@@ -38,17 +38,20 @@ def member_of(cells: Sequence[str]) -> Member:
 
 
 def plan_text(rows: Iterable[PlanRow]) -> str:
-    """The whole of a plan.csv."""
+    """Return the whole of a plan.csv."""
     return csv_text(PLAN_COLUMNS, ([*member_cells(row.member), row.action, row.reason] for row in rows))
 
 
 def read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows with their line numbers. The file is read at once; a row becomes a list only when it is asked for."""
+    """Return the rows with their line numbers.
+
+    The file is read at once; a row becomes a list only when it is asked for.
+    """
     return numbered_rows(csv_reader(path.read_bytes().decode("utf-8-sig")))
 
 
 def read_plan(path: Path) -> tuple[PlanRow, ...]:
-    """The rows of a plan. StoreError when it is not there or not whole."""
+    """Return the rows of a plan. StoreError when it is not there or not whole."""
     try:
         lines = read_csv(path)
         _, header = next(lines, (1, []))

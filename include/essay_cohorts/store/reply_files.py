@@ -56,7 +56,7 @@ class _WholeReply:
 
 
 def store(folder: Path, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
-    """Stores a reply in `folder`. A former reply and its verdict are kept as `raw.<n>.txt` and so on.
+    """Store a reply in `folder`. A former reply and its verdict are kept as `raw.<n>.txt` and so on.
 
     StoreError when the disk refuses; then no temporary file stays behind unless the reply is whole.
     """
@@ -79,7 +79,7 @@ def store(folder: Path, text: str, metadata: Mapping[str, Any], reasoning: str =
 
 
 def is_pending(folder: Path, names: Collection[str] | None = None) -> bool:
-    """True when a whole reply is in temporary files: it was paid for and must not be bought again.
+    """Return True when a whole reply is in temporary files: it was paid for and must not be bought again.
 
     `names`: those of the folder's files, when they were listed already.
     """
@@ -89,7 +89,7 @@ def is_pending(folder: Path, names: Collection[str] | None = None) -> bool:
 
 
 def complete(folder: Path) -> bool:
-    """Puts a pending reply in place; False when there is none."""
+    """Put a pending reply in place; False when there is none."""
     whole = _find_whole(folder)
     with storing(folder / RAW):
         if whole is None:
@@ -100,20 +100,20 @@ def complete(folder: Path) -> bool:
 
 
 def records(folder: Path, *, pending: bool = False) -> list[dict[str, Any]]:
-    """The metadata of the reply and of its former ones; with `pending` of one that is not yet in place too."""
+    """Return the metadata of the reply and of its former ones; with `pending` of one that is not yet in place too."""
     found = [(read_json(path) or {}) for path in sorted(folder.glob("raw_metadata*.json"))]
     whole = _find_whole(folder) if pending else None
     return found if whole is None else [*found, read_json(whole.metadata) or {}]
 
 
 def is_as_recorded(folder: Path) -> bool:
-    """False when raw.txt differs from the reply whose hash its metadata holds."""
+    """Return False when raw.txt differs from the reply whose hash its metadata holds."""
     record = read_json(folder / RAW_METADATA) or {}
     return "reply_sha256" not in record or _vouches_for(folder / RAW_METADATA, folder / RAW)
 
 
 def free_number(folder: Path, replaced: Collection[str]) -> int:
-    """The smallest number under which nothing is kept, but for what a crash left of keeping the `replaced` files."""
+    """Return the smallest free number; files that a crash left while the `replaced` ones were kept do not count."""
     number = 1
     while any(_is_taken(folder / name, number, is_replaced=name in replaced) for name in _NUMBERED):
         number += 1
@@ -152,7 +152,7 @@ def _is_scored(folder: Path) -> bool:
 
 
 def _keep_beside(folder: Path, whole: _WholeReply) -> None:
-    """Keeps a reply that came after the evaluation was scored: raw.txt stays the one that the score was read from."""
+    """Keep a reply that came after the evaluation was scored: raw.txt stays the one that the score was read from."""
     number = free_number(folder, ())
     # The reply first: after a crash between the two it is kept, and only its record is still a temporary file.
     whole.raw.replace(former_name(folder / RAW, number))
@@ -175,7 +175,7 @@ def _keep_former_reply(folder: Path) -> None:
 
 
 def drop_stale_failure(folder: Path) -> None:
-    """Removes a failure.json that is older than the reply: a crash came between the reply and its removal."""
+    """Remove a failure.json that is older than the reply: a crash came between the reply and its removal."""
     failure, raw = folder / FAILURE, folder / RAW
     with storing(failure):
         if failure.exists() and raw.exists() and failure.stat().st_mtime_ns <= raw.stat().st_mtime_ns:

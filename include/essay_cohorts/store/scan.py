@@ -44,7 +44,7 @@ class FoundFolders:
     unusable: list[str] = field(default_factory=list)
 
     def take(self, name: str, essay: str | None, essay_ids: Collection[str]) -> str | None:
-        """Takes a folder to where it belongs; returns its essay."""
+        """Take a folder to where it belongs; returns its essay."""
         if essay is None:
             self.unusable.append(name)
         elif essay in essay_ids:
@@ -53,7 +53,7 @@ class FoundFolders:
 
 
 def find_folders(folder: Path, essay_ids: Collection[str], index_file: Path | None = None) -> FoundFolders:
-    """Finds the evaluations of these essays. With `index_file` only the metadata.json of new folders is read.
+    """Find the evaluations of these essays. With `index_file` only the metadata.json of new folders is read.
 
     The index is kept up here: made when it is missing, damaged or old, rewritten when there are many new folders.
     """
@@ -82,7 +82,7 @@ def _read_all(folder: Path, essay_ids: Collection[str], writer: IndexWriter | No
 
 
 def _read_new(folder: Path, essay_ids: Collection[str], index: EvaluationIndex) -> FoundFolders | None:
-    """None when reading all is as good."""
+    """Return None when reading all is as good."""
     sums = NameSums.of(folder)
     stale = sums.differing(index.sums)
     if len(stale) > _TOO_MANY_BUCKETS:
@@ -97,7 +97,7 @@ def _read_new(folder: Path, essay_ids: Collection[str], index: EvaluationIndex) 
 def _read_buckets(
     folder: Path, essay_ids: Collection[str], index: EvaluationIndex, stale: set[int], found: FoundFolders
 ) -> None:
-    """Takes in what the stale buckets hold; when much has changed it is written into the index."""
+    """Take in what the stale buckets hold; when much has changed it is written into the index."""
     known = {entry.name: entry.essay for entry in index.entries_in(stale)}
     current: list[Entry] = []
     new = 0
@@ -118,7 +118,10 @@ def _read_buckets(
 
 
 def _essay_of(folder: Path, name: str) -> str | None:
-    """The essay that a folder's metadata.json names; None when it is missing or puts the evaluation in no cell."""
+    """Return the essay that a folder's metadata.json names.
+
+    None when it is missing or puts the evaluation in no cell.
+    """
     if not is_id(name):
         return None
     metadata = read_json(f"{folder}{os.sep}{name}{os.sep}{METADATA}")

@@ -42,18 +42,18 @@ class KnownScore(NamedTuple):
 
 
 def scores_text(rows: Iterable[ScoreRow]) -> str:
-    """The content of a scores.csv."""
+    """Return the content of a scores.csv."""
     return csv_text(SCORE_COLUMNS, (_score_cells(row) for row in rows))
 
 
 def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """The content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
+    """Return the content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
     cells = (["" if cell is None else inert(cell) for cell in row] for row in rows)
     return csv_text([inert(name) for name in columns], cells)
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
-    """The rows by gen_id; none when the file is missing or was changed since this program wrote it.
+    """Return the rows by gen_id; none when the file is missing or was changed since this program wrote it.
 
     It writes the report right after it: who saves scores.csv later makes it the younger of the two.
     """
@@ -70,7 +70,7 @@ def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownSco
 
 
 def score_values(row: ScoreRow) -> dict[str, Any]:
-    """The row's values by column."""
+    """Return the row's values by column."""
     values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _OWN_COLUMNS}
     return {**values, **row.made._asdict()}
 

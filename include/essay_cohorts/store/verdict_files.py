@@ -26,7 +26,7 @@ from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
 
 
 def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) -> None:
-    """Writes the verdict of an evaluation that has no score: its metadata, then parsed.txt when there is one now."""
+    """Write the verdict of an evaluation that has no score: its metadata, then parsed.txt when there is one now."""
     if (read_json(folder / PARSED_METADATA) or {}) != metadata:
         with storing(folder / PARSED_METADATA):
             keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
@@ -38,7 +38,7 @@ def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) ->
 
 
 def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
-    """Puts a verdict in the place of another one, which is kept; parsed.txt goes when there is no `score` any more.
+    """Put a verdict in the place of another one, which is kept; parsed.txt goes when there is no `score` any more.
 
     Unless `result_changes` parsed.txt stays as it is. Done again after a crash it ends in the same state.
     """
@@ -60,7 +60,10 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
 
 
 def half_replaced(folder: Path) -> dict[str, Any] | None:
-    """The metadata that parsed.txt came with, when a replacement died before it came to it; None when none did."""
+    """Return the metadata that parsed.txt came with, when a replacement died before it came to it.
+
+    None when none did.
+    """
     number = kept_number(folder / PARSED)
     return None if number is None else read_json(former_name(folder / PARSED_METADATA, number)) or {}
 

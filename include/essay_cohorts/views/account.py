@@ -34,7 +34,7 @@ NO_ACCOUNT = CohortAccount(made_here=0, made_elsewhere=0, all_runs=Spending(), l
 
 
 def account_of(cohort_id: str, origins: Iterable[str], all_runs: Spending, last_run: Spending) -> CohortAccount:
-    """The account of a cohort; `origins` are the origin_cohort_ids of its evaluations that have a score."""
+    """Return the account of a cohort; `origins` are the origin_cohort_ids of its evaluations that have a score."""
     here = [origin == cohort_id for origin in origins]
     return CohortAccount(
         made_here=sum(here), made_elsewhere=len(here) - sum(here), all_runs=all_runs, last_run=last_run
@@ -42,15 +42,15 @@ def account_of(cohort_id: str, origins: Iterable[str], all_runs: Spending, last_
 
 
 def origins_of(rows: Iterable[ScoreRow]) -> list[str]:
-    """The origin_cohort_ids of the rows that have a score."""
+    """Return the origin_cohort_ids of the rows that have a score."""
     return [row.origin_cohort_id for row in rows if row.score is not None]
 
 
 def cost_of(spending: Spending) -> float | None:
-    """What was spent for sure, in USD; None when there were requests and none had a price."""
+    """Return what was spent for sure, in USD; None when there were requests and none had a price."""
     return spending.settled_usd if spending.settled_usd or not spending.calls else None
 
 
 def spent_in_words(spending: Spending) -> str:
-    """The requests and what they cost."""
+    """Return the requests and what they cost."""
     return f"{spending.calls:,} request{'' if spending.calls == 1 else 's'}, {dollars(cost_of(spending))}"

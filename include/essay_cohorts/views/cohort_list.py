@@ -22,7 +22,7 @@ class CohortEntry:
 
 
 def list_cohorts(root: Path, text: str = "") -> tuple[CohortEntry, ...]:
-    """The cohorts whose id holds `text`, any case; the newest first."""
+    """Return the cohorts whose id holds `text`, any case; the newest first."""
     wanted = text.strip().casefold()
     found = (_entry(root, name) for name in cohort_ids(root) if is_id(name) and wanted in name.casefold())
     return tuple(sorted(found, key=lambda entry: entry.created_at, reverse=True))
@@ -42,6 +42,6 @@ def _entry(root: Path, cohort_id: str) -> CohortEntry:
 
 
 def _written_at(folder: CohortFolder) -> str:
-    """Of a cohort without a manifest: when its membership was written."""
+    """Return of a cohort without a manifest: when its membership was written."""
     stamp = folder.membership_stamp()
     return datetime.fromtimestamp((stamp[1] if stamp else 0) / 1e9, UTC).isoformat(timespec="seconds")

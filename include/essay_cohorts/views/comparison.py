@@ -44,7 +44,7 @@ class Comparison:
 
 
 def compare(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> Comparison:
-    """The comparison of two cohorts' rows; `only_first` and `only_second` count cells scored in one alone."""
+    """Return the comparison of two cohorts' rows; `only_first` and `only_second` count cells scored in one alone."""
     ids, other = (dict.fromkeys(row.member.gen_id for row in rows) for rows in (first, second))
     here, there = ({each.cell: each for each in summarise_cells(rows) if each.scored} for rows in (first, second))
     shared = _shared(first, second)

@@ -97,7 +97,7 @@ class MatrixPage:
 
 
 def summarise_cells(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
-    """The cells of a cohort's rows, in the order of the rows."""
+    """Return the cells of a cohort's rows, in the order of the rows."""
     cells: dict[Cell, list[ScoreRow]] = {}
     for row in rows:
         cells.setdefault(row.member.cell, []).append(row)
@@ -105,12 +105,15 @@ def summarise_cells(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
 
 
 def columns_of(cells: Iterable[CellCoverage]) -> tuple[Column, ...]:
-    """The columns of the matrix, (template, model), in the order of the cells."""
+    """Return the columns of the matrix, (template, model), in the order of the cells."""
     return tuple(dict.fromkeys(_column(each.cell) for each in cells))
 
 
 def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[str, str]) -> MatrixPage:
-    """The page of the matrix that `query` asks for; its text is looked for in essay ids and in their titles."""
+    """Return the page of the matrix that `query` asks for.
+
+    Its text is looked for in essay ids and in their titles.
+    """
     wanted = [
         (template, model)
         for template, model in columns_of(cells)
@@ -132,7 +135,7 @@ def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[st
 
 
 def paginate(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Sequence[Item]]:
-    """The page nearest to `page`, how many pages there are (at least one), and its items, at most `size`."""
+    """Return the page nearest to `page`, how many pages there are (at least one), and its items, at most `size`."""
     pages = max(1, -(-len(items) // size))
     page = min(max(1, page), pages)
     return page, pages, items[(page - 1) * size : page * size]

@@ -69,7 +69,7 @@ class EvaluationRecord:
 
 
 def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
-    """Everything about one evaluation. BadInput when the store has none of this id."""
+    """Return everything about one evaluation. BadInput when the store has none of this id."""
     if not is_id(gen_id):
         raise BadInput([Problem(place="evaluation", finding=f"{gen_id!r} cannot be an id.", next_step=ID_RULE)])
     if not store.exists(Stage.EVALUATION, gen_id):

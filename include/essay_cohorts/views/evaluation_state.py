@@ -47,18 +47,18 @@ _MADE_UP = ShownState(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
 def read_evaluation_state(evaluation: EvaluationFolder, last_run: RunRef | None = None) -> ShownState:
-    """The state of an evaluation in the store as it is now: see `shown_state`."""
+    """Return the state of an evaluation in the store as it is now: see `shown_state`."""
     found = read_state(evaluation)
     return shown_state(found, caller_of(evaluation, found), last_run)
 
 
 def caller_of(evaluation: EvaluationFolder, found: EvaluationState) -> str | None:
-    """Which task is calling for an evaluation without a score, in words; None when no task is."""
+    """Return which task is calling for an evaluation without a score, in words; None when no task is."""
     return holder_of(evaluation.root, evaluation.claim) if found.is_claimed else None
 
 
 def shown_state(found: EvaluationState, caller: str | None = None, last_run: RunRef | None = None) -> ShownState:
-    """What the store's state means to a reader; `caller` is the task that is calling for it right now.
+    """Return what the store's state means to a reader; `caller` is the task that is calling for it right now.
 
     A refused reply may have been asked for once more, and that failed: for `last_run`, as in its scores.csv, the
     evaluation has failed; otherwise the reply decides.
@@ -84,7 +84,7 @@ def shown_state(found: EvaluationState, caller: str | None = None, last_run: Run
 
 
 def _failed(failure: FailureRecord) -> ShownState | None:
-    """What a failure.json says of its evaluation; None when there is none, or no request was sent."""
+    """Return what a failure.json says of its evaluation; None when there is none, or no request was sent."""
     if failure.is_deferred:
         return ShownState(state=MemberState.DEFERRED, reason=failure.message)
     if failure.attempts:

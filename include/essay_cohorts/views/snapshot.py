@@ -104,7 +104,7 @@ class CohortSnapshot:
 
 
 def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
-    """Looks at each of the cohort's evaluations. BadInput when there is no such cohort, or its membership is damaged.
+    """Look at each of the cohort's evaluations. BadInput when there is no such cohort, or its membership is damaged.
 
     Without the last run's plan, where that is needed, nothing counts as reused.
     """
@@ -131,7 +131,7 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
 
 
 def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, KnownScore]) -> frozenset[str]:
-    """The evaluations that the last run took as they were: by its plan until scores.csv tells."""
+    """Return the evaluations that the last run took as they were: by its plan until scores.csv tells."""
     scores_at = next(iter(known.values())).as_of if known else 0
     if latest is None or scores_at > latest.planned_at:
         return frozenset(gen_id for gen_id, score in known.items() if score.reused)
@@ -172,7 +172,7 @@ def _row(
 
 
 def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
-    """A row that scores.csv has already, without a look at the evaluation's files."""
+    """Return a row that scores.csv has already, without a look at the evaluation's files."""
     is_scored = outcome is not Outcome.NOT_RUN
     return ScoreRow(
         member=member,

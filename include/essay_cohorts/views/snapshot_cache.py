@@ -46,7 +46,10 @@ class SnapshotCache:
         self._turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
 
     def get(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
-        """The cohort as it was at most a minute ago; for small ones a second. Errors are those of the reading."""
+        """Return the cohort as it was at most a minute ago; for small ones a second.
+
+        Errors are those of the reading.
+        """
         key = (str(settings.data_root), cohort_id)
         with self._mutex:
             turn = self._turns.setdefault(key, threading.Lock())

@@ -43,7 +43,7 @@ class CohortStatus:
 
 
 def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
-    """How far the cohort has come. BadInput when there is no such cohort."""
+    """Return how far the cohort has come. BadInput when there is no such cohort."""
     store = GensDataLayer.from_root(settings.data_root)
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     last_run = last_run_of(folder.latest_run())
@@ -66,25 +66,25 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
 
 
 def last_run_of(latest: LatestRun | None) -> RunRef | None:
-    """The cohort's last run; None when there was none, or its run.json does not name it."""
+    """Return the cohort's last run; None when there was none, or its run.json does not name it."""
     return latest.run if latest and latest.run.run_id else None
 
 
 def spending_of(folder: CohortFolder, last_run: RunRef | None) -> tuple[Spending, Spending]:
-    """What all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
+    """Return what all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
     journal = CallJournal(folder=folder.path)
     return journal.spending(), journal.spending(last_run) if last_run else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
-    """The members with a score's file, in membership order: what a run skips. An empty parsed.txt is none."""
+    """Return the members with a score's file, in membership order: what a run skips. An empty parsed.txt is none."""
     store = GensDataLayer.from_root(settings.data_root)
     members = evaluations_of(settings, cohort_id)
     return tuple(member.gen_id for member in members if store.evaluation(member.gen_id).is_parsed())
 
 
 def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
-    """The cohort's evaluations in membership order. BadInput when there is no such cohort."""
+    """Return the cohort's evaluations in membership order. BadInput when there is no such cohort."""
     members = CohortFolder(root=settings.data_root, cohort_id=cohort_id).members()
     raise_if_any(members.problems)
     if not members.value:
