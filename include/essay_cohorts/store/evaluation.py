@@ -151,10 +151,7 @@ class EvaluationFolder:
         return FailureRecord(read_json(self._file(FAILURE)) or {})
 
     def counts(self, record: ReplyRecord | None = None) -> bool:
-        """Return False for a made-up reply where only real ones count.
-
-        `record`: its record, when it was read already.
-        """
+        """Return False for a made-up reply where only real ones count; `record` is its record, if it was read."""
         return self.made_up_counts or not (self.reply_record() if record is None else record).is_made_up
 
     def parsed_text(self) -> str | None:
