@@ -5,7 +5,7 @@ JUDGE ?= offline
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test browser lint docs bench bench-quick mutation lock
+.PHONY: help setup backfill up test test-quick browser lint docs bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -19,7 +19,13 @@ up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m devtools.local_airflow up
 
 test: .venv/.dev .venv-fab/.done browser ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+QUICK = tests/test_*.py $(addprefix tests/,backfill calling judging leases llm_client maintenance planning reparsing selecting \
+  statistics store views)
+
+test-quick: .venv/.dev ## Run the tests that need neither Airflow nor a simulation
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not airflow" $(QUICK)
 
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \

@@ -103,9 +103,9 @@ class Stage:
         return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("*/*/metadata.json")}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Airflow and the judge, started once."""
+    """Airflow and the judge, started once for the tests of this folder that a worker takes."""
     folder = tmp_path_factory.mktemp("e2e")
     store = StoreBuilder.sample(folder / "data")
     key = f"sk-e2e-{secrets.token_hex(12)}"

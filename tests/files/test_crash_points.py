@@ -103,17 +103,19 @@ def crash(tmp_path: Path, judge_server: JudgeServer) -> Crash:
 NEEDED = ESSAYS * K - 5
 
 
-@pytest.mark.parametrize("again", ["the same run, cleared", "another run"])
+CRASHES = [
+    (point, number)
+    for point in POINTS
+    for number in ((1, 5) if point in {"between_seeds", "after_receive", "between_parsed_renames"} else (1,))
+]
+
+
 @pytest.mark.parametrize(
-    ("point", "number"),
-    [
-        pytest.param(point, number, id=f"{point} {number}")
-        for point in POINTS
-        for number in ((1, 5) if point in {"between_seeds", "after_receive", "between_parsed_renames"} else (1,))
-    ],
+    ("point", "number", "is_cleared"),
+    [pytest.param(*crash, position % 2 == 0, id=" ".join(map(str, crash))) for position, crash in enumerate(CRASHES)],
 )
-def test_killed_at_a_point_and_played_again(crash: Crash, point: str, number: int, again: str) -> None:
-    """The process dies by SIGKILL at the point; the next one completes the cohort with what is there."""
+def test_killed_at_a_point_and_played_again(crash: Crash, point: str, number: int, *, is_cleared: bool) -> None:
+    """The process dies by SIGKILL at the point; the same run, cleared, or another one completes the cohort."""
     if point == "after_send":
         crash.judge.faults({"fault": "latency", "seconds": LATENCY_S})
     crash.order.write_text(f"{point} {number}", encoding="ascii")
@@ -125,7 +127,7 @@ def test_killed_at_a_point_and_played_again(crash: Crash, point: str, number: in
     in_flight, replies = crash.unfinished_calls(), crash.replies()
     assert in_flight <= AT_ONCE
 
-    run_id, try_number = ("run-1", 2) if again == "the same run, cleared" else ("run-2", 1)
+    run_id, try_number = ("run-1", 2) if is_cleared else ("run-2", 1)
     done = crash.play(run_id, try_number)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
