@@ -1,1 +1,1 @@
-"""What the speed claims are measured with: `make bench`."""
+"""The benchmarks behind the project's claims about speed: `make bench`."""

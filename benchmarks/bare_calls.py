@@ -1,6 +1,7 @@
-"""An asyncio script that asks the same and stores nothing: `python -m benchmarks.bare_calls ROOT BASE_URL ESSAY...`.
+"""A bare asyncio script that makes the same calls and stores nothing.
 
-Prints one JSON object; libraries are imported before.
+Run as `python -m benchmarks.bare_calls ROOT BASE_URL ESSAY...`. Prints one JSON object with the wall and processor
+time of the calls; imports are not measured.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ AT_ONCE = 50
 
 
 async def ask_all(prompts: list[str], base_url: str) -> int:
-    """Ask for each prompt, AT_ONCE at a time; returns how many replies had a score."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    """Send each prompt, AT_ONCE at a time; return how many replies had a score."""
+    slots = asyncio.Semaphore(AT_ONCE)
     http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
 
     async def ask(client: AsyncOpenAI, prompt: str) -> bool:
-        async with turns:
+        async with slots:
             answer = await client.chat.completions.create(
                 model="example/judge-a", messages=[{"role": "user", "content": prompt}]
             )
@@ -42,8 +43,8 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     replies = asyncio.run(ask_all(prompts, base_url))
     assert replies == len(prompts)
-    told = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    sys.stdout.write(json.dumps(told) + "\n")
+    spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(spent) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What the system alone takes to keep what a judgement leaves: `python -m benchmarks.bare_writes FOLDER COUNT`.
+"""A bare script that writes the files of a judgement with system calls only.
 
-The files that the package writes for a call, in its order, as large, and made durable where it does so. Prints one
-JSON object.
+Run as `python -m benchmarks.bare_writes FOLDER COUNT`. The files have the sizes and the order of those that the
+package writes for a call, and are made durable where the package does so. Prints one JSON object with the wall and
+processor time.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ REPLY, REPLY_RECORD, VERDICT, SCORE = b"r" * 1_000, b"m" * 900, b"v" * 150, b"7.
 
 
 def keep(path: str, content: bytes) -> None:
-    """Write a file whole and durable, under its own name at the end."""
+    """Write a durable file under a temporary name and rename it."""
     os.rename(stage(path, content), path)  # noqa: PTH104
 
 
 def stage(path: str, content: bytes) -> str:
-    """Write a durable temporary file."""
+    """Write a durable temporary file and return its path."""
     temporary = f"{path}.tmp"
     write(temporary, content, os.O_CREAT | os.O_EXCL)
     return temporary
 
 
 def write(path: str, content: bytes, how: int, *, durable: bool = True) -> None:
-    """Open, writes, flushes and closes."""
+    """Open, write, flush and close a file."""
     descriptor = os.open(path, os.O_WRONLY | how, 0o666)
     os.write(descriptor, content)
     if durable:
@@ -44,7 +45,7 @@ def sync(folder: str) -> None:
 
 
 def judgement(folder: str, journal: str) -> None:
-    """All that one evaluation writes from its prompt to its score."""
+    """Write all files of one evaluation, from its prompt to its score."""
     keep(f"{folder}/prompt.txt", PROMPT)
     write(f"{folder}/call.json", CLAIM, os.O_CREAT | os.O_EXCL, durable=False)
     write(journal, JOURNAL_LINE, os.O_CREAT | os.O_APPEND)
@@ -59,7 +60,7 @@ def judgement(folder: str, journal: str) -> None:
 
 
 def main() -> None:
-    """Keep COUNT judgements in FOLDER, which is made."""
+    """Make FOLDER and write COUNT judgements into it."""
     root, count = sys.argv[1], int(sys.argv[2])
     folders = [f"{root}/{number}" for number in range(count)]
     for folder in folders:
@@ -67,8 +68,8 @@ def main() -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     for folder in folders:
         judgement(folder, f"{root}/calls.jsonl")
-    told = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    sys.stdout.write(json.dumps(told) + "\n")
+    spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(spent) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a measurement is: repeated runs of something, beside those of what it is compared with, taken in turn."""
+"""Measured figures: repeated runs of a program, and of the programs that it is compared with, taken in turn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NUMBERS = ("median", "limit", "ratio")
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """Something measured, in `unit`; `limit` is what its median must not exceed, None where nothing is promised.
+    """A measured figure in `unit`; its median must not exceed `limit` (None: no limit is promised).
 
-    `others` are what the same runs took by other means, by name: each gives a ratio of medians.
+    `others` has the runs of the alternatives by name; each gives a ratio of medians.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Figure:
         return None if self.limit is None else self.median <= self.limit
 
     def ratio(self, other: str) -> float | None:
-        """Return how many times the other's median this one's is; None where the other took nothing."""
+        """Return this figure's median divided by the other's; None when the other's is 0."""
         median = statistics.median(self.others[other])
         return self.median / median if median else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it but the name, as results.json holds it."""
+        """Return the figure without its name, in the form of results.json."""
         others = {
             name: {
                 "runs": _rounded(runs),
@@ -57,21 +57,24 @@ class Figure:
 
 
 def in_turn(
-    subjects: Mapping[str, Callable[[], T]], runs: int, told: str, *, warm_up: bool = True
+    subjects: Mapping[str, Callable[[], T]], runs: int, description: str, *, warm_up: bool = True
 ) -> dict[str, list[T]]:
-    """Run all subjects `runs` times, one after the other each time; `warm_up` runs each once before, uncounted."""
+    """Run all subjects `runs` times, one after the other in each round.
+
+    With `warm_up` each subject runs once before, without being counted. `description` is shown with the progress.
+    """
     results: dict[str, list[T]] = {name: [] for name in subjects}
     if warm_up:
         for subject in subjects.values():
             subject()
-    for _ in track(range(runs), description=told):
+    for _ in track(range(runs), description=description):
         for name, subject in subjects.items():
             results[name].append(subject())
     return results
 
 
 def table_of(figures: Sequence[Figure]) -> Table:
-    """Return the figures for people: medians, limits, and what they are compared with."""
+    """Return the figures as a table: medians, limits and comparisons."""
     table = Table(box=None, pad_edge=False)
     for heading in ("measured", "unit", "median", "limit", "", "compared with", "median", "ratio"):
         table.add_column(heading, no_wrap=True, justify="right" if heading in _NUMBERS else "left")

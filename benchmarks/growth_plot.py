@@ -1,4 +1,4 @@
-"""How planning grows with the store, as an SVG: seconds over evaluations, both axes logarithmic."""
+"""The growth of planning with the store, as an SVG: seconds over evaluations, both axes logarithmic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure as Canvas
 
 from benchmarks.planning import Growth
 
-# Below this the fixed cost of a command hides what grows.
+# In smaller stores the fixed cost of a command hides the growth.
 _GROWING_FROM = 10_000
 
 
 def slopes(growth: Growth) -> dict[str, float]:
-    """For each series the exponent with which its seconds grow: 1 is linear, below it is less."""
+    """Return for each series the exponent with which its seconds grow; 1 is linear."""
     sizes = [size for size in growth if size >= _GROWING_FROM]
     if len(sizes) < 2:
         return {}
@@ -36,8 +36,8 @@ def draw(growth: Growth, path: Path) -> None:
     axes = canvas.subplots()
     exponents = slopes(growth)
     for name in next(iter(growth.values())):
-        told = f"{name} (grows with n^{exponents[name]:.2f})" if name in exponents else name
-        axes.loglog(list(growth), [growth[size][name] for size in growth], marker="o", label=told)
+        label = f"{name} (grows with n^{exponents[name]:.2f})" if name in exponents else name
+        axes.loglog(list(growth), [growth[size][name] for size in growth], marker="o", label=label)
     axes.set_xlabel("evaluations in the store")
     axes.set_ylabel("seconds beyond the interpreter's start")
     axes.set_title("plan, 300 essays selected")

@@ -1,6 +1,6 @@
-"""Prints how many mutants of each module the tests killed in the last `mutmut run`; fails below the floor.
+"""Print how many mutants of each module the tests killed in the last `mutmut run`; fail below FLOOR_PERCENT.
 
-A mutant is killed when a test fails or does not come to an end. `mutmut show <mutant>` shows one that survived.
+A mutant is killed when a test fails or times out. `mutmut show <mutant>` shows a mutant that survived.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KILLED = {"killed", "timeout"}
 
 
 def count_mutants(lines: Iterable[str]) -> dict[str, Counter[bool]]:
-    """By module, how many mutants were killed (True) and how many not, from lines `module.function: status`."""
+    """Count by module the killed (True) and surviving (False) mutants, from lines `module.function: status`."""
     modules: dict[str, Counter[bool]] = {}
     for line in lines:
         mutant, _, status = line.strip().rpartition(": ")
@@ -29,10 +29,10 @@ def count_mutants(lines: Iterable[str]) -> dict[str, Counter[bool]]:
 
 
 def main() -> int:
-    """Print the table; 1 when too few mutants were killed, or none was made."""
+    """Print the table; return 1 when too few mutants were killed, or when there are none."""
     mutmut = Path(sys.executable).parent / "mutmut"
-    told = subprocess.run([mutmut, "results", "--all", "true"], check=True, capture_output=True, text=True).stdout
-    modules = count_mutants(line for line in told.splitlines() if ": " in line)
+    output = subprocess.run([mutmut, "results", "--all", "true"], check=True, capture_output=True, text=True).stdout
+    modules = count_mutants(line for line in output.splitlines() if ": " in line)
     total = sum(modules.values(), Counter[bool]())
     table = Table("module", "mutants", "killed", "survived", "per cent", box=None)
     for name, count in [*sorted(modules.items()), ("total", total)]:

@@ -1,4 +1,4 @@
-"""Cohorts of a generated store, by the product's own writers."""
+"""Cohorts of a generated store, written by the product's own code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "try_number"
 
 @dataclass(frozen=True, kw_only=True)
 class CohortWriter:
-    """Writes cohorts of a store's judged essays; `rows` are each essay's members and evaluations, read once."""
+    """Writes cohorts of a store's judged essays; `rows` has each essay's evaluations, which are read once."""
 
     root: Path
     grid: Grid
@@ -28,7 +28,7 @@ class CohortWriter:
 
     @classmethod
     def of(cls, store: Store, grid: Grid) -> CohortWriter:
-        """Read what the store holds."""
+        """Read the evaluations of the store."""
         layer = GensDataLayer.from_root(store.root)
         rows: dict[str, list[ScoreRow]] = {essay: [] for essay in store.judged}
         for found in layer.scan_evaluations(store.judged).evaluations:
@@ -38,7 +38,7 @@ class CohortWriter:
         return cls(root=store.root, grid=grid, rows=rows)
 
     def write(self, cohort_id: str, essays: Sequence[str], created_at: str = "2026-01-01T00:00:00+00:00") -> None:
-        """Write what a run leaves of the cohort of these essays, but for its plan."""
+        """Write the files of a finished cohort of these essays, without the plan of its run."""
         folder, key = CohortFolder(root=self.root, cohort_id=cohort_id), run_key("bench", cohort_id, 1)
         rows = [
             replace(row, member=replace(row.member, cohort_id=cohort_id))
@@ -50,7 +50,7 @@ class CohortWriter:
         folder.write_run(key, {**_RUN, "conf": {}, "created_at": created_at, "plan": {}})
         folder.write_scores(rows)
         folder.write_report("<!doctype html><title>Report</title>")
-        # A minute after the evaluations, as those of most cohorts; the report last, as a run writes it.
+        # A minute after the evaluations, as in most cohorts; the report last, as a run writes it.
         for written, later_s in ((folder.scores_csv, 60), (folder.report_html, 61)):
             os.utime(written, (time.time() + later_s,) * 2)
 
@@ -99,7 +99,7 @@ def _row(layer: GensDataLayer, found: StoredEvaluation) -> ScoreRow:
         score=parse_score_text(layer.parsed_text(Stage.EVALUATION, found.gen_id) or "") if scored else None,
         reason="" if scored else "no call was made: see the logs of the evaluation tasks",
         origin_cohort_id=found.origin_cohort_id,
-        # As different as prices are.
+        # Costs that vary like real costs.
         cost_usd=int(found.gen_id[-4:], 16) / 1e7 if scored else None,
         called=False,
     )

@@ -1,4 +1,4 @@
-"""How soon a browser paints the cohort pages: a real Airflow, headless Chromium, a generated store."""
+"""The time until a browser paints the cohort pages, with a real Airflow, headless Chromium and a generated store."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ GRID = Grid(
     scored=0.9,
 )
 LISTED_ESSAYS = 2
-# Seconds until something is seen, and kB of HTML on the wire, whatever the size of the cohort or the list.
+# Limits for cohorts and lists of any size: seconds until the first paint, and kB of compressed HTML.
 _MATRIX_S, _LIST_S, _HTML_KB = 2.0, 1.0, 300.0
-# A snapshot of a small cohort is kept for 1 s.
-_FORGOTTEN_S = 1.5
+# The pages cache the snapshot of a small cohort for 1 s.
+_CACHE_EXPIRED_S = 1.5
 _PAINT_MS = """new Promise(done => new PerformanceObserver(seen => {
     for (const paint of seen.getEntriesByName("first-contentful-paint")) done(paint.startTime);
 }).observe({type: "paint", buffered: true}))"""
@@ -45,8 +45,8 @@ class Visit:
 
 
 def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
-    """Paints of the list of so many cohorts and of the matrix of so many cells, cold and again at once."""
-    # Only those who measure this part need a browser; without one this fails before anything is written.
+    """Measure the paints of the list of `cohorts` cohorts and of a matrix of `cells` cells, cold and once more."""
+    # Only this benchmark needs a browser; without a browser it fails before anything is written.
     from tests.e2e.browser import Visitor, chromium
 
     with chromium() as browser, tempfile.TemporaryDirectory() as name:
@@ -61,7 +61,7 @@ def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
         with LocalAirflow(home=folder / "airflow", project=PROJECT, environment=environment, port=0) as airflow:
             page, home = Visitor.logged_in(browser, airflow).page, f"{airflow.url}/cohorts/"
             listed = [_list_visits(page, home) for _ in track(range(runs), description="visit the list")]
-            # One cohort at a time: the list would read the manifest of each.
+            # The list is measured first, because it would read the manifests of these cohorts.
             shown = [
                 _matrix_visits(page, home, writer, store.judged, number)
                 for number in track(range(runs), description="visit the matrix")
@@ -74,25 +74,25 @@ def measure_pages(cells: int, cohorts: int, runs: int) -> list[Figure]:
 
 def _figures(name: str, visits: Sequence[tuple[Visit, Visit]], limit_s: float) -> list[Figure]:
     cold, warm = ([pair[place] for pair in visits] for place in (0, 1))
-    again = {"visited again": [one.paint_s for one in warm]}
-    first = [one.paint_s for one in cold]
+    again = {"visited again": [visit.paint_s for visit in warm]}
+    first = [visit.paint_s for visit in cold]
     return [
         Figure(name=f"{name}: first paint", unit="s", runs=first, limit=limit_s, others=again),
-        Figure(name=f"{name}: HTML", unit="kB", runs=[one.html_kb for one in cold], limit=_HTML_KB, others={}),
+        Figure(name=f"{name}: HTML", unit="kB", runs=[visit.html_kb for visit in cold], limit=_HTML_KB, others={}),
     ]
 
 
 def _matrix_visits(
     page: Page, home: str, writer: CohortWriter, essays: Sequence[str], number: int
 ) -> tuple[Visit, Visit]:
-    """Return a cohort that was never looked at before, twice."""
+    """Visit a new cohort twice."""
     cohort_id = f"matrix-{number}"
     writer.write(cohort_id, essays)
     return _visit(page, f"{home}c/{cohort_id}"), _visit(page, f"{home}c/{cohort_id}")
 
 
 def _list_visits(page: Page, home: str) -> tuple[Visit, Visit]:
-    time.sleep(_FORGOTTEN_S)
+    time.sleep(_CACHE_EXPIRED_S)
     return _visit(page, home), _visit(page, home)
 
 

@@ -1,4 +1,4 @@
-"""Planning over stores of growing size: `plan` in a fresh process, with an index and without, beside a plain loop."""
+"""Planning over stores of growing size: `plan` in a fresh process with and without an index, and a plain loop."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.alone import Spent, run_alone
 from benchmarks.figures import Figure, in_turn
+from benchmarks.fresh_process import ProcessCost, run_fresh
 from benchmarks.stores import generate_store, write_selection
 
 SELECTED = 300
 NO_INDEX, WITH_INDEX, LOOP = "no index", "with an index", "a plain loop over the same files"
-# Seconds without an index and with one, and MB, that planning over so many evaluations may take.
+# By number of evaluations: the most seconds without an index and with an index, and the most MB.
 LIMITS = {100_000: (2.5, 0.7, None), 1_000_000: (30.0, 6.0, 500.0)}
 _LOOP = """
 import json, os, sys
@@ -31,7 +31,7 @@ Growth = dict[int, dict[str, float]]
 
 
 def measure_planning(sizes: list[int], runs: int) -> tuple[list[Figure], Growth]:
-    """Return the figures for each size, and their medians, in seconds beyond the interpreter's start."""
+    """Return the figures of each size, and the medians by size and program, in seconds after Python's start."""
     figures: list[Figure] = []
     growth: Growth = {}
     for size in sizes:
@@ -39,10 +39,10 @@ def measure_planning(sizes: list[int], runs: int) -> tuple[list[Figure], Growth]
             root = Path(folder) / "data"
             write_selection(root, generate_store(root, evaluations=size).spread(SELECTED))
             spent = in_turn(_subjects(root), runs, f"plan over {size:,} evaluations")
-        start_s = statistics.median(one.wall_s for one in spent.pop("start"))
-        seconds = {name: [one.wall_s - start_s for one in each] for name, each in spent.items()}
+        start_s = statistics.median(run.wall_s for run in spent.pop("start"))
+        seconds = {name: [run.wall_s - start_s for run in each] for name, each in spent.items()}
         growth[size] = {name: statistics.median(each) for name, each in seconds.items()}
-        figures += _figures(size, seconds, [one.peak_mb for one in spent[NO_INDEX] + spent[WITH_INDEX]])
+        figures += _figures(size, seconds, [run.peak_mb for run in spent[NO_INDEX] + spent[WITH_INDEX]])
     return figures, growth
 
 
@@ -57,17 +57,17 @@ def _figures(size: int, seconds: dict[str, list[float]], peaks_mb: list[float]) 
     ]
 
 
-def _subjects(root: Path) -> dict[str, Callable[[], Spent]]:
-    def plan() -> Spent:
-        return run_alone("-m", "essay_cohorts", "plan", "--cohort", "bench", "--data-root", str(root))
+def _subjects(root: Path) -> dict[str, Callable[[], ProcessCost]]:
+    def plan() -> ProcessCost:
+        return run_fresh("-m", "essay_cohorts", "plan", "--cohort", "bench", "--data-root", str(root))
 
-    def plan_without_index() -> Spent:
+    def plan_without_index() -> ProcessCost:
         shutil.rmtree(root / ".index", ignore_errors=True)
         return plan()
 
     return {
         NO_INDEX: plan_without_index,
         WITH_INDEX: plan,
-        LOOP: lambda: run_alone("-c", _LOOP, str(root)),
-        "start": lambda: run_alone("-c", "pass"),
+        LOOP: lambda: run_fresh("-c", _LOOP, str(root)),
+        "start": lambda: run_fresh("-c", "pass"),
     }

@@ -1,4 +1,4 @@
-"""How near a run comes to the rate that a server allows, and how often it is refused for it."""
+"""How close a run comes to the rate that a server allows, and how often the server refuses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALLOWED_A_SECOND = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """What one run against a limited server came to; `used` and `refused` are parts of 1."""
+    """The result of one run against a server with a rate limit; `used` and `refused` are shares of 1."""
 
     calls: int
     latency_s: float
@@ -27,7 +27,7 @@ class Pace:
 
 
 def ask_a_limited_server(calls: int, latency_s: float, max_concurrency: int) -> Pace:
-    """Play a cohort of so many missing evaluations against a server that answers 429 beyond its rate."""
+    """Run a cohort of `calls` missing evaluations against a server that answers 429 beyond its rate."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = StoreBuilder.sample(folder / "data")
@@ -46,7 +46,7 @@ def ask_a_limited_server(calls: int, latency_s: float, max_concurrency: int) -> 
         max_concurrency=max_concurrency,
         slices=len(run.slices),
         lost=calls - run.summary.totals.scored,
-        # The first second's worth is granted at its beginning.
+        # The server grants all requests of the first second at its beginning.
         used=len(granted) / ((max(granted) - min(granted) + 1) * ALLOWED_A_SECOND),
         refused=stats["by_status"].get("429", 0) / stats["requests"],
     )

@@ -1,4 +1,4 @@
-"""results.json: what was measured, when and on what machine. What is not measured again keeps its former figures."""
+"""results.json: the figures, their dates and the machine. Figures that are not measured again are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.rate_limit import Pace
 
 
 def results(figures: Sequence[Figure], growth: Growth, paces: Sequence[Pace]) -> dict[str, Any]:
-    """Return the form of results.json for what was measured now."""
+    """Return the new results in the form of results.json."""
     measured_at = datetime.now(UTC).isoformat(timespec="minutes")
     return {
         "machine": _machine(),
@@ -33,13 +33,13 @@ def results(figures: Sequence[Figure], growth: Growth, paces: Sequence[Pace]) ->
 
 
 def merged(former: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the former results with those of now in their place; parts that were not measured now stay."""
+    """Return the former results, with the new results in place of theirs; parts without new results stay."""
     kept = {name: now[name] or former.get(name, now[name]) for name in now}
     return {**kept, "figures": {**former.get("figures", {}), **now["figures"]}}
 
 
 def write_results(path: Path, now: Mapping[str, Any]) -> None:
-    """Write the results into `path`, beside the former ones there that are not replaced."""
+    """Write the results into `path`, merged with the former results there."""
     former = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     path.write_text(json.dumps(merged(former, now), indent=2) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""DagRuns in a real Airflow with a real scheduler, over HTTP to the offline judge in a process of its own."""
+"""DagRuns in a real Airflow with a real scheduler, with calls over HTTP to the offline judge in another process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.judge_server import JudgeServer
 
 PROJECT = Path(__file__).resolve().parents[1]
 DAG_ID, NAIVE_ID = "evaluation_backfill", "naive_backfill"
-_PATIENCE_S = 900.0
-_LOOK_S = 0.2
+_RUN_TIMEOUT_S = 900.0
+_POLL_S = 0.2
 
-# What `airflow standalone` would have where `make up` has settings of its own; its triggerer is beside the point.
+# The settings of `airflow standalone` where `make up` has others; its triggerer does not matter here.
 AIRFLOW_DEFAULTS = {
     "AIRFLOW__CORE__PARALLELISM": "32",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
@@ -35,7 +35,7 @@ AIRFLOW_DEFAULTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A kind of DagRun: over `essays` essays, `templates` x `models` x 4 evaluations each, answered after a pause."""
+    """A kind of DagRun: `essays` essays with `templates` x `models` x 4 evaluations each, answered after a pause."""
 
     name: str
     essays: int
@@ -69,7 +69,7 @@ NAIVE_40 = Case(name="40 missing, the naive DAG", essays=10, dag_id=NAIVE_ID)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one DagRun came to; `peak_mb` is the largest resident memory of a task process, shared pages counted."""
+    """The result of one DagRun; `peak_mb` is the largest resident memory of a task process, with shared pages."""
 
     state: str
     seconds: float
@@ -81,7 +81,7 @@ class Run:
 
 @dataclass(kw_only=True)
 class Bench:
-    """A warmed Airflow over one generated store. Each run that calls takes essays that no run before it took."""
+    """A warmed-up Airflow over one generated store; each run that calls uses essays that no earlier run used."""
 
     airflow: LocalAirflow
     judge: JudgeServer
@@ -93,9 +93,9 @@ class Bench:
     @classmethod
     @contextmanager
     def started(cls, folder: Path, store: Store, *, defaults: bool = False, taken: int = 0) -> Iterator[Bench]:
-        """Start Airflow and the judge: an Airflow like that of `make up`, or one with `defaults`.
+        """Start Airflow and the judge, with the settings of `make up` or with Airflow's `defaults`.
 
-        The first `taken` fresh essays of the store are left alone.
+        The runs skip the first `taken` fresh essays of the store.
         """
         folder.mkdir()
         with JudgeServer.started(folder) as judge:
@@ -121,7 +121,7 @@ class Bench:
                 yield bench
 
     def run(self, case: Case) -> Run:
-        """Trigger one DagRun, waits for its end, and measures it."""
+        """Trigger one DagRun, wait for its end, and measure it."""
         essays = self._essays(case)
         self.judge.reset()
         self.judge.faults({"fault": "latency", "seconds": case.latency_s})
@@ -129,7 +129,7 @@ class Bench:
         run_id, api = f"bench_{self.runs}", self.airflow.api
         with _watched_memory(self.airflow.pids["scheduler"]) as peaks:
             api.trigger(case.dag_id, case.conf(essays, run_id), run_id)
-            state = api.wait(case.dag_id, run_id, _PATIENCE_S, poll_s=_LOOK_S)
+            state = api.wait(case.dag_id, run_id, _RUN_TIMEOUT_S, poll_s=_POLL_S)
         run, tasks = api.dag_run(case.dag_id, run_id), api.task_instances(case.dag_id, run_id)
         assert run.started_at
         assert run.ended_at
@@ -162,13 +162,13 @@ def _bundles() -> list[dict[str, Any]]:
 
 @contextmanager
 def _watched_memory(scheduler_pid: int) -> Iterator[dict[int, float]]:
-    """Fill in the peak resident memory, in MB, of every process below the scheduler while the block runs."""
+    """Record the peak resident memory, in MB by pid, of every process below the scheduler during the block."""
     peaks: dict[int, float] = {}
     done = threading.Event()
 
     def watch() -> None:
         scheduler = psutil.Process(scheduler_pid)
-        while not done.wait(_LOOK_S):
+        while not done.wait(_POLL_S):
             for child in scheduler.children(recursive=True):
                 peak = _high_water_mb(child.pid)
                 if peak is not None:

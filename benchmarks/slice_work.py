@@ -1,6 +1,7 @@
-"""The work of one slice in this process, planning aside: `python -m benchmarks.slice_work ROOT BASE_URL ESSAY...`.
+"""The work of one slice in this process, without planning.
 
-Prints one JSON object: what prompts, calls with their writes, and parsing took. Libraries are imported before.
+Run as `python -m benchmarks.slice_work ROOT BASE_URL ESSAY...`. Prints one JSON object with the wall and processor
+time of prompts, of calls with their writes, and of parsing; imports are not measured.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ AT_ONCE = 50
 
 
 def main() -> None:
-    """Plan, then works through the one slice that the plan makes."""
+    """Plan, then measure each step of the plan's only slice."""
     root, base_url, *essays = sys.argv[1:]
     dag = PlayedDag(root=Path(root), base_url=base_url, processes=1)
     conf = {"cohort_id": f"bench_{essays[0]}", "essay_ids": essays, "include_existing_evaluations": True}
@@ -34,12 +35,12 @@ def main() -> None:
         "calls": lambda: asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect)),
         "parsing": lambda: slice_tasks.parse_replies(dag.settings, planned, part, task),
     }
-    told: dict[str, dict[str, float]] = {}
+    spent: dict[str, dict[str, float]] = {}
     for name, piece in pieces.items():
         wall, cpu = time.perf_counter(), time.process_time()
         piece()
-        told[name] = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    sys.stdout.write(json.dumps(told) + "\n")
+        spent[name] = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(spent) + "\n")
 
 
 if __name__ == "__main__":

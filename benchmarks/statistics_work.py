@@ -1,6 +1,7 @@
-"""Pivot and statistics of a store in this process: `python -m benchmarks.statistics_work ROOT`, which is aggregated.
+"""Pivot and statistics of a store in this process; the store has its aggregated_scores.csv.
 
-Prints one JSON object: what the imports and the figures took, with the reading of aggregated_scores.csv.
+Run as `python -m benchmarks.statistics_work ROOT`. Prints one JSON object with the seconds of the imports and of the
+figures, including the reading of aggregated_scores.csv.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Imports, reads, and makes what the commands `pivot` and `statistics` print."""
+    """Measure the imports, and the output of the commands `pivot` and `statistics`."""
     began = time.perf_counter()
     from essay_cohorts.cli.score_sources import read_scores
     from essay_cohorts.settings import Settings
@@ -22,9 +23,9 @@ def main() -> None:
 
     imported = time.perf_counter()
     frame = read_scores(Settings(data_root=Path(sys.argv[1])), None).frame
-    pivot, told = pivot_scores(frame), statistics_of(frame)
+    pivot, statistics = pivot_scores(frame), statistics_of(frame)
     assert pivot_text(pivot.columns, pivot.rows)
-    assert json.dumps(told.to_json())
+    assert json.dumps(statistics.to_json())
     spent = {"imports_s": imported - began, "own_s": time.perf_counter() - imported, "evaluations": len(frame)}
     sys.stdout.write(json.dumps(spent) + "\n")
 

@@ -1,4 +1,4 @@
-"""Generated data roots of any size, the same for the same arguments."""
+"""Generated data roots of any size; the same arguments give the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "task_id": "
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What an essay is judged by. Of the evaluations a share `scored` has a score, the others are only seeded."""
+    """The templates, models and replicates of each essay; a share `scored` has a score, the rest is only seeded."""
 
     templates: tuple[str, ...] = TEMPLATES
     models: tuple[str, ...] = MODELS
@@ -36,14 +36,14 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A generated data root: `judged` essays have all their evaluations, `fresh` ones have none."""
+    """A generated data root: `judged` essays have all their evaluations, `fresh` essays have none."""
 
     root: Path
     judged: tuple[str, ...]
     fresh: tuple[str, ...]
 
     def spread(self, count: int) -> list[str]:
-        """So many judged essays, from all over the store."""
+        """Return `count` judged essays, spread evenly over the store."""
         count = min(count, len(self.judged))
         return [self.judged[number * len(self.judged) // count] for number in range(count)]
 
@@ -51,11 +51,11 @@ class Store:
 def generate_store(
     root: Path, *, evaluations: int, fresh: int = 0, whole: bool = False, grid: Grid = Grid()
 ) -> Store:
-    """About so many evaluations, `grid.per_essay` an essay, and `fresh` essays without any.
+    """Write at least `evaluations` evaluations, `grid.per_essay` per essay, and `fresh` essays without evaluations.
 
-    Each evaluation has metadata.json and parsed.txt, what planning reads; with `whole` its other files too.
+    Each evaluation has metadata.json and parsed.txt, which planning reads; with `whole` it has its other files, too.
     """
-    draw = random.Random(evaluations)  # noqa: S311  (scores that nobody relies on, the same every time)
+    draw = random.Random(evaluations)  # noqa: S311  (scores for measurements, the same every time)
     judged = tuple(f"e_{number:06d}" for number in range(-(-evaluations // grid.per_essay)))
     new = tuple(f"n_{number:06d}" for number in range(fresh))
     _write_inputs(root, grid)
@@ -69,7 +69,7 @@ def generate_store(
 
 
 def write_selection(root: Path, essays: list[str]) -> None:
-    """A selection file in backfill mode."""
+    """Write a selection file in backfill mode."""
     head = "# mode: evaluation-only\n# include-existing-evaluations\n"
     (root / "2_tasks/selected_essays.txt").write_text(head + "".join(f"{essay}\n" for essay in essays))
 
@@ -129,7 +129,7 @@ def _json(values: dict[str, Any]) -> str:
 
 def _write_folder(folder: Path, files: dict[str, str]) -> None:
     path = str(folder)
-    os.mkdir(path)  # noqa: PTH102  (pathlib would take a third of the time that a million folders need)
+    os.mkdir(path)  # noqa: PTH102  (pathlib would take a third of the time for a million folders)
     for name, text in files.items():
         with open(f"{path}/{name}", "w") as file:  # noqa: PTH123
             file.write(text)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-# This repository, or a DAG bundle of it: its own packages. Anywhere else this file needs the installed ones.
+# In this repository, or a DAG bundle of it, use its own packages. Anywhere else the packages must be installed.
 _packages = Path(__file__).resolve().parents[1] / "include"
 if (_packages / "essay_cohorts_airflow").is_dir():
     sys.path.insert(0, str(_packages))

@@ -1,1 +1,1 @@
-"""Tools for the demo, tests and benchmarks; no part of the product."""
+"""Tools for the demo, the tests and the benchmarks; not a part of the product."""

@@ -1,16 +1,16 @@
-"""What can go wrong around a private Airflow, each as a sentence for the person who started it."""
+"""The errors around a private Airflow; each message is a sentence for the person who started it."""
 
 
 class LocalAirflowError(Exception):
-    """The base of everything that this package raises."""
+    """The base of all errors of this package."""
 
 
 class HomeInUseError(LocalAirflowError):
-    """Another live Airflow works in the same home folder."""
+    """Another live Airflow uses the same home folder."""
 
 
 class StartError(LocalAirflowError):
-    """A process did not start, or ended while it was needed; the message names its log file."""
+    """A process did not start, or it ended while it was needed; the message names its log file."""
 
 
 class DagImportError(LocalAirflowError):
@@ -30,4 +30,4 @@ class ApiError(LocalAirflowError):
 
 
 class WaitTimeoutError(LocalAirflowError):
-    """A DagRun did not end within the time given; the message says where it stands."""
+    """A DagRun did not end in time; the message says the states of the run and its tasks."""

@@ -42,7 +42,7 @@ _NOT_QUICK = {"e2e": "airflow", "local_airflow": "airflow", "dags": "airflow", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by their folder, and groups the files that one worker is to take; the longest groups start first."""
+    """Marks tests by folder and groups the files that one worker is to take; the longest groups start first."""
     tests = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(tests).as_posix()

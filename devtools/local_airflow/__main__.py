@@ -1,4 +1,4 @@
-"""Run a private Airflow from the project folder: `up` keeps one running, `backfill` shows what the project does.
+"""Run a private Airflow from the project folder: `up` keeps it running, `backfill` demonstrates the project.
 
 python -m devtools.local_airflow up [--port 8080]
 python -m devtools.local_airflow backfill [--judge offline|live] [--yes]
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """End as by an exception, so that everything that was started is stopped on the way out."""
+    """Raise SystemExit on a signal, so that the context managers stop everything that was started."""
     raise SystemExit(128 + number)
 
 
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", default=".", help="the project folder (default: the current one)")
     commands = parser.add_subparsers(dest="command", required=True)
     keep = commands.add_parser("up", help="keep Airflow running until Ctrl-C")
-    keep.add_argument("--port", type=int, default=8080, help="taken if it is free, else any free one (default: 8080)")
+    keep.add_argument("--port", type=int, default=8080, help="used if it is free, else any free port (default: 8080)")
     backfill = commands.add_parser("backfill", help="judge the sample cohort, reusing what exists")
     backfill.add_argument(
         "--judge", choices=("offline", "live"), default="offline", help="live: the model behind llm_default"

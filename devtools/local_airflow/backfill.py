@@ -1,4 +1,4 @@
-"""`make backfill`: the sample cohort through a real Airflow, from an empty machine to a report."""
+"""`make backfill`: run the sample cohort in a real Airflow, from an empty machine to a report."""
 
 import os
 import sys
@@ -14,10 +14,10 @@ import httpx
 
 from devtools.errors import LocalAirflowError
 from devtools.local_airflow import printout
-from devtools.local_airflow.given import DATA_ROOT_VARIABLE, HOW_TO_SET_LLM, LLM_VARIABLE, read_given
 from devtools.local_airflow.offline_judge import OfflineJudge
 from devtools.local_airflow.progress import Progress
 from devtools.local_airflow.service import LocalAirflow
+from devtools.local_airflow.user_settings import DATA_ROOT_VARIABLE, HOW_TO_SET_LLM, LLM_VARIABLE, read_user_settings
 from devtools.rest_api.client import AirflowApi
 from devtools.rest_api.runs import DagRun, TaskInstance
 
@@ -31,35 +31,38 @@ SUCCEEDED, FAILED, NOTHING_CALLED = 0, 1, 2
 
 
 def offline_backfill(project: Path) -> int:
-    """Judge the sample data with the offline judge, whatever the environment holds; return the exit code."""
-    story = Story(project=project)
+    """Judge the sample data with the offline judge, ignoring the caller's settings; return the exit code."""
+    backfill = Backfill(project=project)
     if os.environ.get(DATA_ROOT_VARIABLE):
-        story.say(f"{DATA_ROOT_VARIABLE} is ignored: this is the sample data, with made-up scores. See make up.")
+        backfill.say(
+            f"{DATA_ROOT_VARIABLE} is ignored, because this command uses the sample data, with made-up scores. "
+            "See make up."
+        )
     with OfflineJudge(home=project / HOME / "offline-judge", project=project) as judge:
-        story.say(f"The offline judge listens on {judge.url}. It is not a model: its scores are made up.")
+        backfill.say(f"The offline judge listens on {judge.url}. It is not a model: its scores are made up.")
         environment = {LLM_VARIABLE: judge.connection(), DATA_ROOT_VARIABLE: str(project / "data")}
-        with story.airflow(environment) as airflow:
-            return story.run(airflow.api, SAMPLE_CONF, timeout_s=OFFLINE_TIMEOUT_S, calls=judge.calls)
+        with backfill.airflow(environment) as airflow:
+            return backfill.run(airflow.api, SAMPLE_CONF, timeout_s=OFFLINE_TIMEOUT_S, calls=judge.calls)
 
 
 def live_backfill(project: Path, *, assume_yes: bool) -> int:
-    """Judge with the model behind `llm_default`, after showing the plan and asking; return the exit code."""
-    given = read_given(project, os.environ)
-    if given.llm_source is None:
+    """Show the plan, ask, then judge with the model of the Connection `llm_default`; return the exit code."""
+    settings = read_user_settings(project, os.environ)
+    if settings.llm_source is None:
         print(HOW_TO_SET_LLM, file=sys.stderr)
         return NOTHING_CALLED
-    story = Story(project=project)
-    story.say(f"llm_default comes from {given.llm_source}; the data root is {given.data_root}.")
-    conf = {} if given.names_data_root else SAMPLE_CONF
-    environment = given.environment | {DATA_ROOT_VARIABLE: str(given.data_root)}
-    with story.airflow(environment) as airflow:
-        code, plan = story.dry_run(airflow.api, conf)
+    backfill = Backfill(project=project)
+    backfill.say(f"llm_default comes from {settings.llm_source}; the data root is {settings.data_root}.")
+    conf = {} if settings.names_data_root else SAMPLE_CONF
+    environment = settings.environment | {DATA_ROOT_VARIABLE: str(settings.data_root)}
+    with backfill.airflow(environment) as airflow:
+        code, plan = backfill.dry_run(airflow.api, conf)
         if code != SUCCEEDED:
             return code
         calls = int(plan.get("call", 0))
         if calls and not assume_yes and not _agreed(f"Make these {calls} calls with llm_default? [y/N] "):
             return NOTHING_CALLED
-        return story.run(airflow.api, conf, timeout_s=LIVE_TIMEOUT_S)
+        return backfill.run(airflow.api, conf, timeout_s=LIVE_TIMEOUT_S)
 
 
 def _agreed(question: str) -> bool:
@@ -77,8 +80,8 @@ def _agreed(question: str) -> bool:
 
 
 @dataclass(kw_only=True)
-class Story:
-    """One backfill as it is told: every line with the seconds since the start."""
+class Backfill:
+    """One backfill that prints its progress, each line with the seconds since the start."""
 
     project: Path
     _began: float = field(default_factory=time.monotonic)
@@ -89,7 +92,7 @@ class Story:
 
     @contextmanager
     def airflow(self, environment: Mapping[str, str]) -> Iterator[LocalAirflow]:
-        """Run an Airflow while the block runs."""
+        """Keep an Airflow running during the block."""
         self.say(f"Starting Airflow (SQLite, LocalExecutor, on 127.0.0.1; its home is {HOME}) ...")
         with LocalAirflow(
             home=self.project / HOME, project=self.project, environment=environment, dag_ids=(DAG_ID,)
@@ -98,10 +101,10 @@ class Story:
             yield airflow
 
     def dry_run(self, api: AirflowApi, conf: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Plan without calling anything, show the plan, and return the exit code and the plan."""
+        """Plan without calling anything, print the plan, and return the exit code and the plan."""
         run_id, state = self._follow(api, {**conf, "dry_run": True}, OFFLINE_TIMEOUT_S, None)
         if state != "success":
-            self._tell_failure(api, run_id)
+            self._print_failure(api, run_id)
             return FAILED, {}
         plan = dict(api.xcom(DAG_ID, run_id, printout.PLANNING))
         _print_all(printout.plan_lines(plan))
@@ -110,10 +113,10 @@ class Story:
     def run(
         self, api: AirflowApi, conf: Mapping[str, Any], *, timeout_s: float, calls: Callable[[], int] | None = None
     ) -> int:
-        """Trigger the DAG, follow the run, tell how it ended, and return the exit code."""
+        """Trigger the DAG, follow the run, print its result, and return the exit code."""
         run_id, state = self._follow(api, conf, timeout_s, calls)
         if state != "success":
-            self._tell_failure(api, run_id)
+            self._print_failure(api, run_id)
             return FAILED
         summary = api.xcom(DAG_ID, run_id, printout.SUMMARY)
         seconds = time.monotonic() - self._began
@@ -130,14 +133,14 @@ class Story:
         self.say(f"Triggered {DAG_ID} as {run_id}")
         progress = Progress()
 
-        def tell(_run: DagRun, tasks: list[TaskInstance]) -> None:
-            for line in progress.news(tasks):
+        def print_changes(_run: DagRun, tasks: list[TaskInstance]) -> None:
+            for line in progress.changes(tasks):
                 self.say(line + _calls_so_far(line, calls))
 
         try:
-            return run_id, api.wait(DAG_ID, run_id, timeout_s, tell)
+            return run_id, api.wait(DAG_ID, run_id, timeout_s, print_changes)
         except BaseException:
-            # Left as running, it would go on by itself in the next Airflow that is started here.
+            # A run that is left running would continue by itself in the next Airflow that is started here.
             with suppress(LocalAirflowError):
                 api.set_run_state(DAG_ID, run_id, "failed")
             raise
@@ -146,18 +149,18 @@ class Story:
         for run in api.dag_runs(DAG_ID, states=("queued", "running")):
             if run.run_id.startswith(RUN_PREFIX):
                 api.set_run_state(DAG_ID, run.run_id, "failed")
-                self.say(f"{run.run_id} was cut off earlier: it is marked as failed.")
+                self.say(f"{run.run_id} was interrupted earlier and is marked as failed.")
             else:
-                self.say(f"{run.run_id} is not done: the new run waits for it.")
+                self.say(f"{run.run_id} is not finished, so the new run waits for it.")
 
-    def _tell_failure(self, api: AirflowApi, run_id: str) -> None:
+    def _print_failure(self, api: AirflowApi, run_id: str) -> None:
         tasks = api.task_instances(DAG_ID, run_id)
-        told = printout.task_that_tells(tasks)
+        quoted = printout.task_to_quote(tasks)
         log = ""
-        if told is not None:
+        if quoted is not None:
             with suppress(LocalAirflowError):
-                log = api.task_log(DAG_ID, run_id, told.task_id, told.map_index, told.try_number)
-        _print_all(printout.failure_lines(tasks, told, log))
+                log = api.task_log(DAG_ID, run_id, quoted.task_id, quoted.map_index, quoted.try_number)
+        _print_all(printout.failure_lines(tasks, quoted, log))
 
 
 def _calls_so_far(line: str, calls: Callable[[], int] | None) -> str:

@@ -1,4 +1,4 @@
-"""The environment of a private Airflow: every setting is an environment variable, none is inherited."""
+"""The environment of a private Airflow: every setting is an environment variable, and none is inherited."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from devtools.supervision.ports import LOOPBACK
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Where one private Airflow reads and writes: only below `home`, apart from the project's own folders."""
+    """The files of one private Airflow, all below `home` except the project's own folders."""
 
     home: Path
     project: Path
@@ -40,7 +40,7 @@ class Layout:
         return self.home / PASSWORDS_FILE
 
     def log(self, component: str) -> Path:
-        """Return the file that takes what a component prints."""
+        """Return the log file of a component's output."""
         return self.logs / f"{component}.log"
 
 
@@ -53,11 +53,11 @@ def airflow_environment(
     port: int,
     schedules: bool,
 ) -> dict[str, str]:
-    """Return the whole environment of Airflow's processes; `extra` has the last word."""
+    """Return the whole environment of Airflow's processes; `extra` overrides all other settings."""
     sections = _core(layout, keys, port) | _files(layout) | _api(keys, port) | _loops(schedules)
     settings = {f"AIRFLOW__{section}": value for section, value in sections.items()}
     settings["AIRFLOW_HOME"] = str(layout.home)
-    # The task processes of macOS fork after Objective-C libraries were loaded, which it forbids unless told.
+    # Task processes fork after Objective-C libraries were loaded, which macOS forbids without this setting.
     if sys.platform == "darwin":
         settings["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     return clean_environment(caller, python_path=layout.project) | settings | dict(extra)
@@ -79,7 +79,7 @@ def _core(layout: Layout, keys: Keys, port: int) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.passwords),
         # Without this a DAG edited within 30 s of its last parse keeps its old form after a restart.
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
-        # The default asks the name server, which may take seconds or not answer.
+        # The default asks the name server, which may take seconds or never answer.
         "CORE__HOSTNAME_CALLABLE": "socket.gethostname",
     }
 
@@ -109,16 +109,16 @@ def _api(keys: Keys, port: int) -> dict[str, str]:
 
 
 def _loops(schedules: bool) -> dict[str, str]:
-    """Return the intervals: short where a person waits, long where a loop would only burn the processor."""
+    """Return the intervals: short where a person waits, long where a loop would only use the processor."""
     return {
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "SCHEDULER__USE_JOB_SCHEDULE": str(schedules),
         "SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-        # A worker that misses the end of its task looks again only after this many seconds (5 by default): with
-        # 1 a run of 40 short tasks takes 7 s instead of 20.
+        # A worker that misses the end of its task checks again only after this number of seconds (default: 5). With 1
+        # a run of 40 short tasks takes 7 s instead of 20 s.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        # A run whose scheduler was killed goes on once that one's last heartbeat is 30 s old, looked at this often. A
-        # shorter limit would make a scheduler that is held up for a moment give up tasks of its own.
+        # How often a scheduler searches for tasks of a killed scheduler, whose last heartbeat is more than 30 s old.
+        # A shorter limit than 30 s would make a scheduler that is delayed for a moment give up its own tasks.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",

@@ -1,4 +1,4 @@
-"""The keys and the password of one private Airflow: made once, kept in its home, never printed."""
+"""The keys and the password of one private Airflow; they are made once, kept in its home, and never logged."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ PASSWORDS_FILE = "passwords.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Keys:
-    """What Airflow's processes must share, so that a restart can read what an earlier one wrote."""
+    """The keys that Airflow's processes share; a restart needs the same keys to read what was written before."""
 
     fernet_key: str
     api_secret_key: str
@@ -24,7 +24,7 @@ class Keys:
 
 
 def ensure_keys(home: Path) -> Keys:
-    """Return the keys of `home`, made now if it has none."""
+    """Return the keys of `home`; make them when there are none."""
     fresh = Keys(
         fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         api_secret_key=secrets.token_urlsafe(32),
@@ -34,7 +34,7 @@ def ensure_keys(home: Path) -> Keys:
     try:
         return Keys(**kept)
     except TypeError:
-        msg = f"{home / KEYS_FILE} does not hold the keys of an Airflow: delete it, and new ones are made."
+        msg = f"{home / KEYS_FILE} does not hold the keys of an Airflow. Delete it, and new keys are made."
         raise LocalAirflowError(msg) from None
 
 
@@ -42,13 +42,13 @@ def ensure_password(home: Path) -> str:
     """Return the password of the user `admin`, from the file that Airflow's own login reads."""
     kept = _read_or_write(home / PASSWORDS_FILE, {USER: secrets.token_urlsafe(12)})
     if USER not in kept:
-        msg = f"{home / PASSWORDS_FILE} names no user {USER!r}: delete it, and a password is made."
+        msg = f"{home / PASSWORDS_FILE} names no user {USER!r}. Delete it, and a password is made."
         raise LocalAirflowError(msg)
     return kept[USER]
 
 
 def _read_or_write(path: Path, fresh: dict[str, str]) -> dict[str, str]:
-    """Return what `path` holds; a missing file is written whole, with mode 0600, by one writer only."""
+    """Return the content of `path`; a missing file is written atomically with mode 0600, by one process only."""
     if not path.exists():
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -57,12 +57,12 @@ def _read_or_write(path: Path, fresh: dict[str, str]) -> dict[str, str]:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            pass  # another process was first: its file counts
+            pass  # another process was first, so its file counts
         finally:
             temporary.unlink()
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): str(value) for name, value in kept.items()}
     except (ValueError, AttributeError):
-        msg = f"{path} is not a JSON object: delete it, and a new one is made."
+        msg = f"{path} is not a JSON object. Delete it, and a new file is made."
         raise LocalAirflowError(msg) from None

@@ -1,4 +1,4 @@
-"""The offline judge as a process of ours: started for one backfill and stopped with it."""
+"""The offline judge as a child process, started for one backfill and stopped with it."""
 
 import json
 import os
@@ -14,8 +14,8 @@ import httpx
 
 from devtools.errors import StartError
 from devtools.supervision.environment import clean_environment
-from devtools.supervision.lifeline import Lifeline
 from devtools.supervision.ports import LOOPBACK
+from devtools.supervision.supervised_processes import SupervisedProcesses
 from devtools.supervision.supervisor import Command
 
 NAME = "offline-judge"
@@ -23,7 +23,7 @@ START_TIMEOUT_S = 30.0
 
 
 class OfflineJudge:
-    """An LLM server on 127.0.0.1 that is not a model; a context manager."""
+    """A context manager that runs the offline judge, an LLM server on 127.0.0.1 without a model."""
 
     def __init__(self, *, home: Path, project: Path) -> None:
         self._port_file = home / "port"
@@ -31,7 +31,7 @@ class OfflineJudge:
         module = ("-m", "devtools.offline_judge")
         argv = (sys.executable, *module, "--port", "0", "--port-file", str(self._port_file))
         self._home = home
-        self._lifeline = Lifeline(
+        self._processes = SupervisedProcesses(
             home=home,
             directory=project,
             environment=clean_environment(os.environ, python_path=project),
@@ -41,18 +41,18 @@ class OfflineJudge:
 
     @property
     def url(self) -> str:
-        """The base URL of its OpenAI-compatible API."""
+        """The base URL of the judge's OpenAI-compatible API."""
         return f"http://{LOOPBACK}:{self._port}/v1"
 
     def connection(self) -> str:
-        """Return the Airflow Connection to it, in JSON form."""
+        """Return the Airflow Connection to the judge, in JSON form."""
         extra: Mapping[str, object] = {"connect_timeout_s": 5, "read_timeout_s": 60, "total_timeout_s": 120}
-        # Not a word: what is stored of a reply is searched for the password.
+        # Random, because the password is masked in stored replies, and a word would be masked where it occurs.
         password = secrets.token_urlsafe(24)
         return json.dumps({"conn_type": "openai", "host": self.url, "password": password, "extra": extra})
 
     def calls(self) -> int:
-        """Return how many requests it has had."""
+        """Return how many requests the judge has received."""
         answer = httpx.get(f"http://{LOOPBACK}:{self._port}/stats", timeout=10, trust_env=False)
         return int(answer.raise_for_status().json()["requests"])
 
@@ -61,20 +61,20 @@ class OfflineJudge:
         self._port_file.unlink(missing_ok=True)
         deadline = time.monotonic() + START_TIMEOUT_S
         try:
-            self._lifeline.start()
+            self._processes.start()
             while not self._port_file.exists():
-                self._lifeline.check()
+                self._processes.check()
                 if time.monotonic() > deadline:
                     msg = f"The offline judge did not start within {START_TIMEOUT_S:g} s."
                     raise StartError(msg)
                 time.sleep(0.05)
             self._port = int(self._port_file.read_text("utf-8"))
         except BaseException:
-            self._lifeline.stop()
+            self._processes.stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lifeline.stop()
+        self._processes.stop()

@@ -1,4 +1,4 @@
-"""What a backfill prints: the plan before it, the results after it, or why it failed."""
+"""The output of a backfill: the plan, then the results or the reason of the failure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ PLANNING, SUMMARY = "plan_cohort", "summarise_cohort"
 
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
-    """Return what a dry run found: evaluations by action, and what the calls may cost."""
+    """Return the lines of a plan: evaluations by action, and what the calls may cost."""
     lines = [f"Plan of cohort {plan.get('cohort_id')}: {plan.get('planned')} evaluations"]
     lines += [f"  {action:<9} {plan.get(action, 0):>6}" for action in ACTIONS]
     estimate = plan.get("estimate") or {}
@@ -24,7 +24,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
 
 
 def closing_lines(summary: Mapping[str, Any], *, calls: int | None, project: Path, seconds: float) -> list[str]:
-    """Return the closing block of a run that succeeded; `calls` is what the judge counted, None when unknown."""
+    """Return the closing block of a run that succeeded; `calls` is the judge's own count, None when unknown."""
     lines = ["", f"Cohort {summary.get('cohort_id')}: done in {seconds:.0f} s"]
     lines += [f"  {name.replace('_', ' '):<9} {summary.get(name, 0):>6}" for name in COUNTS]
     if calls is not None:
@@ -37,25 +37,25 @@ def closing_lines(summary: Mapping[str, Any], *, calls: int | None, project: Pat
     return [*lines, "See the run in Airflow: make up, then open the address that it prints."]
 
 
-def failure_lines(tasks: Sequence[TaskInstance], told: TaskInstance | None, log: str) -> list[str]:
-    """Return which tasks failed, and the last lines of the log of the one that tells why."""
+def failure_lines(tasks: Sequence[TaskInstance], quoted: TaskInstance | None, log: str) -> list[str]:
+    """Return which tasks failed, and the lines of `log`, the log of the task `quoted`, from its first error on."""
     failed = [task for task in tasks if task.state == "failed"]
     waiting = sum(task.state == "upstream_failed" for task in tasks)
     lines = ["", "The run failed. Tasks that failed:"]
-    lines += [f"  {task.task_id}{_place(task)} (try {task.try_number})" for task in failed[:20]]
+    lines += [f"  {task.task_id}{_instance(task)} (try {task.try_number})" for task in failed[:20]]
     if len(failed) > 20:
         lines.append(f"  and {len(failed) - 20} more")
     if waiting:
         lines.append(f"  ({waiting} more could not run because of them)")
-    if told is None:
+    if quoted is None:
         return lines
-    said = telling_lines(log)
-    more = ["  ..."] if len(said) > LOG_LINES else []
-    return [*lines, f"From the log of {told.task_id}:", *(f"  {line}" for line in said[:LOG_LINES]), *more]
+    errors = lines_from_first_error(log)
+    more = ["  ..."] if len(errors) > LOG_LINES else []
+    return [*lines, f"From the log of {quoted.task_id}:", *(f"  {line}" for line in errors[:LOG_LINES]), *more]
 
 
-def task_that_tells(tasks: Sequence[TaskInstance]) -> TaskInstance | None:
-    """Return the task whose log says why the run failed: the planning if that failed, else the summary."""
+def task_to_quote(tasks: Sequence[TaskInstance]) -> TaskInstance | None:
+    """Return the task whose log says why the run failed: planning if it failed, else the summary, else any."""
     failed = [task for task in tasks if task.state == "failed"]
     for task_id in (PLANNING, SUMMARY):
         for task in failed:
@@ -64,8 +64,8 @@ def task_that_tells(tasks: Sequence[TaskInstance]) -> TaskInstance | None:
     return failed[0] if failed else None
 
 
-def telling_lines(log: str) -> list[str]:
-    """Return the log from its first error on, without Airflow's fold marks and the frames of tracebacks."""
+def lines_from_first_error(log: str) -> list[str]:
+    """Return the log from its first error on, without Airflow's fold marks and without the frames of tracebacks."""
     lines = [
         line
         for line in log.splitlines()
@@ -76,12 +76,12 @@ def telling_lines(log: str) -> list[str]:
 
 
 def relative(path: str, project: Path) -> str:
-    """Return a path as seen from the project folder, or as it is when it lies elsewhere."""
-    place = Path(path)
-    return str(place.relative_to(project)) if place.is_relative_to(project) else path
+    """Return a path relative to the project folder; a path outside of it is returned unchanged."""
+    full = Path(path)
+    return str(full.relative_to(project)) if full.is_relative_to(project) else path
 
 
-def _place(task: TaskInstance) -> str:
+def _instance(task: TaskInstance) -> str:
     return "" if task.map_index < 0 else f" [{task.label or task.map_index}]"
 
 

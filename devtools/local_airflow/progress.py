@@ -1,4 +1,4 @@
-"""How far a run is, in words: a line for each task whose standing has changed."""
+"""The progress of a run in words: one line for each task whose status has changed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class Progress:
-    """Remembers what was said of a run, so that only what is new is said."""
+    """Remembers the status of each task of a run, so that only changes are printed."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._former: dict[str, str] = {}
 
-    def news(self, tasks: Sequence[TaskInstance]) -> list[str]:
-        """Return a line for each task whose standing differs from the last look, in the order they started."""
-        standings = _standings(tasks)
-        lines = [f"{name}: {text}" for name, text in standings.items() if text and self._said.get(name) != text]
-        self._said.update(standings)
+    def changes(self, tasks: Sequence[TaskInstance]) -> list[str]:
+        """Return a line for each task whose status has changed since the last call, in the order they started."""
+        statuses = _statuses(tasks)
+        lines = [f"{name}: {text}" for name, text in statuses.items() if text and self._former.get(name) != text]
+        self._former.update(statuses)
         return lines
 
 
-def _standings(tasks: Sequence[TaskInstance]) -> dict[str, str]:
+def _statuses(tasks: Sequence[TaskInstance]) -> dict[str, str]:
     by_task: dict[str, list[TaskInstance]] = {}
     for task in sorted(tasks, key=lambda task: task.started_at or _LAST):
         by_task.setdefault(task.task_id, []).append(task)
-    return {task_id: _standing(instances) for task_id, instances in by_task.items()}
+    return {task_id: _status(instances) for task_id, instances in by_task.items()}
 
 
-def _standing(instances: Sequence[TaskInstance]) -> str:
-    """Return `running`, `success` or the like for one instance, `3 of 12 done (1 skipped)` for a mapped task."""
+def _status(instances: Sequence[TaskInstance]) -> str:
+    """Return the state of a single instance, or `3 of 12 done (1 skipped)` for a mapped task."""
     if len(instances) == 1 and instances[0].map_index < 0:
         state = instances[0].state or ""
         return "" if state in NOT_SHOWN else state

@@ -1,4 +1,4 @@
-"""When a private Airflow is ready: its processes report in, and the DAGs asked for have been parsed."""
+"""Wait until a private Airflow is ready: its processes send heartbeats, and the wanted DAGs have been parsed."""
 
 import time
 from collections.abc import Callable, Collection
@@ -20,12 +20,12 @@ def wait_until_ready(
     check: Callable[[], None],
     timeout_s: float,
 ) -> None:
-    """Return when every component has reported in and every DAG was parsed, both after `since`.
+    """Return when every component has sent a heartbeat and every DAG was parsed, both after `since`.
 
-    What an earlier session left in the same database does not count: neither its heartbeats nor its import errors.
+    Heartbeats and import errors that an earlier session left in the same database do not count.
 
     Raises:
-        DagImportError: a DAG file cannot be imported while a DAG that was asked for is missing.
+        DagImportError: a DAG file cannot be imported and a wanted DAG is missing.
         StartError: the time is up; the message says what is missing.
     """
     deadline = time.monotonic() + timeout_s
@@ -38,7 +38,7 @@ def wait_until_ready(
 
 
 def import_problems(api: AirflowApi, since: datetime) -> list[ImportProblem]:
-    """Return the DAG files that could not be imported since then."""
+    """Return the DAG files that could not be imported since `since`."""
     return [problem for problem in api.import_errors() if problem.parsed_at is None or problem.parsed_at >= since]
 
 
@@ -46,7 +46,7 @@ def _missing(api: AirflowApi, since: datetime, components: Collection[str], dag_
     try:
         health = api.health()
     except ApiError:
-        return ["an answer of the api-server"]
+        return ["an answer from the api-server"]
     silent = [name for name in components if not _is_healthy(health.get(name) or {}, name, since)]
     parsed = {each["dag_id"] for each in api.dags() if _is_after(each["last_parsed_time"], since)}
     unparsed = sorted(set(dag_ids) - parsed)
@@ -57,10 +57,10 @@ def _missing(api: AirflowApi, since: datetime, components: Collection[str], dag_
     return [f"a heartbeat of the {name}" for name in silent] + [f"the DAG {dag_id}" for dag_id in unparsed]
 
 
-def _is_healthy(told: dict[str, str | None], name: str, since: datetime) -> bool:
-    return told.get("status") == "healthy" and _is_after(told.get(f"latest_{name}_heartbeat"), since)
+def _is_healthy(component: dict[str, str | None], name: str, since: datetime) -> bool:
+    return component.get("status") == "healthy" and _is_after(component.get(f"latest_{name}_heartbeat"), since)
 
 
 def _is_after(text: str | None, since: datetime) -> bool:
-    time_told = moment(text)
-    return time_told is not None and time_told >= since
+    time = moment(text)
+    return time is not None and time >= since

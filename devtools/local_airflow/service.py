@@ -1,4 +1,4 @@
-"""One private Airflow: SQLite, LocalExecutor, on 127.0.0.1, everything it writes below one home folder."""
+"""One private Airflow with SQLite and LocalExecutor on 127.0.0.1, which writes only below one home folder."""
 
 import os
 import sys
@@ -18,26 +18,26 @@ from devtools.local_airflow.environment import Layout, airflow_environment
 from devtools.local_airflow.keys import USER, ensure_keys, ensure_password
 from devtools.local_airflow.readiness import wait_until_ready
 from devtools.rest_api.client import AirflowApi
-from devtools.supervision.lifeline import PACKAGE_ROOT, Lifeline
 from devtools.supervision.ports import LOOPBACK, free_port
+from devtools.supervision.supervised_processes import PACKAGE_ROOT, SupervisedProcesses
 from devtools.supervision.supervisor import Command
 
 MIGRATE = "migrate"
-# By its path: a project that has an Airflow run for it need not hold this package. -P: its folder is no place to
-# import from.
+# The script is run by its path, because the project that Airflow runs need not contain this package. -P keeps the
+# script's folder out of the import path.
 WARM_SCHEDULER = ("-P", str(PACKAGE_ROOT / "include" / "essay_cohorts_airflow" / "warm_scheduler.py"))
 PLAIN_SCHEDULER = ("-m", "airflow", "scheduler")
 CONFIG_NOTE = "# Every setting of this Airflow is an environment variable; nothing is read from here.\n"
 
 
 class LocalAirflow:
-    """Starts and stops Airflow's processes for one project folder; a context manager.
+    """A context manager that starts and stops Airflow's processes for one project folder.
 
-    The processes end with the one that started them, however that ends. `dag_ids` names the DAGs that must be
-    parsed before `start` returns. With `schedules` off only triggered runs exist, whatever schedules DAGs have.
-    A preferred `port` that is in use is replaced by a free one; 0 takes any. With `restarts` off nothing that ended
-    is started again; else all is but the api-server, without which the others' work fails at once. With `warm` off
-    the scheduler is Airflow's own: each task imports for itself what it needs. `python` runs Airflow's processes.
+    The processes end when the process that started them ends in any way. `dag_ids` names the DAGs that must be parsed
+    before `start` returns. Without `schedules` only triggered runs exist, and the schedules of DAGs are ignored. A
+    `port` that is in use is replaced by a free port; 0 takes any free port. With `restarts` each process that ended
+    is started again, except the api-server, because without it the work of the others fails at once. Without `warm`
+    the scheduler is Airflow's own, and each task imports its libraries itself. `python` runs Airflow's processes.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LocalAirflow:
         self._scheduler = WARM_SCHEDULER if warm else PLAIN_SCHEDULER
         self._start_timeout_s = start_timeout_s
         self._python = python
-        self._lifeline: Lifeline | None = None
+        self._processes: SupervisedProcesses | None = None
 
     @cached_property
     def port(self) -> int:
@@ -75,12 +75,12 @@ class LocalAirflow:
 
     @property
     def url(self) -> str:
-        """Where the web page is."""
+        """The address of the web page."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def user(self) -> str:
-        """The only user."""
+        """The name of the only user."""
         return USER
 
     @cached_property
@@ -95,29 +95,29 @@ class LocalAirflow:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes by name: each component, the leader of a session of its own, and the `supervisor`."""
-        if self._lifeline is None:
+        """The process ids by name: each component, which leads a session of its own, and the `supervisor`."""
+        if self._processes is None:
             return {}
-        supervisor = self._lifeline.supervisor_pid
-        return self._lifeline.pids | ({"supervisor": supervisor} if supervisor else {})
+        supervisor = self._processes.supervisor_pid
+        return self._processes.pids | ({"supervisor": supervisor} if supervisor else {})
 
     def start(self) -> Self:
-        """Start everything and return when it is ready.
+        """Start everything and return when Airflow is ready.
 
         Raises:
             HomeInUseError: another live process runs an Airflow in the same home.
             StartError: a process ended, or something is missing when the time is up.
-            DagImportError: a DAG that was asked for is missing and a DAG file cannot be imported.
+            DagImportError: a wanted DAG is missing and a DAG file cannot be imported.
         """
-        if self._lifeline is not None:
+        if self._processes is not None:
             msg = "This Airflow was started already."
             raise StartError(msg)
         began = time.monotonic()
         self.started_at = datetime.now(UTC)
-        self._lifeline = self._prepare()
+        self._processes = self._prepare()
         try:
-            self._lifeline.start()
-            self._migrated()
+            self._processes.start()
+            self._wait_for_migration()
             wait_until_ready(
                 self.api,
                 since=self.started_at,
@@ -132,25 +132,25 @@ class LocalAirflow:
         return self
 
     def warm_up(self) -> None:
-        """Make the api-server build what the first task of its life waits for (3 s): for those who measure."""
+        """Make the api-server build what its first task would wait for (3 s), so that a measurement excludes it."""
         httpx.get(f"{self.url}/execution/health", timeout=60, trust_env=False).raise_for_status()
 
     def check(self) -> None:
         """Return when every process lives.
 
         Raises:
-            StartError: one has ended; the message names its log file and the last lines of it.
+            StartError: a process has ended; the message has the name and the last lines of its log file.
         """
-        if self._lifeline is None:
+        if self._processes is None:
             msg = "This Airflow does not run: it was not started, or it was stopped."
             raise StartError(msg)
-        self._lifeline.check()
+        self._processes.check()
 
     def stop(self) -> None:
         """Stop every process and return when none is left; a second call does nothing."""
-        if self._lifeline is not None:
-            self._lifeline.stop()
-            self._lifeline = None
+        if self._processes is not None:
+            self._processes.stop()
+            self._processes = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -160,7 +160,7 @@ class LocalAirflow:
     ) -> None:
         self.stop()
 
-    def _prepare(self) -> Lifeline:
+    def _prepare(self) -> SupervisedProcesses:
         self.layout.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.layout.logs.mkdir(exist_ok=True)
         config = self.layout.home / "airflow.cfg"
@@ -175,7 +175,7 @@ class LocalAirflow:
             port=self.port,
             schedules=self._schedules,
         )
-        return Lifeline(
+        return SupervisedProcesses(
             home=self.layout.home,
             directory=self.layout.project,
             environment=environment,
@@ -213,13 +213,13 @@ class LocalAirflow:
         mark = self._migration_mark
         return not (self.layout.database.exists() and mark.exists() and mark.read_text("utf-8") == _airflow_version())
 
-    def _migrated(self) -> None:
-        """Return when the database has its tables, and remember the version that they are of."""
+    def _wait_for_migration(self) -> None:
+        """Return when the database has its tables, and remember their Airflow version."""
         if not self._must_migrate():
             return
         deadline = time.monotonic() + self._start_timeout_s
-        while self._lifeline is not None and MIGRATE not in self._lifeline.exit_codes:
-            self._lifeline.check()
+        while self._processes is not None and MIGRATE not in self._processes.exit_codes:
+            self._processes.check()
             if time.monotonic() > deadline:
                 msg = f"The database was not set up in time; see {self.layout.log(MIGRATE)}."
                 raise StartError(msg)

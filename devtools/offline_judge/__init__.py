@@ -1,1 +1,1 @@
-"""An LLM server that is not a model: it answers at once, the same each time, and for nothing."""
+"""An LLM server without a model: it answers at once, always with the same scores, and costs nothing."""

@@ -1,4 +1,4 @@
-"""`python -m devtools.offline_judge`: the offline judge as a server of its own."""
+"""Run the offline judge as a server: `python -m devtools.offline_judge`."""
 
 from devtools.offline_judge.server import main
 

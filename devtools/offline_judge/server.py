@@ -1,33 +1,33 @@
-"""An OpenAI-compatible HTTP server that stands in for a judge model and never is one.
+"""An OpenAI-compatible HTTP server that replaces a judge model in trials; it has no model.
 
     python -m devtools.offline_judge --port 8000 --port-file judge.port
 
-Its scores are made up from a hash of the prompt, every reply says so, and every reply's model name begins
-with `offline-judge-not-a-model/`. A fresh server gives the same scores in the same order, and it goes wrong
-only as it is told to. It shares no code with the client, the parser and the retry rules that are tried on it.
+Its scores are made up from a hash of the prompt. Every reply says so, and every reply's model name begins
+with `offline-judge-not-a-model/`. Each new server gives the same scores in the same order, and fails only by
+its fault rules. It shares no code with the client, the parser and the retry rules that are tested with it.
 
 | endpoint                  | what it does                                                                  |
 |---------------------------|-------------------------------------------------------------------------------|
-| POST /v1/chat/completions | one reply; needs a bearer token, any that is not empty                        |
+| POST /v1/chat/completions | one reply; needs a bearer token, any text that is not empty                   |
 | GET /health               | `{"status": "ok"}`                                                            |
 | GET /stats                | counts; requests = in_flight + the sum of by_status; replies: 200s with text; |
-|                           | tokens: what the 200s are billed for, by model                                |
-| GET, DELETE /requests     | what was asked, in order of arrival; DELETE forgets it and resets the counts  |
-| GET, PUT /faults          | the rules by which it goes wrong, how often each did; PUT replaces all        |
+|                           | tokens: the billed tokens of the 200s, by model                               |
+| GET, DELETE /requests     | the requests in order of arrival; DELETE removes them and resets the counts   |
+| GET, PUT /faults          | the fault rules and how often each was applied; PUT replaces all              |
 
-A fault rule is `{"fault": NAME, ...}` with, all optional, `contains` (a text in the prompt), `model` (the one
-requested), `times` (null: for ever), `chance` (0 to 1, drawn with `seed`); the first rule that matches, is not used
-up and is drawn applies.
+A fault rule is `{"fault": NAME, ...}` with these optional keys: `contains` (a text in the prompt), `model` (the
+requested model), `times` (null: no limit), `chance` (0 to 1, drawn with `seed`). The first rule that matches, is not
+used up and is drawn applies.
 
 | fault                           | further keys (* needed)                                                 |
 |---------------------------------|-------------------------------------------------------------------------|
 | `status`                        | `status`*, `message`, `retry_after` in seconds, `retry_after_raw` text  |
 | `latency`                       | `seconds`*, a pause before the ordinary reply                           |
-| `length`                        | `most_tokens`*; the ordinary reply behind words of a random number      |
-| `rate_limit`                    | `per_second`*, `retry_after`; 429 to what is beyond that rate           |
-| `reply`                         | `content`*, `finish_reason`, `model`: the one that the reply names, for |
-|                                 | which reason `requested_model` is here the one requested                |
-| `hang`, `disconnect`            | none; no answer while the client waits, or the connection just closes   |
+| `length`                        | `most_tokens`*; a random number of words before the ordinary reply      |
+| `rate_limit`                    | `per_second`*, `retry_after`; 429 to requests beyond that rate          |
+| `reply`                         | `content`*, `finish_reason`, `model` (named by the reply; this fault    |
+|                                 | has `requested_model` for the requested model)                          |
+| `hang`, `disconnect`            | none; no answer while the client waits, or the connection is closed     |
 | `truncate`, `garbage`, `empty`  | none; cut off before the score, prose without a score, no text at all   |
 """
 
@@ -52,22 +52,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from devtools.offline_judge.answers import (
-    CANNED,
-    Answer,
-    Call,
-    Rule,
-    completion,
-    error_answer,
-    read_call,
-    rule_problems,
-    told_status,
-)
+from devtools.offline_judge.answers import Answer, Call, completion, error_answer, read_call
+from devtools.offline_judge.faults import CANNED, Rule, rule_problems, status_answer
 from devtools.offline_judge.tally import NO_REPLY, Tally
 
 
 def _decoded(raw: bytes) -> Any:
-    """Return the JSON value in `raw`, or None where there is none (no body may be null)."""
+    """Return the JSON value in `raw`; None when there is none, because no valid body is null."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -84,7 +75,7 @@ def _token(request: Request) -> str:
 
 
 async def _closed(request: Request, seconds: float | None = None) -> bool:
-    """Wait for `seconds` (None: for ever); true as soon as the connection is closed, by either side."""
+    """Wait for `seconds` (None: without limit); return True as soon as either side closes the connection."""
     try:
         async with asyncio.timeout(seconds):
             while (await request.receive())["type"] != "http.disconnect":
@@ -95,7 +86,7 @@ async def _closed(request: Request, seconds: float | None = None) -> bool:
 
 
 class Judge:
-    """The endpoints and what they share: the fault rules and the tally."""
+    """The endpoints, and the fault rules and the tally that they share."""
 
     def __init__(self, latency_s: float, keep_requests: int, hang_up: Callable[[Address | None], None]) -> None:
         self._latency_s = latency_s
@@ -123,7 +114,7 @@ class Judge:
             return Response(status_code=NO_REPLY)
         token = _token(request)
         call = read_call(body) if token else error_answer(401, "The request has no 'Authorization: Bearer KEY'.")
-        # A request ends in the tally in which it began: after a DELETE meanwhile, both still add up.
+        # A request ends in the tally in which it began, so that the counts still add up after a DELETE in between.
         tally, answer = self._tally, None
         record = tally.arrive(token, body, call)
         try:
@@ -135,7 +126,7 @@ class Judge:
         return _json(answer.payload, answer.status, answer.headers)
 
     async def _answer(self, request: Request, call: Call | Answer, tally: Tally, number: int) -> Answer | None:
-        """Return the answer once its time has come, or None when the connection closed before."""
+        """Return the answer after its pause; None when the connection was closed before."""
         keys = self._next_fault(call) if isinstance(call, Call) else {}
         pause = self._latency_s + keys.get("seconds", 0)
         if pause and await _closed(request, pause):
@@ -149,9 +140,9 @@ class Judge:
                 await _closed(request)
                 return None
             case "status":
-                return told_status(keys)
+                return status_answer(keys)
             case "rate_limit":
-                return told_status({**keys, "status": 429})
+                return status_answer({**keys, "status": 429})
             case "reply":
                 return completion(call, number, keys["content"], keys.get("finish_reason"), keys.get("model"))
             case "truncate" | "garbage" | "empty" as fault:
@@ -194,25 +185,25 @@ class Judge:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says where it listens, can drop one connection, and stops without waiting for any."""
+    """A uvicorn server that reports its port, can close one connection, and stops without waiting for connections."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._port_file: Path | None = options.port_file
         app = Judge(options.latency_s, options.keep_requests, self.hang_up).app()
         quiet: dict[str, Any] = {"log_config": None, "log_level": "error", "access_log": False}
         plain: dict[str, Any] = {"lifespan": "off", "ws": "none", "proxy_headers": False}
-        # Keep-alive outlasts any client's pause, or a call could meet a connection that is just being closed.
+        # Keep-alive is longer than any client's pause, because a call could otherwise use a connection being closed.
         waits: dict[str, Any] = {"timeout_keep_alive": 300, "timeout_graceful_shutdown": 1}
         super().__init__(uvicorn.Config(app, **quiet, **plain, **waits))
 
     def hang_up(self, client: Address | None) -> None:
-        """Close this client's connection with nothing sent."""
+        """Close this client's connection without an answer."""
         for connection in self.server_state.connections:
             if client and getattr(connection, "client", None) == (client.host, client.port):
                 connection.transport.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say where."""
+        """Listen, write the port file and print the address."""
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         if self._port_file:
@@ -223,8 +214,8 @@ class Server(uvicorn.Server):
         print(f"offline judge: NOT a model, its scores are made up; listening on {url}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close every connection at once, then stop."""
-        # Requests that hang or pause end when their connection does.
+        """Close all connections and stop."""
+        # Requests that hang or pause end when their connection is closed.
         for connection in list(self.server_state.connections):
             connection.transport.close()
         await super().shutdown(sockets)
@@ -241,32 +232,33 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     about = "An OpenAI-compatible server for trying things out. NOT a model: its scores are made up."
     parser = argparse.ArgumentParser(prog="python -m devtools.offline_judge", description=about)
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--latency-s", type=float, default=0.0, help="pause before each answer, in seconds")
-    parser.add_argument("--port-file", type=Path, help="the port is written here once it is listened on")
-    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many GET /requests can show")
+    parser.add_argument("--port-file", type=Path, help="the server writes its port here once it listens")
+    parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests GET /requests can show")
     options = parser.parse_args(arguments)
     if not _is_loopback(options.host):
-        parser.error(f"{options.host!r} is no loopback host; use one of 127.0.0.0/8, localhost or ::1.")
+        parser.error(f"{options.host!r} is not a loopback host; use one of 127.0.0.0/8, localhost or ::1.")
     if not 0 <= options.latency_s < math.inf or options.keep_requests < 0:
         parser.error("--latency-s and --keep-requests take numbers from 0.")
     return options
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 when an option or the port cannot be had."""
-    # uvicorn raises the signal again after its clean stop, by default a traceback or a failed exit code.
+    """Serve until SIGTERM or SIGINT, then exit 0; exit 2 when an option is invalid or the port cannot be used."""
+    # uvicorn raises the signal again after its clean stop, which would end in a traceback or a failed exit code.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: sys.exit(0))
     options = _options(arguments)
     try:
         if options.port_file:
             options.port_file.parent.mkdir(parents=True, exist_ok=True)
-            # A port that an earlier server left must not be taken for this one's.
+            # The port file of an earlier server must not be taken for this server's.
             options.port_file.unlink(missing_ok=True)
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
-        # Inherited by each connection: else asyncio, which is handed this socket, lets Nagle hold back a body 40 ms.
+        # Each connection inherits this option. Without it Nagle's algorithm delays a body by 40 ms, because asyncio
+        # does not set the option on the connections of a socket that it was given.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError) as error:
         print(f"The offline judge cannot start on {options.host} port {options.port}: {error}", file=sys.stderr)

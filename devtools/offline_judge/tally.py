@@ -1,4 +1,4 @@
-"""What one offline judge was asked and what it answered: the numbers behind GET /stats and GET /requests."""
+"""The tally of the offline judge: the requests that it received, and the counts of its answers."""
 
 import time
 from collections import Counter, deque
@@ -9,12 +9,12 @@ from typing import Any
 from devtools.offline_judge.answers import NOTICE, Answer, Call, completion, made_up_score, utf8
 
 NO_REPLY = 499
-"""The status noted for a request whose connection closed, by either side, before an answer was sent."""
+"""The status recorded for a request whose connection was closed, by either side, before an answer was sent."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Tally:
-    """What one server was asked since its start or since the last DELETE /requests."""
+    """The requests to one server since its start or since the last DELETE /requests."""
 
     records: deque[dict[str, Any]]
     requests: int = 0
@@ -30,11 +30,11 @@ class Tally:
         return self.requests - self.by_status.total()
 
     def arrive(self, token: str, body: object, call: Call | Answer) -> dict[str, Any]:
-        """Return the record of a request that has just arrived; its `status` is null until `end`."""
+        """Count a new request and return its record, whose `status` is null until `end`."""
         self.requests += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         model, prompt = (call.model, call.prompt) if isinstance(call, Call) else (None, "")
-        # Headers are decoded as latin-1: encoding gives back the bytes that the client sent.
+        # Headers were decoded as latin-1, so this encoding restores the bytes that the client sent.
         digest = sha256(token.encode("latin-1")).hexdigest() if token else None
         record = {"n": self.requests, "at": time.time(), "model": model, "prompt": prompt, "body": body}
         record |= {"key_sha256": digest, "status": None}
@@ -42,7 +42,7 @@ class Tally:
         return record
 
     def end(self, record: dict[str, Any], answer: Answer | None) -> None:
-        """Count the request as over; None stands for a connection that closed without an answer."""
+        """Count the request as ended; None means that the connection closed without an answer."""
         record["status"] = answer.status if answer else NO_REPLY
         self.by_status[record["status"]] += 1
         self.replies += bool(answer and answer.has_text)
@@ -51,7 +51,7 @@ class Tally:
             bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
 
     def scored(self, call: Call, number: int, prose: str = "") -> Answer:
-        """Return the ordinary reply; the only one that moves the prompt's sequence of scores on."""
+        """Make the ordinary reply; only this reply advances the prompt's sequence of scores."""
         key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
         score = made_up_score(key, self.answered[key])
         self.answered[key] += 1

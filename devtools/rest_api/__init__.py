@@ -1,1 +1,1 @@
-"""Airflow's REST API, as far as the tools here need it."""
+"""A client of the parts of Airflow's REST API that these tools need."""

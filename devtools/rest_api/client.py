@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API: what a script needs to trigger a DAG, to follow its run, and to read results."""
+"""A client of Airflow's REST API for scripts that trigger a DAG, follow its run, and read results."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ ENDED = frozenset({"success", "failed"})
 
 
 class AirflowApi:
-    """What one user can ask of one Airflow; logs in by itself.
+    """The requests of one user to one Airflow; the client logs in by itself.
 
-    `check` is called while waiting, and when there is no answer: it raises when a process of Airflow has ended.
+    `check` is called while waiting and when there is no answer; it raises when a process of Airflow has ended.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class AirflowApi:
 
     @property
     def url(self) -> str:
-        """Where Airflow is."""
+        """The address of Airflow."""
         return self._session.url
 
     def close(self) -> None:
@@ -43,11 +43,11 @@ class AirflowApi:
         self._session.close()
 
     def health(self) -> dict[str, Any]:
-        """Return what `/monitor/health` says of each component."""
+        """Return the answer of `/monitor/health`: the state of each component."""
         return self._session.get("monitor/health")
 
     def dags(self) -> list[dict[str, Any]]:
-        """Return every DAG that Airflow knows and still finds in its files."""
+        """Return every DAG that Airflow still finds in its files."""
         return list(self._session.pages("dags", "dags", order_by="dag_id"))
 
     def dag_details(self, dag_id: str) -> dict[str, Any]:
@@ -72,7 +72,9 @@ class AirflowApi:
         return [ImportProblem.from_json(each) for each in self._session.pages("importErrors", "import_errors")]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
-        """Start a run of the DAG, and return its id; tries again when the database was busy, which undid the attempt.
+        """Start a run of the DAG and return its id.
+
+        Tries again when the database was busy, because Airflow has undone such an attempt.
 
         Raises:
             ApiError: Airflow refused; its own sentence names what is wrong with `conf`.
@@ -80,33 +82,33 @@ class AirflowApi:
         body: dict[str, Any] = {"conf": dict(conf or {}), "logical_date": None}
         if run_id is not None:
             body["dag_run_id"] = run_id
-        patient = Retrying(
+        retrying = Retrying(
             retry=retry_if_exception(_database_was_busy),
             stop=stop_after_attempt(5),
             wait=wait_fixed(0.5),
             reraise=True,
         )
-        answer = patient(self._session.request, "POST", f"dags/{quote(dag_id)}/dagRuns", json=body)
+        answer = retrying(self._session.request, "POST", f"dags/{quote(dag_id)}/dagRuns", json=body)
         return str(answer["dag_run_id"])
 
     def dag_run(self, dag_id: str, run_id: str) -> DagRun:
-        """Return the run as it is now."""
+        """Return the current state of the run."""
         return DagRun.from_json(self._session.get(_run(dag_id, run_id)))
 
     def dag_runs(self, dag_id: str, *, states: Sequence[str] = ()) -> list[DagRun]:
-        """Return the DAG's runs, oldest first; only those in one of `states` when any is named."""
+        """Return the DAG's runs, oldest first; `states` narrows them to runs in one of these states."""
         pages = self._session.pages(f"dags/{quote(dag_id)}/dagRuns", "dag_runs", order_by="id", state=list(states))
         return [DagRun.from_json(each) for each in pages]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        """Return all task instances of the run, by task and map index."""
+        """Return all task instances of the run, ordered by task and map index."""
         pages = self._session.pages(f"{_run(dag_id, run_id)}/taskInstances", "task_instances", order_by="map_index")
-        # While a task is being mapped out, offsets shift and an instance may be on two pages.
+        # While Airflow expands a mapped task, offsets shift and an instance may be on two pages.
         instances = {(each["task_id"], each["map_index"]): TaskInstance.from_json(each) for each in pages}
-        return [instances[place] for place in sorted(instances)]
+        return [instances[key] for key in sorted(instances)]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int = 1) -> str:
-        """Return one try's log as plain text: time, level and message, then what a traceback holds."""
+        """Return one try's log as plain text: time, level and message, then the frames of a traceback."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/logs/{try_number}"
         lines: list[str] = []
         token: str | None = None
@@ -118,12 +120,12 @@ class AirflowApi:
                 return "\n".join(lines)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
-        """Return the value that a task instance left under `key`."""
+        """Return the value that a task instance pushed under `key`."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/{quote(key)}"
         return self._session.get(path, map_index=map_index, deserialize=True)["value"]
 
     def clear_run(self, dag_id: str, run_id: str) -> None:
-        """Run the whole run again, tasks that succeeded too."""
+        """Run the whole run again, including the tasks that succeeded."""
         self._session.request("POST", f"{_run(dag_id, run_id)}/clear", json={"dry_run": False, "only_failed": False})
 
     def clear_tasks(
@@ -136,7 +138,7 @@ class AirflowApi:
         upstream: bool = False,
         only_failed: bool = False,
     ) -> list[TaskInstance]:
-        """Run tasks of the run again and return them; a pair of task id and map index names one instance."""
+        """Run tasks of the run again and return them; a pair (task id, map index) names one instance."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
@@ -149,7 +151,7 @@ class AirflowApi:
         return [TaskInstance.from_json(each) for each in answer["task_instances"]]
 
     def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
-        """Set a run to `failed`, `success` or `queued`; Airflow ends the tasks of a run that it set to an end."""
+        """Set a run to `failed`, `success` or `queued`; Airflow ends the tasks of a failed or successful run."""
         self._session.request("PATCH", _run(dag_id, run_id), json={"state": state})
 
     def wait(
@@ -160,37 +162,37 @@ class AirflowApi:
         on_change: Callable[[DagRun, list[TaskInstance]], None] | None = None,
         poll_s: float = 0.5,
     ) -> str:
-        """Return the run's state once it has ended: `success` or `failed`.
+        """Wait for the end of the run and return its state: `success` or `failed`.
 
-        `on_change` is called with the run and its task instances each time a state differs from the last look.
+        `on_change` is called with the run and its task instances each time a state has changed since the last poll.
 
         Raises:
-            WaitTimeoutError: it has not ended within `timeout_s`.
+            WaitTimeoutError: the run has not ended within `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
-        seen: object = None
+        former: object = None
         while True:
             run = self.dag_run(dag_id, run_id)
             if on_change is not None:
                 tasks = self.task_instances(dag_id, run_id)
-                look = (run.state, tuple((task.task_id, task.map_index, task.state) for task in tasks))
-                if look != seen:
+                states = (run.state, tuple((task.task_id, task.map_index, task.state) for task in tasks))
+                if states != former:
                     on_change(run, tasks)
-                seen = look
+                former = states
             if run.state in ENDED:
                 return run.state
             self._check()
             if time.monotonic() > deadline:
-                raise WaitTimeoutError(self._standing(run, timeout_s))
+                raise WaitTimeoutError(self._describe(run, timeout_s))
             time.sleep(poll_s)
 
-    def _standing(self, run: DagRun, waited_s: float) -> str:
+    def _describe(self, run: DagRun, waited_s: float) -> str:
         states = count_by_state(self.task_instances(run.dag_id, run.run_id))
         return f"{run.dag_id} {run.run_id} is {run.state} after {waited_s:g} s; tasks: {states}."
 
 
 def _database_was_busy(error: BaseException) -> bool:
-    """SQLite refuses who would write after others wrote since he began to read; Airflow answers with this."""
+    """Return whether Airflow's database refused a write, because another transaction wrote first (SQLite)."""
     return isinstance(error, ApiError) and error.status == 500 and "Database error" in error.sentence
 
 

@@ -1,4 +1,4 @@
-"""What Airflow tells of a run: the run, its task instances, and DAG files that it could not import."""
+"""The answers of Airflow's REST API as values: runs, task instances, and DAG files that cannot be imported."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DagRun:
-    """One run of a DAG; times are None until they are known."""
+    """One run of a DAG; a time is None until it is known."""
 
     dag_id: str
     run_id: str
@@ -35,9 +35,9 @@ class DagRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskInstance:
-    """One instance of a task: `map_index` is -1 when it is not mapped, `label` what the UI shows for one that is.
+    """One instance of a task; `state` is None until Airflow has decided one.
 
-    `state` is None while nothing was decided.
+    `map_index` is -1 when the task is not mapped. `label` is the text that the UI shows for a mapped instance.
     """
 
     task_id: str
@@ -81,11 +81,11 @@ class ImportProblem:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return a time of the REST API."""
+    """Return a time of the REST API as a datetime."""
     return datetime.fromisoformat(text) if text else None
 
 
 def count_by_state(tasks: Iterable[TaskInstance]) -> str:
-    """Return how many instances are in which state, in words: `3 success, 1 running`."""
+    """Return the number of instances in each state, in words: `3 success, 1 running`."""
     counts = Counter(task.state or "waiting" for task in tasks)
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"

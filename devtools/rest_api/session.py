@@ -1,4 +1,4 @@
-"""Requests to Airflow's REST API: logged in, page by page, and with Airflow's own sentence when it refuses."""
+"""Requests to Airflow's REST API: with a login, over all pages, and with Airflow's own message when it refuses."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,9 +12,9 @@ PAGE = 1000
 
 
 class ApiSession:
-    """One user's session; logs in by itself, and again when its token has expired.
+    """The session of one user; it logs in by itself, and again when its token has expired.
 
-    `check` is called when there is no answer: it raises the reason if it knows one.
+    `check` is called when there is no answer; it raises an error that says the reason, if the reason is known.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class ApiSession:
         self.url = url.rstrip("/")
         self._login = {"username": user, "password": password}
         self._check = check
-        # trust_env=False: no proxy and no .netrc stand between this process and 127.0.0.1.
+        # trust_env=False, because no proxy and no .netrc must be used between this process and 127.0.0.1.
         self._http = httpx.Client(base_url=self.url, timeout=30, trust_env=False, transport=transport)
         self._token = ""
 
@@ -32,12 +32,12 @@ class ApiSession:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return what is at `path`; a query field that is None is left out."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self.request("GET", path, params=given)
+        """Return the answer to GET `path`; a query field that is None is left out."""
+        params = {name: value for name, value in query.items() if value is not None}
+        return self.request("GET", path, params=params)
 
     def pages(self, path: str, field: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield everything below `field` of the answers, however many pages there are."""
+        """Yield the entries below `field` of the answers of all pages."""
         offset = 0
         while True:
             answer = self.get(path, limit=PAGE, offset=offset, **query)
@@ -47,7 +47,7 @@ class ApiSession:
                 return
 
     def request(self, method: str, path: str, **fields: Any) -> dict[str, Any]:
-        """Return the answer's JSON.
+        """Send a request and return the JSON of the answer.
 
         Raises:
             ApiError: there was no answer, or Airflow refused.
@@ -82,7 +82,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
 
 
 def _sentence(response: httpx.Response) -> str:
-    """Return what Airflow says is wrong: one sentence, or one for each field that it refused."""
+    """Return Airflow's message: one sentence, or one for each field that it refused."""
     detail: Any = response.text
     with suppress(ValueError, AttributeError):
         detail = response.json().get("detail", detail)

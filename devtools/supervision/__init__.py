@@ -1,1 +1,1 @@
-"""Child processes that start together, are watched, and never outlive their owner."""
+"""Child processes that are started together, watched, and stopped when their owner ends in any way."""

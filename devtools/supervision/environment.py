@@ -1,4 +1,4 @@
-"""The environment of a child process: the caller's, without what must not reach the child."""
+"""The environment of a child process: the caller's, without the variables that must not reach the child."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from devtools.supervision.ports import LOOPBACK
 
-# A caller's own Airflow, LLM keys, data root or exporters must not reach a private Airflow: whoever wants one of
-# these passes it on by name.
+# A caller's own Airflow, LLM keys, data root or exporters must not reach a private Airflow. A caller that wants one
+# of these variables passes it explicitly.
 DROPPED_PREFIXES = ("AIRFLOW", "_AIRFLOW", "OPENAI_", "DD_", "OTEL_", "SENTRY_")
 DROPPED_NAMES = frozenset({"DEV", "DEV_MODE", "FORCE_COLOR", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME"})
 
 
 def clean_environment(caller: Mapping[str, str], *, python_path: Path) -> dict[str, str]:
-    """Return the caller's environment without what must not leak, for a child that imports from `python_path`."""
+    """Return the caller's environment without the dropped variables, for a child that imports from `python_path`."""
     kept = {
         name: value
         for name, value in caller.items()

@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1 that nobody listens on."""
+"""Free ports of 127.0.0.1."""
 
 import socket
 
@@ -6,7 +6,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return `preferred` when nobody listens on it, else any free port; 0 means any."""
+    """Return `preferred` when the port is free, else any free port; 0 means any free port."""
     if preferred and _is_free(preferred):
         return preferred
     with socket.socket() as probe:
@@ -16,7 +16,7 @@ def free_port(preferred: int = 0) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As a server binds: a port whose last connections still linger (TIME_WAIT) is free.
+        # A server binds with this option, too: a port whose last connections are in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""The processes of one tree: how to find every one of them, and how to end them all."""
+"""Find all processes of one tree, and end them all."""
 
 import ctypes
 import os
@@ -16,12 +16,12 @@ POLL_S = 0.05
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of descendants whose own parent ends (Linux; elsewhere nothing happens)."""
+    """Make this process the parent of descendants whose own parent ends (on Linux; elsewhere do nothing)."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent does (Linux; elsewhere nothing happens)."""
+    """Ask the kernel to end this process when its parent ends (on Linux; elsewhere do nothing)."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -40,7 +40,7 @@ def descendants(root: int) -> list[psutil.Process]:
 
 
 def session_members(sessions: Collection[int], *, since: float) -> list[psutil.Process]:
-    """Return the living processes of the sessions, whoever their parent is; none that is older than `since`."""
+    """Return the living processes of the sessions with any parent, without those that are older than `since`."""
     members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -50,7 +50,7 @@ def session_members(sessions: Collection[int], *, since: float) -> list[psutil.P
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether the process still runs; one that only waits to be reaped does not."""
+    """Return whether the process still runs; a zombie, which only waits to be reaped, does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -58,22 +58,22 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def reap(processes: Iterable[psutil.Process]) -> None:
-    """Collect ended processes that were adopted, so that none stays as a zombie."""
+    """Collect ended processes that this process adopted, so that none remains a zombie."""
     for process in processes:
         with suppress(OSError):
             os.waitpid(process.pid, os.WNOHANG)
 
 
 def end_all(find: Callable[[], list[psutil.Process]], *, grace_s: float) -> list[psutil.Process]:
-    """End what `find` finds: SIGTERM, then after `grace_s` SIGKILL; return what even that left.
+    """End what `find` finds with SIGTERM, and after `grace_s` with SIGKILL; return the processes that still live.
 
-    `find` is asked again and again, so that children born meanwhile are ended too.
+    `find` is called repeatedly, so that children started in the meantime are ended too.
     """
-    asked: set[psutil.Process] = set()
+    signalled: set[psutil.Process] = set()
     deadline = time.monotonic() + grace_s
     while (found := find()) and time.monotonic() < deadline:
-        _signal((process for process in found if process not in asked), signal.SIGTERM)
-        asked.update(found)
+        _signal((process for process in found if process not in signalled), signal.SIGTERM)
+        signalled.update(found)
         time.sleep(POLL_S)
     deadline = time.monotonic() + 5.0
     while (found := find()) and time.monotonic() < deadline:

@@ -1,9 +1,9 @@
-"""Keep a few processes running for as long as the process that asked for them lives.
+"""Keep a few processes running as long as their owner, the process that ordered them, lives.
 
-Run as `python -m devtools.supervision.supervisor` with a pipe as standard input: its first line is an order
-(JSON), and the pipe is the lifeline. When it closes, because its owner said so, ended or was killed, everything
-that was started is stopped, and so it is on SIGTERM, SIGINT and SIGHUP. Standard output carries one JSON event a
-line: `refused`, `started`, `lost` (ended, and is started again), `ended`, `stopped`.
+Run as `python -m devtools.supervision.supervisor` with a pipe as standard input. The first line of the pipe is an
+order (JSON). The pipe closes when its owner closes it, ends or is killed; then the supervisor stops everything that
+it started, and likewise on SIGTERM, SIGINT and SIGHUP. Standard output carries one JSON event per line: `refused`,
+`started`, `lost` (a command ended and is started again), `ended`, `stopped`.
 """
 
 import contextlib
@@ -28,17 +28,18 @@ from devtools.supervision import processes
 GRACE_S = 8.0
 LOCK_FILE = "lock"
 OWNER_FILE = "owner.json"
-# An owner that was killed leaves the lock to a supervisor that still stops what it started.
+# The supervisor of a killed owner keeps the lock while it stops what it started, so a new supervisor waits this long.
 TAKEOVER_S = 15.0
-# What ends sooner after its start is broken, and would only end again.
+# A command that ends sooner after its start is broken and would only end again, so it is not restarted.
 STEADY_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One process: `first` ones run to their end, one after another, before the others start.
+    """One process to run.
 
-    One to `restart` is started again when it ended by itself or was killed, once it had run for a while.
+    Commands with `first` run to their end, one after another, before the others start. A command with `restart` is
+    started again when it ended or was killed after it had run for STEADY_S.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What to run, where, and for whom: `owner` is the process that holds the other end of the lifeline."""
+    """What to run, where, and for whom: `owner` is the id of the process that holds the other end of the pipe."""
 
     home: str
     directory: str
@@ -68,7 +69,7 @@ class Order:
 
 
 class Supervisor:
-    """Starts the order's commands, reports or restarts those that end, and stops all that is left."""
+    """Starts the commands of an order, reports or restarts the commands that end, and stops all at the end."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -77,14 +78,14 @@ class Supervisor:
         self._started_at: dict[str, float] = {}
         self._sessions: set[int] = set()
         self._since = psutil.Process().create_time()
-        self._told_to_stop = False
-        self._lifeline = selectors.DefaultSelector()
-        self._lifeline.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        self._stop_requested = False
+        self._owner_pipe = selectors.DefaultSelector()
+        self._owner_pipe.register(sys.stdin.fileno(), selectors.EVENT_READ)
 
     def run(self) -> None:
-        """Start everything and return when the lifeline closed and all is stopped."""
+        """Start everything, and return when the owner's pipe was closed and everything is stopped."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._stop_soon)
+            signal.signal(number, self._request_stop)
         processes.adopt_orphans()
         try:
             self._start_all()
@@ -93,14 +94,14 @@ class Supervisor:
         finally:
             processes.end_all(self._living, grace_s=GRACE_S)
 
-    def _stop_soon(self, _number: int, _frame: FrameType | None) -> None:
-        self._told_to_stop = True
+    def _request_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop_requested = True
 
     def _should_stop(self, *, wait_s: float) -> bool:
-        if not self._told_to_stop and self._lifeline.select(timeout=wait_s):
-            # The owner never writes a second time: something to read is the end of the pipe.
-            self._told_to_stop = True
-        return self._told_to_stop
+        if not self._stop_requested and self._owner_pipe.select(timeout=wait_s):
+            # The owner never writes a second line, so a readable pipe is a closed pipe.
+            self._stop_requested = True
+        return self._stop_requested
 
     def _start_all(self) -> None:
         for command in self._order.commands:
@@ -109,10 +110,10 @@ class Supervisor:
             self._start(command)
             while command.first and command.name in self._running and not self._should_stop(wait_s=0.05):
                 if self._report_ended() not in (None, 0):
-                    self._told_to_stop = True
+                    self._stop_requested = True
 
     def _start(self, command: Command) -> None:
-        # A restart keeps what the former process said last.
+        # A restart appends to the log, so that the last lines of the former process are kept.
         with Path(command.log).open("ab" if command.name in self._started_at else "wb") as log:
             process = subprocess.Popen(
                 command.argv,
@@ -122,43 +123,43 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # The last resort, for the case that this supervisor itself is killed.
+                # The kernel ends the process when this supervisor itself is killed.
                 preexec_fn=processes.end_with_parent,
             )
         self._running[command.name] = process
         self._started_at[command.name] = time.monotonic()
         self._sessions.add(process.pid)
-        tell("started", name=command.name, pid=process.pid)
+        emit("started", name=command.name, pid=process.pid)
 
     def _report_ended(self) -> int | None:
-        """Report or restart what ended since the last look; return the exit code of the last one of them."""
+        """Report or restart the commands that ended since the last call; return the exit code of the last."""
         code = None
         for name, process in list(self._running.items()):
             if (code := process.poll()) is None:
                 continue
             del self._running[name]
             if self._commands[name].restart and time.monotonic() - self._started_at[name] >= STEADY_S:
-                tell("lost", name=name, code=code)
+                emit("lost", name=name, code=code)
                 self._end_session(process.pid)
                 self._start(self._commands[name])
             else:
-                tell("ended", name=name, code=code)
+                emit("ended", name=name, code=code)
         return code
 
     def _end_session(self, leader: int) -> None:
-        """End what a process left behind, at once: a task process of a lost scheduler would work against the next."""
+        """Kill what an ended process left; otherwise a task of a lost scheduler would work against the next one."""
 
-        def left() -> list[psutil.Process]:
+        def remaining() -> list[psutil.Process]:
             self._reap_adopted()
             return processes.session_members({leader}, since=self._since)
 
-        processes.end_all(left, grace_s=0)
+        processes.end_all(remaining, grace_s=0)
 
     def _living(self) -> list[psutil.Process]:
         for process in self._running.values():
             process.poll()
         living = {child for child in self._reap_adopted() if processes.is_alive(child)}
-        if sys.platform != "linux":  # where orphans are not adopted
+        if sys.platform != "linux":  # only Linux lets this process adopt orphans
             living.update(processes.session_members(self._sessions, since=self._since))
         return list(living)
 
@@ -169,18 +170,18 @@ class Supervisor:
         return children
 
 
-def tell(event: str, **fields: object) -> None:
-    """Write one event for the owner; an owner that is gone is told nothing."""
+def emit(event: str, **fields: object) -> None:
+    """Write one event for the owner; do nothing when the owner has ended."""
     with contextlib.suppress(OSError):
         os.write(1, (json.dumps({"event": event, **fields}) + "\n").encode())
 
 
 @contextlib.contextmanager
-def only_one(order: Order) -> Iterator[None]:
-    """Hold the home's lock, and say in a file whose it is.
+def home_lock(order: Order) -> Iterator[None]:
+    """Hold the lock of the home, and name its owner in OWNER_FILE.
 
     Raises:
-        Timeout: a live process holds it.
+        Timeout: a live process holds the lock.
     """
     lock = FileLock(Path(order.home) / LOCK_FILE)
     owner_file = Path(order.home) / OWNER_FILE
@@ -203,7 +204,7 @@ def only_one(order: Order) -> Iterator[None]:
 
 
 def living_owner(owner_file: Path) -> str | None:
-    """Return who holds the home, in words, or None when that process is gone or unknown."""
+    """Return the process that holds the home, in words; None when it has ended or is unknown."""
     try:
         owner = json.loads(owner_file.read_text(encoding="utf-8"))
         if psutil.Process(owner["pid"]).create_time() == owner["since"]:
@@ -214,19 +215,19 @@ def living_owner(owner_file: Path) -> str | None:
 
 
 def main() -> None:
-    """Read the order, keep its processes, and say when all is stopped."""
+    """Read the order, run its commands until the owner ends, and report that all is stopped."""
     line = sys.stdin.readline()
     if not line:
         return
     order = Order.from_json(line)
     try:
-        with only_one(order):
+        with home_lock(order):
             Supervisor(order).run()
     except Timeout:
         holder = living_owner(Path(order.home) / OWNER_FILE) or "another process"
-        tell("refused", sentence=f"{order.home} is already in use by {holder}: stop that one first.")
+        emit("refused", sentence=f"{order.home} is already in use by {holder}. Stop that process first.")
         return
-    tell("stopped")
+    emit("stopped")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Triggers a cohort's run of `evaluation_backfill` and waits for it; a run that is at work is never broken off."""
+"""Trigger a cohort's run of `evaluation_backfill` and wait for its end, without ever interrupting a run at work."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 BACKFILL = "evaluation_backfill"
-TRIGGERED = "trigger_run_id"
+RUN_ID_XCOM = "trigger_run_id"
 
 
 class TriggerCohortOperator(TriggerDagRunOperator):
-    """Waits without a worker; leaves the triggered run's id as the XCom TRIGGERED.
+    """Triggers a run, waits for it without holding a worker, and leaves the run's id as the XCom RUN_ID_XCOM.
 
-    `trigger_run_id` names the first run; once that has ended, however it did, the next try's run has `__2` behind it
-    and so on: with its own conf, for Airflow never changes that of a run. One that is at work is waited for.
+    `trigger_run_id` is the id of the first run. Once that run has ended, green or red, a further try of this task
+    triggers a run with `__2` behind the id, then `__3` and so on, because Airflow never changes the conf of a run
+    that exists. A run that is still at work is waited for instead.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -31,25 +32,25 @@ class TriggerCohortOperator(TriggerDagRunOperator):
             wait_for_completion=True,
             deferrable=True,
             poke_interval=5,
-            # It counts the time of waiting, too.
+            # Airflow counts the time that the task is deferred, too.
             execution_timeout=timedelta(days=7),
             **options,
         )
 
     def execute(self, context: Context) -> None:
-        """Triggers a run unless one is at work, and waits for its end."""
+        """Trigger a run unless one is at work, and wait for its end."""
         instance: Any = context["ti"]
         first = str(self.trigger_run_id)
-        names = (first if number == 1 else f"{first}__{number}" for number in count(1))
+        run_ids = (first if number == 1 else f"{first}__{number}" for number in count(1))
         ended = ["success", "failed"]
         run_id = next(
-            name for name in names if not instance.get_dr_count(dag_id=BACKFILL, run_ids=[name], states=ended)
+            each for each in run_ids if not instance.get_dr_count(dag_id=BACKFILL, run_ids=[each], states=ended)
         )
         self.trigger_run_id = run_id
         if not instance.get_dr_count(dag_id=BACKFILL, run_ids=[run_id]):
             super().execute(context)
-        self.log.info("%s is at work: waiting for it", run_id)
-        instance.xcom_push(key=TRIGGERED, value=run_id)
+        self.log.info("Waiting for run %s, which is at work already", run_id)
+        instance.xcom_push(key=RUN_ID_XCOM, value=run_id)
         trigger = DagStateTrigger(
             dag_id=BACKFILL,
             states=[*self.allowed_states, *self.failed_states],
@@ -59,7 +60,7 @@ class TriggerCohortOperator(TriggerDagRunOperator):
         self.defer(trigger=trigger, method_name="execute_complete")
 
     def execute_complete(self, context: Context, event: tuple[str, dict[str, Any]]) -> None:
-        """Fails, without another try, when the run was red: a retry would trigger one more."""
+        """Fail without another try when the run was red, because a retry would trigger one more run."""
         try:
             super().execute_complete(context, event)
         except AirflowException:

@@ -1,4 +1,6 @@
-"""The LLM's API as Airflow knows it: the Connection `llm_default` of type `openai`, in JSON form.
+"""The LLM's API as Airflow stores it: the Connection `llm_default` of type `openai`.
+
+In JSON form:
 
 {"conn_type": "openai", "host": "https://api.example.com/v1", "password": "<API key>",
  "extra": {"connect_timeout_s": 5, "read_timeout_s": 120, "total_timeout_s": 300}}
@@ -23,7 +25,7 @@ _NEXT_STEP = "Set it under Admin > Connections, or as AIRFLOW_CONN_LLM_DEFAULT i
 
 
 def check_connection() -> None:
-    """BadInput when the Connection cannot be used: found while planning, before anything is written."""
+    """Raise BadInput when the Connection cannot be used; planning calls this before anything is written."""
     try:
         connection = Connection.get(CONN_ID)
     except AirflowNotFoundException:
@@ -32,7 +34,7 @@ def check_connection() -> None:
 
 
 async def connect() -> Endpoint:
-    """A client for the Connection's API and its rules for calls. BadInput when the Connection cannot be used."""
+    """Return a client for the Connection's API with its rules for calls; BadInput when it cannot be used."""
     from airflow.providers.openai.hooks.openai import OpenAIHook
 
     from essay_cohorts.calling.endpoint import Endpoint
@@ -42,7 +44,7 @@ async def connect() -> Endpoint:
     except AirflowNotFoundException:
         connection = None
     rules = _rules(connection, under_way=True)
-    # It would log a line for each request; `call_missing` logs what came of it.
+    # httpx2 would log a line for each request, and `call_missing` logs the outcome of each already.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     return Endpoint(client=await OpenAIHook(conn_id=CONN_ID).aget_conn(), rules=rules)
 
@@ -57,9 +59,10 @@ def _rules(connection: Connection | None, *, under_way: bool) -> CallRules:
 
 
 def _problems(connection: Connection | None) -> Iterator[Problem]:
-    """What is wrong with the key and the address, never showing the key.
+    """Yield what is wrong with the key and the address, without showing the key.
 
-    A blank one would silently fall back to OPENAI_API_KEY or OPENAI_BASE_URL of the worker's environment.
+    With a blank key or address the client would silently use OPENAI_API_KEY or OPENAI_BASE_URL of the worker's
+    environment.
     """
     from essay_cohorts.errors import Problem
 

@@ -1,6 +1,6 @@
-"""Tells people how runs end, by chat, mail or a web hook, through Airflow's Apprise notifier.
+"""Notify people of how runs end, by chat, mail or a web hook, through Airflow's Apprise notifier.
 
-Off until there is the Connection `notify_default` of type `apprise`; its extra names the services:
+Nothing is sent until the Connection `notify_default` of type `apprise` exists; its extra names the services:
 
 {"conn_type": "apprise", "extra": {"config": [{"path": "slack://...", "tag": ""}]}}
 """
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONN_ID = "notify_default"
-# Where a red summary leaves its counts: what a failed task returns is lost.
-OUTCOME = "outcome"
+# The XCom in which a red summary leaves its counts, because Airflow drops the return value of a failed task.
+OUTCOME_XCOM = "outcome"
 
 
-def tell_finished(context: Context) -> None:
-    """`on_success_callback` of a summary; a dry run has finished nothing."""
+def notify_finished(context: Context) -> None:
+    """Send the notice of a green run (`on_success_callback` of a summary), unless it was a dry run."""
     from essay_cohorts.backfill.run_notice import notice_of_end
 
     instance: Any = context["ti"]
@@ -35,17 +35,16 @@ def tell_finished(context: Context) -> None:
         _send(context, notice_of_end(outcome, complete=True, link=instance.log_url))
 
 
-def tell_failed(context: Context) -> None:
-    """`on_failure_callback` of any task; that of a summary tells what is missing."""
+def notify_failed(context: Context) -> None:
+    """Send the notice of a failed task (`on_failure_callback`); the notice of a summary says what is missing."""
     from essay_cohorts.backfill.run_notice import notice_of_end, notice_of_failure
 
     instance: Any = context["ti"]
-    outcome = instance.xcom_pull(task_ids=instance.task_id, key=OUTCOME)
+    outcome = instance.xcom_pull(task_ids=instance.task_id, key=OUTCOME_XCOM)
     if outcome:
         _send(context, notice_of_end(outcome, complete=False, link=instance.log_url))
     else:
-        told = notice_of_failure(instance.dag_id, instance.run_id, instance.task_id, instance.log_url)
-        _send(context, told)
+        _send(context, notice_of_failure(instance.dag_id, instance.run_id, instance.task_id, instance.log_url))
 
 
 def _send(context: Context, notice: RunNotice) -> None:
@@ -60,6 +59,7 @@ def _send(context: Context, notice: RunNotice) -> None:
     notifier = AppriseNotifier(
         apprise_conn_id=CONN_ID, title=notice.title, body=notice.body, notify_type=NotifyType(notice.kind)
     )
-    # Called as a whole it would render the texts as templates, and these quote what judges and their servers say.
+    # Calling `notifier(context)` would render the texts as templates, and the texts quote replies and servers'
+    # errors.
     notify: Any = notifier.notify
     notify(context)

@@ -1,7 +1,7 @@
 """The page `Cohorts` in Airflow's navigation: what exists, what is missing, what it cost, and why.
 
-Every process of Airflow imports this file, each task's too: the web framework and the pages themselves are imported
-only when a browser first asks for one.
+Every process of Airflow imports this file, each task's process too. Therefore the web framework and the pages are
+imported only when a browser first asks for a page.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ PREFIX = "/cohorts"
 
 
 class CohortPages:
-    """The ASGI application of the pages, made at the first request."""
+    """The ASGI application of the pages, built at the first request."""
 
     def __init__(self) -> None:
         self._app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if self._app is None:
             from essay_cohorts_airflow.pages.app import make_app
 
@@ -31,12 +31,12 @@ class CohortPages:
 
 
 def _base_path() -> str:
-    """The path under which Airflow is reached, "" unless `[api] base_url` has one."""
+    """Return the path of `[api] base_url`, below which Airflow is reached; "" when it has none."""
     return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
 
 
 class CohortPagePlugin(AirflowPlugin):
-    """Mounts the pages and puts them into the navigation."""
+    """The plugin that mounts the pages and adds them to the navigation."""
 
     name = "cohort_page"
     fastapi_apps = [{"app": CohortPages(), "url_prefix": PREFIX, "name": "Cohorts"}]  # noqa: RUF012

@@ -1,7 +1,7 @@
-"""The scheduler with the heavy libraries of our tasks in memory: `python warm_scheduler.py --skip-serve-logs`.
+"""Run the scheduler with our tasks' heavy libraries in memory: `python warm_scheduler.py --skip-serve-logs`.
 
-The scheduler forks its workers and a worker forks a process for each task: what is imported here, once, no task
-imports again. Only libraries, and none of our own modules: those may be edited while the scheduler runs.
+The scheduler forks its workers, and a worker forks a process for each task. What is imported once here, no task
+imports again. Our own modules are left out because they may be edited while the scheduler runs.
 """
 
 import importlib
@@ -13,8 +13,8 @@ LIBRARIES = ("openai.resources.chat.completions", "httpx", "tenacity", "jinja2.s
 
 
 def main() -> None:
-    """Import the libraries, then be `airflow scheduler` with the arguments that this process was given."""
-    # A library that starts threads for its sums must not do so in a process that forks.
+    """Import the libraries, then run `airflow scheduler` in this process with this process's arguments."""
+    # OpenBLAS starts threads when it is imported, and a process that forks must not have threads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in LIBRARIES:
         importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""`cohorts`: what it prints, where, and its exit status."""
+"""The command `cohorts`: its output, its messages and its exit status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[st
 
 @pytest.fixture
 def held(store: StoreBuilder) -> StoreBuilder:
-    """One essay in backfill mode; the cell (novelty, judge-a) holds two evaluations and a refused reply."""
+    """Return a store with one selected essay, whose cell (novelty, judge-a) has two scores and a refused reply."""
     essay = store.essay(1)
     store.backfill(essay)
     store.evaluation("x1", essay, replicate=1)
@@ -43,7 +43,7 @@ def held(store: StoreBuilder) -> StoreBuilder:
 
 
 def test_plan_shows_and_writes_nothing(held: StoreBuilder) -> None:
-    """Without --write the plan is a table on stdout, and the data root stays as it is."""
+    """Without --write the plan is printed as a table, and the data root does not change."""
     tree = held.tree_hash()
     done = _run(held, "plan", "--cohort", "c")
     assert done.returncode == 0
@@ -53,8 +53,8 @@ def test_plan_shows_and_writes_nothing(held: StoreBuilder) -> None:
     assert held.tree_hash() == tree
 
 
-def test_plan_write_makes_what_plan_cohort_makes(held: StoreBuilder) -> None:
-    """With --write seeds, membership and manifest are there; writing again changes no membership."""
+def test_plan_write_writes_the_cohort(held: StoreBuilder) -> None:
+    """With --write the command writes seeds, membership and manifest, and a second time changes no membership."""
     assert _run(held, "plan", "--cohort", "c", "--write").returncode == 0
     membership = held.read("cohorts/c/membership.csv")
     assert membership.count("\nevaluation,") == 16
@@ -64,7 +64,7 @@ def test_plan_write_makes_what_plan_cohort_makes(held: StoreBuilder) -> None:
 
 
 def test_plan_takes_a_conf(held: StoreBuilder) -> None:
-    """--conf narrows as a trigger's conf does, and --json prints one value."""
+    """--conf narrows the plan like a trigger's conf, and --json prints one value."""
     done = _run(
         held, "plan", "--json", "--conf", '{"templates": ["novelty"], "models": ["judge-b"], "replicates": 2}'
     )
@@ -72,15 +72,15 @@ def test_plan_takes_a_conf(held: StoreBuilder) -> None:
     assert (plan["planned"], plan["reuse"], plan["call"], plan["dry_run"]) == (2, 0, 2, True)
 
 
-def test_skipped_prints_what_the_shell_line_prints(held: StoreBuilder) -> None:
-    """`skipped` lists the members with a parsed.txt in membership order, one a line."""
+def test_skipped_prints_the_members_with_a_score(held: StoreBuilder) -> None:
+    """`skipped` lists the members with a parsed.txt in membership order, one per line."""
     _run(held, "plan", "--cohort", "c", "--write")
     assert _run(held, "skipped", "c").stdout == "x1\nx2\n"
     assert json.loads(_run(held, "skipped", "c", "--json").stdout) == ["x1", "x2"]
 
 
 def test_status_counts_cells_and_says_what_is_unfinished(held: StoreBuilder) -> None:
-    """Exit 1 while a member has no score, 0 when all have one; counts are per cell."""
+    """`status` counts per cell, and exits 1 while a member has no score and 0 when all have scores."""
     _run(held, "plan", "--cohort", "c", "--write")
     done = _run(held, "status", "c", "--json")
     assert done.returncode == 1
@@ -95,10 +95,10 @@ def test_status_counts_cells_and_says_what_is_unfinished(held: StoreBuilder) -> 
     assert "16 of 16 evaluations have a score: " in finished.stdout
 
 
-def test_verify_lists_calls_that_may_have_been_paid_in_vain(
+def test_verify_lists_calls_that_may_have_been_paid_for_without_a_reply(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Requests that were dropped are listed with what they were for; a run that got its replies adds none."""
+    """Interrupted requests are listed with their evaluation, cohort and run; a request with a reply is not listed."""
     store.models("judge-a")
     judge_server.faults({"fault": "disconnect", "contains": "number 1."})
     dag.run(
@@ -107,14 +107,18 @@ def test_verify_lists_calls_that_may_have_been_paid_in_vain(
     done = _run(store, "verify", "--json")
     lost = json.loads(done.stdout)["lost_calls"]
     wanted = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
-    assert [(one["gen_id"], one["cohort_id"], one["run_id"]) for one in lost] == [(wanted, "c", "run-1")] * 3
-    assert done.returncode == 0, "it is no damage that somebody could fix"
-    told = _run(store, "verify").stdout
-    assert "3 requests may have been paid for without a reply (at most: cost unknown)" in told
+    assert [(call["gen_id"], call["cohort_id"], call["run_id"]) for call in lost] == [(wanted, "c", "run-1")] * 3
+    assert done.returncode == 0, "a lost call is not damage, because nobody can fix it"
+    output = _run(store, "verify").stdout
+    assert (
+        "3 requests may have been paid for without a reply (at most: cost unknown). Compare them with the" in output
+    )
 
 
-def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """A request that was charged and brought no reply to keep is listed with its evaluation and its cost."""
+def test_verify_lists_paid_calls_without_a_reply(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """A request that was charged without a usable reply is listed with its evaluation and its cost."""
     prices = "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\njudge-a,v/a,true,100,1,10\n"
     store.write("1_raw/llm_models.csv", prices)
     (store.root / "1_raw/OFFLINE_OK").unlink()
@@ -129,21 +133,21 @@ def test_verify_lists_what_was_paid_in_vain(store: StoreBuilder, dag: PlayedDag,
 
 
 @pytest.mark.parametrize(
-    ("before", "behind", "text"),
+    ("before", "after", "text"),
     [
         pytest.param(["--data-root", "{root}"], [], "No problems found", id="before the command"),
-        pytest.param([], ["--data-root", "{root}"], "No problems found", id="behind it"),
+        pytest.param([], ["--data-root", "{root}"], "No problems found", id="after the command"),
         pytest.param(
-            ["--data-root", "/nowhere"], ["--data-root", "{root}"], "No problems found", id="behind it wins"
+            ["--data-root", "/nowhere"], ["--data-root", "{root}"], "No problems found", id="the later one wins"
         ),
         pytest.param(["--json", "--data-root", "{root}"], [], '"damage": []', id="both options"),
     ],
 )
-def test_common_options_may_stand_before_the_command(
-    held: StoreBuilder, before: list[str], behind: list[str], text: str
+def test_common_options_may_come_before_the_command(
+    held: StoreBuilder, before: list[str], after: list[str], text: str
 ) -> None:
-    """Options that every command has work on either side of the command's name."""
-    words = [word.format(root=held.root) for word in (*before, "verify", *behind)]
+    """Options that every command has work before and after the command's name."""
+    words = [word.format(root=held.root) for word in (*before, "verify", *after)]
     done = subprocess.run(
         [sys.executable, "-m", "essay_cohorts", *words], cwd=PROJECT, capture_output=True, text=True, check=False
     )
@@ -151,46 +155,46 @@ def test_common_options_may_stand_before_the_command(
 
 
 def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
-    """People's own essays have no draft: that is not damage."""
+    """An essay without a draft, like people's own essays, is not damage."""
     held.metadata("essay", "e_own", {"parent_gen_id": ""})
     held.write("gens/essay/e_own/parsed.txt", "My own essay.")
-    told = _run(held, "verify").stdout
-    assert "No problems found" in told
-    assert "No request is known to have been paid for without a reply." in told
+    output = _run(held, "verify").stdout
+    assert "No problems found" in output
+    assert "No request is known to have been paid for without a reply." in output
 
 
-@pytest.mark.parametrize(
-    ("damage", "place", "finding"),
-    [
-        pytest.param({"gens/evaluation/x1/parsed.txt": ""}, "gens/evaluation/x1", "parsed.txt is empty", id="empty"),
-        pytest.param({"gens/evaluation/x1/parsed.txt": "great\n"}, "gens/evaluation/x1", "no number", id="no number"),
-        pytest.param(
-            {"gens/evaluation/x1/metadata.json": "{"}, "gens/evaluation/x1", "not a JSON object", id="torn json"
-        ),
-        pytest.param({"gens/evaluation/x9/raw.txt": "?"}, "gens/evaluation/x9", "missing", id="no metadata"),
-        pytest.param({"gens/essay/e_essay1/parsed.txt": ""}, "gens/essay/e_essay1", "empty", id="essay without text"),
-        pytest.param(
-            {"gens/evaluation/x1/.raw.txt.ab.tmp": "half"}, "gens/evaluation/x1", "torn temporary", id="torn reply"
-        ),
-        pytest.param(
-            {"gens/evaluation/x1/raw_metadata.json": '{"reply_sha256": "00"}'},
-            "gens/evaluation/x1",
-            "is not the reply",
-            id="another reply",
-        ),
-        pytest.param(
-            {"gens/essay/e_2/metadata.json": '{"parent_gen_id": "d_lost"}', "gens/essay/e_2/parsed.txt": "x"},
-            "gens/essay/e_2",
-            "is not in the store",
-            id="broken parent",
-        ),
-        pytest.param(
-            {"gens/evaluation/.x5.aa.tmp/metadata.json": "{}"}, "gens/evaluation/.x5", "unfinished", id="torn seed"
-        ),
-    ],
-)
+DAMAGES = [
+    pytest.param({"gens/evaluation/x1/parsed.txt": ""}, "gens/evaluation/x1", "parsed.txt is empty", id="empty"),
+    pytest.param({"gens/evaluation/x1/parsed.txt": "great\n"}, "gens/evaluation/x1", "no number", id="no number"),
+    pytest.param(
+        {"gens/evaluation/x1/metadata.json": "{"}, "gens/evaluation/x1", "not a JSON object", id="torn json"
+    ),
+    pytest.param({"gens/evaluation/x9/raw.txt": "?"}, "gens/evaluation/x9", "missing", id="no metadata"),
+    pytest.param({"gens/essay/e_essay1/parsed.txt": ""}, "gens/essay/e_essay1", "empty", id="essay without text"),
+    pytest.param(
+        {"gens/evaluation/x1/.raw.txt.ab.tmp": "half"}, "gens/evaluation/x1", "torn temporary", id="torn reply"
+    ),
+    pytest.param(
+        {"gens/evaluation/x1/raw_metadata.json": '{"reply_sha256": "00"}'},
+        "gens/evaluation/x1",
+        "is not the reply",
+        id="another reply",
+    ),
+    pytest.param(
+        {"gens/essay/e_2/metadata.json": '{"parent_gen_id": "d_lost"}', "gens/essay/e_2/parsed.txt": "x"},
+        "gens/essay/e_2",
+        "is not in the store",
+        id="broken parent",
+    ),
+    pytest.param(
+        {"gens/evaluation/.x5.aa.tmp/metadata.json": "{}"}, "gens/evaluation/.x5", "unfinished", id="torn seed"
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "place", "finding"), DAMAGES)
 def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: str, finding: str) -> None:
-    """Each kind of damage is named with its folder, and nothing else is: exit 1."""
+    """`verify` names each kind of damage with its folder, names nothing else, and exits 1."""
     assert _run(held, "verify").returncode == 0
     for name, text in damage.items():
         held.write(name, text)
@@ -203,7 +207,7 @@ def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         pytest.param(("status", "nope"), "there is no cohort nope", id="no such cohort"),
         pytest.param(("skipped", "../x"), "cannot be a cohort id", id="a path as id"),
@@ -214,16 +218,16 @@ def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: 
         pytest.param(("plann",), "No such command", id="no such command"),
     ],
 )
-def test_bad_input_is_one_message_on_stderr(held: StoreBuilder, arguments: tuple[str, ...], said: str) -> None:
+def test_bad_input_is_one_message_on_stderr(held: StoreBuilder, arguments: tuple[str, ...], message: str) -> None:
     """A user's mistake ends with exit status 2, a message on stderr and no traceback."""
     done = _run(held, *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
 
 def test_a_missing_data_root_is_named(tmp_path: Path) -> None:
-    """A data root that is not there is bad input, by option or by environment."""
+    """A data root that does not exist is bad input."""
     done = _run(StoreBuilder(tmp_path / "nowhere"), "verify")
     assert done.returncode == 2
     assert f"there is no folder {tmp_path / 'nowhere'}" in done.stderr

@@ -1,4 +1,4 @@
-"""README's commands work as they are written, on the sample data as it is cloned."""
+"""The commands in the README work as written, on the sample data as it is cloned."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ COMMANDS = sorted(set(re.findall(r"`\.venv/bin/cohorts ([^`]+)`", README)))
 
 
 def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command of the project on a data root."""
+    """Run a command of the project on a data root."""
     command = [sys.executable, "-m", "essay_cohorts", "--data-root", str(root), *words]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sample data with a planned cohort and aggregated scores."""
+    """Return a copy of the sample data with a planned cohort and aggregated scores."""
     root = tmp_path_factory.mktemp("sample") / "data"
     shutil.copytree(PROJECT / "data", root, ignore=shutil.ignore_patterns("cohorts", "7_cross_experiment", ".*"))
     assert run(root, "plan", "--write", "--cohort", "tried").returncode == 0
@@ -33,13 +33,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_readme_has_commands() -> None:
-    """The table names the commands that this file tries."""
+    """The README names the commands that this file runs."""
     assert len(COMMANDS) >= 8
 
 
 @pytest.mark.parametrize("command", [pytest.param(command, id=command) for command in COMMANDS])
 def test_a_command_of_readme_works_as_written(sample: Path, command: str) -> None:
-    """It is not refused. `status` ends with 1: the cohort was planned, and nobody was asked yet."""
+    """Each command succeeds; only `status` exits 1, because the cohort was planned and no judge was called yet."""
     words = shlex.split(command.replace("<cohort_id>", "tried"))
     done = run(sample, *words)
     assert done.returncode == (1 if words[0] == "status" else 0), done.stderr
@@ -47,7 +47,7 @@ def test_a_command_of_readme_works_as_written(sample: Path, command: str) -> Non
 
 
 def test_the_offline_judge_of_readme_starts() -> None:
-    """By the words of the row about practising."""
+    """The judge starts with the words of the README's row about practising."""
     [words] = re.findall(r"`\.venv/bin/python -m (devtools\.offline_judge) --port 8001`", README)
     with subprocess.Popen(
         [sys.executable, "-m", words, "--port", "0"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
@@ -58,7 +58,7 @@ def test_the_offline_judge_of_readme_starts() -> None:
 
 
 def test_no_command_of_readme_makes_another_airflow_home() -> None:
-    """Each `airflow` command names the home of this project's Airflow."""
+    """Each `airflow` command in the docs names the home of this project's Airflow."""
     texts = [README, *(path.read_text(encoding="utf-8") for path in (PROJECT / "docs").glob("*.md"))]
     assert [
         bare for text in texts for bare in re.findall(r"(?:`|^)(airflow (?:dags|backfill) [^`\n]+)", text, re.M)

@@ -1,4 +1,4 @@
-"""`reparse` as a person runs it."""
+"""The command `reparse`: its table, its JSON, its messages and its exit status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def held(store: StoreBuilder) -> StoreBuilder:
-    """A reply that was misread, one that was corrected by hand, one of a template that is gone, one to be renewed."""
+    """Return a store with a misread reply, a corrected score, a reply of a deleted template and one to be renewed."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, score=3.0, reply="SCORE: 6")
     store.evaluation("v_2", essay, score=9.0, reply="SCORE: 6", template="coherence")
@@ -36,7 +36,7 @@ def held(store: StoreBuilder) -> StoreBuilder:
 
 
 def run(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
-    """`reparse` over the store."""
+    """Run `reparse` over the store."""
     return subprocess.run(
         [sys.executable, "-m", "essay_cohorts", "reparse", *options, "--data-root", str(store.root)],
         cwd=PROJECT,
@@ -48,8 +48,8 @@ def run(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_shows_first_and_writes_when_told(held: StoreBuilder) -> None:
-    """The table, what is left alone and why, the totals; nothing is written until --write."""
+def test_it_shows_first_and_writes_with_write(held: StoreBuilder) -> None:
+    """The command prints changes, skipped evaluations with reasons, and totals, and writes only with --write."""
     tree = held.tree_hash()
     done = run(held)
     assert done.returncode == 0, done.stderr
@@ -70,7 +70,7 @@ def test_it_shows_first_and_writes_when_told(held: StoreBuilder) -> None:
 
 
 def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
-    """Counts that add up, and the rows."""
+    """The JSON has counts that add up, and the changed rows."""
     report = json.loads(run(held, "--json", "--template", "novelty", "--template", "coherence").stdout)
     assert report["counts"]["evaluations"] == 3
     assert (report["counts"]["changed"], report["counts"]["renewed"], report["counts"]["by_hand"]) == (1, 1, 1)
@@ -87,7 +87,7 @@ def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         pytest.param(["--cohort", "nowhere"], "there is no cohort nowhere", id="unknown cohort"),
         pytest.param(["--cohort", "../x"], "options: cohort_id: '../x' is not valid.", id="no id"),
@@ -95,18 +95,18 @@ def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
         pytest.param(["--template", "novelty", "--template", "novelty"], "listed twice", id="twice"),
     ],
 )
-def test_bad_input_is_one_message(held: StoreBuilder, options: list[str], told: str) -> None:
-    """Exit 2, a sentence, no traceback, nothing written."""
+def test_bad_input_is_one_message(held: StoreBuilder, options: list[str], message: str) -> None:
+    """Bad input gives exit status 2, one sentence, no traceback, and nothing is written."""
     tree = held.tree_hash()
     done = run(held, "--write", *options)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert held.tree_hash() == tree
 
 
-def test_what_could_not_be_written_is_no_success(held: StoreBuilder, tmp_path: Path) -> None:
-    """The table says which; the exit status says that there was one."""
+def test_a_failed_write_is_not_a_success(held: StoreBuilder, tmp_path: Path) -> None:
+    """An evaluation that cannot be written is named, and the exit status is 2."""
     (held.root / "gens/evaluation/v_1").rename(tmp_path / "elsewhere")
     (held.root / "gens/evaluation/v_1").symlink_to(tmp_path / "elsewhere")
     done = run(held, "--write")

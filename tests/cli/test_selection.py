@@ -1,4 +1,4 @@
-"""`aggregate`, `select-missing` and `select-top` as a person runs them."""
+"""The commands `aggregate`, `select-missing` and `select-top`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SELECTION = "2_tasks/selected_essays.txt"
 
 @pytest.fixture
 def ranked(store: StoreBuilder) -> StoreBuilder:
-    """Essays 1 to 3, ranked 3, 2, 1 by novelty; coherence has judged 3 fully and lacks a reply's score of 2."""
+    """Return a store of essays ranked 3, 2, 1 by novelty; coherence has judged 3 fully and refused one reply of 2."""
     for number in (1, 2, 3):
         essay = store.essay(number)
         for model in ("judge-a", "judge-b"):
@@ -48,27 +48,27 @@ def ranked(store: StoreBuilder) -> StoreBuilder:
 
 
 def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command over the store."""
+    """Run a command over the store."""
     command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def select(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
-    """`select-missing` for coherence."""
+    """Run `select-missing` for coherence."""
     return run(store, "select-missing", "--target-template", "coherence", *options)
 
 
 def selected(store: StoreBuilder) -> list[str]:
-    """The essays of the selection file, which must be one in backfill mode."""
+    """Return the essays of the selection file, which must be in backfill mode."""
     parsed = parse_selection(store.read(SELECTION), SELECTION)
     assert parsed.problems == ()
     assert parsed.value.mode == "evaluation-only"
     assert parsed.value.include_existing
-    return [one.gen_id for one in parsed.value.ids]
+    return [each.gen_id for each in parsed.value.ids]
 
 
-def test_what_is_missing_is_selected_and_the_next_commands_work(ranked: StoreBuilder) -> None:
-    """The file, the reasons, and a conf that plans just these calls."""
+def test_missing_essays_are_selected_and_the_next_commands_work(ranked: StoreBuilder) -> None:
+    """The command writes the file, prints the reasons, and prints a conf that plans exactly these calls."""
     done = select(ranked, "--cohort", "next")
     assert done.returncode == 0, done.stderr
     assert selected(ranked) == ["e_essay1"]
@@ -82,14 +82,14 @@ def test_what_is_missing_is_selected_and_the_next_commands_work(ranked: StoreBui
 
 
 def test_refused_replies_are_selected_when_asked_for(ranked: StoreBuilder) -> None:
-    """In rank order, and the printed conf asks for them again."""
+    """With --retry-unscored essays are selected in rank order, and the printed conf asks for the replies again."""
     done = select(ranked, "--retry-unscored")
     assert selected(ranked) == ["e_essay2", "e_essay1"]
     assert '"retry_unscored": true' in done.stdout
 
 
 def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) -> None:
-    """The error says how to name them; with the names the selection is made by their scores."""
+    """The error says how to name the models, and with the names the selection uses their scores."""
     ranked.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\njudge-b,api/b\nwriter,\n")
     ranked.write("1_raw/evaluation_templates.csv", "template_id\nnovelty\ncoherence\n")
     unnamed = select(ranked)
@@ -105,15 +105,15 @@ def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) ->
     assert "Did you mean" in misspelt.stderr
 
 
-def test_the_looser_reading_asks_for_any_score(ranked: StoreBuilder) -> None:
-    """Essay 2 has seven of eight: that is some."""
+def test_with_any_model_one_score_covers_an_essay(ranked: StoreBuilder) -> None:
+    """With --any-model essay 2 is covered, because it has seven of eight scores."""
     report = json.loads(select(ranked, "--any-model", "--json").stdout)
-    assert [one["essay_id"] for one in report["selected"]] == ["e_essay1"]
-    assert [one["essay_id"] for one in report["covered"]] == ["e_essay3", "e_essay2"]
+    assert [essay["essay_id"] for essay in report["selected"]] == ["e_essay1"]
+    assert [essay["essay_id"] for essay in report["covered"]] == ["e_essay3", "e_essay2"]
 
 
-def test_when_nothing_is_missing_no_stale_selection_stays(ranked: StoreBuilder) -> None:
-    """Exit 1, and the file that the command wrote before is gone; somebody's own stays."""
+def test_when_nothing_is_missing_an_outdated_selection_is_removed(ranked: StoreBuilder) -> None:
+    """The exit status is 1, the file that the command wrote before is removed, and a person's own file stays."""
     assert select(ranked).returncode == 0
     done = select(ranked, "--top-n", "1")
     assert done.returncode == 1
@@ -125,8 +125,8 @@ def test_when_nothing_is_missing_no_stale_selection_stays(ranked: StoreBuilder) 
     assert ranked.read(SELECTION) == mine
 
 
-def test_somebodys_own_selection_is_replaced_only_by_force(ranked: StoreBuilder) -> None:
-    """Without it nothing is touched."""
+def test_a_person_s_own_selection_is_replaced_only_with_force(ranked: StoreBuilder) -> None:
+    """Without --force a person's own file does not change."""
     ranked.backfill("e_essay3")
     mine = ranked.read(SELECTION)
     refused = select(ranked)
@@ -138,8 +138,8 @@ def test_somebodys_own_selection_is_replaced_only_by_force(ranked: StoreBuilder)
     assert select(ranked).returncode == 0
 
 
-def test_two_selections_are_none(ranked: StoreBuilder) -> None:
-    """With selected_drafts.txt the DAG would refuse both."""
+def test_a_second_selection_is_refused(ranked: StoreBuilder) -> None:
+    """The command refuses to write next to selected_drafts.txt, because the DAG would refuse both files."""
     ranked.select("# mode: evaluation-only", name="selected_drafts.txt")
     done = select(ranked)
     assert done.returncode == 2
@@ -147,8 +147,8 @@ def test_two_selections_are_none(ranked: StoreBuilder) -> None:
     assert not (ranked.root / SELECTION).exists()
 
 
-def test_every_wrong_name_is_told_at_once(ranked: StoreBuilder) -> None:
-    """With what was meant, and without a traceback."""
+def test_every_wrong_name_is_in_one_message(ranked: StoreBuilder) -> None:
+    """The message names each wrong name with a suggestion, without a traceback."""
     done = run(ranked, "select-missing", "--target-template", "coherense", "--average-models", "judge-x")
     assert done.returncode == 2
     assert 'Did you mean "coherence"?' in done.stderr
@@ -169,22 +169,22 @@ def test_every_wrong_name_is_told_at_once(ranked: StoreBuilder) -> None:
     ],
 )
 def test_the_top_is_selected(ranked: StoreBuilder, options: list[str], essays: list[str]) -> None:
-    """In rank order."""
+    """The essays are selected in rank order."""
     done = run(ranked, "select-top", *options)
     assert done.returncode == 0, done.stderr
     assert selected(ranked) == essays
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         pytest.param(["--first", "9"], "no essay has rank 9", id="beyond"),
         pytest.param(["--first", "3", "--last", "2"], "comes before", id="backwards"),
         pytest.param(["--top-n", "2", "--first", "1"], "Give either", id="both"),
     ],
 )
-def test_a_span_that_is_none_is_told(ranked: StoreBuilder, options: list[str], told: str) -> None:
-    """Exit 2 and a sentence."""
+def test_an_invalid_span_is_refused(ranked: StoreBuilder, options: list[str], message: str) -> None:
+    """An invalid span gives exit status 2 and a sentence."""
     done = run(ranked, "select-top", *options)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr

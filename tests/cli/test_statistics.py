@@ -1,4 +1,4 @@
-"""`statistics`, `difference` and `pivot` as a person runs them."""
+"""The commands `statistics`, `difference` and `pivot`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command over the store."""
+    """Run a command over the store."""
     command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DD_")}
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
@@ -26,7 +26,7 @@ def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture
 def judged(store: StoreBuilder) -> StoreBuilder:
-    """Three essays judged by both judges under novelty, twice each, and one reply that was refused; aggregated."""
+    """Return an aggregated store: three essays judged twice by both judges with novelty, and one refused reply."""
     for number in (1, 2, 3):
         essay = store.essay(number)
         for model, lead in (("judge-a", 0.0), ("judge-b", 0.5)):
@@ -40,7 +40,7 @@ def judged(store: StoreBuilder) -> StoreBuilder:
 
 
 def test_statistics_of_the_store(judged: StoreBuilder) -> None:
-    """Every figure stands beside scored/planned; what cannot be told is a dash with its reason; NaN is nowhere."""
+    """Every figure has its scored/planned, and a figure without a value is a dash with a reason, never NaN."""
     done = run(judged, "statistics", "--top", "1")
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"{MADE_UP_BANNER}\n"
@@ -54,15 +54,15 @@ def test_statistics_of_the_store(judged: StoreBuilder) -> None:
 
 
 def test_statistics_as_json(judged: StoreBuilder) -> None:
-    """One strict JSON object with the method, and every figure with its counts and its note."""
+    """The output is one strict JSON object with the method, and each figure has its counts and its note."""
     done = run(judged, "statistics", "--json")
 
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    told = json.loads(done.stdout, parse_constant=refuse)
-    assert [*told] == ["method", "means", "agreement", "pairs", "replicates", "ranking", "mixed"]
-    assert told["means"][-1] == {
+    printed = json.loads(done.stdout, parse_constant=refuse)
+    assert [*printed] == ["method", "means", "agreement", "pairs", "replicates", "ranking", "mixed"]
+    assert printed["means"][-1] == {
         "template_id": "novelty",
         "model_id": "judge-b",
         "scored": 6,
@@ -76,19 +76,19 @@ def test_statistics_as_json(judged: StoreBuilder) -> None:
             "note": "too few essays",
         },
     }
-    assert len(told["ranking"]) == 3
+    assert len(printed["ranking"]) == 3
 
 
 def test_the_same_scores_give_the_same_output(judged: StoreBuilder) -> None:
-    """Two processes print the same to the byte."""
+    """Two processes print the same bytes."""
     assert run(judged, "statistics", "--json").stdout == run(judged, "statistics", "--json").stdout
 
 
 def test_a_cohort_s_figures_need_no_aggregation(store: StoreBuilder, dag: PlayedDag) -> None:
-    """With --cohort the store itself is asked, and planned are the cohort's members."""
+    """With --cohort the scores come from the store itself, and the planned evaluations are the cohort's members."""
     dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 2})
-    told = json.loads(run(store, "statistics", "--cohort", "c", "--json").stdout)
-    assert [(one["model_id"], one["scored"], one["planned"]) for one in told["means"]] == [
+    printed = json.loads(run(store, "statistics", "--cohort", "c", "--json").stdout)
+    assert [(mean["model_id"], mean["scored"], mean["planned"]) for mean in printed["means"]] == [
         (None, 4, 4),
         ("judge-a", 2, 2),
         ("judge-b", 2, 2),
@@ -101,14 +101,14 @@ def test_a_cohort_s_figures_need_no_aggregation(store: StoreBuilder, dag: Played
 
 
 def test_a_difference_of_judges(judged: StoreBuilder) -> None:
-    """Judge b gives half a point more, on every essay: second minus first, and why there is no interval."""
+    """Judge b gives half a point more on every essay, and the note says why there is no interval."""
     done = run(judged, "difference", "--models", "judge-a", "judge-b")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "novelty — 6/6 6/6 3 0.50 — all essays have the same value" in lines
 
 
 def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -> None:
-    """On stdout, in a file, or as JSON: the same table that aggregate wrote."""
+    """The output on stdout, in a file or as JSON is the table that `aggregate` wrote."""
     expected = judged.read("7_cross_experiment/score_pivot.csv")
     assert run(judged, "pivot").stdout == expected
     output = tmp_path / "pivot.csv"
@@ -118,7 +118,7 @@ def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "messages"),
     [
         pytest.param(["difference"], ["0 of --cohorts, --templates and --models"], id="no question"),
         pytest.param(
@@ -140,12 +140,12 @@ def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -
         pytest.param(["pivot", "--output", "no/such/folder/x.csv"], ["there is no folder"], id="no folder"),
     ],
 )
-def test_bad_input_is_told_at_once_without_a_traceback(
-    judged: StoreBuilder, arguments: list[str], told: list[str]
+def test_bad_input_is_one_message_without_a_traceback(
+    judged: StoreBuilder, arguments: list[str], messages: list[str]
 ) -> None:
-    """Exit status 2, every problem in one message, and nothing on stdout."""
+    """Bad input gives exit status 2, one message with every problem, and nothing on stdout."""
     done = run(judged, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
-    for each in told:
-        assert each in done.stderr
+    for message in messages:
+        assert message in done.stderr

@@ -1,4 +1,4 @@
-"""Airflow reads its home from the environment when it is imported, so these are set before any test imports it."""
+"""Airflow reads its home from the environment when it is imported: set the environment before a test imports it."""
 
 import json
 import os
@@ -53,7 +53,7 @@ print(json.dumps({
 
 
 def parse_folder(**environment: str) -> dict[str, Any]:
-    """What a fresh process sees when it parses the DAG folder: errors, modules beyond Airflow's, and each DAG."""
+    """Return what a fresh process sees in the DAG folder: import errors, modules beyond Airflow's, and each DAG."""
     done = subprocess.run(
         [sys.executable, "-c", INSPECT],
         cwd=PROJECT,
@@ -70,5 +70,5 @@ def parse_folder(**environment: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def dag_folder() -> dict[str, Any]:
-    """The DAG folder as a fresh process parses it."""
+    """Return the DAG folder as a fresh process parses it."""
     return parse_folder()

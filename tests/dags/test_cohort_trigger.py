@@ -1,4 +1,4 @@
-"""Which run a scheduled backfill triggers: never a second one while the first is at work, never an old conf."""
+"""The run that a scheduled backfill triggers: never a second run while the first is at work, never an old conf."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST = "by_schedule__scheduled_20260131T030000"
 
 @dataclass
 class TaskInstance:
-    """Airflow's side: runs by their ids with their states, and what was left as XComs."""
+    """A fake of Airflow's side: the states of runs by their ids, and the XComs that were pushed."""
 
     runs: dict[str, str]
     xcoms: dict[str, Any] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class TaskInstance:
 
 
 @pytest.mark.parametrize(
-    ("runs", "does", "run_id"),
+    ("runs", "action", "run_id"),
     [
         pytest.param({}, "trigger", FIRST, id="none-yet"),
         pytest.param({FIRST: "running"}, "wait", FIRST, id="at-work"),
@@ -43,21 +43,21 @@ class TaskInstance:
     ],
 )
 def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
-    runs: dict[str, str], does: str, run_id: str
+    runs: dict[str, str], action: str, run_id: str
 ) -> None:
-    """A cleared task has a run of its own with today's conf, and breaks none off."""
+    """A cleared task triggers a new run with today's conf, and interrupts none."""
     from airflow.sdk.exceptions import DagRunTriggerException, TaskDeferred
 
-    from essay_cohorts_airflow.cohort_trigger import TRIGGERED, TriggerCohortOperator
+    from essay_cohorts_airflow.cohort_trigger import RUN_ID_XCOM, TriggerCohortOperator
 
     conf = {"cohort_id": "c", "essay_ids": ["e_1"]}
     operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf=conf)
     instance = TaskInstance(runs)
     context: Any = {"ti": instance}
-    with pytest.raises(DagRunTriggerException if does == "trigger" else TaskDeferred) as caught:
+    with pytest.raises(DagRunTriggerException if action == "trigger" else TaskDeferred) as caught:
         operator.execute(context)
     raised = caught.value
-    if does == "trigger":
+    if action == "trigger":
         assert isinstance(raised, DagRunTriggerException)
         assert (raised.dag_run_id, raised.conf, raised.reset_dag_run) == (run_id, conf, False)
         assert raised.deferrable
@@ -65,11 +65,11 @@ def test_a_run_at_work_is_waited_for_and_an_ended_one_followed_by_a_new_one(
         assert isinstance(raised, TaskDeferred)
         assert isinstance(raised.trigger, DagStateTrigger)
         assert raised.trigger.run_ids == [run_id]
-        assert instance.xcoms == {TRIGGERED: run_id}
+        assert instance.xcoms == {RUN_ID_XCOM: run_id}
 
 
 def test_a_red_run_fails_the_task_without_another_try(caplog: pytest.LogCaptureFixture) -> None:
-    """A retry would trigger one more run; the message names the run and the next step."""
+    """A red run ends the task, because a retry would trigger one more run; a green run lets the task succeed."""
     from essay_cohorts_airflow.cohort_trigger import TriggerCohortOperator
 
     operator = TriggerCohortOperator(task_id="trigger_backfill", trigger_run_id=FIRST, conf={})

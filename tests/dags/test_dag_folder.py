@@ -1,4 +1,4 @@
-"""The DAG folder's contract with Airflow: it parses lightly and without an error."""
+"""The DAG folder's contract with Airflow: parsing it imports little and raises no error."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ HEAVY = (
 
 
 def test_the_folder_has_its_dags_and_no_import_error(dag_folder: dict[str, Any]) -> None:
-    """The DAG folder imports cleanly, and the modules beside the DAGs are not taken for DAGs."""
+    """The DAG folder imports without an error and holds the four DAGs, and nothing else."""
     assert dag_folder["errors"] == {}
     assert sorted(dag_folder["dags"]) == [
         "aggregate_scores",
@@ -26,13 +26,13 @@ def test_the_folder_has_its_dags_and_no_import_error(dag_folder: dict[str, Any])
 
 
 def test_parsing_imports_nothing_heavy(dag_folder: dict[str, Any]) -> None:
-    """Parsing the DAG files adds none of the heavy modules to what Airflow itself imports."""
+    """Parsing the DAG files imports no heavy module that Airflow itself does not import."""
     added = dag_folder["added"]
     assert [name for name in added if name in HEAVY or name.startswith("essay_cohorts.")] == []
 
 
 def test_scores_are_aggregated_once_a_completed_cohort(dag_folder: dict[str, Any]) -> None:
-    """The DAG that gathers scores waits for the asset of cohorts, not for that of single evaluations."""
+    """The DAG that gathers scores waits for the asset of cohorts, not for the asset of single evaluations."""
     dag = dag_folder["dags"]["aggregate_scores"]
     assert "completed_cohorts" in dag["schedule"]
     assert "finished_evaluations" not in dag["schedule"]

@@ -1,6 +1,5 @@
-"""The DAG's contract with Airflow: it parses lightly, and its tasks, edges and params are the ones promised."""
+"""The DAG's contract with Airflow: its tasks, edges, trigger rules, assets and params."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -8,36 +7,40 @@ import pytest
 from essay_cohorts.domain import ID_PATTERN
 from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest
 
+STAGES = ("prompt", "raw", "parsed")
+
 
 @pytest.fixture
 def dag(dag_folder: dict[str, Any]) -> dict[str, Any]:
-    """The DAG as a fresh process parses it."""
-    found: dict[str, Any] = dag_folder["dags"]["evaluation_backfill"]
-    return found
+    """Return the DAG as a fresh process parses it."""
+    parsed: dict[str, Any] = dag_folder["dags"]["evaluation_backfill"]
+    return parsed
 
 
-def test_the_tasks_stand_in_the_promised_order(dag: dict[str, Any]) -> None:
-    """The chain is plan, dry-run gate, batches, the mapped group's four steps, the summary and its announcement."""
-    order = [
-        "plan_cohort",
-        "not_a_dry_run",
-        "batches",
-        "evaluation.check_parsed",
-        "evaluation.evaluation_prompt",
-        "evaluation.evaluation_raw",
-        "evaluation.evaluation_parsed",
-        "summarise_cohort",
-        "announce_completion",
-    ]
-    assert sorted(dag["edges"]) == sorted([*order, "announce_reused"])
-    for earlier, later in itertools.pairwise(order):
-        assert later in dag["edges"][earlier]
-    assert "announce_reused" in dag["edges"]["not_a_dry_run"]
-    assert dag["edges"]["announce_reused"] == ["summarise_cohort"]
+def test_the_graph_has_exactly_the_promised_edges(dag: dict[str, Any]) -> None:
+    """The chain is plan, dry-run gate, batches, the mapped group's four steps, the summary and its announcement.
+
+    Each task that takes the plan has an edge from `plan_cohort`, too.
+    """
+    steps = [f"evaluation.{name}" for name in ("check_parsed", *(f"evaluation_{stage}" for stage in STAGES))]
+    assert dag["edges"] == {
+        "plan_cohort": sorted(
+            ["not_a_dry_run", "batches", "announce_reused", *steps, "summarise_cohort", "announce_completion"]
+        ),
+        "not_a_dry_run": ["announce_reused", "batches"],
+        "batches": sorted(steps),
+        "announce_reused": ["summarise_cohort"],
+        "evaluation.check_parsed": ["evaluation.evaluation_prompt"],
+        "evaluation.evaluation_prompt": ["evaluation.evaluation_raw"],
+        "evaluation.evaluation_raw": ["evaluation.evaluation_parsed"],
+        "evaluation.evaluation_parsed": ["summarise_cohort"],
+        "summarise_cohort": ["announce_completion"],
+        "announce_completion": [],
+    }
 
 
-def test_the_only_leaf_stands_behind_the_summary_alone(dag: dict[str, Any]) -> None:
-    """A red summary makes the leaf, and so the run, red; a green one has looked at the outcome."""
+def test_the_only_leaf_follows_the_summary(dag: dict[str, Any]) -> None:
+    """A red summary makes the leaf, and so the run, red; the summary runs whatever happened before it."""
     assert dag["leaves"] == ["announce_completion"]
     assert dag["rules"]["announce_completion"] == "all_success"
     assert dag["rules"]["summarise_cohort"] == "all_done"
@@ -45,7 +48,7 @@ def test_the_only_leaf_stands_behind_the_summary_alone(dag: dict[str, Any]) -> N
 
 
 def test_only_tasks_that_can_skip_themselves_declare_an_asset(dag: dict[str, Any]) -> None:
-    """A success with an outlet is an event: the steps that may have nothing to say are the ones that declare it."""
+    """Each success of a task with an outlet is an event, so only tasks that skip themselves have an outlet."""
     assert {task: assets for task, assets in dag["outlets"].items() if assets} == {
         "evaluation.evaluation_parsed": ["finished_evaluations"],
         "announce_reused": ["finished_evaluations"],
@@ -54,13 +57,13 @@ def test_only_tasks_that_can_skip_themselves_declare_an_asset(dag: dict[str, Any
 
 
 def test_mapped_instances_show_their_slice(dag: dict[str, Any]) -> None:
-    """Each task of the mapped group shows its slice's label in the grid."""
+    """Each task of the mapped group shows the label of its slice in the grid."""
     labels = {task: label for task, label in dag["labels"].items() if task.startswith("evaluation.")}
     assert set(labels.values()) == {"{{ task.op_kwargs['part']['label'] }}"}
 
 
 def test_the_dag_explains_itself(dag: dict[str, Any]) -> None:
-    """The DAG page has documentation and tags, no schedule, and several runs at a time."""
+    """The DAG has documentation and tags, no clock, and allows several runs at a time."""
     assert "never paid for again" in dag["doc"]
     assert dag["tags"] == ["backfill", "evaluation", "llm"]
     assert dag["max_active_runs"] == 16
@@ -77,7 +80,7 @@ def test_params_are_the_request_s_settings(dag: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("key", [pytest.param(key, id=key) for key in KEYS])
 def test_every_param_has_title_help_and_validation(dag: dict[str, Any], key: str) -> None:
-    """Each field of the trigger form says what it is, and has a schema that refuses what the plan would refuse."""
+    """Each field of the trigger form has a title, a help text, and a schema with the limits of the plan."""
     schema = dag["params"][key]["schema"]
     assert schema["title"]
     assert len(dag["params"][key]["help"]) > 20
@@ -89,7 +92,7 @@ def test_every_param_has_title_help_and_validation(dag: dict[str, Any], key: str
 
 @pytest.mark.parametrize("key", [pytest.param(k, id=k) for k in ("mode", "include_existing_evaluations")])
 def test_nullable_choices_are_lists_that_can_go_back_to_null(dag: dict[str, Any], key: str) -> None:
-    """A nullable choice is a drop-down with a sentence for each value, null among them."""
+    """A nullable choice is a drop-down list with a text for each value, null included."""
     schema = dag["params"][key]["schema"]
     assert None in schema["enum"]
     assert "boolean" not in schema.get("type", [])
@@ -97,7 +100,7 @@ def test_nullable_choices_are_lists_that_can_go_back_to_null(dag: dict[str, Any]
 
 
 def test_the_form_s_pattern_of_an_id_is_the_product_s(dag: dict[str, Any]) -> None:
-    """What the form lets through as an id is what planning lets through: the DAG file cannot import the rule."""
+    """The form accepts the same ids as planning; the form has a copy of the rule because it cannot import it."""
     params = dag["params"]
     patterns = [params["cohort_id"]["schema"]["pattern"]]
     patterns += [params[key]["schema"]["items"]["pattern"] for key in ("essay_ids", "templates")]

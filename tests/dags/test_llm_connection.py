@@ -1,4 +1,4 @@
-"""The Connection `llm_default` becomes a client, or one readable error; never the environment's own credentials."""
+"""The Connection `llm_default` becomes a client or one readable error; the environment's credentials are not used."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ GOOD: dict[str, Any] = {"conn_type": "openai", "host": "http://127.0.0.1:9/v1", 
 
 @pytest.fixture
 def openai_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that the client would fall back to."""
+    """Set the credentials that the client would use without a Connection."""
     monkeypatch.setenv("OPENAI_API_KEY", "environment-key")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/environment")
 
@@ -27,7 +27,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | None)
 
 
 def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, openai_in_environment: None) -> None:
-    """The client has the Connection's address and key, whatever the environment holds, and the extra's rules."""
+    """The client has the Connection's address and key, not the environment's, and the rules of the extra."""
     endpoint = _connect(monkeypatch, {**GOOD, "extra": {"read_timeout_s": 7, "max_attempts": 2}})
     assert str(endpoint.client.base_url) == "http://127.0.0.1:9/v1/"
     assert endpoint.client.api_key == "k-1"
@@ -52,7 +52,7 @@ def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, op
 def test_a_connection_that_cannot_be_used_is_bad_input(
     monkeypatch: pytest.MonkeyPatch, openai_in_environment: None, connection: dict[str, Any] | None, finding: str
 ) -> None:
-    """What is missing or wrong is named, with where to set it; the environment's key is never used instead."""
+    """The error names what is missing or wrong and where to set it; the environment's key is not used instead."""
     from essay_cohorts.errors import BadInput
 
     with pytest.raises(BadInput) as caught:

@@ -1,4 +1,4 @@
-"""Notices: off without the Connection, and texts of others are sent as they are."""
+"""Notices are sent only with the Connection, and quote the texts of judges and servers unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.notice_receiver import NoticeReceiver
 
 
 class Summary:
-    """The task instance of a red summary, as a callback sees it."""
+    """A fake of a red summary's task instance, as a callback sees it."""
 
     dag_id, run_id, task_id, log_url = "evaluation_backfill", "r", "summarise_cohort", "http://127.0.0.1/log"
 
@@ -22,7 +22,7 @@ class Summary:
 
 
 def context(message: str) -> Any:
-    """What Airflow hands to a callback, as far as one reads it."""
+    """Return the parts of a callback's context that are read."""
     return {"ti": Summary(message), "params": {}}
 
 
@@ -34,14 +34,14 @@ def context(message: str) -> Any:
         pytest.param("SCORE: {{ 7 * 7 }}", id="a-sum"),
     ],
 )
-def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """A reply or a server's error text that looks like Jinja arrives as it was, and gives nothing away."""
-    from essay_cohorts_airflow.notifications import tell_failed
+def test_a_judge_s_text_is_not_rendered_as_a_template(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A reply or a server's error that looks like Jinja arrives unchanged and reveals no secret."""
+    from essay_cohorts_airflow.notifications import notify_failed
 
     monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", '{"conn_type": "openai", "password": "sk-secret"}')
     with NoticeReceiver.started() as receiver:
         monkeypatch.setenv("AIRFLOW_CONN_NOTIFY_DEFAULT", receiver.connection())
-        tell_failed(context(f"400: {text}"))
+        notify_failed(context(f"400: {text}"))
     [notice] = receiver.notices
     assert f"400: {text}" in notice["message"]
     assert "sk-secret" not in notice["message"]
@@ -49,8 +49,8 @@ def test_what_a_judge_said_is_no_template(monkeypatch: pytest.MonkeyPatch, text:
 
 
 def test_without_the_connection_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Off by default: no Connection, no notice, no error."""
-    from essay_cohorts_airflow.notifications import tell_failed
+    """Without the Connection there is no notice and no error."""
+    from essay_cohorts_airflow.notifications import notify_failed
 
     monkeypatch.delenv("AIRFLOW_CONN_NOTIFY_DEFAULT", raising=False)
-    tell_failed(context("400"))
+    notify_failed(context("400"))

@@ -1,4 +1,4 @@
-"""What the benchmarks say of what they measured; how fast anything is they measure themselves."""
+"""The results of the benchmarks: medians, limits, plots and files; the benchmarks themselves measure the speed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINEAR: Growth = {size: {"no index": size / 1e5, "with an index": 0.5} for size 
 
 
 def figure(**changes: Any) -> Figure:
-    """Three runs of something beside three of something else."""
+    """Return three runs of a measured thing, with three runs of another thing to compare."""
     given: dict[str, Any] = {
         "name": "a plan",
         "unit": "s",
@@ -36,7 +36,7 @@ def figure(**changes: Any) -> Figure:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return the bytes of every file below a folder, by path."""
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
@@ -48,8 +48,8 @@ def files(root: Path) -> dict[str, bytes]:
         pytest.param(1.99, False, id="beyond it"),
     ],
 )
-def test_the_median_is_held_against_the_limit(limit: float | None, holds: bool | None) -> None:
-    """Neither the best run nor the worst decides."""
+def test_the_median_is_compared_with_the_limit(limit: float | None, holds: bool | None) -> None:
+    """The median decides, not the best run and not the worst."""
     assert figure(limit=limit).holds is holds
 
 
@@ -58,21 +58,21 @@ def test_the_median_is_held_against_the_limit(limit: float | None, holds: bool |
     [pytest.param([4.0, 4.0, 9.0], 0.5, id="half"), pytest.param([0.0, 0.0], None, id="of nothing")],
 )
 def test_the_ratio_is_one_of_medians(other: list[float], ratio: float | None) -> None:
-    """The ratio says how many times the other's median it is."""
+    """The ratio divides the figure's median by the other's median."""
     assert figure(others={"a loop": other}).ratio("a loop") == ratio
 
 
 def test_what_is_compared_takes_turns() -> None:
-    """One after the other each time, after a warm-up that does not count."""
+    """Each round runs one after the other, after a warm-up round that is not counted."""
     order: list[str] = []
 
     def noted(name: str) -> int:
         order.append(name)
         return len(order)
 
-    told = in_turn({"a": lambda: noted("a"), "b": lambda: noted("b")}, 2, "told")
+    runs = in_turn({"a": lambda: noted("a"), "b": lambda: noted("b")}, 2, "noted")
     assert order == ["a", "b"] * 3
-    assert told == {"a": [3, 5], "b": [4, 6]}
+    assert runs == {"a": [3, 5], "b": [4, 6]}
 
 
 def test_a_store_is_the_same_each_time(tmp_path: Path) -> None:
@@ -88,13 +88,13 @@ def test_a_store_is_the_same_each_time(tmp_path: Path) -> None:
     ("count", "essays"), [(2, ["e0", "e5"]), (3, ["e0", "e3", "e6"]), (99, [f"e{number}" for number in range(10)])]
 )
 def test_selected_essays_are_spread_over_the_store(count: int, essays: list[str]) -> None:
-    """Not the first ones, which a store may hold together."""
+    """The selection takes essays from the whole store, not the first essays, which may be stored close together."""
     store = Store(root=Path(), judged=tuple(f"e{number}" for number in range(10)), fresh=())
     assert store.spread(count) == essays
 
 
-def test_a_cohort_of_a_generated_store_reads_as_one_of_a_run(tmp_path: Path) -> None:
-    """The pages are measured on what they are made for: known scores, and evaluations that were only seeded."""
+def test_a_generated_cohort_reads_like_the_cohort_of_a_run(tmp_path: Path) -> None:
+    """The pages are measured with realistic cohorts: known scores, and evaluations that were only seeded."""
     grid = Grid(templates=("novelty",), models=("judge-a", "judge-b"), replicates=3, scored=0.5)
     store = generate_store(tmp_path / "data", evaluations=60, grid=grid)
     CohortWriter.of(store, grid).write("listed", store.judged[:5])
@@ -107,13 +107,13 @@ def test_a_cohort_of_a_generated_store_reads_as_one_of_a_run(tmp_path: Path) -> 
 
 
 def test_growth_is_an_exponent() -> None:
-    """1 for what doubles with the store, 0 for what does not grow; small stores tell only of the fixed cost."""
+    """The exponent is 1 for a time that doubles with the store and 0 for a constant; small stores are left out."""
     assert slopes(LINEAR) == {"no index": 1.0, "with an index": 0.0}
     assert slopes({1_000: {"no index": 1.0}, 10_000: {"no index": 2.0}}) == {}
 
 
 def test_the_plot_shows_each_series_and_its_growth(tmp_path: Path) -> None:
-    """As text in the SVG, and the same figures give the same file."""
+    """The SVG has each series with its growth as text, and the same figures give the same file."""
     for name in ("a.svg", "b.svg"):
         draw(LINEAR, tmp_path / name)
     svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
@@ -122,25 +122,25 @@ def test_the_plot_shows_each_series_and_its_growth(tmp_path: Path) -> None:
     assert svg == (tmp_path / "b.svg").read_text(encoding="utf-8")
 
 
-def test_results_keep_what_was_not_measured_anew(tmp_path: Path) -> None:
-    """A part measured alone replaces its own figures and nothing else."""
+def test_results_keep_what_was_not_measured_again(tmp_path: Path) -> None:
+    """A benchmark that runs alone replaces its own figures and nothing else."""
     path = tmp_path / "results.json"
     write_results(path, results([figure(limit=2.0), figure(name="a summary")], LINEAR, []))
     write_results(path, results([figure(runs=[9.0])], {}, []))
-    told: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    assert {name: each["median"] for name, each in told["figures"].items()} == {"a plan": 9.0, "a summary": 2.0}
-    assert told["growth"]["100000"] == {"no index": 1.0, "with an index": 0.5}
-    assert told["growth_exponents"] == {"no index": 1.0, "with an index": 0.0}
+    written: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    assert {name: each["median"] for name, each in written["figures"].items()} == {"a plan": 9.0, "a summary": 2.0}
+    assert written["growth"]["100000"] == {"no index": 1.0, "with an index": 0.5}
+    assert written["growth_exponents"] == {"no index": 1.0, "with an index": 0.0}
 
 
-def test_the_first_results_stand_alone() -> None:
-    """Without former ones nothing is missing."""
+def test_the_first_results_need_no_former_results() -> None:
+    """Without former results the merged results are the new results."""
     now = results([figure()], {}, [])
     assert merged({}, now) == now
 
 
 def test_the_results_in_the_repository_name_their_limits() -> None:
-    """Whoever reads results.json sees for each promise whether it was kept."""
+    """results.json says for each limit whether it is kept."""
     path = Path(__file__).resolve().parents[2] / "benchmarks" / "results.json"
     figures = json.loads(path.read_text(encoding="utf-8"))["figures"]
     promised = {name: each for name, each in figures.items() if each["limit"] is not None}

@@ -19,7 +19,7 @@ from devtools.local_airflow.keys import ensure_keys
 from devtools.local_airflow.service import LocalAirflow
 from devtools.rest_api.client import AirflowApi
 from devtools.supervision import processes
-from devtools.supervision.lifeline import Lifeline
+from devtools.supervision.supervised_processes import SupervisedProcesses
 from devtools.supervision.supervisor import STEADY_S, Command
 from tests.e2e.conftest import DAG_ID, PROJECT
 from tests.judge_server import JudgeServer
@@ -73,9 +73,11 @@ class Scene:
         home.mkdir()
         argv = (sys.executable, "-m", "airflow", "scheduler", "--skip-serve-logs")
         command = Command(name="scheduler", argv=argv, log=str(home / "scheduler.log"))
-        line = Lifeline(home=home, directory=PROJECT, environment=environment, commands=(command,), label="a test")
-        self.cleanup.callback(line.stop)
-        line.start()
+        scheduler = SupervisedProcesses(
+            home=home, directory=PROJECT, environment=environment, commands=(command,), label="a test"
+        )
+        self.cleanup.callback(scheduler.stop)
+        scheduler.start()
 
     def trigger_and_wait_for_replies(self, airflow: LocalAirflow) -> list[psutil.Process]:
         """Triggers the run, and returns the scheduler and all processes below it once some replies were given."""

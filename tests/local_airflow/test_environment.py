@@ -1,4 +1,4 @@
-"""What a private Airflow's processes find in their environment."""
+"""The environment of a private Airflow's processes."""
 
 import os
 from pathlib import Path
@@ -34,21 +34,21 @@ def environment(caller: dict[str, str] | None = None, extra: dict[str, str] | No
         pytest.param("DEV_MODE", id="Airflow's development mode"),
     ],
 )
-def test_what_belongs_to_the_caller_does_not_leak_in(name: str) -> None:
-    """A variable that would change what the private Airflow does is dropped."""
+def test_the_caller_s_own_settings_do_not_leak_in(name: str) -> None:
+    """A variable of the caller that would change the private Airflow is dropped."""
     found = environment({name: "the caller's", "LANG": "C"})
     assert found.get(name) != "the caller's"
     assert found["LANG"] == "C"
 
 
-def test_what_is_passed_on_by_name_has_the_last_word() -> None:
-    """The extra environment beats both what was dropped and what is set."""
+def test_explicit_variables_take_precedence() -> None:
+    """The extra environment overrides both the dropped variables and the settings."""
     extra = {"AIRFLOW_CONN_LLM_DEFAULT": "{}", "AIRFLOW__CORE__PARALLELISM": "3"}
     assert environment({"AIRFLOW_CONN_LLM_DEFAULT": "other"}, extra).items() >= extra.items()
 
 
-def test_every_path_lies_in_the_home_or_is_the_projects() -> None:
-    """Logs, database and passwords are below the home folder; DAGs, plugins and imports are the project's."""
+def test_every_path_is_below_the_home_or_the_project() -> None:
+    """Logs, database and passwords are below the home; DAGs, plugins and imports are below the project."""
     found = environment()
     assert found["AIRFLOW_HOME"] == "/home/of airflow"
     assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "sqlite:////home/of%20airflow/airflow.db"
@@ -60,7 +60,7 @@ def test_every_path_lies_in_the_home_or_is_the_projects() -> None:
 
 
 def test_everything_listens_and_calls_on_the_loopback_address() -> None:
-    """Host, web address and the tasks' API are all on 127.0.0.1, and no proxy stands between."""
+    """Host, web address and the tasks' API are all on 127.0.0.1, and no proxy is used for them."""
     found = environment({"NO_PROXY": "example.org"})
     assert found["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert found["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8123"
@@ -69,7 +69,7 @@ def test_everything_listens_and_calls_on_the_loopback_address() -> None:
 
 
 def test_it_is_a_private_airflow_with_one_password() -> None:
-    """Nobody is admin without the password, and keys are the ones given."""
+    """Nobody is admin without the password, and the keys are those of the home."""
     found = environment()
     assert found["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"] == "False"
     assert found["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin"
@@ -79,14 +79,14 @@ def test_it_is_a_private_airflow_with_one_password() -> None:
 
 
 def test_a_child_runs_in_utc_and_writes_plain_utf8() -> None:
-    """Times in logs are UTC, without colours, whatever terminal the caller sits at."""
+    """Logs have times in UTC and no colours, whatever the caller's terminal is."""
     found = clean_environment({"FORCE_COLOR": "1", "TZ": "Asia/Tokyo"}, python_path=Path("/project"))
     assert (found["TZ"], found["NO_COLOR"], found["PYTHONUTF8"]) == ("UTC", "1", "1")
     assert "FORCE_COLOR" not in found
 
 
 def test_the_programs_of_the_virtual_environment_come_first() -> None:
-    """A task that calls `python` gets the one that runs Airflow."""
+    """A task that calls `python` gets the Python that runs Airflow."""
     found = clean_environment({"PATH": "/usr/bin"}, python_path=Path("/project"))
     assert found["PATH"].split(os.pathsep)[-1] == "/usr/bin"
     assert len(found["PATH"].split(os.pathsep)) == 2

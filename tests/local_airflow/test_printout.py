@@ -1,8 +1,14 @@
-"""What a backfill prints before and after a run."""
+"""The output of a backfill before and after a run."""
 
 from pathlib import Path
 
-from devtools.local_airflow.printout import closing_lines, failure_lines, plan_lines, task_that_tells, telling_lines
+from devtools.local_airflow.printout import (
+    closing_lines,
+    failure_lines,
+    lines_from_first_error,
+    plan_lines,
+    task_to_quote,
+)
 from tests.local_airflow.test_progress import task
 
 SUMMARY = {
@@ -28,8 +34,8 @@ LOG = """::group::Log message source details
 2026-01-01T00:00:02Z info ::endgroup::"""
 
 
-def test_the_closing_block_holds_counts_calls_and_places() -> None:
-    """Every count, the judge's own number of calls, and paths as seen from the project."""
+def test_the_closing_block_has_counts_calls_and_paths() -> None:
+    """The block has every count, the judge's own number of calls, and paths relative to the project."""
     lines = closing_lines(SUMMARY, calls=3, project=Path("/project"), seconds=15.6)
     text = "\n".join(lines)
     assert "Cohort c: done in 16 s" in text
@@ -42,13 +48,13 @@ def test_the_closing_block_holds_counts_calls_and_places() -> None:
     assert "Report: /elsewhere/report.html" in lines
 
 
-def test_calls_are_left_out_when_nobody_counted() -> None:
-    """A live judge has no count of its own to show."""
+def test_calls_are_left_out_without_a_count() -> None:
+    """A live judge has no count of calls, so the block shows none."""
     assert not any("LLM calls" in line for line in closing_lines(SUMMARY, calls=None, project=Path("/p"), seconds=1))
 
 
 def test_the_plan_shows_actions_and_the_estimate() -> None:
-    """Each action has its count; an estimate that is not known says so."""
+    """Each action has its count, and an unknown estimate is shown as unknown."""
     plan = {"cohort_id": "c", "planned": 6, "reuse": 2, "parse": 0, "call": 4, "estimate": {"usd": None, "calls": 4}}
     assert [line.split() for line in plan_lines(plan)] == [
         ["Plan", "of", "cohort", "c:", "6", "evaluations"],
@@ -61,9 +67,9 @@ def test_the_plan_shows_actions_and_the_estimate() -> None:
     ]
 
 
-def test_a_log_is_cut_to_what_tells() -> None:
-    """From the first error on, without fold marks and without the frames of a traceback."""
-    assert telling_lines(LOG) == [
+def test_a_log_is_quoted_from_its_first_error_on() -> None:
+    """The quoted lines start at the first error and have no fold marks and no frames of a traceback."""
+    assert lines_from_first_error(LOG) == [
         "2026-01-01T00:00:01Z error Task failed with exception",
         "  AirflowFailException: 1 problem in the input.",
         "- line 3: no such essay",
@@ -71,7 +77,7 @@ def test_a_log_is_cut_to_what_tells() -> None:
 
 
 def test_a_failure_names_tasks_and_quotes_the_log() -> None:
-    """Failed tasks are named with their map index, the ones that waited for them only counted."""
+    """Failed tasks are named with their map index, and the tasks that waited for them are counted."""
     tasks = [task("raw", "failed", 2), task("plan_cohort", "success"), task("parsed", "upstream_failed")]
     lines = failure_lines(tasks, tasks[0], LOG)
     assert "  raw [2] (try 1)" in lines
@@ -79,10 +85,10 @@ def test_a_failure_names_tasks_and_quotes_the_log() -> None:
     assert lines[-1] == "  - line 3: no such essay"
 
 
-def test_the_planning_tells_before_the_summary() -> None:
-    """When the planning failed its log says why; else the summary's does; else the first failed task's."""
+def test_the_log_of_the_planning_is_quoted_first() -> None:
+    """The log of a failed planning is quoted, or else that of the summary, or else that of any failed task."""
     plan, summary, other = task("plan_cohort", "failed"), task("summarise_cohort", "failed"), task("raw", "failed", 0)
-    assert task_that_tells([other, summary, plan]) == plan
-    assert task_that_tells([other, summary]) == summary
-    assert task_that_tells([other]) == other
-    assert task_that_tells([task("plan_cohort", "success")]) is None
+    assert task_to_quote([other, summary, plan]) == plan
+    assert task_to_quote([other, summary]) == summary
+    assert task_to_quote([other]) == other
+    assert task_to_quote([task("plan_cohort", "success")]) is None

@@ -1,4 +1,4 @@
-"""The lines that tell how far a run is."""
+"""The lines that show the progress of a run."""
 
 from datetime import UTC, datetime
 
@@ -46,14 +46,14 @@ def task(name: str, state: str | None, map_index: int = -1, second: int | None =
         ),
     ],
 )
-def test_the_standing_of_tasks(tasks: list[TaskInstance], lines: list[str]) -> None:
-    """Each task that does or did something is one line."""
-    assert Progress().news(tasks) == lines
+def test_the_status_of_tasks(tasks: list[TaskInstance], lines: list[str]) -> None:
+    """Each task that has started gets one line."""
+    assert Progress().changes(tasks) == lines
 
 
-def test_only_what_changed_is_told() -> None:
-    """A standing that was told is not told again; a new one is."""
+def test_only_changes_are_printed() -> None:
+    """A status is printed once, and a changed status is printed again."""
     progress = Progress()
-    assert progress.news([task("t", "running"), task("u", None)]) == ["t: running"]
-    assert progress.news([task("t", "running"), task("u", None)]) == []
-    assert progress.news([task("t", "success"), task("u", "running")]) == ["t: success", "u: running"]
+    assert progress.changes([task("t", "running"), task("u", None)]) == ["t: running"]
+    assert progress.changes([task("t", "running"), task("u", None)]) == []
+    assert progress.changes([task("t", "success"), task("u", "running")]) == ["t: success", "u: running"]

@@ -1,4 +1,4 @@
-"""The scheduler that has the tasks' heavy libraries in memory before it forks."""
+"""The scheduler that imports the tasks' heavy libraries before it forks."""
 
 import json
 import os
@@ -19,7 +19,7 @@ print(json.dumps({"ours": [name for name in sys.modules if name.startswith("essa
 
 
 def run(*arguments: str) -> str:
-    """What a Python process prints."""
+    """Run a Python process and return its output."""
     done = subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "NO_COLOR": "1"},
@@ -32,12 +32,12 @@ def run(*arguments: str) -> str:
 
 
 def test_only_libraries_are_kept_in_memory() -> None:
-    """None of our modules, which may be edited while the scheduler runs, and no thread, which a fork would lose."""
+    """The scheduler imports none of our modules, which may be edited, and no thread, which a fork would lose."""
     assert json.loads(run("-c", IMPORT_ALL)) == {"ours": [], "threads": 1}
 
 
-def test_it_is_airflow_s_scheduler() -> None:
-    """Started by its path, from anywhere, it takes the arguments of `airflow scheduler`."""
-    told = run("-P", str(Path(warm.__file__)), "--help")
-    assert "airflow scheduler" in told
-    assert "--skip-serve-logs" in told
+def test_it_runs_airflow_s_scheduler() -> None:
+    """The script, run by its path, takes the arguments of `airflow scheduler`."""
+    output = run("-P", str(Path(warm.__file__)), "--help")
+    assert "airflow scheduler" in output
+    assert "--skip-serve-logs" in output

@@ -1,4 +1,4 @@
-"""The pages of the plugin over HTTP in this process, as somebody whom Airflow's login has let in."""
+"""The pages of the plugin over HTTP in this process, as a user who has passed Airflow's login."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import PlayedDag
+from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 # Airflow reads its home when it is imported; another folder of tests may have set one.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 
+ESSAYS = ["e_essay1", "e_essay2", "e_essay3", "e_essay4"]
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 
 
 @pytest.fixture
 def pages(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A browser without scripts, let in, over the data root of `store`; errors come as pages."""
+    """Return a logged-in browser without scripts over the data root of `store`; errors come as pages."""
     from starlette.testclient import TestClient
 
     from essay_cohorts.views.snapshot_cache import SnapshotCache
@@ -34,18 +36,31 @@ def pages(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test
 
     monkeypatch.setenv("DD_DATA_ROOT", str(store.root))
     monkeypatch.setattr(routes, "snapshots", SnapshotCache())
-    made = app.make_app()
-    (border,) = made.router.dependencies
-    assert border.dependency is not None
-    made.dependency_overrides[border.dependency] = lambda: None
-    client = TestClient(made, raise_server_exceptions=False, headers={"Accept": "text/html"})
+    application = app.make_app()
+    (login,) = application.router.dependencies
+    assert login.dependency is not None
+    application.dependency_overrides[login.dependency] = lambda: None
+    client = TestClient(application, raise_server_exceptions=False, headers={"Accept": "text/html"})
     with client:
         yield client
 
 
 @pytest.fixture
 def played(store: StoreBuilder, dag: PlayedDag) -> PlayedDag:
-    """Four essays, one of them hostile, and cohort `pilot` of the first two, judged by one template."""
+    """Store four essays, one with a hostile text, and run cohort `pilot` of the first two with one template."""
     essays = [store.essay(number, f"{HOSTILE} Essay {number}." if number == 4 else None) for number in (1, 2, 3, 4)]
     dag.run({"cohort_id": "pilot", "essay_ids": essays[:2], "templates": ["novelty"]}, run_id="run-pilot")
     return dag
+
+
+@pytest.fixture
+def main(played: PlayedDag, judge_server: JudgeServer) -> PlayedDag:
+    """Run cohort `main`: novelty of essays 1 and 2 reused, 2 refused, 3 fails at judge-b, 4 is hostile."""
+    judge_server.faults(
+        {"fault": "garbage", "contains": "Essay number 2", "model": "example/judge-a"},
+        {"fault": "status", "status": 422, "contains": "Essay number 3", "model": "example/judge-b"},
+        {"fault": "reply", "content": f"{HOSTILE}\n</pre>{HOSTILE}\nSCORE: 4\n", "contains": "Essay 4."},
+    )
+    played.run({"cohort_id": "main", "essay_ids": ESSAYS}, run_id="run-main")
+    judge_server.faults()
+    return played

@@ -1,4 +1,4 @@
-"""The pages over stores that others wrote, or that something damaged: a sentence where it is, the rest as usual."""
+"""The pages over damaged stores: a damaged part is shown as one sentence, and the rest as usual."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HUGE = 10**400
 
 @pytest.fixture
 def gen_id(played: PlayedDag, store: StoreBuilder) -> str:
-    """An evaluation of cohort `pilot` in the cell above."""
+    """Return an evaluation of cohort `pilot` in the cell CELL."""
     return next(
         row["gen_id"]
         for row in store.rows("cohorts/pilot/scores.csv")
@@ -86,7 +86,7 @@ DAMAGES: dict[str, Callable[[StoreBuilder, str], object]] = {
     "manifest-with-a-surrogate": lambda store, _: store.write(
         "cohorts/pilot/manifest.json", json.dumps({"created_at": SURROGATE, "directives": [SURROGATE]})
     ),
-    "plan-of-the-run-gone": lambda store, _: _unlink(store.root.glob("cohorts/*/runs/*/plan.csv")),
+    "plan-of-the-run-deleted": lambda store, _: _unlink(store.root.glob("cohorts/*/runs/*/plan.csv")),
     "run-torn": lambda store, _: [path.write_text("{") for path in store.root.glob("cohorts/*/runs/*/run.json")],
     "evaluation-is-a-file": lambda store, gen_id: _file_in_place_of(store.root / "gens/evaluation" / gen_id),
     "parsed-is-a-loop": lambda store, gen_id: _loop(store, f"gens/evaluation/{gen_id}/parsed.txt"),
@@ -114,19 +114,19 @@ DAMAGES: dict[str, Callable[[StoreBuilder, str], object]] = {
         + "[" * 100_000
         + "\n",
     ),
-    "essay-gone": lambda store, _: (store.root / "gens/essay/e_essay1/parsed.txt").unlink(),
+    "essay-deleted": lambda store, _: (store.root / "gens/essay/e_essay1/parsed.txt").unlink(),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_no_damage_is_an_unforeseen_error(
+def test_no_damage_is_an_unexpected_error(
     pages: TestClient,
     played: PlayedDag,
     store: StoreBuilder,
     gen_id: str,
     damage: Callable[[StoreBuilder, str], object],
 ) -> None:
-    """Each page is shown or says what is wrong; the list shows the other cohort whatever happens."""
+    """Each page is shown or says what is wrong, and the list always shows the other cohort."""
     played.run({"cohort_id": "other", "essay_ids": ["e_essay3"], "templates": ["novelty"]}, run_id="run-other")
     damage(store, gen_id)
     listed = pages.get("/?sort=cost")
@@ -149,10 +149,10 @@ def test_no_damage_is_an_unforeseen_error(
         assert "/dags//" not in answer.text
 
 
-def test_a_look_at_a_dead_callers_claim_writes_nothing(
+def test_reading_the_claim_of_a_dead_caller_writes_nothing(
     pages: TestClient, played: PlayedDag, store: StoreBuilder, gen_id: str
 ) -> None:
-    """Whether somebody still calls is seen without taking anything: a read-only store can be looked at."""
+    """The pages see whether a caller is alive without touching its lease, so that a read-only store can be shown."""
     folder = store.root / "gens/evaluation" / gen_id
     for name in ("parsed.txt", "raw.txt", "raw_metadata.json", "parsed_metadata.json"):
         (folder / name).unlink()
@@ -174,7 +174,7 @@ def test_a_look_at_a_dead_callers_claim_writes_nothing(
 
 
 def test_only_one_plan_is_made_at_a_time(pages: TestClient, played: PlayedDag) -> None:
-    """Who comes second is told so at once, and keeps no thread of Airflow's waiting."""
+    """A second request is refused at once, so that it holds no thread of Airflow's."""
     from essay_cohorts_airflow.pages import plan_page
 
     with plan_page._planning:
@@ -183,25 +183,25 @@ def test_only_one_plan_is_made_at_a_time(pages: TestClient, played: PlayedDag) -
 
 
 @pytest.mark.parametrize(
-    ("corrected", "told"),
+    ("corrected", "note"),
     [
         pytest.param(None, "The marked line decides the score.", id="as-it-was-read"),
-        pytest.param("8.5\n", "The marked line was read; the score was changed since.", id="corrected-by-hand"),
-        pytest.param("rubbish\n", "The marked line was read, and gives no score.", id="no-score-any-more"),
+        pytest.param("8.5\n", "The marked line was read, but the score has been changed since.", id="corrected"),
+        pytest.param("rubbish\n", "The marked line was read but gives no score.", id="no-score-any-more"),
     ],
 )
-def test_what_the_marked_line_means_is_said(
-    pages: TestClient, store: StoreBuilder, gen_id: str, corrected: str | None, told: str
+def test_a_note_says_what_the_marked_line_means(
+    pages: TestClient, store: StoreBuilder, gen_id: str, corrected: str | None, note: str
 ) -> None:
-    """A person may have corrected a score."""
+    """The page says so when the score differs from the marked line, because a person corrected it."""
     if corrected:
         store.write(f"gens/evaluation/{gen_id}/parsed.txt", corrected)
-    assert told in pages.get(f"/evaluation/{gen_id}").text
+    assert note in pages.get(f"/evaluation/{gen_id}").text
 
 
-def test_times_are_told_in_utc(pages: TestClient, store: StoreBuilder, gen_id: str) -> None:
-    """Whatever zone another program wrote them in; what is no time stands as it is."""
+def test_times_are_shown_in_utc(pages: TestClient, store: StoreBuilder, gen_id: str) -> None:
+    """A time of any zone is shown in UTC, and a text that is not a time is shown unchanged."""
     record = f"gens/evaluation/{gen_id}/raw_metadata.json"
-    for written, told in (("2026-01-02T01:30:00+02:00", "2026-01-01 23:30"), ("long after", "long after")):
+    for written, shown in (("2026-01-02T01:30:00+02:00", "2026-01-01 23:30"), ("long after", "long after")):
         store.json(record, {"created_at": written})
-        assert f"<td>{told}</td>" in pages.get(f"/c/pilot/{CELL}").text
+        assert f"<td>{shown}</td>" in pages.get(f"/c/pilot/{CELL}").text

@@ -1,4 +1,4 @@
-"""What a query of a request means: odd ones have their defaults, and never raise."""
+"""The queries of requests: an odd field gets its default and never raises an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
         pytest.param("", {}, id="nothing"),
         pytest.param("essay_ids=e_1%0A%20e_2,e_3&existing=yes", {
             "essay_ids": ["e_1", "e_2", "e_3"], "include_existing_evaluations": True}, id="ids-of-any-form"),
-        pytest.param("existing=no", {"include_existing_evaluations": False}, id="anew"),
+        pytest.param("existing=no", {"include_existing_evaluations": False}, id="pay-again"),
         pytest.param("existing=perhaps", {}, id="odd-choice"),
         pytest.param("replicates=%204%20&cohort_id=+c+", {"replicates": 4, "cohort_id": "c"}, id="blanks"),
         pytest.param("replicates=-1", {"replicates": "-1"}, id="left-for-the-check"),
@@ -27,14 +27,14 @@ from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
     ],
 )  # fmt: skip
 def test_the_form_of_a_plan_is_a_conf(query: str, expected: dict[str, Any]) -> None:
-    """Only what was filled in is in the conf."""
+    """The conf has only the fields that were filled in."""
     from essay_cohorts_airflow.pages.forms import plan_conf
 
     assert plan_conf(QueryParams(query)) == expected
 
 
 def test_a_matrix_query_and_its_fields_are_inverse() -> None:
-    """A link that is made of a query asks for the same again."""
+    """A link made from a query asks for the same part of the matrix again."""
     from urllib.parse import urlencode
 
     from essay_cohorts_airflow.pages.forms import matrix_fields, matrix_query
@@ -55,7 +55,7 @@ def test_a_matrix_query_and_its_fields_are_inverse() -> None:
 @example({"page": "0"})
 @given(st.dictionaries(st.sampled_from(["page", "sort", "state", "column", "order", "text", "template"]), st.text()))
 def test_any_query_can_be_read(fields: dict[str, str]) -> None:
-    """Whatever somebody types into the address."""
+    """No address that somebody types raises an error."""
     from essay_cohorts_airflow.pages.forms import matrix_query, page_number
 
     query = matrix_query(QueryParams(list(fields.items())))

@@ -1,4 +1,4 @@
-"""Addresses within the pages and into Airflow, wherever Airflow is mounted."""
+"""Addresses of the pages and of Airflow's own pages, wherever Airflow is mounted."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ESCAPED = "/dags/evaluation_backfill/runs/manual__2026-01-02T03%3A04%3A05%2B00%3
     ],
 )
 def test_a_log_is_found_in_airflow(base: str, map_index: int, place: str) -> None:
-    """The try's own log, with the run's id escaped."""
-    from essay_cohorts_airflow.pages.rendering import Links
+    """The address is that of the try's own log, with the run's id escaped."""
+    from essay_cohorts_airflow.pages.links import Links
 
     task = TaskRef(
         dag_id=RUN.dag_id,
@@ -33,9 +33,9 @@ def test_a_log_is_found_in_airflow(base: str, map_index: int, place: str) -> Non
 
 
 @pytest.mark.parametrize("base", ["", "/team/airflow"], ids=["at-the-root", "under-a-path"])
-def test_pages_stand_below_the_mount(base: str) -> None:
-    """Parts of a path are escaped one by one, empty fields left out, lists repeated."""
-    from essay_cohorts_airflow.pages.rendering import Links
+def test_pages_are_below_the_mount(base: str) -> None:
+    """Each part of a path is escaped, empty fields are left out, and a list repeats its field."""
+    from essay_cohorts_airflow.pages.links import Links
 
     links = Links(f"{base}/cohorts")
     assert links.page() == f"{base}/cohorts/"

@@ -1,4 +1,4 @@
-"""aggregated_scores.csv: a row an evaluation, whatever its folder holds, and no more reading than needed."""
+"""aggregated_scores.csv: one row for each evaluation, damaged ones too, and only changed evaluations are read."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 from tests.store_builder import StoreBuilder
 
-# Of a reply's record, and what the file says of it: a name that a spreadsheet would compute stands as a text.
-MADE = {"response_model": "=judge", "model": "v/a", "temperature": 0.5, "max_tokens": None, "prompt_sha256": "ab12"}
-TOLD = {"response_model": "'=judge", "settings": "model=v/a temperature=0.5", "prompt_sha256": "ab12"}
+# The record of a reply, and its columns in the file: a name that a spreadsheet would compute is written as a text.
+RECORD = {"response_model": "=judge", "model": "v/a", "temperature": 0.5, "max_tokens": None, "prompt_sha256": "ab12"}
+COLUMNS_OF_RECORD = {"response_model": "'=judge", "settings": "model=v/a temperature=0.5", "prompt_sha256": "ab12"}
 
 
 @pytest.fixture
 def filled(store: StoreBuilder) -> StoreBuilder:
-    """Scored, refused, failed and unanswered evaluations of one essay, and damaged folders."""
+    """Return a store with scored, refused, failed and unanswered evaluations of an essay, and damaged folders."""
     essay = store.essay(1)
     store.evaluation("v_scored", essay, score=6.5, origin="old")
-    store.json("gens/evaluation/v_scored/raw_metadata.json", {"created_at": "2026-01-02T03:04:05Z", **MADE})
+    store.json("gens/evaluation/v_scored/raw_metadata.json", {"created_at": "2026-01-02T03:04:05Z", **RECORD})
     store.evaluation("v_refused", essay, model="judge-b", score=None, reply="no", refused="states no number,\nnone")
     store.evaluation("v_open", essay, replicate=2, score=None)
     store.evaluation("v_failed", essay, replicate=3, score=None)
@@ -41,12 +41,12 @@ def filled(store: StoreBuilder) -> StoreBuilder:
 
 
 def rows_of(store: StoreBuilder) -> dict[str, dict[str, str]]:
-    """The file's rows by gen_id."""
+    """Return the file's rows by gen_id."""
     return {row["gen_id"]: row for row in store.rows(AGGREGATED)}
 
 
 def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: StoreBuilder) -> None:
-    """Scores, the reasons why there is none, and where an evaluation comes from."""
+    """Each row has a score or the reason why there is none, and the evaluation's origin."""
     done = aggregate_scores(filled.root)
     rows = rows_of(filled)
     assert list(rows) == sorted(rows)
@@ -67,7 +67,7 @@ def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: S
         "evaluation_response_path": "gens/evaluation/v_scored/raw.txt",
         "generation_response_path": "gens/essay/e_essay1/parsed.txt",
         "created_at": "2026-01-02T03:04:05Z",
-        **TOLD,
+        **COLUMNS_OF_RECORD,
     }
     errors = {gen_id: row["error"] for gen_id, row in rows.items() if row["error"]}
     assert errors.pop("v_loop").startswith("damaged: ")
@@ -83,7 +83,7 @@ def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: S
 
 
 def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(store: StoreBuilder) -> None:
-    """Also where a row is taken over from, or read in, a file of an older program."""
+    """Two spellings of an accent count as one judge, also in the rows of a file that an older program wrote."""
     composed, decomposed = "mod\u00e8le", "mode\u0300le"
     for number, model in enumerate((composed, decomposed), start=1):
         store.evaluation(f"v_{number}", store.essay(1), model=model, replicate=number)
@@ -98,12 +98,12 @@ def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(store: StoreBu
 
 
 def test_only_what_changed_is_read_again(filled: StoreBuilder) -> None:
-    """A score that is older than the file is taken over; one that changed since, or is gone, is not."""
+    """A row is taken over when its score is older than the file, and read again when the score changed since."""
     aggregate_scores(filled.root)
     before = filled.read(AGGREGATED)
     later = time.time() + 120
     os.utime(filled.root / AGGREGATED, (later, later))
-    filled.write("gens/evaluation/v_scored/metadata.json", "unreadable now, and not looked at")
+    filled.write("gens/evaluation/v_scored/metadata.json", "unreadable now, and not read")
     assert aggregate_scores(filled.root).taken_over == 2
     assert filled.read(AGGREGATED) == before
     (filled.root / "gens/evaluation/v_orphan/parsed.txt").write_text("2.0\n")
@@ -113,10 +113,10 @@ def test_only_what_changed_is_read_again(filled: StoreBuilder) -> None:
     assert rows_of(filled)["v_scored"]["error"].startswith("damaged")
 
 
-def test_the_file_bears_the_time_when_its_reading_began(
+def test_the_time_of_the_file_is_the_start_of_its_reading(
     filled: StoreBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A score that changes while a large store is read must be younger than the file, however long that takes."""
+    """A score that changes while the store is read is younger than the file, so the next run reads it again."""
     readings: list[int] = []
 
     def read_later(evaluation: EvaluationFolder) -> EvaluationState:
@@ -130,8 +130,8 @@ def test_the_file_bears_the_time_when_its_reading_began(
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"gen_id,score\nv_scored,9\n"], ids=["empty", "no-text", "older"])
-def test_a_former_file_of_another_kind_is_made_anew(filled: StoreBuilder, content: bytes) -> None:
-    """It is derived: nothing in it is lost."""
+def test_a_former_file_of_another_form_is_replaced(filled: StoreBuilder, content: bytes) -> None:
+    """A former file that cannot be used is written again from the store."""
     aggregate_scores(filled.root)
     good = filled.read(AGGREGATED)
     filled.write(AGGREGATED, content)
@@ -140,8 +140,8 @@ def test_a_former_file_of_another_kind_is_made_anew(filled: StoreBuilder, conten
     assert filled.read(AGGREGATED) == good
 
 
-def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
-    """Scores as numbers; a refused reply is known as such."""
+def test_written_rows_are_read_back(filled: StoreBuilder) -> None:
+    """Scores are read as numbers, and a refused reply is recognised."""
     aggregate_scores(filled.root)
     found = {row.gen_id: row for row in read_aggregated(filled.root / AGGREGATED, made_up_counts=True)}
     assert found["v_scored"].score == 6.5
@@ -149,7 +149,7 @@ def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param(None, "there is no such file. Write it: cohorts aggregate", id="missing"),
         pytest.param(
@@ -161,10 +161,10 @@ def test_what_is_written_is_read_back(filled: StoreBuilder) -> None:
         ),
     ],
 )
-def test_a_file_that_will_not_do_is_told(tmp_path: Path, content: str | None, told: str) -> None:
-    """The place, the finding and the next step."""
+def test_an_invalid_file_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    """The error has the place, the finding and the next step."""
     path = tmp_path / "scores.csv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(BadInput, match=told.replace("(", r"\(")):
+    with pytest.raises(BadInput, match=message.replace("(", r"\(")):
         read_aggregated(path, made_up_counts=True)

@@ -1,4 +1,4 @@
-"""Ranking essays by one template and parting them by what another lacks."""
+"""The ranking of essays by one template, and their division by what another template lacks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell
-from essay_cohorts.selecting.essay_ranking import JudgedEvaluation, MissingChoice, choose_missing, rank_by_best
+from essay_cohorts.selecting.essay_ranking import JudgedEvaluation, MissingSelection, choose_missing, rank_by_best
 
 MODELS = ("a", "b")
 
 
 def judged(essay: str, template: str, model: str, score: float | None, error: str = "") -> JudgedEvaluation:
-    """An evaluation with a made-up id."""
+    """Return an evaluation with an arbitrary id."""
     return JudgedEvaluation(gen_id="v", cell=Cell(essay, template, model), score=score, error=error)
 
 
 def refused(essay: str, model: str) -> JudgedEvaluation:
-    """A reply of the target template that was refused."""
+    """Return an evaluation of the target template whose reply was refused."""
     return judged(essay, "target", model, None, "unscored: the score line states no number: ''")
 
 
-def choose(rows: list[JudgedEvaluation], *, any_model: bool = False, retry_unscored: bool = False) -> MissingChoice:
-    """Of the one essay `e` with two replicates wanted of both models."""
+def choose(
+    rows: list[JudgedEvaluation], *, any_model: bool = False, retry_unscored: bool = False
+) -> MissingSelection:
+    """Choose for the only essay `e`, which should have two replicates of both models."""
     ranked = rank_by_best([judged("e", "base", "a", 5.0)], "base", MODELS)
     return choose_missing(
         rows,
@@ -37,7 +39,7 @@ def choose(rows: list[JudgedEvaluation], *, any_model: bool = False, retry_unsco
 
 
 def test_the_best_score_of_each_model_is_averaged() -> None:
-    """Other templates and models do not count, a model that did not score an essay neither; ties stand by the id."""
+    """Other templates and models, and models without a score, do not count; ties are ordered by id."""
     rows = [
         judged("e_2", "base", "a", 4.0),
         judged("e_2", "base", "a", 8.0),
@@ -49,7 +51,7 @@ def test_the_best_score_of_each_model_is_averaged() -> None:
         judged("e_5", "base", "a", 7.0),
     ]
     ranked = rank_by_best(rows, "base", MODELS)
-    assert [(one.essay_id, one.value, one.models) for one in ranked] == [
+    assert [(essay.essay_id, essay.value, essay.models) for essay in ranked] == [
         ("e_5", 7.0, 1),
         ("e_1", 6.5, 1),
         ("e_2", 6.5, 2),
@@ -79,7 +81,7 @@ FULL = [judged("e", "target", model, 1.0) for model in MODELS for _ in range(2)]
 def test_an_essay_is_missing_covered_or_needs_a_decision(
     rows: list[JudgedEvaluation], options: dict[str, bool], part: str
 ) -> None:
-    """It is in one part and in no other."""
+    """The essay is in exactly one of the three parts."""
     choice = choose(rows, **options)
     found = {
         "missing": len(choice.missing),
@@ -89,8 +91,8 @@ def test_an_essay_is_missing_covered_or_needs_a_decision(
     assert found == {"missing": 0, "needs_decision": 0, "covered": 0} | {part: 1}
 
 
-def test_a_shortfall_says_what_is_there() -> None:
-    """Per cell, in the order of the models."""
+def test_a_shortfall_has_the_counts_of_its_cell() -> None:
+    """The shortfalls are per cell, in the order of the models."""
     ((_, short),) = choose([FULL[0], refused("e", "b")]).missing
     assert [(each.cell.model_id, each.scored, each.refused, each.wanted) for each in short] == [
         ("a", 1, 0, 2),
@@ -109,14 +111,14 @@ rows_of = st.builds(
 
 
 @given(st.lists(rows_of, max_size=30), st.integers(1, 3), st.booleans(), st.randoms(use_true_random=False))
-def test_the_parts_make_up_the_ranking_whatever_the_order_of_the_rows(
+def test_the_parts_make_up_the_ranking_for_any_order_of_the_rows(
     rows: list[JudgedEvaluation], replicates: int, any_model: bool, random: object
 ) -> None:
-    """Each ranked essay is in one part, in rank order, and the file's order does not matter."""
+    """Each ranked essay is in one part, in rank order, and the order of the rows does not matter."""
     shuffled = list(rows)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 
-    def choice(of: list[JudgedEvaluation]) -> MissingChoice:
+    def choice(of: list[JudgedEvaluation]) -> MissingSelection:
         ranked = rank_by_best(of, "base", MODELS)
         return choose_missing(
             of, ranked, template_id="target", models=MODELS, replicates=replicates, any_model=any_model
@@ -124,7 +126,9 @@ def test_the_parts_make_up_the_ranking_whatever_the_order_of_the_rows(
 
     found = choice(rows)
     assert choice(shuffled) == found
-    parts = [[one for one, _ in found.missing], [one for one, _ in found.needs_decision], list(found.covered)]
-    assert sorted(one.essay_id for part in parts for one in part) == sorted(one.essay_id for one in found.ranked)
+    parts = [[essay for essay, _ in pairs] for pairs in (found.missing, found.needs_decision)]
+    parts.append(list(found.covered))
+    ranked_ids = sorted(essay.essay_id for essay in found.ranked)
+    assert sorted(essay.essay_id for part in parts for essay in part) == ranked_ids
     for part in parts:
-        assert [one for one in found.ranked if one in part] == part
+        assert [essay for essay in found.ranked if essay in part] == part

@@ -1,4 +1,4 @@
-"""What a scheduled run decides to judge: from scores to a conf, without touching anybody's selection file."""
+"""The selection of a scheduled run: from scores to a conf, without touching a person's selection file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONF: dict[str, Any] = {"target_template": "coherence", "top_n": 2}
 
 @pytest.fixture
 def ranked(store: StoreBuilder) -> StoreBuilder:
-    """Essays 1 to 3, ranked 3, 2, 1 by novelty; coherence has judged none."""
+    """Return a store with essays ranked 3, 2, 1 by novelty, of which coherence has judged none."""
     for number in (1, 2, 3):
         essay = store.essay(number)
         for model in ("judge-a", "judge-b"):
@@ -32,7 +32,7 @@ def ranked(store: StoreBuilder) -> StoreBuilder:
 def test_the_best_that_lack_scores_become_a_conf_in_rank_order(
     ranked: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
 ) -> None:
-    """The two best, one template, a cohort called after the night and a cap; the log says what was chosen and why."""
+    """The conf has the two best essays, one template, the night's cohort and a cap, and the log has the reasons."""
     conf = select_missing(dag.settings, CONF, NIGHT)
     assert conf == {
         "cohort_id": "scheduled_20260131T030000",
@@ -40,23 +40,23 @@ def test_the_best_that_lack_scores_become_a_conf_in_rank_order(
         "templates": ["coherence"],
         "max_llm_calls": 500,
     }
-    told = "\n".join(log_lines())
-    assert "lacks of coherence" in told
-    assert "judge-a 0/4, judge-b 0/4" in told
+    log = "\n".join(log_lines())
+    assert "scores of coherence" in log
+    assert "judge-a 0/4, judge-b 0/4" in log
 
 
 def test_nothing_is_chosen_once_the_best_are_judged(
     ranked: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
 ) -> None:
-    """The night after finds no shortfall: no conf, and the log says so."""
+    """The next night finds no shortfall, so the conf is empty and the log says so."""
     dag.run(select_missing(dag.settings, CONF, NIGHT))
     aggregate_scores(ranked.root)
     assert select_missing(dag.settings, CONF, NEXT_NIGHT) == {}
-    assert "Nothing is missing: nothing is triggered and nothing is called." in log_lines()
+    assert "Nothing is missing, so nothing is triggered and nothing is called." in log_lines()
 
 
 def test_a_cleared_run_keeps_the_selection_of_its_cohort(ranked: StoreBuilder, dag: PlayedDag) -> None:
-    """Even though part of it is judged by then: its cohort keeps its members."""
+    """The cohort keeps its members, even when a part of them has been judged since."""
     conf = select_missing(dag.settings, CONF, NIGHT)
     dag.run(conf)
     aggregate_scores(ranked.root)
@@ -64,15 +64,15 @@ def test_a_cleared_run_keeps_the_selection_of_its_cohort(ranked: StoreBuilder, d
 
 
 def test_selection_files_of_people_stay_as_they_are(ranked: StoreBuilder, dag: PlayedDag) -> None:
-    """Neither is read nor written, not even one that would be bad input."""
+    """Selection files of people are neither read nor written, not even an invalid file."""
     ranked.select("# mode: nonsense", "e_none")
     before = ranked.tree_hash()
     assert select_missing(dag.settings, CONF, NIGHT)["essay_ids"] == ["e_essay3", "e_essay2"]
     assert ranked.tree_hash() == before
 
 
-def test_wrong_names_are_told_at_once(ranked: StoreBuilder, dag: PlayedDag) -> None:
-    """A template and a model that do not exist, each with a guess."""
+def test_wrong_names_are_in_one_message(ranked: StoreBuilder, dag: PlayedDag) -> None:
+    """A template and a model that do not exist are named at once, with a suggestion."""
     with pytest.raises(BadInput) as caught:
         select_missing(dag.settings, {"target_template": "coherense", "average_models": ["judge-c"]}, NIGHT)
     assert 'target template: "coherense" is not active' in str(caught.value)
@@ -80,8 +80,8 @@ def test_wrong_names_are_told_at_once(ranked: StoreBuilder, dag: PlayedDag) -> N
     assert 'average models: "judge-c" is not a model for evaluation' in str(caught.value)
 
 
-def test_a_damaged_selection_of_the_cohort_is_told(ranked: StoreBuilder, dag: PlayedDag) -> None:
-    """It names the cohort's file, and nothing is chosen in its place."""
+def test_a_damaged_selection_of_the_cohort_is_an_error(ranked: StoreBuilder, dag: PlayedDag) -> None:
+    """The error names the cohort's file, and no other essays are selected instead."""
     ranked.write("cohorts/scheduled_20260131T030000/selection.txt", "not an id!\n")
     with pytest.raises(BadInput, match=r"cohorts/scheduled_20260131T030000/selection\.txt"):
         select_missing(dag.settings, CONF, NIGHT)

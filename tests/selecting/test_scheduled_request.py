@@ -1,4 +1,4 @@
-"""The conf of a scheduled backfill: every mistake is told at once, and what is passed on has its former limits."""
+"""The conf of a scheduled backfill: all mistakes are named at once, and passed-on settings keep their limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NIGHT = datetime(2026, 1, 31, 3, 0, 5, tzinfo=UTC)
 
 
 def test_an_empty_conf_has_the_defaults_of_select_missing() -> None:
-    """The thirty best by novelty, for coherence, all models, and a cap on the calls."""
+    """The defaults are the thirty best by novelty, for coherence, all models, and a cap on the calls."""
     checked = parse_scheduled_request({})
     assert checked.problems == ()
     assert checked.value == ScheduledRequest(passed_on={"max_llm_calls": MOST_LLM_CALLS})
@@ -28,8 +28,8 @@ def test_an_empty_conf_has_the_defaults_of_select_missing() -> None:
     assert (request.baseline_template, request.target_template, request.top_n) == ("novelty", "coherence", 30)
 
 
-def test_the_cohort_is_called_after_the_moment_in_utc() -> None:
-    """The same instant gives the same id, whatever zone it is told in."""
+def test_the_cohort_is_named_after_the_moment_in_utc() -> None:
+    """The same instant gives the same id in every time zone."""
     request = parse_scheduled_request({"cohort_prefix": "nightly"}).value
     elsewhere = NIGHT.astimezone(timezone(timedelta(hours=9)))
     assert request.cohort_id(NIGHT) == request.cohort_id(elsewhere) == "nightly_20260131T030005"
@@ -43,8 +43,8 @@ def test_the_longest_prefix_still_makes_an_id() -> None:
     assert not is_id(f"p{request.value.cohort_id(NIGHT)}")
 
 
-def test_the_triggered_conf_is_one_that_a_backfill_takes() -> None:
-    """The essays, the template and the cohort, with the settings that pass on; null ones are left out."""
+def test_the_triggered_conf_is_valid_for_a_backfill() -> None:
+    """The conf has essays, template, cohort and the passed-on settings, without those that are null."""
     given = {"target_template": "t2", "max_cost_usd": 2.5, "max_llm_calls": None, "retry_unscored": True}
     conf = parse_scheduled_request(given).value.conf("c_1", ["e_1", "e_2"])
     assert conf == {
@@ -58,7 +58,7 @@ def test_the_triggered_conf_is_one_that_a_backfill_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("conf", "told"),
+    ("conf", "messages"),
     [
         pytest.param({"top": 5}, ["conf: top: there is no such setting", 'Did you mean "top_n"?'], id="unknown"),
         pytest.param({"essay_ids": ["e_1"]}, ["conf: essay_ids: there is no such setting"], id="another-dag-s"),
@@ -80,9 +80,9 @@ def test_the_triggered_conf_is_one_that_a_backfill_takes() -> None:
         ),
     ],
 )
-def test_bad_settings_are_told_with_their_names(conf: dict[str, Any], told: list[str]) -> None:
-    """Each problem names the key, the finding and the next step; each is told once."""
+def test_bad_settings_are_named(conf: dict[str, Any], messages: list[str]) -> None:
+    """Each problem names the key, the finding and the next step, and appears once."""
     problems = [str(problem) for problem in parse_scheduled_request(conf).problems]
-    for part in told:
+    for part in messages:
         assert sum(part in problem for problem in problems) == 1
     assert len(problems) == len(conf)

@@ -1,4 +1,4 @@
-"""report.html of a cohort: one self-contained page, everything in it escaped, nothing fetched from anywhere."""
+"""report.html of a cohort: one self-contained page that escapes all texts and loads nothing."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _LISTED = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportInputs:
-    """What the report shows; `titles` gives each essay's first line, `replicates` what a cell should hold.
+    """The content of the report.
 
-    `banner` stands above all else.
+    `titles` has each essay's first line. `replicates` is how many evaluations a cell should hold. `banner` is shown
+    above everything else.
     """
 
     cohort_id: str
@@ -35,9 +36,9 @@ class ReportInputs:
 
 
 def render_report(inputs: ReportInputs) -> str:
-    """Return the report's HTML."""
+    """Return the HTML of the report."""
     judges = summarise_judges(inputs.rows)
-    unhappy = [row for row in inputs.rows if row.score is None]
+    without_score = [row for row in inputs.rows if row.score is None]
     return _template().render(
         inputs=inputs,
         judges=judges,
@@ -47,13 +48,13 @@ def render_report(inputs: ReportInputs) -> str:
         matrix=_matrix(summarise_cells(inputs.rows)),
         mixed=mixed_in_rows(inputs.rows),
         mark=MARK,
-        unhappy=unhappy[:_LISTED],
-        unlisted=max(0, len(unhappy) - _LISTED),
+        without_score=without_score[:_LISTED],
+        unlisted=max(0, len(without_score) - _LISTED),
     )
 
 
 def _matrix(cells: Sequence[CellSummary]) -> dict[str, dict[tuple[str, str], CellSummary]]:
-    """Essay id -> (template id, model id) -> cell, in the order of the cells."""
+    """Return essay id -> (template id, model id) -> cell, in the order of the cells."""
     matrix: dict[str, dict[tuple[str, str], CellSummary]] = {}
     for summary in cells:
         essay_id, template_id, model_id = summary.cell

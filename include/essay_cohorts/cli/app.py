@@ -1,7 +1,7 @@
 """The command line: `cohorts COMMAND`.
 
-Exit status: 0 done; 1 `verify` found damage, `status` unfinished members or `select-missing` nothing; 2 bad input,
-with one readable message on stderr.
+Exit status: 0 for success; 1 when `verify` finds damage, `status` finds unfinished members or `select-missing` finds
+no essay; 2 for bad input, with one readable message on stderr.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHOR
 @app.callback()
 def before_every_command(context: typer.Context, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Evaluation cohorts with backfill."""
-    # Options that every command has may stand before it; what stands behind it wins.
-    given = {"data_root": data_root} if data_root is not None else {}
-    shared = given | ({"as_json": True} if as_json else {})
+    # Options that every command has may come before the command; an option after the command takes precedence.
+    root = {"data_root": data_root} if data_root is not None else {}
+    shared = root | ({"as_json": True} if as_json else {})
     if isinstance(context.command, TyperGroup):
         context.default_map = dict.fromkeys(context.command.commands, shared)
 
@@ -59,19 +59,19 @@ def before_every_command(context: typer.Context, data_root: DataRoot = None, as_
 @app.command()
 def plan(
     cohort: Annotated[str | None, typer.Option(help="The cohort's id.")] = None,
-    conf: Annotated[str, typer.Option(help="A conf in JSON, as for a trigger of evaluation_backfill.")] = "{}",
-    write: Annotated[bool, typer.Option("--write", help="Seed and write the cohort too; calls nothing.")] = False,
+    conf: Annotated[str, typer.Option(help="A conf in JSON, as for triggering evaluation_backfill.")] = "{}",
+    write: Annotated[bool, typer.Option("--write", help="Also seed and write the cohort; calls nothing.")] = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
     logging.getLogger("essay_cohorts").setLevel(logging.WARNING if as_json else logging.INFO)
     settings = settings_of(data_root)
-    given = _read_conf(conf)
-    if cohort is not None and given.get("cohort_id") not in (None, cohort):
-        finding = f"--cohort says {cohort}, --conf another cohort_id."
-        raise BadInput([Problem(place="--cohort", finding=finding, next_step="Write it once.")])
-    asked = given | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
+    own_conf = _read_conf(conf)
+    if cohort is not None and own_conf.get("cohort_id") not in (None, cohort):
+        finding = f"--cohort says {cohort}, but --conf has another cohort_id."
+        raise BadInput([Problem(place="--cohort", finding=finding, next_step="Give the cohort id only once.")])
+    whole_conf = own_conf | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
     task = TaskRef(
         dag_id="command_line",
         run_id=f"manual__{pendulum.now('UTC').to_iso8601_string()}",
@@ -80,15 +80,15 @@ def plan(
         try_number=1,
     )
     if write:
-        described = plan_cohort.plan_cohort(settings, asked, task)
+        described = plan_cohort.plan_cohort(settings, whole_conf, task)
     else:
-        prepared = prepare(settings, asked, task.run, by_index=True)
+        prepared = prepare(settings, whole_conf, task.run, by_index=True)
         described = plan_cohort.describe_plan(prepared, task)
         plan_cohort.log_plan(prepared)
     if as_json:
         typer.echo(json.dumps(described.to_xcom()))
     elif write:
-        trigger = json.dumps({**given, "cohort_id": described.cohort_id})
+        trigger = json.dumps({**own_conf, "cohort_id": described.cohort_id})
         typer.echo(f"Written: cohorts/{described.cohort_id}. To run it, trigger evaluation_backfill with")
         typer.echo(f"  --conf '{trigger}'")
     else:
@@ -105,26 +105,26 @@ def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = Fals
 @app.command()
 def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Count the cohort's evaluations per cell; exit 1 when some have no score."""
-    told = cohort_status(settings_of(data_root), _checked_id(cohort))
+    found = cohort_status(settings_of(data_root), _checked_id(cohort))
     if as_json:
-        cells = [cell.cell._asdict() | cell.counts for cell in told.cells]
-        typer.echo(json.dumps({"unfinished": told.unfinished, "account": asdict(told.account), "cells": cells}))
+        cells = [cell.cell._asdict() | cell.counts for cell in found.cells]
+        typer.echo(json.dumps({"unfinished": found.unfinished, "account": asdict(found.account), "cells": cells}))
     else:
-        _print_status(told.cells)
-        have = f"{told.total - told.unfinished} of {told.total} evaluations have a score"
-        typer.echo(f"{have}: {told.account}")
-    raise typer.Exit(1 if told.unfinished else 0)
+        _print_status(found.cells)
+        scored = f"{found.total - found.unfinished} of {found.total} evaluations have a score"
+        typer.echo(f"{scored}: {found.account}")
+    raise typer.Exit(1 if found.unfinished else 0)
 
 
 @app.command()
 def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Look for damage in the store (exit 1 when there is some) and for calls that may have been paid in vain."""
+    """Find damage in the store (exit 1 when there is any), and calls that may have been paid for without a reply."""
     root = settings_of(data_root).data_root
     store = GensDataLayer.from_root(root)
     damage, lost = list(find_damage(store)), list(find_lost_calls(root))
     made_up, changed = find_made_up(store), other_settings(root)
     if as_json:
-        found = {"damage": [asdict(one) for one in damage], "lost_calls": [asdict(one) for one in lost]}
+        found = {"damage": [asdict(problem) for problem in damage], "lost_calls": [asdict(call) for call in lost]}
         typer.echo(json.dumps({**found, "made_up": made_up, "other_settings": changed}))
     else:
         for problem in damage:
@@ -135,7 +135,7 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
             typer.echo("No request is known to have been paid for without a reply.")
         _print_lost([call for call in lost if call.is_paid], "were paid for without a reply ({usd})")
         unknown = [call for call in lost if not call.is_paid]
-        _print_lost(unknown, "may have been paid for without a reply (at most: {usd}): compare them with the bill")
+        _print_lost(unknown, "may have been paid for without a reply (at most: {usd}). Compare them with the bill")
         if made_up:
             typer.echo(made_up_warning(len(made_up)))
         for judge, number in changed.items():
@@ -149,26 +149,27 @@ app.add_typer(set_aside_app)
 app.add_typer(statistics_app)
 
 
-def _print_lost(lost: list[LostCall], what: str) -> None:
-    """Requests that brought nothing, with what they cost; nothing when there are none."""
+def _print_lost(lost: list[LostCall], words: str) -> None:
+    """Print requests that got no reply, with their cost; print nothing when there are none."""
     if not lost:
         return
     known = [call.most_usd for call in lost if call.most_usd is not None]
     more = f", and {len(lost) - len(known)} of unknown cost" if 0 < len(known) < len(lost) else ""
-    were = what if len(lost) > 1 else what.replace("were paid", "was paid")
+    words = words if len(lost) > 1 else words.replace("were paid", "was paid").replace("Compare them", "Compare it")
     usd = dollars(sum(known) if known else None)
-    typer.echo(f"{_counted(len(lost), 'request')} {were.format(usd=usd + more)}.")
+    typer.echo(f"{_counted(len(lost), 'request')} {words.format(usd=usd + more)}.")
     for call in lost:
         typer.echo(f"  {call}")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _print_status(cells: tuple[CellStatus, ...]) -> None:
     table = Table("essay", "template", "model", box=None, pad_edge=False)
-    # Made-up ones are there only where a data root was practised on.
+    # Made-up evaluations exist only in a data root that was used for practice, so most tables need no column for
+    # them.
     rare = {MemberState.MADE_UP}
     states = [state for state in MemberState if state not in rare or any(cell.counts[state] for cell in cells)]
     for state in states:

@@ -1,4 +1,4 @@
-"""What the commands share: their common options, the settings that these mean, and how a table is printed."""
+"""The options that all commands share, the settings that follow from them, and the printing of tables."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from essay_cohorts.store.catalog import Catalog
 
 log = logging.getLogger("essay_cohorts")
 
-DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, else the sample data.")]
+DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, or else the sample.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 
 
 def settings_of(data_root: Path | None) -> Settings:
-    """Settings of the option, else of the environment, else of the project's .env, as `make up` reads them."""
+    """Return the settings: the option overrides the environment, which overrides the project's .env file."""
     kept = {key: value or "" for key, value in dotenv_values(PROJECT_ROOT / ".env").items() if key.startswith("DD_")}
     given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
     settings = read_settings({**kept, **os.environ, **given})
     log.info("Data root: %s", settings.data_root)
     if Catalog(root=settings.data_root).offline_replies_allowed():
-        # Beside the output: JSON and CSV must stay what they are.
+        # On stderr, because JSON and CSV on stdout must stay valid.
         typer.echo(MADE_UP_BANNER, err=True)
     return settings
 
 
 def print_table(table: Table) -> None:
-    """Print it as it is, however wide."""
+    """Print a table at its full width."""
     typer.echo(as_text(table))

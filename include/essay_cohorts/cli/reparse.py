@@ -1,4 +1,4 @@
-"""The command `reparse`: stored replies scored again, shown first."""
+"""The command `reparse`: score stored replies again; without --write it only shows the changes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ reparse_app = typer.Typer()
 @reparse_app.command()
 def reparse(
     cohort: Annotated[str | None, typer.Option(help="Only this cohort's replies; default: the whole store.")] = None,
-    template: Annotated[list[str] | None, typer.Option(help="Only replies to this template; repeat it.")] = None,
-    write: Annotated[bool, typer.Option("--write", help="Apply it; the former results are kept.")] = False,
+    template: Annotated[
+        list[str] | None, typer.Option(help="Only replies to this template; may be repeated.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Apply the changes; the former results are kept.")] = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the stored replies again, after a parser or a template's parser changed. Calls nothing."""
+    """Score the stored replies again, after a parser or a template's parser has changed; calls nothing."""
     logging.getLogger("essay_cohorts").setLevel(logging.WARNING if as_json else logging.INFO)
     settings = settings_of(data_root)
     request = parse_reparse_request({"cohort_id": cohort, "templates": template or None, "write": write}, "options")

@@ -1,4 +1,4 @@
-"""Where the scores for statistics come from: a cohort, or the whole store."""
+"""The sources of the scores for statistics: a cohort, or the whole store."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ from essay_cohorts.views.snapshot import read_snapshot
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreTable:
-    """A table of scores (see score_frame), and which figures made of them mix what was not made alike."""
+    """A table of scores (see statistics.frame), and which figures mix scores of several prompts or settings."""
 
     frame: pd.DataFrame
     mixed: Mixed
 
 
 def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None = None) -> ScoreTable:
-    """Return the cohort's scores as the store has them now.
+    """Return the cohort's current scores; without a cohort, the scores of a file (default: aggregated_scores.csv).
 
-    Without one, those of a file (default: aggregated_scores.csv).
-
-    BadInput when there is no such cohort or file, or when it is damaged.
+    BadInput when the cohort or the file does not exist or is damaged.
     """
     if cohort_id is not None:
         snapshot = read_snapshot(settings, cohort_id)

@@ -1,4 +1,4 @@
-"""The commands that go from scores to the next selection: `aggregate`, `select-missing`, `select-top`."""
+"""The commands from scores to the next selection: `aggregate`, `select-missing`, `select-top`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from essay_cohorts.cli.options import AsJson, DataRoot, settings_of
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
-from essay_cohorts.selecting.essay_ranking import ChosenEssay, MissingChoice, Shortfall
+from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
 from essay_cohorts.selecting.ranking_table import choice_text, ranking_table
 from essay_cohorts.selecting.selection_writer import (
     Ranking,
@@ -29,44 +29,44 @@ from essay_cohorts.store.catalog import Catalog
 selection_app = typer.Typer()
 
 Models = Annotated[
-    list[str] | None, typer.Option(help="A model that counts; repeat it. Default: all for evaluation.")
+    list[str] | None, typer.Option(help="A model that counts; may be repeated. Default: all models for evaluation.")
 ]
-Scores = Annotated[Path | None, typer.Option(help=f"The scores; default: {AGGREGATED} of the data root.")]
+Scores = Annotated[Path | None, typer.Option(help=f"The file of scores; default: {AGGREGATED} of the data root.")]
 Output = Annotated[Path | None, typer.Option(help="Where to write; default: 2_tasks/selected_essays.txt.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a selection file that somebody wrote.")]
-Cohort = Annotated[str | None, typer.Option(help="The id of the cohort that the printed commands are to make.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a selection file that this command did not write.")]
+Cohort = Annotated[str | None, typer.Option(help="The cohort id in the printed commands.")]
 
 
 @selection_app.command()
 def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Write the scores of the whole store into aggregated_scores.csv and score_pivot.csv of 7_cross_experiment/."""
     root = settings_of(data_root).data_root
-    done = aggregate_scores(root)
+    counts = aggregate_scores(root)
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        typer.echo(json.dumps(asdict(counts)))
         return
-    typer.echo(str(done))
+    typer.echo(str(counts))
     typer.echo(f"Written: {root / AGGREGATED}\nPivot: {root / STORE_PIVOT}")
 
 
 @selection_app.command("select-missing")
 def select_missing(
     cohort: Cohort = None,
-    top_n: Annotated[int, typer.Option(min=1, help="How many of the best essays to look at.")] = 30,
+    top_n: Annotated[int, typer.Option(min=1, help="How many top essays to consider.")] = 30,
     baseline_template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
-    target_template: Annotated[str, typer.Option(help="The template that is to judge them.")] = "coherence",
+    target_template: Annotated[str, typer.Option(help="The template that should judge them.")] = "coherence",
     average_models: Models = None,
     aggregated_scores: Scores = None,
     output: Output = None,
-    any_model: Annotated[bool, typer.Option("--any-model", help="One score of any model covers an essay.")] = False,
+    any_model: Annotated[bool, typer.Option("--any-model", help="A score of any one model covers an essay.")] = False,
     retry_unscored: Annotated[
-        bool, typer.Option("--retry-unscored", help="Refused replies are missing too.")
+        bool, typer.Option("--retry-unscored", help="Count refused replies as missing, too.")
     ] = False,
     force: Force = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Select the best essays by one template that another has not fully judged; exit 1 when there is none."""
+    """Select the best essays by one template that another template has not fully judged; exit 1 for none."""
     root = settings_of(data_root).data_root
     ranking = Ranking(template_id=baseline_template, models=tuple(average_models or ()), scores=aggregated_scores)
     choice = missing_essays(
@@ -92,7 +92,7 @@ def select_top(
     template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
     top_n: Annotated[int | None, typer.Option(min=1, help="How many top essays to consider (default: 30).")] = None,
     first: Annotated[int | None, typer.Option(min=1, help="The first rank of a span.")] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Its last rank, included.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="The last rank of the span, included.")] = None,
     average_models: Models = None,
     aggregated_scores: Scores = None,
     output: Output = None,
@@ -100,27 +100,27 @@ def select_top(
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Select the best essays by one template, or those of a span of ranks."""
+    """Select the best essays by one template, or the essays of a span of ranks."""
     root = settings_of(data_root).data_root
     span = _span(top_n, first, last)
     ranking = Ranking(template_id=template, models=tuple(average_models or ()), scores=aggregated_scores)
-    chosen = top_essays(root, ranking, first=span[0], last=span[1])
-    if not chosen:
-        finding = f"no essay has rank {span[0]} or a lower one."
-        raise BadInput([Problem(place="--first", finding=finding, next_step="Choose a smaller one.")])
-    about = f"select-top; by {template}, ranks {span[0]} to {span[0] + len(chosen) - 1}"
-    written = write_selection(root, output, [essay.essay_id for essay in chosen], about, force=force)
+    selected = top_essays(root, ranking, first=span[0], last=span[1])
+    if not selected:
+        finding = f"no essay has rank {span[0]} or a lower rank."
+        raise BadInput([Problem(place="--first", finding=finding, next_step="Choose a smaller number.")])
+    about = f"select-top; by {template}, ranks {span[0]} to {span[0] + len(selected) - 1}"
+    written = write_selection(root, output, [essay.essay_id for essay in selected], about, force=force)
     if as_json:
-        typer.echo(json.dumps({"selected": [asdict(essay) for essay in chosen], "written": str(written)}))
+        typer.echo(json.dumps({"selected": [asdict(essay) for essay in selected], "written": str(written)}))
         return
-    typer.echo(ranking_table([(essay, "") for essay in chosen], "", span[0]))
+    typer.echo(ranking_table([(essay, "") for essay in selected], "", span[0]))
     typer.echo(f"Written: {written}")
 
 
 def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, int]:
     if top_n is not None and (first or last):
         finding = "--top-n says the same as --first 1 --last N."
-        raise BadInput([Problem(place="--top-n", finding=finding, next_step="Give either it or a span.")])
+        raise BadInput([Problem(place="--top-n", finding=finding, next_step="Give either --top-n or a span.")])
     start, end = first or 1, last or ((first or 1) + (top_n or 30) - 1)
     if end < start:
         raise BadInput([Problem(place="--last", finding=f"{end} comes before {start}.", next_step="Swap them.")])
@@ -128,7 +128,7 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
 
 
 def _named_models(root: Path, ranking: Ranking) -> dict[str, object]:
-    """Return the part of a conf that a store needs which does not mark its models for evaluation."""
+    """Return the part of a conf that names the models, for a store that does not mark its models for evaluation."""
     return {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
 
 
@@ -138,20 +138,20 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
             "Nothing is missing." + (f" Removed: {removed}, which this command had written." if removed else "")
         )
         return
-    told = shlex.quote(json.dumps(conf))
+    quoted = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
-    typer.echo(f"See what it would call:  cohorts plan --conf {told}")
+    typer.echo(f"See what it would call:  cohorts plan --conf {quoted}")
     airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
-    typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {told}")
+    typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {quoted}")
 
 
-def _as_json(choice: MissingChoice, written: Path | None) -> dict[str, object]:
-    def told(parts: Sequence[tuple[ChosenEssay, tuple[Shortfall, ...]]]) -> list[dict[str, object]]:
-        return [{**asdict(essay), "short": [asdict(each) for each in short]} for essay, short in parts]
+def _as_json(choice: MissingSelection, written: Path | None) -> dict[str, object]:
+    def as_dicts(essays: Sequence[tuple[RankedEssay, tuple[Shortfall, ...]]]) -> list[dict[str, object]]:
+        return [{**asdict(essay), "short": [asdict(each) for each in short]} for essay, short in essays]
 
     return {
-        "selected": told(choice.missing),
-        "needs_decision": told(choice.needs_decision),
+        "selected": as_dicts(choice.missing),
+        "needs_decision": as_dicts(choice.needs_decision),
         "covered": [asdict(essay) for essay in choice.covered],
         "written": str(written) if written else None,
     }

@@ -1,4 +1,4 @@
-"""The command `set-aside`: made-up evaluations moved out of the way, shown first."""
+"""The command `set-aside`: move made-up evaluations out of the way; without --write it only shows them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def set_aside_made_up(
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move what the offline judge made up out of a store whose scores are to be real."""
+    """Move the evaluations that the offline judge made up out of a store for real scores."""
     root = settings_of(data_root).data_root
     store = GensDataLayer.from_root(root)
     check_real_only(store)
@@ -45,9 +45,10 @@ def set_aside_made_up(
     elif not write:
         typer.echo(f"{len(found)} made up. Nothing was moved; add --write to move them to {SET_ASIDE}.")
     else:
-        typer.echo(f"{len(moved)} moved to {SET_ASIDE}. Plan their cohorts again: real judges are asked for them.")
+        typer.echo(f"{len(moved)} moved to {SET_ASIDE}. Plan their cohorts again, so that real judges are asked.")
         if len(moved) < len(found):
-            typer.echo(f"{len(found) - len(moved)} stay: a call for them is under way. Try again after it.")
+            stay = len(found) - len(moved)
+            typer.echo(f"{stay} not moved, because a call for them is under way. Try again when it has ended.")
 
 
 def _judge(store: GensDataLayer, gen_id: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""The commands that tell what scores say: `statistics`, `difference`, `pivot`.
+"""The commands about scores: `statistics`, `difference`, `pivot`.
 
-They import pandas and scipy only when they run: no other command is to wait for these.
+They import pandas and scipy only when they run, so that no other command waits for these imports.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ ALL_JUDGES = "(all judges)"
 def statistics(
     cohort: Cohort = None,
     scores: Scores = None,
-    top: Annotated[int, typer.Option(min=0, help="Essays of each ranking to print; --json has all.")] = 10,
+    top: Annotated[int, typer.Option(min=0, help="How many essays of each ranking to print; --json has all.")] = 10,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """Means, agreement, spread of replicates and rankings, each with its 95 % interval."""
+    """Print means, agreement, spread of replicates and rankings, each with its 95 % interval."""
     from essay_cohorts.statistics.all_statistics import method_in_words, statistics_of
 
     found = _scores(settings_of(data_root), cohort, scores)
-    told = statistics_of(found.frame, found.mixed)
+    result = statistics_of(found.frame, found.mixed)
     if as_json:
-        typer.echo(json.dumps(told.to_json()))
+        typer.echo(json.dumps(result.to_json()))
         return
-    _print_means(told)
-    _print_agreement(told)
-    _print_pairs(told)
-    _print_rankings(told, top)
-    _print_mixed(told.mixed)
+    _print_means(result)
+    _print_agreement(result)
+    _print_pairs(result)
+    _print_rankings(result, top)
+    _print_mixed(result.mixed)
     typer.echo(method_in_words())
 
 
@@ -75,7 +75,7 @@ def difference(
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
-    """The mean difference of two cohorts, templates or judges on the essays that both scored: second minus first."""
+    """Print the mean difference, second minus first, of two cohorts, templates or judges on shared essays."""
     from essay_cohorts.statistics import differences
     from essay_cohorts.statistics.all_statistics import method, method_in_words
 
@@ -118,7 +118,7 @@ def pivot(
         return
     if not output.parent.is_dir():
         finding = f"there is no folder {output.parent}."
-        raise BadInput([Problem(place="--output", finding=finding, next_step="Make it, or name another.")])
+        raise BadInput([Problem(place="--output", finding=finding, next_step="Make it, or name another folder.")])
     write_text(output, text)
     typer.echo(f"Written: {output}")
 
@@ -131,26 +131,28 @@ def _scores(settings: Settings, cohort: str | None, scores: Path | None = None) 
         problems.append(Problem(place="--cohort", finding=f"{cohort!r} cannot be a cohort id.", next_step=ID_RULE))
     if cohort is not None and scores is not None:
         finding = "a cohort's scores come from the store itself, not from a file."
-        problems.append(Problem(place="--scores", finding=finding, next_step="Give either it or --cohort."))
+        problems.append(Problem(place="--scores", finding=finding, next_step="Give either --scores or --cohort."))
     raise_if_any(problems)
     return read_scores(settings, cohort, scores)
 
 
 def _check_question(
-    asked: Sequence[Two | None], cohort: str | None, scores: Path | None, *, of_cohorts: bool
+    options: Sequence[Two | None], cohort: str | None, scores: Path | None, *, of_cohorts: bool
 ) -> None:
     problems = []
-    given = [pair for pair in asked if pair]
-    if len(given) != 1:
-        finding = f"{len(given)} of --cohorts, --templates and --models are given."
-        problems.append(Problem(place="difference", finding=finding, next_step="Give one, with two ids after it."))
-    for first, second in given:
+    pairs = [pair for pair in options if pair]
+    if len(pairs) != 1:
+        finding = f"{len(pairs)} of --cohorts, --templates and --models are given."
+        problems.append(
+            Problem(place="difference", finding=finding, next_step="Give one of them, with two ids after it.")
+        )
+    for first, second in pairs:
         if first == second:
             finding = f"{first!r} is compared with itself."
-            problems.append(Problem(place="difference", finding=finding, next_step="Name two."))
+            problems.append(Problem(place="difference", finding=finding, next_step="Name two different ids."))
     if of_cohorts and (cohort is not None or scores is not None):
-        finding = "--cohorts names what is compared; --cohort and --scores go with --templates or --models."
-        problems.append(Problem(place="--cohorts", finding=finding, next_step="Leave the other out."))
+        finding = "--cohorts names the compared cohorts; --cohort and --scores go with --templates or --models."
+        problems.append(Problem(place="--cohorts", finding=finding, next_step="Leave out --cohort and --scores."))
     raise_if_any(problems)
 
 
@@ -167,69 +169,69 @@ def _unknown(frame: pd.DataFrame, kind: str, names: Iterable[str]) -> list[Probl
     ]
 
 
-def _print_means(told: ScoreStatistics) -> None:
-    spreads = {(each.template_id, each.model_id): each.sd for each in told.replicates}
+def _print_means(result: ScoreStatistics) -> None:
+    spreads = {(each.template_id, each.model_id): each.sd for each in result.replicates}
     table = _table("template", "model", "scored/planned", "essays", "mean", "95 % interval", "sd of replicates", "")
-    for each in told.means:
+    for each in result.means:
         sd = spreads.get((each.template_id, each.model_id or ""))
         figures = (_number(each.mean.value), *_interval(each.mean))
         counts = (f"{each.scored}/{each.planned}", str(each.mean.essays))
-        mark = _mark(told.mixed.words(each.template_id, each.model_id))
+        mark = _mark(result.mixed.words(each.template_id, each.model_id))
         shown = (f"{figures[0]}{mark}", figures[1], _number(sd), figures[2])
         table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *shown)
     print_table(table)
 
 
-def _print_agreement(told: ScoreStatistics) -> None:
+def _print_agreement(result: ScoreStatistics) -> None:
     typer.echo("\nAgreement: Krippendorff's alpha")
     table = _table("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
-    for each in told.agreement:
+    for each in result.agreement:
         between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
         counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
-        alpha = _number(each.alpha.value) + _mark(told.mixed.words(each.template_id, each.model_id))
+        alpha = _number(each.alpha.value) + _mark(result.mixed.words(each.template_id, each.model_id))
         table.add_row(each.template_id, between, *counts, alpha, *_interval(each.alpha))
     print_table(table)
 
 
-def _print_pairs(told: ScoreStatistics) -> None:
+def _print_pairs(result: ScoreStatistics) -> None:
     typer.echo("\nPairs of judges, second minus first on the same essays")
     table = _table("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
-    for each in told.pairs:
+    for each in result.pairs:
         counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))
-        mixes = (told.mixed.words(each.template_id, model) for model in (each.first, each.second))
+        mixes = (result.mixed.words(each.template_id, model) for model in (each.first, each.second))
         figures = (_number(each.difference.value) + _mark(*mixes), *_interval(each.difference))
         table.add_row(each.template_id, each.first, each.second, *counts, *figures)
     print_table(table)
 
 
-def _print_rankings(told: ScoreStatistics, top: int) -> None:
-    typer.echo(f"\nRanking, the best {top}; intervals are about the noise of replicates alone" if top else "")
+def _print_rankings(result: ScoreStatistics, top: int) -> None:
+    typer.echo(f"\nRanking, the best {top}; intervals cover only the noise of replicates" if top else "")
     table = _table("template", "rank", "essay", "scored/planned", "judges", "mean", "95 % interval", "")
     shown: dict[str, int] = {}
-    for each in told.ranking:
+    for each in result.ranking:
         shown[each.template_id] = shown.get(each.template_id, 0) + 1
         if shown[each.template_id] <= top:
             counts = (f"{each.scored}/{each.planned}", str(each.judges))
-            mark = _mark(told.mixed.words(each.template_id, None, each.essay_id))
+            mark = _mark(result.mixed.words(each.template_id, None, each.essay_id))
             figures = (_number(each.mean.value) + mark, *_interval(each.mean))
             table.add_row(each.template_id, str(each.rank), each.essay_id, *counts, *figures)
     if top:
         print_table(table)
 
 
-def _print_differences(found: Iterable[PairedDifference], everybody: str) -> None:
+def _print_differences(found: Iterable[PairedDifference], all_judges: str) -> None:
     heads = ("template", "model", "scored/planned of the first", "of the second", "essays", "difference")
     table = _table(*heads, "95 % interval", "")
     for each in found:
         sides = (f"{each.first_scored}/{each.first_planned}", f"{each.second_scored}/{each.second_planned}")
-        compared = (each.template_id or "(both)", each.model_id or everybody)
+        compared = (each.template_id or "(both)", each.model_id or all_judges)
         figures = (_number(each.difference.value), *_interval(each.difference))
         table.add_row(*compared, *sides, str(each.difference.essays), *figures)
     print_table(table)
 
 
 def _print_mixed(mixed: Mixed) -> None:
-    """One line for each judge whose figures mix what was not made alike."""
+    """Print one line for each judge whose figures mix scores of several prompts or settings."""
     for judge in mixed.judges():
         typer.echo(f"{MARK} {judge['template_id']} by {judge['model_id']}: mixes {judge['mixes']}")
 
@@ -247,7 +249,7 @@ def _number(value: float | None) -> str:
 
 
 def _interval(estimate: Estimate) -> tuple[str, str]:
-    """Return the interval, marked when it is unreliable, and the note about it."""
+    """Return the interval, marked when it is unreliable, and its note."""
     if estimate.low is None or estimate.high is None:
         return "—", estimate.note
     return f"{figure(estimate.low)} to {figure(estimate.high)}{'' if estimate.reliable else ' ?'}", estimate.note

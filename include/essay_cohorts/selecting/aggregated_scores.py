@@ -1,9 +1,9 @@
 """`7_cross_experiment/aggregated_scores.csv`: every evaluation of the store with its score, or why it has none.
 
-Beside it `score_pivot.csv` has the same scores by essay, template and model.
+`score_pivot.csv` in the same folder has the same scores by essay, template and model.
 
-What a former file says of a score that did not change since is taken over; all else is read from the store. One
-damaged folder is told in its own row and changes no other.
+A row of the former file is taken over when its score has not changed since; all other rows are read from the store. A
+damaged folder is reported in its own row and changes no other row.
 """
 
 from __future__ import annotations
@@ -85,8 +85,11 @@ class Aggregation:
 
 
 def aggregate_scores(root: Path) -> Aggregation:
-    """Rewrite the file, by gen_id, and its pivot. StoreError when the disk refuses; a former file then stays."""
-    # They load pandas, which no other command of the sub-app needs.
+    """Rewrite the file, ordered by gen_id, and its pivot.
+
+    StoreError when the disk refuses; then the former file stays.
+    """
+    # These load pandas, which no other command of the sub-app needs.
     from essay_cohorts.statistics.frame import store_frame
     from essay_cohorts.statistics.pivot import pivot_scores
 
@@ -105,9 +108,9 @@ def aggregate_scores(root: Path) -> Aggregation:
 
 
 def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluation, ...]:
-    """Return the evaluations in such a file. BadInput when there is none, a column is missing, or a score is none.
+    """Return the evaluations of such a file; BadInput when it is missing, lacks a column or has an invalid score.
 
-    Unless `made_up_counts` what the offline judge scored has no score, whenever the file was written.
+    Unless `made_up_counts`, evaluations of the offline judge have no score, even when the file has one.
     """
     place, lines = str(path), _lines_of(path)
     header = next(lines, [])
@@ -132,10 +135,10 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
         cell = Cell(row["parent_gen_id"], *judge)
         made = Provenance(*(live(row.get(name, "")) for name in Provenance._fields))
-        why = row.get("error", "")
+        error = row.get("error", "")
         if made.is_made_up and not made_up_counts:
-            score, why = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
-        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=why, made=made))
+            score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
+        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=error, made=made))
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
@@ -153,7 +156,7 @@ def _lines_of(path: Path) -> Iterator[list[str]]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Former:
-    """The rows with a score of the former file, by gen_id, and when its reading began, in ns since 1970."""
+    """The rows of the former file that have a score, by gen_id, and when its reading began, in ns since 1970."""
 
     rows: Mapping[str, AggregatedRow]
     read_at: int
@@ -173,7 +176,7 @@ def _former(root: Path) -> _Former:
 
 
 def _with_one_form(row: AggregatedRow) -> AggregatedRow:
-    """Return the row as it is written today; an older program took an id's accents as they came."""
+    """Return the row with the judge's id in composed form, which an older program did not ensure."""
     judge = row.evaluation_llm_model
     return row if judge.isascii() else row._replace(evaluation_llm_model=one_form(judge))
 
@@ -186,11 +189,11 @@ class _Aggregator:
     _essays: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
 
     def row(self, gen_id: str) -> AggregatedRow:
-        """Return the evaluation's row, whatever its folder holds."""
+        """Return the evaluation's row; a folder that cannot be read gives a row with an error."""
         try:
             known = self.former.rows.get(gen_id)
             if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
-                # The former file bears the time when its reading began.
+                # The time of the former file is the time when its reading began.
                 changed_at = self.store.evaluation(gen_id).parsed_at()
                 if changed_at is not None and is_surely_older(changed_at, self.former.read_at):
                     self.taken_over += 1
@@ -245,14 +248,14 @@ class _Aggregator:
 
 @dataclass(kw_only=True)
 class _Tally:
-    """What the rows say taken together: of a large store they are not all kept."""
+    """The counts and scores of all rows; the rows themselves are not kept, because a large store has many."""
 
     scored: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     judged: list[tuple[tuple[str, str, str], float | None]] = field(default_factory=list)
 
     def counted(self, rows: Iterable[AggregatedRow]) -> Iterator[AggregatedRow]:
-        """Pass each row on."""
+        """Count each row and yield it."""
         for row in rows:
             cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
             self.judged.append((cell, float(row.score) if row.score else None))
@@ -262,6 +265,6 @@ class _Tally:
             yield row
 
 
-def _damaged(gen_id: str, told: str) -> AggregatedRow:
+def _damaged(gen_id: str, finding: str) -> AggregatedRow:
     empty: dict[str, Any] = dict.fromkeys(COLUMNS, "")
-    return AggregatedRow(**{**empty, "gen_id": gen_id, "error": f"{DAMAGED}: {' '.join(told.split())}"})
+    return AggregatedRow(**{**empty, "gen_id": gen_id, "error": f"{DAMAGED}: {' '.join(finding.split())}"})

@@ -1,4 +1,4 @@
-"""Which essays to judge next: ranked by one template, and of the best those that another template lacks."""
+"""Rank essays by one template, and find the best essays that another template has not fully judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from essay_cohorts.domain import Cell
 from essay_cohorts.provenance import UNKNOWN, Provenance
 
-# How the `error` of a refused reply begins, and that of a folder that cannot be read: see aggregated_scores.
+# The first words of the column `error`: of a refused reply, and of a folder that cannot be read (aggregated_scores).
 REFUSED, DAMAGED = "unscored", "damaged"
 
 
@@ -25,13 +25,13 @@ class JudgedEvaluation:
 
     @property
     def is_refused(self) -> bool:
-        """True when it has a reply that its parser refused."""
+        """Whether the evaluation has a reply that its parser refused."""
         return self.score is None and self.error.startswith(REFUSED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ChosenEssay:
-    """An essay, its value, and how many of the models that count have scored it."""
+class RankedEssay:
+    """An essay, its value in the ranking, and how many of the ranking models have scored it."""
 
     essay_id: str
     value: float
@@ -49,26 +49,29 @@ class Shortfall:
 
     @property
     def is_refused_only(self) -> bool:
-        """True when replies are there for all that is short: to ask again is somebody's decision."""
+        """Whether refused replies make up the whole shortfall; then a person must decide to ask again."""
         return self.scored + self.refused >= self.wanted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MissingChoice:
-    """The top of a ranking, parted: to judge (in rank order), short by refused replies alone, and covered."""
+class MissingSelection:
+    """The top of a ranking in three parts, each in rank order: `missing` (to judge), `needs_decision`, `covered`.
 
-    ranked: tuple[ChosenEssay, ...]
-    missing: tuple[tuple[ChosenEssay, tuple[Shortfall, ...]], ...]
-    needs_decision: tuple[tuple[ChosenEssay, tuple[Shortfall, ...]], ...]
-    covered: tuple[ChosenEssay, ...]
+    An essay needs a decision when it lacks only scores whose replies were refused.
+    """
+
+    ranked: tuple[RankedEssay, ...]
+    missing: tuple[tuple[RankedEssay, tuple[Shortfall, ...]], ...]
+    needs_decision: tuple[tuple[RankedEssay, tuple[Shortfall, ...]], ...]
+    covered: tuple[RankedEssay, ...]
 
 
 def rank_by_best(
     rows: Iterable[JudgedEvaluation], template_id: str, models: Collection[str]
-) -> tuple[ChosenEssay, ...]:
-    """Essays by falling value: the best score of each model, averaged over the models that scored the essay.
+) -> tuple[RankedEssay, ...]:
+    """Rank essays by value: the best score of each model, averaged over the models that scored the essay.
 
-    Essays of the same value stand by their ids.
+    The highest value comes first; essays of the same value are ordered by id.
     """
     best: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -76,29 +79,27 @@ def rank_by_best(
             of_essay = best.setdefault(row.cell.essay_id, {})
             of_essay[row.cell.model_id] = max(row.score, of_essay.get(row.cell.model_id, row.score))
     ranked = [
-        # Rounded, for a sum of the same scores in another order must not decide.
-        ChosenEssay(essay_id=essay_id, value=round(sum(scores.values()) / len(scores), 9), models=len(scores))
+        # Rounded, because the order of the summands must not change the ranking.
+        RankedEssay(essay_id=essay_id, value=round(sum(scores.values()) / len(scores), 9), models=len(scores))
         for essay_id, scores in best.items()
     ]
-    return tuple(sorted(ranked, key=lambda one: (-one.value, one.essay_id)))
+    return tuple(sorted(ranked, key=lambda essay: (-essay.value, essay.essay_id)))
 
 
 def choose_missing(
     rows: Sequence[JudgedEvaluation],
-    ranked: Sequence[ChosenEssay],
+    ranked: Sequence[RankedEssay],
     *,
     template_id: str,
     models: Sequence[str],
     replicates: int,
     any_model: bool = False,
     retry_unscored: bool = False,
-) -> MissingChoice:
-    """Return of `ranked` those that are not fully covered.
+) -> MissingSelection:
+    """Divide `ranked` into essays to judge, essays that need a decision, and covered essays.
 
-    Fewer than `replicates` scores in a cell of any of `models`.
-
-    With `any_model` an essay counts as covered once one model has scored it. A shortfall of refused replies alone is
-    not missing unless `retry_unscored`.
+    An essay is covered when its cell of each of `models` has `replicates` scores, or with `any_model` when any model
+    has scored it. An essay that lacks only refused replies needs a decision, or with `retry_unscored` is missing.
     """
     scored = Counter(row.cell for row in rows if row.score is not None)
     refused = Counter(row.cell for row in rows if row.is_refused)
@@ -116,7 +117,7 @@ def choose_missing(
             missing.append((essay, short))
         else:
             needs_decision.append((essay, short))
-    return MissingChoice(
+    return MissingSelection(
         ranked=tuple(ranked),
         missing=tuple(missing),
         needs_decision=tuple(needs_decision),

@@ -1,4 +1,4 @@
-"""Which essays were chosen to be judged, and why, as plain text."""
+"""The selected essays and the reasons, as plain text."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from rich.table import Table
 
 from essay_cohorts.amounts import figure
 from essay_cohorts.plain_table import as_text
-from essay_cohorts.selecting.essay_ranking import ChosenEssay, MissingChoice, Shortfall
+from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
 
 
-def ranking_table(essays: Sequence[tuple[ChosenEssay, str]], why: str, first: int) -> str:
-    """Numbered essays from rank `first`, each with a remark in the column `why`."""
-    table = Table("no.", "essay", "value", "models", why, box=None, pad_edge=False)
+def ranking_table(essays: Sequence[tuple[RankedEssay, str]], heading: str, first: int) -> str:
+    """Return a table of essays numbered from rank `first`, each with its remark in the last column, `heading`."""
+    table = Table("no.", "essay", "value", "models", heading, box=None, pad_edge=False)
     for number, (essay, reason) in enumerate(essays, start=first):
         table.add_row(str(number), essay.essay_id, figure(essay.value), str(essay.models), reason)
     return as_text(table)
 
 
-def choice_text(choice: MissingChoice, target: str) -> str:
-    """Return what is selected, what needs a decision and what is covered by the template `target`."""
+def choice_text(choice: MissingSelection, target: str) -> str:
+    """Return what is selected, what needs a decision, and what the template `target` covers."""
     parts = []
     if choice.missing:
         parts.append(_short_table(choice.missing, target))
     if choice.needs_decision:
         parts.append(
-            f"{len(choice.needs_decision)} need a decision: all that they lack is in replies that were refused. "
-            "Read them, or select these too by retry_unscored."
+            f"{len(choice.needs_decision)} need a decision, because their only missing scores have refused replies. "
+            "Read these replies, or select the essays too with retry_unscored."
         )
         parts.append(_short_table(choice.needs_decision, target))
     parts.append(
@@ -37,11 +37,11 @@ def choice_text(choice: MissingChoice, target: str) -> str:
     return "\n".join(parts)
 
 
-def _short_table(essays: Sequence[tuple[ChosenEssay, Sequence[Shortfall]]], target: str) -> str:
-    return ranking_table([(essay, _why(short)) for essay, short in essays], f"lacks of {target}", 1)
+def _short_table(essays: Sequence[tuple[RankedEssay, Sequence[Shortfall]]], target: str) -> str:
+    return ranking_table([(essay, _reason(short)) for essay, short in essays], f"scores of {target}", 1)
 
 
-def _why(short: Sequence[Shortfall]) -> str:
+def _reason(short: Sequence[Shortfall]) -> str:
     return ", ".join(
         f"{each.cell.model_id} {each.scored}/{each.wanted}" + (f" ({each.refused} refused)" if each.refused else "")
         for each in short

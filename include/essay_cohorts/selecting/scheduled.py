@@ -1,4 +1,4 @@
-"""Decides what a scheduled backfill is to judge; the selection files of people stay as they are."""
+"""Decide what a scheduled backfill judges, without reading or changing selection files of people."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ log = logging.getLogger(__name__)
 
 
 def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime) -> dict[str, Any]:
-    """Return the conf for a run of `evaluation_backfill`; empty when nothing is missing.
+    """Return the conf for a run of `evaluation_backfill`, {} when nothing is missing; BadInput as `missing_essays`.
 
-    BadInput as `missing_essays`.
-
-    A cohort of this moment that has its selection.txt keeps it: the run was cleared, and part of it may be judged.
+    When the cohort of this moment has a selection.txt, its selection is kept, because the run was cleared and a part
+    of the selection may be judged already.
     """
     request = parse_scheduled_request(conf)
     raise_if_any(request.problems)
     cohort_id = request.value.cohort_id(moment)
     essay_ids = _selected_before(settings.data_root, cohort_id) or _missing(settings.data_root, request.value)
     if not essay_ids:
-        log.info("Nothing is missing: nothing is triggered and nothing is called.")
+        log.info("Nothing is missing, so nothing is triggered and nothing is called.")
         return {}
     log.info("Cohort %s: %d essays, template %s", cohort_id, len(essay_ids), request.value.target_template)
     return request.value.conf(cohort_id, essay_ids)
@@ -43,7 +42,7 @@ def _selected_before(root: Path, cohort_id: str) -> list[str]:
         return []
     selection = parse_selection(text, f"cohorts/{cohort_id}/selection.txt")
     raise_if_any(selection.problems)
-    log.info("Cohort %s has its selection.txt: it stays as it was selected.", cohort_id)
+    log.info("Cohort %s has a selection.txt already, so its selection is kept.", cohort_id)
     return [selected.gen_id for selected in selection.value.ids]
 
 

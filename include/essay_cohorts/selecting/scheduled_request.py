@@ -1,4 +1,4 @@
-"""What a scheduled backfill is asked for: its conf, checked, and the conf of the run that it triggers."""
+"""The request for a scheduled backfill: its checked conf, and the conf of the run that it triggers."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.planning.request import parse_request
 
 TOP_N = (1, 1_000)
-# With the time behind it the cohort's id must still be an id.
+# The cohort's id, the prefix with the time after it, must not exceed the limit of an id.
 LONGEST_PREFIX = 84
-# The most requests of a run by the clock, unless its conf says otherwise: nobody watches it.
+# The default limit of requests for a scheduled run, which nobody watches.
 MOST_LLM_CALLS = 500
-# These pass on to the run that is triggered, by the same names and limits.
+# These settings are passed on to the triggered run, with the same names and limits.
 PASSED_ON = ("max_concurrency", "max_llm_calls", "max_cost_usd", "max_unscored", "retry_unscored", "changed_inputs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScheduledRequest:
-    """Rank by one template, take the best `top_n`, judge those that another has not fully judged.
+    """Rank by the baseline template, take the best `top_n`, judge those that the target has not fully judged.
 
-    `average_models` None: all models for evaluation rank. `passed_on` are settings of `evaluation_backfill`.
+    `average_models` names the models that rank (None: all models for evaluation). `passed_on` has settings of
+    `evaluation_backfill`.
     """
 
     cohort_prefix: str = "scheduled"
@@ -38,13 +39,13 @@ class ScheduledRequest:
     passed_on: Mapping[str, Any]
 
     def cohort_id(self, moment: datetime) -> str:
-        """Return the cohort of the run of this moment: the prefix and the time in UTC, to the second."""
+        """Return the id of this moment's cohort: the prefix and the time in UTC, to the second."""
         return f"{self.cohort_prefix}_{moment.astimezone(UTC):%Y%m%dT%H%M%S}"
 
     def conf(self, cohort_id: str, essay_ids: Sequence[str]) -> dict[str, Any]:
         """Return the conf for `evaluation_backfill` that judges these essays."""
-        chosen = {"cohort_id": cohort_id, "essay_ids": list(essay_ids), "templates": [self.target_template]}
-        return {**self.passed_on, **chosen}
+        selection = {"cohort_id": cohort_id, "essay_ids": list(essay_ids), "templates": [self.target_template]}
+        return {**self.passed_on, **selection}
 
 
 OWN_KEYS = tuple(field.name for field in fields(ScheduledRequest) if field.name != "passed_on")
@@ -52,9 +53,9 @@ KEYS = (*OWN_KEYS, *(key for key in PASSED_ON if key not in OWN_KEYS))
 
 
 def parse_scheduled_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[ScheduledRequest]:
-    """Check a conf: unknown keys, types, limits. A key that is absent, or null, has its default.
+    """Check a conf: unknown keys, types, limits. A key that is absent or null gets its default.
 
-    Only `max_llm_calls` null means no cap; absent it is MOST_LLM_CALLS.
+    Only for `max_llm_calls` null means no cap; when the key is absent, the cap is MOST_LLM_CALLS.
     """
     problems = list(unknown_keys(conf, KEYS, place))
     conf = {"max_llm_calls": MOST_LLM_CALLS, **conf}
@@ -80,4 +81,4 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
     elif not is_id(given):
         yield wrong(place, given, ID_RULE)
     elif key == "cohort_prefix" and len(given) > LONGEST_PREFIX:
-        yield wrong(place, given, f"Write at most {LONGEST_PREFIX} characters: the time comes behind them.")
+        yield wrong(place, given, f"Write at most {LONGEST_PREFIX} characters, because the time follows them.")

@@ -1,6 +1,6 @@
-"""From scores to a selection file: the essays that one template ranks high and another has not judged yet.
+"""From scores to a selection file of the essays that one template ranks high and another has not judged yet.
 
-A file that this wrote begins with a line that says so; one without that line is somebody's own.
+A file that this module wrote begins with a line that says so; a file without this line belongs to a person.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from essay_cohorts.files.json_files import read_text
 from essay_cohorts.planning.selection_file import selection_text
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
 from essay_cohorts.selecting.essay_ranking import (
-    ChosenEssay,
     JudgedEvaluation,
-    MissingChoice,
+    MissingSelection,
+    RankedEssay,
     choose_missing,
     rank_by_best,
 )
@@ -26,13 +26,13 @@ from essay_cohorts.store.catalog import MODELS, SELECTIONS, TEMPLATES, Catalog
 from essay_cohorts.suggestions import choose_from
 
 MARK = "# Written by cohorts"
-# Version 0.1.0 wrote its package's name.
+# Version 0.1.0 wrote the former name of the package.
 _OWN_MARKS = (MARK, "# Written by include.cohorts")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranking:
-    """What ranks essays: a template, models (default: all), and a file of scores (default: the data root's)."""
+    """The basis of a ranking: a template, models (default: all), and a file of scores (default: the data root's)."""
 
     template_id: str
     models: tuple[str, ...] = ()
@@ -47,11 +47,8 @@ def missing_essays(
     top_n: int,
     any_model: bool = False,
     retry_unscored: bool = False,
-) -> MissingChoice:
-    """Return of the top of a ranking what `target` lacks.
-
-    BadInput with each name that does not exist, or without scores.
-    """
+) -> MissingSelection:
+    """Find what `target` lacks in the top of a ranking; BadInput for names that do not exist or have no scores."""
     catalog = Catalog(root=root)
     templates, models = catalog.templates([target]), catalog.models(_judges_of(ranking))
     replicates = catalog.replicates()
@@ -72,15 +69,15 @@ def missing_essays(
     )
 
 
-def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[ChosenEssay, ...]:
-    """Return the essays from rank `first` to `last`, both from 1 and included. BadInput as `missing_essays`."""
+def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[RankedEssay, ...]:
+    """Return the essays of the ranks `first` to `last`, counted from 1 and included; BadInput as `missing_essays`."""
     models = Catalog(root=root).models(_judges_of(ranking))
     _, ranked = _ranked(root, ranking, [model.id for model in models.value], list(models.problems))
     return ranked[first - 1 : last]
 
 
 def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], about: str, *, force: bool) -> Path:
-    """Write the selection file; returns where. BadInput when one is there that somebody else wrote."""
+    """Write the selection file and return its path; BadInput when there is a file that this module did not write."""
     path = _own_file(root, output, force=force)
     make_folder(root, path.parent) if output is None else path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, f"{MARK} {about}\n{selection_text(tuple(essay_ids), include_existing=True)}")
@@ -88,7 +85,7 @@ def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], a
 
 
 def remove_selection(root: Path, output: Path | None) -> Path | None:
-    """Remove a selection file that this wrote, so that no stale one stays; returns it, None when there was none."""
+    """Remove an outdated selection file that this module wrote; return its path, or None when there was none."""
     path = output or root / SELECTIONS[0]
     if not _is_own(path):
         return None
@@ -101,7 +98,7 @@ def _own_file(root: Path, output: Path | None, *, force: bool) -> Path:
     path, drafts = output or root / SELECTIONS[0], root / SELECTIONS[1]
     problems = []
     if output is None and drafts.exists():
-        finding = f"{SELECTIONS[1]} exists, and only one selection may."
+        finding = f"{SELECTIONS[1]} exists, and there may be only one selection."
         problems.append(Problem(place=str(drafts), finding=finding, next_step="Delete it, or give --output."))
     if path.exists() and not _is_own(path) and not force:
         finding = "not written by this command."
@@ -116,14 +113,14 @@ def _is_own(path: Path) -> bool:
 
 
 def _judges_of(ranking: Ranking) -> list[str] | None:
-    """Return the judges that the ranking names, None when it names none: those for evaluation."""
+    """Return the judges that the ranking names; None, for all judges for evaluation, when it names none."""
     return [one_form(name) for name in ranking.models] or None
 
 
 def _ranked(
     root: Path, ranking: Ranking, active: Sequence[str], problems: list[Problem]
-) -> tuple[tuple[JudgedEvaluation, ...], tuple[ChosenEssay, ...]]:
-    """Return the rows, and all essays in their order. BadInput with `problems` and those of the ranking."""
+) -> tuple[tuple[JudgedEvaluation, ...], tuple[RankedEssay, ...]]:
+    """Return the rows, and all essays in rank order; BadInput with `problems` and those of the ranking."""
     judges = _judges_of(ranking) or ()
     for name in judges:
         if name not in active:
@@ -134,7 +131,7 @@ def _ranked(
     path = ranking.scores or root / AGGREGATED
     try:
         rows = read_aggregated(path, made_up_counts=Catalog(root=root).offline_replies_allowed())
-        if not problems:  # else who could have scored may be misspelt
+        if not problems:  # otherwise a misspelt judge would seem to have no scores
             problems += _without_scores(rows, ranking.template_id, judges or active, path)
     except BadInput as error:
         problems += error.problems

@@ -1,1 +1,1 @@
-"""The DAGs. To have one: import its function in a file of a dags folder and call it there."""
+"""The DAGs. To use a DAG: import its function in a file of a dags folder and call it there."""

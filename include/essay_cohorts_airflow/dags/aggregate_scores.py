@@ -1,8 +1,8 @@
 """### Gather the scores of the whole store
 
-Rewrites `7_cross_experiment/aggregated_scores.csv`: every evaluation with its score, or why it has none. Runs by
-itself once a cohort has come to hold new scores (asset `completed_cohorts`), or when triggered. Reads only what
-changed since the file was written; calls nothing.
+Rewrites `7_cross_experiment/aggregated_scores.csv`, which lists every evaluation with its score or the reason why it
+has none. The DAG runs when a complete cohort holds new scores (asset `completed_cohorts`), or when it is triggered.
+It reads only what changed since the file was written, and calls no LLM.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from essay_cohorts_airflow.aggregate_task import aggregate
-from essay_cohorts_airflow.notifications import tell_failed
+from essay_cohorts_airflow.notifications import notify_failed
 from essay_cohorts_airflow.score_assets import COMPLETED_COHORTS
-from essay_cohorts_airflow.task_border import DEFAULT_ARGS
+from essay_cohorts_airflow.task_runtime import DEFAULT_ARGS
 
 
 @dag(
@@ -20,12 +20,12 @@ from essay_cohorts_airflow.task_border import DEFAULT_ARGS
     dag_display_name="Aggregate scores",
     description="Writes the scores of the whole store into one table",
     schedule=[COMPLETED_COHORTS],
-    # Two that write the same file at once would only do the same work twice.
+    # Two runs at once would only do the same work twice.
     max_active_runs=1,
     tags=["evaluation", "scores"],
     doc_md=__doc__,
-    default_args={**DEFAULT_ARGS, "on_failure_callback": tell_failed},
+    default_args={**DEFAULT_ARGS, "on_failure_callback": notify_failed},
 )
 def aggregate_scores() -> None:
-    """Connect the tasks."""
+    """Gather the scores of the whole store."""
     aggregate()

@@ -1,1 +1,1 @@
-"""The trigger forms: what a person may fill in, and the schemas that validate it."""
+"""The trigger forms: their fields, and the schemas that validate each field."""

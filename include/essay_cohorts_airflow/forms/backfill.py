@@ -1,14 +1,14 @@
-"""The trigger form of `evaluation_backfill`: one Param a conf key, with the schema that validates it."""
+"""The trigger form of `evaluation_backfill`: one Param for each conf key, with the schema that validates it."""
 
 from airflow.sdk import Param
 
 from essay_cohorts_airflow.forms.fields import ID_PATTERN, ids, number, switch
 
 _DEFER = "As the selection file says"
-_DEFERRED = "What does not fit in this run is deferred, and the run is red. Empty: no cap."
+_DEFERRED = "Calls that do not fit are deferred to a later run, and this run is red. Empty: no cap."
 
-# The help texts have no `code` in them: the form draws it over the line above.
-# None is the form's first section, the only one that is open when the form is.
+# The help texts have no `code` in them, because the form would draw it over the line above.
+# None is the form's first section, the only section that is open at first.
 _WHAT, _HOW, _CALLS = None, "What counts", "Calls and batches"
 
 PARAMS: dict[str, Param] = {
@@ -17,22 +17,22 @@ PARAMS: dict[str, Param] = {
         type=["null", "string"],
         pattern=ID_PATTERN,
         title="Cohort id",
-        description_md="The cohort's name and folder: letters, digits, . _ -, at most 100. Empty: DD_COHORT of "
-        "the environment, else a name made from the inputs, so that the same inputs are the same cohort.",
+        description_md="The cohort's name and folder: at most 100 letters, digits and . _ -. Empty: DD_COHORT of "
+        "the environment, or else a name made from the inputs, so that the same inputs give the same cohort.",
         section=_WHAT,
     ),
     "essay_ids": ids(
         "Essays",
-        "gen_ids of essays, one a line. When given, **no selection file is read** and existing evaluations are "
-        "included unless you say otherwise below. Empty: 2_tasks/selected_essays.txt.",
+        "gen_ids of essays, one per line. When given, **no selection file is read** and existing evaluations are "
+        "included unless you choose otherwise below. Empty: 2_tasks/selected_essays.txt.",
         _WHAT,
     ),
     "templates": ids(
-        "Templates", "Narrows the active evaluation templates to these ids, one a line. Empty: all active.", _WHAT
+        "Templates", "Narrows the active evaluation templates to these ids, one per line. Empty: all active.", _WHAT
     ),
     "models": ids(
         "Judge models",
-        "Narrows the models with for_evaluation to these ids, one a line. Empty: all of them.",
+        "Narrows the models with for_evaluation to these ids, one per line. Empty: all of them.",
         _WHAT,
         pattern=None,
     ),
@@ -45,17 +45,19 @@ PARAMS: dict[str, Param] = {
         description_md="With essays given above, empty means evaluation-only.",
         section=_HOW,
     ),
-    # Without a type: a nullable boolean would be a switch, which shows null as "off" and cannot go back to it.
+    # This field has no type, because a nullable boolean would be a switch: it shows null as "off" and cannot return
+    # to null.
     "include_existing_evaluations": Param(
         None,
         enum=[None, True, False],
         values_display={
             None: _DEFER,
-            True: "Yes: take what exists, call only for what is missing",
+            True: "Yes: reuse what exists, call only for what is missing",
             False: "No: pay for all of them again, for this cohort",
         },
         title="Include existing evaluations",
-        description_md="Backfill mode. With essays given above, empty means **yes**: paying again must be asked for.",
+        description_md="Backfill mode. With essays given above, empty means **yes**, so that nothing is paid for "
+        "again by accident.",
         section=_HOW,
     ),
     "changed_inputs": Param(
@@ -64,7 +66,7 @@ PARAMS: dict[str, Param] = {
         values_display={
             None: "As the deployment says (refuse)",
             "refuse": "Refuse: planning fails and names them",
-            "keep": "Keep: reuse them all the same",
+            "keep": "Keep: reuse them anyway",
             "ask_again": "Ask again: new evaluations with today's inputs",
         },
         title="Evaluations of a changed template, essay or model",
@@ -82,7 +84,7 @@ PARAMS: dict[str, Param] = {
     ),
     "retry_unscored": switch(
         "Ask again for refused replies",
-        "A stored reply that the parser refused is asked for once more, at most once a run; the former one is kept.",
+        "Asks again for a stored reply that the parser refused, at most once per run; the former reply is kept.",
         _HOW,
     ),
     "max_unscored": number(
@@ -90,22 +92,23 @@ PARAMS: dict[str, Param] = {
         0,
         1_000_000,
         "Unscored evaluations to accept",
-        "The run is red when more replies than this are refused by their parser.",
+        "The run is red when the parser refuses more replies than this.",
         _HOW,
     ),
     "dry_run": switch(
-        "Dry run", "Plans and shows what would be called and cost; seeds nothing and calls nothing.", _CALLS
+        "Dry run", "Shows what a run would call and what it may cost; seeds nothing and calls nothing.", _CALLS
     ),
-    "max_concurrency": number(16, 1, 500, "Calls at once", "Over all task instances of the run.", _CALLS),
+    "max_concurrency": number(16, 1, 500, "Calls at once", "For all task instances of the run together.", _CALLS),
     "max_llm_calls": number(
-        None, 1, 10_000_000, "Budget: requests", f"Retried and failed ones count. {_DEFERRED}", _CALLS
+        None, 1, 10_000_000, "Budget: requests", f"Retried and failed requests count. {_DEFERRED}", _CALLS
     ),
     "max_cost_usd": number(
         None,
         0.000001,
         1_000_000,
         "Budget: USD",
-        f"A call starts only when its worst case still fits: needs prices and max_tokens of each model. {_DEFERRED}",
+        "A call starts only when its worst case still fits. Needs the prices and max_tokens of each model. "
+        f"{_DEFERRED}",
         _CALLS,
         "number",
     ),
@@ -113,8 +116,8 @@ PARAMS: dict[str, Param] = {
         None,
         1,
         100_000,
-        "Evaluations a task instance",
-        "Empty chooses: one each while there are up to 8 to do, else a few large slices.",
+        "Evaluations per task instance",
+        "Empty: one per instance for up to 8 evaluations, a few large slices for more.",
         _CALLS,
     ),
 }

@@ -1,4 +1,4 @@
-"""The kinds of fields that a trigger form is made of."""
+"""The kinds of fields in the trigger forms."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def ids(title: str, help_text: str, section: str | None, pattern: str | None = ID_PATTERN) -> Param:
-    """A list of ids, one a line; null when it is left empty."""
+    """Make a field for a list of ids, one per line; an empty field gives null."""
     items: dict[str, Any] = {"type": "string", "minLength": 1}
     if pattern:
         items["pattern"] = pattern
@@ -33,7 +33,7 @@ def number(
     section: str | None,
     kind: str = "integer",
 ) -> Param:
-    """A number with its limits; null when it is left empty, unless it has a default."""
+    """Make a field for a number from `low` to `high`; without a default an empty field gives null."""
     lowest = f"{low:,}" if isinstance(low, int) else f"{low:f}"
     return Param(
         default,
@@ -47,5 +47,5 @@ def number(
 
 
 def switch(title: str, help_text: str, section: str | None) -> Param:
-    """A switch that is off at first."""
+    """Make a switch that is off at first."""
     return Param(False, type="boolean", title=title, description_md=help_text, section=section)

@@ -1,4 +1,4 @@
-"""The trigger form of `reparse_evaluations`: one Param a conf key, with the schema that validates it."""
+"""The trigger form of `reparse_evaluations`: one Param for each conf key, with the schema that validates it."""
 
 from airflow.sdk import Param
 
@@ -10,12 +10,14 @@ PARAMS: dict[str, Param] = {
         type=["null", "string"],
         pattern=ID_PATTERN,
         title="Cohort id",
-        description_md="Only the replies of this cohort's members. Empty: those of the whole store.",
+        description_md="Only the replies of this cohort's members. Empty: the replies of the whole store.",
     ),
     "templates": ids(
-        "Templates", "Only replies to these evaluation templates, one id a line. Empty: to all of them.", None
+        "Templates", "Only replies to these evaluation templates, one id per line. Empty: to all templates.", None
     ),
     "write": switch(
-        "Write", "Applies it; the former results are kept. Off: shows what would change and writes nothing.", None
+        "Write",
+        "Applies the changes and keeps the former results. Off: shows what would change and writes nothing.",
+        None,
     ),
 }

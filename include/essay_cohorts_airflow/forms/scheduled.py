@@ -1,6 +1,6 @@
-"""The trigger form of `scheduled_backfill`; a run by the clock takes the defaults.
+"""The trigger form of `scheduled_backfill`; a scheduled run takes the defaults.
 
-DD_SCHEDULED_CONF, a JSON object, replaces defaults for a deployment; DD_SCHEDULE is the cron expression, in UTC.
+DD_SCHEDULED_CONF, a JSON object, replaces defaults for a deployment. DD_SCHEDULE is the cron expression, in UTC.
 """
 
 import json
@@ -24,7 +24,7 @@ def _deployment_conf() -> dict[str, Any]:
     except ValueError:
         conf = None
     if not isinstance(conf, dict):
-        msg = f'DD_SCHEDULED_CONF must be a JSON object, like {{"top_n": 50}}, and is: {text}'
+        msg = f'DD_SCHEDULED_CONF must be a JSON object, like {{"top_n": 50}}, but is: {text}'
         raise ValueError(msg)
     return conf
 
@@ -48,17 +48,19 @@ PARAMS: dict[str, Param] = {
         type="string",
         pattern=ID_PATTERN,
         title="Target template",
-        description_md="Is to judge those of the best that it has not fully judged. It must be active.",
+        description_md="Judges those of the best essays that it has not fully judged. It must be active.",
         section=_WHAT,
     ),
     "top_n": number(
-        30, 1, 1_000, "Essays to look at", "How many top essays by the baseline template to consider.", _WHAT
+        30, 1, 1_000, "Essays to consider", "How many top essays by the baseline template to consider.", _WHAT
     ),
     "average_models": ids(
-        "Models that rank", "Judge models whose scores rank, one a line. Empty: all of them.", _WHAT, pattern=None
+        "Models that rank", "Judge models whose scores rank, one per line. Empty: all models.", _WHAT, pattern=None
     ),
     "any_model": switch(
-        "One model is enough", "An essay counts as judged once any model has scored it by the target.", _WHAT
+        "One model is enough",
+        "An essay counts as judged when any model has scored it with the target template.",
+        _WHAT,
     ),
     "retry_unscored": switch(
         "Ask again for refused replies",
@@ -71,12 +73,12 @@ PARAMS: dict[str, Param] = {
         type="string",
         pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,83}$",
         title="Prefix of the cohort's id",
-        description_md="Behind it comes the run's logical date: scheduled_20260131T030000. At most 84 characters.",
+        description_md="The run's logical date follows it: scheduled_20260131T030000. At most 84 characters.",
         section=_COHORT,
     ),
     **{name: copy(BACKFILL[name]) for name in _PASSED_ON},
 }
-# Nobody watches a run by the clock: it has a cap unless somebody empties the field.
+# Nobody watches a scheduled run, so it has a cap unless somebody empties the field.
 PARAMS["max_llm_calls"].value = 500
 
 for _name in _CONF.keys() & PARAMS.keys():
@@ -85,5 +87,5 @@ for _name in _CONF.keys() & PARAMS.keys():
     except ParamValidationError as _error:
         msg = f"DD_SCHEDULED_CONF: {_name}: {_CONF[_name]!r} is not valid: {_error}"
         raise ValueError(msg) from None
-# What is no setting at all is told by the first task, as for any conf.
+# Keys without a Param: the task `select_missing` refuses them, as it refuses unknown keys of any conf.
 UNKNOWN = {name: value for name, value in _CONF.items() if name not in PARAMS}

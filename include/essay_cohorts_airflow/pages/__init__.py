@@ -1,11 +1,13 @@
-"""The pages about cohorts inside Airflow's UI; see ../cohort_page.py for how they get there.
+"""The pages about cohorts inside Airflow's UI; ../plugin.py mounts them there.
 
-app.py       the application: who may look, what a browser may load, how errors are told
-plan_page.py the plan of the next run
-routes.py    one function a page: reads a request, asks essay_cohorts, renders
-forms.py     from the query of a request to what essay_cohorts understands
-rendering.py templates, links within the pages and into Airflow's own
+app               the application: the right to see it, what a browser may load, the pages of errors
+routes            one function per page: read a request, ask essay_cohorts, render
+plan_page         the page of the next run's plan
+forms             from the query of a request to values of essay_cohorts
+rendering         templates and their filters
+links             addresses of the pages and of Airflow's own pages
+statistics_cache  the statistics of the last cohorts shown
 """
 
-# Whoever may read this DAG may see the pages.
+# A user who may read this DAG may see the pages.
 DAG_ID = "evaluation_backfill"

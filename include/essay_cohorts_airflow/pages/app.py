@@ -1,4 +1,4 @@
-"""The application of the pages: behind Airflow's login and the right to read the DAG; it writes nothing."""
+"""The application of the pages. It needs Airflow's login and the right to read the DAG, and writes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from essay_cohorts_airflow.pages.routes import router
 
 log = logging.getLogger(__name__)
 
-# Nothing is loaded from elsewhere and no script stands in a page: an essay or a reply that is one stays text.
+# A browser loads nothing from elsewhere and runs no inline script, so an essay or a reply with a script stays text.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
@@ -31,22 +31,22 @@ _HEADERS = {
 
 
 def make_app() -> FastAPI:
-    """The application; without a login each of its routes answers 401 or leads to the login page."""
+    """Make the application; without a login each of its routes answers 401 or redirects to the login page."""
     app = FastAPI(
         title="Cohorts",
-        # They would be routes of their own that ask for no login.
+        # These would be routes without a login.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # The DAG is named: else a caller could choose another one by `?dag_id=`.
+        # Without a named DAG a caller could choose another DAG with `?dag_id=`.
         dependencies=[Depends(requires_access_dag("GET", param_dag_id=DAG_ID))],
     )
     app.include_router(router)
     app.middleware("http")(_with_headers)
-    app.exception_handler(CohortError)(_told)
-    app.exception_handler(OSError)(_unreadable)
-    app.exception_handler(HTTPException)(_refused)
-    app.exception_handler(Exception)(_unexpected)
+    app.exception_handler(CohortError)(_page_of_known_error)
+    app.exception_handler(OSError)(_page_of_unreadable_file)
+    app.exception_handler(HTTPException)(_answer_of_http_error)
+    app.exception_handler(Exception)(_page_of_unexpected_error)
     return app
 
 
@@ -59,21 +59,21 @@ async def _with_headers(request: Request, call_next: Any) -> Response:
     return response
 
 
-def _told(request: Request, error: CohortError) -> Response:
-    """An error whose text is meant for people: what was asked for is not there, or the store is damaged."""
+def _page_of_known_error(request: Request, error: CohortError) -> Response:
+    """Show an error whose text is written for people: 404 for bad input, 500 for a damaged store."""
     if not isinstance(error, BadInput):
         log.error("%s: %s", request.url.path, error)
     return _problem(request, 404 if isinstance(error, BadInput) else 500, str(error))
 
 
-def _unreadable(request: Request, error: OSError) -> Response:
-    """A file of the store that is there and cannot be read."""
+def _page_of_unreadable_file(request: Request, error: OSError) -> Response:
+    """Show that a file of the store exists but cannot be read."""
     log.error("%s: %s", request.url.path, error)
     return _problem(request, 500, f"{error.filename}: cannot be read: {error.strerror}.")
 
 
-def _refused(request: Request, error: HTTPException) -> Response:
-    """A browser without a login is led to the login page and comes back; anything else is told the status."""
+def _answer_of_http_error(request: Request, error: HTTPException) -> Response:
+    """Redirect a browser without a login to the login page, which leads back; answer the status to other requests."""
     wants_page = "text/html" in request.headers.get("accept", "")
     if error.status_code == 401 and wants_page and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -81,19 +81,19 @@ def _refused(request: Request, error: HTTPException) -> Response:
     if not wants_page or error.status_code == 401:
         return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
     if error.status_code == 403:
-        return _problem(request, 403, f"You may not see cohorts: they need the right to read the DAG {DAG_ID}.")
+        return _problem(request, 403, f"You may not see cohorts, because you may not read the DAG {DAG_ID}.")
     return _problem(request, error.status_code, str(error.detail))
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+def _page_of_unexpected_error(request: Request, error: Exception) -> Response:
     log.exception("%s could not be shown", request.url.path, exc_info=error)
-    response = _problem(request, 500, "This page could not be made. The log of Airflow's API server says why.")
-    # Made outside the middleware that gives the others theirs.
+    response = _problem(request, 500, "This page could not be shown. The log of Airflow's API server says why.")
+    # This response does not pass the middleware that adds the headers.
     response.headers.update(_HEADERS)
     return response
 
 
-def _problem(request: Request, status: int, told: str) -> Response:
+def _problem(request: Request, status: int, message: str) -> Response:
     titles = {403: "Not allowed", 404: "Page not found", 405: "Not allowed"}
     title = titles.get(status, "Something is wrong")
-    return render(request, "problem", status_code=status, title=title, told=told.splitlines())
+    return render(request, "problem", status_code=status, title=title, lines=message.splitlines())

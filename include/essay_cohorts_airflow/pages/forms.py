@@ -1,4 +1,4 @@
-"""From the query of a request to what `essay_cohorts` understands; what cannot be read has its default."""
+"""From the query of a request to values of `essay_cohorts`; a field that cannot be read gets its default."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _EXISTING = {"yes": True, "no": False}
 
 
 def page_number(query: QueryParams) -> int:
-    """The field `page`, 1 unless it is a number from 1 and of a sane size."""
+    """Return the field `page`, or 1 when the field is not a number of at most seven digits."""
     text = query.get("page", "")
     return max(1, int(text)) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
 
 
 def matrix_query(query: QueryParams) -> MatrixQuery:
-    """Which part of the matrix is asked for."""
+    """Return which part of the matrix the request asks for."""
     sort, column = query.get("sort", ""), query.get("column", "")
     return MatrixQuery(
         templates=frozenset(filter(None, query.getlist("template"))),
@@ -41,7 +41,7 @@ def matrix_query(query: QueryParams) -> MatrixQuery:
 
 
 def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
-    """The query fields of a part of the matrix, its page apart."""
+    """Return the query fields of a part of the matrix, without the page number; inverse of `matrix_query`."""
     return {
         "template": sorted(query.templates),
         "model": sorted(query.models),
@@ -54,7 +54,7 @@ def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
 
 
 def plan_conf(query: QueryParams) -> dict[str, Any]:
-    """The conf that the form of the plan page stands for; `essay_cohorts` checks it as it checks any conf."""
+    """Return the conf that the form of the plan page describes; `essay_cohorts` checks it like any conf."""
     conf: dict[str, Any] = {}
     if cohort_id := query.get("cohort_id", "").strip():
         conf["cohort_id"] = cohort_id
@@ -73,11 +73,11 @@ def plan_conf(query: QueryParams) -> dict[str, Any]:
 
 
 def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The conf by which a cohort would be planned again just as it was. BadInput when its manifest does not tell."""
+    """Return the conf that plans a cohort again exactly as before; BadInput when its manifest lacks the inputs."""
     lists = {key: texts_of(manifest, key) for key in ("essays", "templates", "models")}
     replicates = count_of(manifest, "replicates")
     if not (all(lists.values()) and replicates):
-        finding = "it does not tell the essays, templates, models and replicates that the cohort was planned with."
+        finding = "it does not name the essays, templates, models and replicates of the cohort's plan."
         place = f"cohorts/{cohort_id}/manifest.json"
         raise BadInput([Problem(place=place, finding=finding, next_step="Fill in the form instead.")])
     return {
@@ -91,12 +91,12 @@ def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any
 
 
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
-    """The command line that starts the DAG with this conf."""
+    """Return the command line that starts the DAG with this conf."""
     return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
 
 
 def checked_id(cohort_id: str) -> str:
-    """The id, before any path is made of it. BadInput when it cannot be one."""
+    """Return the id, which may become part of a path now; BadInput when it cannot be an id."""
     if not is_id(cohort_id):
         raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
     return cohort_id

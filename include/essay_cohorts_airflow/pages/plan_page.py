@@ -19,13 +19,13 @@ from essay_cohorts_airflow.pages.forms import checked_id
 from essay_cohorts_airflow.pages.rendering import render
 
 router = APIRouter()
-# One at a time: a plan reads the store and renders every prompt.
+# Only one plan is made at a time, because a plan reads the store and renders every prompt.
 _planning = Lock()
 
 
 @router.get("/plan")
 def plan(request: Request, cohort: str = "") -> Response:
-    """What a run would do now: a dry run that writes nothing."""
+    """Show what a run would do now: a dry run that writes nothing."""
     settings, query = read_settings(), request.query_params
     conf, preview, problems = forms.plan_conf(query), None, []
     try:
@@ -52,7 +52,7 @@ def plan(request: Request, cohort: str = "") -> Response:
 
 
 def _preview(settings: Settings, conf: dict[str, Any]) -> PlanPreview:
-    """BadInput when another plan is being made: each that waited would keep one of Airflow's own threads from it."""
+    """Make the plan; BadInput while another plan is being made, because waiting would hold a thread of Airflow's."""
     if not _planning.acquire(blocking=False):
         finding = "another plan is being made right now."
         raise BadInput([Problem(place="plan", finding=finding, next_step="Show it again in a moment.")])

@@ -1,21 +1,19 @@
-"""From values to HTML, with links that hold wherever Airflow is mounted."""
+"""From values to HTML: the templates, their filters and their global names."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from essay_cohorts.amounts import dollars, figure
-from essay_cohorts.domain import Action, Outcome, RunRef, TaskRef
+from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
@@ -23,17 +21,11 @@ from essay_cohorts.statistics.mixed import MARK
 from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.views.coverage import CellState
 from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts_airflow.pages.links import Links
 
-HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_TEXT = 200_000
-STATIC = {
-    "cohorts.css": "text/css",
-    "cohorts.js": "text/javascript",
-    "theme.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-    "icon_dark.svg": "image/svg+xml",
-}
-# A state is told by its shape too, for those who do not tell its colour.
+# Each state has a shape of its own, for people who cannot distinguish its colour.
 SHAPES = {
     CellState.COMPLETE: "●",
     CellState.PARTLY: "◑",
@@ -52,7 +44,7 @@ _OUTCOME_SHAPES = {
     Outcome.NOT_RUN: SHAPES[CellState.MISSING],
 }
 
-# What a cohort's bar shows: scores by where they were made, and the outcomes without one.
+# The parts of a cohort's bar: scores by where they were made, then the outcomes without a score.
 BAR_PARTS = (
     ("made_elsewhere", "made elsewhere"),
     ("made_here", "made here"),
@@ -64,57 +56,16 @@ BAR_PARTS = (
 )
 
 
-class Links:
-    """Addresses of one request: of the pages, and of Airflow's own."""
-
-    def __init__(self, root_path: str, prefix: str = "/cohorts") -> None:
-        self._pages = root_path
-        self._airflow = root_path.removesuffix(prefix)
-
-    def page(self, *path: str, **query: Any) -> str:
-        """A page by the parts of its path; a query field that is None or empty is left out, a list repeated."""
-        fields = [
-            (name, each)
-            for name, value in query.items()
-            for each in (value if isinstance(value, list | tuple | set | frozenset) else [value])
-            if each not in (None, "")
-        ]
-        address = "/".join([self._pages, *(quote(part, safe="") for part in path)])
-        return (address if path else f"{address}/") + (f"?{urlencode(fields)}" if fields else "")
-
-    def static(self, name: str) -> str:
-        """A file of static/, by a name that changes with its content."""
-        return self.page("static", name, v=_digest(name))
-
-    def dag(self, dag_id: str) -> str:
-        """The DAG's page in Airflow."""
-        return f"{self._airflow}/dags/{quote(dag_id, safe='')}"
-
-    def run(self, run: RunRef) -> str:
-        """A DagRun's page in Airflow."""
-        return f"{self.dag(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
-
-    def run_api(self, run: RunRef) -> str:
-        """Where Airflow's REST API tells of a DagRun."""
-        return f"{self._airflow}/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.run_id, safe='')}"
-
-    def log(self, task: TaskRef) -> str:
-        """The log of one try of a task instance in Airflow."""
-        mapped = f"/mapped/{task.map_index}" if task.map_index >= 0 else ""
-        place = f"{self.run(task.run)}/tasks/{quote(task.task_id, safe='')}{mapped}"
-        return f"{place}?try_number={task.try_number}"
-
-
 def render(request: Request, name: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
-    """The page of a template with these values."""
+    """Render the page of a template with these values."""
     links = Links(request.scope.get("root_path", ""))
     template = _environment().get_template(f"{name}.html.j2")
-    # A lone surrogate, which JSON can carry into a name, would stop the sending of the page.
+    # A lone surrogate, which JSON can carry into a name, cannot be sent; `storable` replaces it.
     return HTMLResponse(storable(template.render(links=links, banner=_banner(), **values)), status_code=status_code)
 
 
 def _banner() -> str:
-    """What stands above every page while made-up scores count."""
+    """Return the banner of every page while made-up scores count."""
     allowed = Catalog(root=read_settings().data_root).offline_replies_allowed()
     return MADE_UP_BANNER if allowed else ""
 
@@ -122,7 +73,7 @@ def _banner() -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -143,7 +94,7 @@ def _environment() -> Environment:
         when=_when,
         score=_score,
         seconds=_seconds,
-        cut=_cut,
+        cut=_shorten,
         as_json=_as_json,
         signed=_signed,
         count=_count,
@@ -152,31 +103,26 @@ def _environment() -> Environment:
     return environment
 
 
-@cache
-def _digest(name: str) -> str:
-    return hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
-
-
 def _usd(amount: float | None) -> str:
     return "unknown" if amount is None else dollars(amount)
 
 
 def _when(moment: str) -> str:
-    """An ISO 8601 time in UTC to the minute; a text that is none as it stands."""
+    """Return an ISO 8601 time in UTC to the minute; a text that is not a time is returned unchanged."""
     try:
-        told = datetime.fromisoformat(moment)
+        time = datetime.fromisoformat(moment)
     except ValueError:
         return moment or "unknown"
-    return (told.astimezone(UTC) if told.tzinfo else told).strftime("%Y-%m-%d %H:%M")
+    return (time.astimezone(UTC) if time.tzinfo else time).strftime("%Y-%m-%d %H:%M")
 
 
 def _seconds(value: object) -> str:
-    """A duration; a dash for what is none."""
+    """Return a duration in seconds; a dash for a value that is not a duration."""
     return f"{value:,.1f} s" if isinstance(value, float | int) and 0 <= value < 1e9 else "–"
 
 
-def _cut(text: str) -> str:
-    """A text as far as a browser should be given it."""
+def _shorten(text: str) -> str:
+    """Return at most the first _LONGEST_TEXT characters, which a browser shows without delay, and how many follow."""
     left = len(text) - _LONGEST_TEXT
     return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n… {left:,} more characters are in the file."
 
@@ -185,7 +131,7 @@ def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, indent=2, ensure_ascii=False)
     except RecursionError:
-        return "It is nested too deeply to be shown."
+        return "This record is nested too deeply to be shown."
 
 
 def _score(value: float | None) -> str:
@@ -205,7 +151,7 @@ def _words(value: Any) -> str:
 
 
 def as_bar(snapshot: CohortSnapshot) -> list[dict[str, Any]]:
-    """The parts of a bar of width 100, in the order of BAR_PARTS; `not run` and `deferred` are missing."""
+    """Return the parts of a bar of width 100 in the order of BAR_PARTS; a part without a width is left out."""
     account, counts = snapshot.account, snapshot.counts
     numbers = {"made_here": account.made_here, "made_elsewhere": account.made_elsewhere}
     numbers |= {str(outcome): count for outcome, count in counts.items()}

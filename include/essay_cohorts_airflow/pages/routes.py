@@ -1,4 +1,4 @@
-"""One function a page: reads the request, asks `essay_cohorts`, renders. None writes anything."""
+"""One function per page: it reads the request, asks `essay_cohorts` and renders. No page writes anything."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts.views.snapshot_cache import SnapshotCache
 from essay_cohorts_airflow.pages import forms, plan_page
 from essay_cohorts_airflow.pages.forms import checked_id
-from essay_cohorts_airflow.pages.kept_statistics import statistics_of_rows
-from essay_cohorts_airflow.pages.rendering import HERE, STATIC, as_bar, render
+from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER
+from essay_cohorts_airflow.pages.rendering import as_bar, render
+from essay_cohorts_airflow.pages.statistics_cache import statistics_of_rows
 
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
 _YEAR_S = 365 * 24 * 3600
@@ -40,7 +41,7 @@ snapshots = SnapshotCache()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedCohort:
-    """A row of the list: the cohort as its manifest and as the store have it, or why the latter cannot be told."""
+    """A row of the list: the cohort's manifest entry, and its snapshot or why the store cannot be read."""
 
     entry: CohortEntry
     snapshot: CohortSnapshot | None
@@ -48,21 +49,21 @@ class ListedCohort:
 
 
 _SORTS: dict[str, Callable[[CohortSnapshot], float]] = {
-    "members": lambda one: len(one.rows),
-    "score": lambda one: one.with_score,
-    "missing": lambda one: one.missing,
-    "cost": lambda one: one.spending.settled_usd,
+    "members": lambda snapshot: len(snapshot.rows),
+    "score": lambda snapshot: snapshot.with_score,
+    "missing": lambda snapshot: snapshot.missing,
+    "cost": lambda snapshot: snapshot.spending.settled_usd,
 }
 
 
 @router.get("/")
 def cohorts(request: Request) -> Response:
-    """The list of cohorts; only those shown are looked at in the store, unless they are sorted by what it holds."""
+    """Show the list of cohorts; reads the snapshots of the shown cohorts only, unless the list is sorted by them."""
     settings, query = read_settings(), request.query_params
     text, sort, descending = query.get("text", "")[:100], query.get("sort", "created"), query.get("order") != "asc"
     entries: Sequence[CohortEntry] = list_cohorts(settings.data_root, text)
     if sort in _SORTS:
-        values = {entry: _value(_listed(settings, entry), _SORTS[sort]) for entry in entries}
+        values = {entry: _sort_value(_listed(settings, entry), _SORTS[sort]) for entry in entries}
         entries = sorted(entries, key=values.__getitem__, reverse=descending)
     else:
         field = attrgetter("cohort_id" if sort == "name" else "created_at")
@@ -84,7 +85,7 @@ def cohorts(request: Request) -> Response:
 
 @router.get("/c/{cohort_id}")
 def cohort(request: Request, cohort_id: str) -> Response:
-    """A cohort's totals and its coverage matrix."""
+    """Show a cohort's totals and its coverage matrix."""
     settings = read_settings()
     snapshot = snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
@@ -109,13 +110,13 @@ def cohort(request: Request, cohort_id: str) -> Response:
 
 @router.get("/c/{cohort_id}/progress")
 def progress(cohort_id: str) -> Response:
-    """The counts of a cohort as JSON: what a page under way asks for again and again."""
+    """Return the counts of a cohort as JSON; an open cohort page polls this address."""
     return JSONResponse(_progress(snapshots.get(read_settings(), checked_id(cohort_id))))
 
 
 @router.get("/c/{cohort_id}/cell")
 def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", model: str = "") -> Response:
-    """The replicates of one cell."""
+    """Show the replicates of one cell."""
     settings = read_settings()
     snapshot = snapshots.get(settings, checked_id(cohort_id))
     wanted = Cell(essay, template, model)
@@ -124,7 +125,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
         raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
     store = GensDataLayer.from_root(settings.data_root)
-    there = [row for row in rows if not store.is_empty(row.member.stage, row.member.gen_id)]
+    stored = [row for row in rows if not store.is_empty(row.member.stage, row.member.gen_id)]
     return render(
         request,
         "cell",
@@ -133,14 +134,14 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         coverage=next(each for each in snapshot.cells if each.cell == wanted),
         mixes=snapshot.mixed.cell(wanted),
         title=essay_titles(store, [essay])[essay],
-        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in there],
-        gone=[row for row in rows if row not in there],
+        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in stored],
+        deleted=[row for row in rows if row not in stored],
     )
 
 
 @router.get("/evaluation/{gen_id}")
 def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
-    """One evaluation: prompt, reply, score, metadata, history."""
+    """Show one evaluation: prompt, reply, score, metadata, history."""
     record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
     return render(
         request,
@@ -152,17 +153,17 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
 
 @router.get("/c/{cohort_id}/scores")
 def scores(request: Request, cohort_id: str) -> Response:
-    """Distributions, means, agreement, spread and the ranking of one template, with their intervals."""
-    # They load pandas and scipy, which no other page but the comparison needs.
+    """Show distributions, means, agreement, spread and one template's ranking, with their intervals."""
+    # These load pandas and scipy, which only this page and the comparison need.
     from essay_cohorts.backfill.summaries import BINS, summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
 
     settings, query = read_settings(), request.query_params
     snapshot = snapshots.get(settings, checked_id(cohort_id))
-    judges, told = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
+    judges, statistics = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
     templates = _distinct(judge.template_id for judge in judges)
     chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
-    ranking = [each for each in told.ranking if each.template_id == chosen]
+    ranking = [each for each in statistics.ranking if each.template_id == chosen]
     page, pages, shown = paginate(ranking, ESSAYS_A_PAGE, forms.page_number(query))
     store = GensDataLayer.from_root(settings.data_root)
     return render(
@@ -172,9 +173,9 @@ def scores(request: Request, cohort_id: str) -> Response:
         judges=judges,
         bins=range(BINS),
         tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
-        told=told,
-        means={(each.template_id, each.model_id): each for each in told.means},
-        spreads={(each.template_id, each.model_id): each for each in told.replicates},
+        statistics=statistics,
+        means={(each.template_id, each.model_id): each for each in statistics.means},
+        spreads={(each.template_id, each.model_id): each for each in statistics.replicates},
         method=method_in_words(),
         templates=templates,
         template=chosen,
@@ -188,14 +189,14 @@ def scores(request: Request, cohort_id: str) -> Response:
 
 @router.get("/c/{cohort_id}/scores.csv")
 def scores_csv(cohort_id: str) -> Response:
-    """The scores as they are now, in the form of scores.csv."""
+    """Download the current scores, in the form of scores.csv."""
     rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
     return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
 
 
 @router.get("/c/{cohort_id}/score_pivot.csv")
 def score_pivot_csv(cohort_id: str) -> Response:
-    """The scores as they are now, essays by template and model."""
+    """Download the current scores as a table of essays by template and model."""
     from essay_cohorts.statistics.frame import cohort_frame
     from essay_cohorts.statistics.pivot import pivot_scores
 
@@ -205,7 +206,7 @@ def score_pivot_csv(cohort_id: str) -> Response:
 
 @router.get("/c/{cohort_id}/scores.jsonl")
 def scores_jsonl(cohort_id: str) -> Response:
-    """The same, one JSON object a line."""
+    """Download the current scores, one JSON object per line."""
     rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
     lines = (json.dumps(score_values(row)) for row in rows)
     return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
@@ -213,7 +214,7 @@ def scores_jsonl(cohort_id: str) -> Response:
 
 @router.get("/compare")
 def comparison(request: Request, first: str = "", second: str = "") -> Response:
-    """Two cohorts side by side, or the choice of two."""
+    """Show two cohorts side by side, or the form that chooses two."""
     settings = read_settings()
     known = [entry.cohort_id for entry in list_cohorts(settings.data_root)]
     if not (first and second):
@@ -244,16 +245,16 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """A style sheet, a script or an icon."""
-    if name not in STATIC:
+    """Send a style sheet, a script or an icon."""
+    if name not in MEDIA_TYPES:
         raise HTTPException(404, f"There is no file {name}.")
     headers = {"Cache-Control": f"private, max-age={_YEAR_S}, immutable"}
-    return FileResponse(HERE / "static" / name, media_type=STATIC[name], headers=headers)
+    return FileResponse(STATIC_FOLDER / name, media_type=MEDIA_TYPES[name], headers=headers)
 
 
 @router.get("/{rest:path}")
 def unknown(rest: str) -> Response:
-    """Anything else: behind the login, too."""
+    """Answer 404 for any other address, after the login like every page."""
     raise HTTPException(404, f"There is no page {rest!r}.")
 
 
@@ -262,18 +263,20 @@ def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
         return ListedCohort(entry=entry, snapshot=snapshots.get(settings, entry.cohort_id))
     except CohortError as error:
         return ListedCohort(entry=entry, snapshot=None, problem=str(error))
-    except Exception:  # whatever is wrong with one must not hide the others
+    except Exception:  # an error in one cohort must not hide the others
         log.exception("cohort %s cannot be listed", entry.cohort_id)
-        return ListedCohort(entry=entry, snapshot=None, problem="It cannot be read; the API server's log says why.")
+        return ListedCohort(
+            entry=entry, snapshot=None, problem="This cohort cannot be read; the API server's log says why."
+        )
 
 
-def _value(listed: ListedCohort, of: Callable[[CohortSnapshot], float]) -> float:
-    """What a cohort is sorted by; the snapshot itself is not kept: all together may be too large."""
-    return of(listed.snapshot) if listed.snapshot else -1.0
+def _sort_value(listed: ListedCohort, value_of: Callable[[CohortSnapshot], float]) -> float:
+    """Return what a cohort is sorted by; the caller keeps no snapshot, because all together may be too large."""
+    return value_of(listed.snapshot) if listed.snapshot else -1.0
 
 
 def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
-    """What has to differ for a page to be out of date, and whether it may still become so by a run."""
+    """Return the counts that a page shows (it is outdated when one differs), and whether a run may change them."""
     return {
         "cohort_id": snapshot.cohort_id,
         "members": len(snapshot.rows),

@@ -1,6 +1,6 @@
 "use strict";
 
-// Airflow shows this page in a frame that may not lead the window elsewhere: the page around it follows the link.
+// Airflow shows this page in a frame that may not navigate the window, so the page around the frame follows the link.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-airflow]");
   if (!link || window.parent === window || event.button !== 0) return;
@@ -13,7 +13,7 @@ document.addEventListener("click", (event) => {
     outer.click();
     outer.remove();
   } catch {
-    // Framed by another origin: the link opens here.
+    // A page of another origin frames this page: the link opens inside the frame.
   }
 });
 
@@ -44,10 +44,10 @@ async function copy(text) {
 function prepare(part) {
   for (const button of part.querySelectorAll("button[data-copy]")) button.hidden = false;
   showRunStates(part);
-  endDeletedLogs(part);
+  replaceLinksToDeletedLogs(part);
 }
 
-// What became of a DagRun Airflow's own API tells, to whom may see it.
+// Shows the state of each linked DagRun, which Airflow's API gives to users who may see the run.
 async function showRunStates(part) {
   const links = [...part.querySelectorAll("a[data-run]")];
   const ask = async (link) => {
@@ -60,28 +60,28 @@ async function showRunStates(part) {
       badge.textContent = state;
       link.after(badge);
     } catch {
-      // The link leads there all the same.
+      // Without an answer the link stays as it is.
     }
   };
   for (let start = 0; start < links.length; start += 6) await Promise.all(links.slice(start, start + 6).map(ask));
 }
 
-// Airflow deletes a run's logs with the run: a link to one would lead to an error.
-async function endDeletedLogs(part) {
+// Airflow deletes a run's logs with the run, so a link to such a log would lead to an error.
+async function replaceLinksToDeletedLogs(part) {
   const links = [...part.querySelectorAll("a[data-log-of]")];
   for (const run of new Set(links.map((link) => link.dataset.logOf))) {
     const answer = await fetch(run, { credentials: "same-origin" }).catch(() => null);
     if (answer?.status !== 404) continue;
     for (const link of links.filter((each) => each.dataset.logOf === run)) {
-      const told = document.createElement("span");
-      told.className = "soft";
-      told.textContent = "its run was deleted";
-      link.replaceWith(told);
+      const note = document.createElement("span");
+      note.className = "soft";
+      note.textContent = "its run was deleted";
+      link.replaceWith(note);
     }
   }
 }
 
-// While a cohort may change, its counts are asked for; the page is taken anew only when one differs.
+// Polls the counts of a cohort while it may change, and fetches the page again only when a count differs.
 const SOON_MS = 2000;
 const LATE_MS = 30000;
 
@@ -90,26 +90,26 @@ function follow() {
   if (!live) return;
   let wait = SOON_MS;
   const same = (a, b) => Object.keys(b).every((name) => name === "seen_at" || a[name] === b[name]);
-  const isRenewed = async () => {
+  const renewIfChanged = async () => {
     const before = JSON.parse(live.dataset.now);
     const answer = await fetch(live.dataset.progress, { credentials: "same-origin" });
     if (!answer.ok) return false;
     const now = await answer.json();
-    // Another process of the API server may have looked at the store earlier than the one that made this page.
+    // Another process of the API server may have read the store earlier than the process that made this page.
     return now.seen_at > before.seen_at && !same(before, now) && (await renew(live));
   };
-  const look = async () => {
+  const poll = async () => {
     if (!document.hidden) {
-      const renewed = await isRenewed().catch(() => false);
+      const renewed = await renewIfChanged().catch(() => false);
       wait = renewed ? SOON_MS : Math.min(LATE_MS, wait * 1.5);
     }
-    setTimeout(look, wait);
+    setTimeout(poll, wait);
   };
-  setTimeout(look, JSON.parse(live.dataset.now).may_change ? wait : LATE_MS);
+  setTimeout(poll, JSON.parse(live.dataset.now).may_change ? wait : LATE_MS);
 }
 
 async function renew(live) {
-  // A person who is filling in the filter is not disturbed.
+  // Leaves the page alone while somebody is filling in the filter.
   const used = document.activeElement;
   if (live.contains(used) && used.matches("input, select, textarea")) return false;
   const answer = await fetch(window.location.href, { credentials: "same-origin", headers: { Accept: "text/html" } });

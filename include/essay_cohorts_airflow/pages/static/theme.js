@@ -1,4 +1,4 @@
-// Light or dark as Airflow around this page is, and when it changes; by itself as the browser prefers.
+// Follows the theme of Airflow around this page; a page without Airflow around it follows the browser's preference.
 (() => {
   const root = document.documentElement;
   let airflow = null;

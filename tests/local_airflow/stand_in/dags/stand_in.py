@@ -1,4 +1,4 @@
-"""A stand-in DAG: says what its tasks find in their environment, maps a task, and can take its time."""
+"""A DAG for tests: it returns the environment of its tasks, has a mapped task, and can sleep."""
 
 from __future__ import annotations
 

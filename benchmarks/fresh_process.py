@@ -1,4 +1,4 @@
-"""Runs a command in a fresh process and tells its wall time, its processor time and its peak memory."""
+"""Run a command in a fresh process and measure its wall time, its processor time and its peak memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
-    """What a process took, its start included; `told` is the last line that it printed."""
+class ProcessCost:
+    """The cost of a process, including its start; `last_line` is the last line that it printed."""
 
     wall_s: float
     cpu_s: float
     peak_mb: float
-    told: str
+    last_line: str
 
     def json(self) -> dict[str, Any]:
         """Return the last line as a JSON object."""
-        value: dict[str, Any] = json.loads(self.told)
+        value: dict[str, Any] = json.loads(self.last_line)
         return value
 
 
-def run_alone(*arguments: str) -> Spent:
-    """Run `python ARGUMENTS` in the project's folder; it must succeed."""
+def run_fresh(*arguments: str) -> ProcessCost:
+    """Run `python ARGUMENTS` in the project's folder; RuntimeError when the process fails."""
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen([sys.executable, *arguments], cwd=PROJECT, stdout=output, stderr=output)
@@ -43,4 +43,5 @@ def run_alone(*arguments: str) -> Spent:
     if process.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}:\n" + "\n".join(lines[-20:]))
     cpu_s = usage.ru_utime + usage.ru_stime
-    return Spent(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024, told=lines[-1] if lines else "")
+    last_line = lines[-1] if lines else ""
+    return ProcessCost(wall_s=wall_s, cpu_s=cpu_s, peak_mb=usage.ru_maxrss / 1024, last_line=last_line)

@@ -1,4 +1,4 @@
-"""Where a task of Airflow hands over to `essay_cohorts`, and how its errors come back."""
+"""What each task takes from Airflow, and how an error of `essay_cohorts` fails a task."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# An exit is how a task fails with a message and no traceback; it must not be retried: a retry could only repeat a
-# wrong input, or pay for replies that the disk refused before. Any other error is retried as usual.
+# SystemExit fails a task with a logged message and no traceback. It must not be retried, because a retry could only
+# repeat a wrong input, or pay again for replies that the disk refused. Any other error is retried as usual.
 RETRY_POLICY = ExceptionRetryPolicy(rules=[RetryRule(exception=SystemExit, action=RetryAction.FAIL)])
-# Retries are for a worker that dies: every step finds what the former try left. The timeout is the last net.
+# Retries are for a worker that dies: every step finds what the former try left. The timeout ends a task that hangs.
 DEFAULT_ARGS: dict[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
@@ -30,7 +30,7 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 @contextmanager
 def readable_failure() -> Iterator[None]:
-    """Fails the task, without a retry, with the message of an error that was written to be read."""
+    """Fail the task without a retry, and log the message, when the block raises a CohortError."""
     from essay_cohorts.errors import CohortError
 
     try:
@@ -41,12 +41,12 @@ def readable_failure() -> Iterator[None]:
 
 
 def tasks_at_once() -> int:
-    """How many tasks this Airflow runs at once, 0 for any number: more slices would only wait for each other."""
+    """Return how many tasks this Airflow runs at once (0: no limit); more slices would only wait for each other."""
     return conf.getint("core", "parallelism")
 
 
 def this_task() -> TaskRef:
-    """Names the running try, so that whatever it makes can be traced to its log."""
+    """Name the running try, so that everything it writes can be traced to its log."""
     from essay_cohorts.domain import TaskRef
 
     instance: Any = get_current_context()["ti"]
@@ -60,6 +60,6 @@ def this_task() -> TaskRef:
 
 
 def this_conf() -> dict[str, Any]:
-    """What the trigger gave on top of the params' defaults, including keys that no param knows."""
+    """Return the params' defaults overridden by the trigger's conf, including keys that no param has."""
     context = get_current_context()
     return {**context["params"], **(context["dag_run"].conf or {})}

@@ -1,4 +1,4 @@
-"""Runs of one DAG that are under way at once: one after the other, and none waits for ever."""
+"""Runs of one DAG that are under way at once work one after the other, and none waits forever."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAYS = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5)]
 
 @dataclass
 class Runs:
-    """Airflow's side, as the run at place `me` sees it: logical dates of the running runs, and who is in the work."""
+    """A fake of Airflow's side as run number `me` sees it: the runs' logical dates, and the runs at work."""
 
     dates: list[datetime | None]
     me: int
@@ -34,7 +34,7 @@ class Runs:
 
 
 @pytest.mark.parametrize(
-    ("dates", "at_work", "turns"),
+    ("dates", "at_work", "may_begin"),
     [
         pytest.param([DAYS[0]], set(), [True], id="alone"),
         pytest.param(DAYS[:3], set(), [True, False, False], id="earlier-dates-first"),
@@ -43,13 +43,13 @@ class Runs:
         pytest.param([None, DAYS[1], DAYS[2]], set(), [False, True, False], id="without-a-date-last"),
     ],
 )
-def test_at_most_one_run_has_its_turn(dates: list[datetime | None], at_work: set[int], turns: list[bool]) -> None:
-    """Whoever looks, the answers agree; when nobody is at work somebody's turn it is."""
-    from essay_cohorts_airflow.run_turns import run_ahead
+def test_at_most_one_run_may_begin(dates: list[datetime | None], at_work: set[int], may_begin: list[bool]) -> None:
+    """The answers of all runs agree, and when no run is at work exactly one may begin."""
+    from essay_cohorts_airflow.run_order import run_to_wait_for
 
-    looks = [
-        run_ahead(Runs(dates, me, at_work), SimpleNamespace(logical_date=date), ["select_missing"])
+    answers = [
+        run_to_wait_for(Runs(dates, me, at_work), SimpleNamespace(logical_date=date), ["select_missing"])
         for me, date in enumerate(dates)
     ]
-    assert [look is None for look in looks] == turns
-    assert sum(turns) == (0 if at_work else 1)
+    assert [answer is None for answer in answers] == may_begin
+    assert sum(may_begin) == (0 if at_work else 1)

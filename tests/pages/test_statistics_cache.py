@@ -1,4 +1,4 @@
-"""The statistics that the pages keep: rebuilt when a score changes, and once however many ask for them."""
+"""The statistics cache of the pages: computed again when a score changes, and once for concurrent requests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from essay_cohorts.statistics import all_statistics
 from essay_cohorts.statistics.all_statistics import ScoreStatistics, statistics_of
 from essay_cohorts.statistics.mixed import Mixed
-from essay_cohorts_airflow.pages.kept_statistics import statistics_of_rows
+from essay_cohorts_airflow.pages.statistics_cache import statistics_of_rows
 from tests.score_rows import score_rows
 
 
-def test_statistics_are_made_anew_when_a_score_changes() -> None:
-    """The same rows have the same statistics at hand; one other score gives others."""
+def test_statistics_are_computed_again_when_a_score_changes() -> None:
+    """Equal rows get the cached statistics, and a changed score gets new statistics."""
     rows = score_rows({("e1", "t", "a"): [5.0, 6.0], ("e2", "t", "a"): [None]})
     first = statistics_of_rows(rows)
     assert statistics_of_rows(list(rows)) is first
@@ -25,8 +25,8 @@ def test_statistics_are_made_anew_when_a_score_changes() -> None:
     assert (first.means[0].mean.value, changed.means[0].mean.value) == (5.5, 7.5)
 
 
-def test_who_asks_at_once_gets_what_one_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two who ask for the same rows while neither has them, one computes and the other waits for it."""
+def test_concurrent_requests_compute_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When two requests ask for the same rows at once, one computes and the other waits for the result."""
     computed: list[int] = []
 
     def slow(frame: pd.DataFrame, mixed: Mixed) -> ScoreStatistics:
@@ -36,7 +36,8 @@ def test_who_asks_at_once_gets_what_one_computes(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(all_statistics, "statistics_of", slow)
     rows = score_rows({("e1", "t", "asked for at once"): [5.0, 6.0]})
-    with ThreadPoolExecutor(2) as people:
-        first, second = (asked.result() for asked in [people.submit(statistics_of_rows, rows) for _ in range(2)])
+    with ThreadPoolExecutor(2) as threads:
+        requests = [threads.submit(statistics_of_rows, rows) for _ in range(2)]
+        first, second = (request.result() for request in requests)
     assert computed == [2]
     assert first is second

@@ -1,4 +1,4 @@
-"""What the person gave to a live Airflow: connections and the data root, from the environment or the file .env."""
+"""The user's settings for a live Airflow: connections and the data root, from the environment or the file .env."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ _PASSED_ON = ("AIRFLOW_CONN_", "DD_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
-    """`environment` is what Airflow's processes get on top of their own; `llm_source` where its judge comes from."""
+class UserSettings:
+    """The user's settings: `environment` is passed to Airflow's processes, `llm_source` says where the LLM is set."""
 
     environment: dict[str, str]
     data_root: Path
@@ -28,15 +28,15 @@ class Given:
 
     @property
     def names_data_root(self) -> bool:
-        """Whether the person named the data root; else it is the sample."""
+        """Whether the user named the data root; otherwise it is the sample."""
         return DATA_ROOT_VARIABLE in self.environment
 
 
-def read_given(project: Path, caller: Mapping[str, str]) -> Given:
-    """Return the connections and settings to pass on; what the environment holds beats the file.
+def read_user_settings(project: Path, caller: Mapping[str, str]) -> UserSettings:
+    """Return the connections and settings to pass on; the environment takes precedence over the file.
 
     Raises:
-        LocalAirflowError: a line of the file is no `NAME=value`.
+        LocalAirflowError: a line of the file is not `NAME=value`.
     """
     from_file, from_caller = _wanted(read_env_file(project / ENV_FILE)), _wanted(caller)
     environment = from_file | from_caller
@@ -45,7 +45,7 @@ def read_given(project: Path, caller: Mapping[str, str]) -> Given:
     if DATA_ROOT_VARIABLE in environment:
         data_root = (project / Path(environment[DATA_ROOT_VARIABLE]).expanduser()).resolve()
         environment[DATA_ROOT_VARIABLE] = str(data_root)
-    return Given(
+    return UserSettings(
         environment=environment,
         data_root=data_root,
         llm_source=source if LLM_VARIABLE in environment else None,
@@ -53,11 +53,11 @@ def read_given(project: Path, caller: Mapping[str, str]) -> Given:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the `NAME=value` lines of a .env file; a missing file is an empty one."""
-    # Without interpolation: a `$` of an API key is itself.
+    """Return the `NAME=value` lines of a .env file; a missing file counts as empty."""
+    # Without interpolation a `$` in an API key keeps its meaning.
     values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.is_file() else {}
     if unset := [name for name, value in values.items() if value is None]:
-        msg = f"{path}: the line {unset[0]!r} is no NAME=value."
+        msg = f"{path}: the line {unset[0]!r} is not NAME=value."
         raise LocalAirflowError(msg)
     return {name: value for name, value in values.items() if value is not None}
 

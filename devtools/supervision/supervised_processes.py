@@ -1,4 +1,4 @@
-"""The owner's end of a supervisor: whatever becomes of this process, what it started is stopped."""
+"""The owner's side of a supervisor, which stops the owner's commands when the owner ends in any way."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 SUPERVISOR_LOG = "supervisor.log"
 
 
-class Lifeline:
+class SupervisedProcesses:
     """Commands that run in processes of their own until `stop`, or until this process ends in any way."""
 
     def __init__(
@@ -52,11 +52,11 @@ class Lifeline:
 
     @property
     def supervisor_pid(self) -> int | None:
-        """The process that starts and stops the others, while there is one."""
+        """The id of the process that starts and stops the others; None when it does not run."""
         return self._supervisor.pid if self._supervisor else None
 
     def start(self) -> None:
-        """Start the supervisor and give it the order; `check` tells how it goes."""
+        """Start the supervisor and send it the order; `check` reports problems."""
         order_read, order_write = os.pipe()
         events_read, events_write = os.pipe()
         os.set_blocking(events_read, False)
@@ -72,31 +72,31 @@ class Lifeline:
             )
         os.close(order_read)
         os.close(events_write)
-        self._order_pipe, self._news = os.fdopen(order_write, "wb"), os.fdopen(events_read, "rb", buffering=0)
+        self._order_pipe, self._events = os.fdopen(order_write, "wb"), os.fdopen(events_read, "rb", buffering=0)
         self._since = psutil.Process(self._supervisor.pid).create_time()
         with suppress(BrokenPipeError):  # `check` says why it ended
             self._order_pipe.write((json.dumps(asdict(self._order)) + "\n").encode())
             self._order_pipe.flush()
 
     def check(self) -> None:
-        """Return when everything that should run still runs; tell on standard error what had to be started again.
+        """Return when everything that should run still runs; print on standard error what was started again.
 
         Raises:
             HomeInUseError: another live process has the home.
-            StartError: a process ended; the message names its log file and the last lines of it.
+            StartError: a process ended; the message has the name and the last lines of its log file.
         """
         if self._supervisor is None:
             msg = "Nothing runs: it was not started, or it was stopped."
             raise StartError(msg)
-        piece = self._news.read(65536)
+        piece = self._events.read(65536)
         if piece == b"":
             log = last_lines(self._supervisor_log)
             self._problem = self._problem or StartError(f"The supervisor ended: {self._supervisor_log}.{log}")
-        self._note(piece or b"")
+        self._handle_events(piece or b"")
         if self._problem is not None:
             raise self._problem
 
-    def _note(self, piece: bytes) -> None:
+    def _handle_events(self, piece: bytes) -> None:
         *lines, self._unread = (self._unread + piece).split(b"\n")
         for line in lines:
             event = json.loads(line)
@@ -106,9 +106,9 @@ class Lifeline:
                 name, code = event["name"], event["code"]
                 print(f"{name} ended with code {code}; it is started again. Log: {self._logs[name]}", file=sys.stderr)
             else:
-                self._problem = self._problem or self._judge(event)
+                self._problem = self._problem or self._problem_of(event)
 
-    def _judge(self, event: dict[str, Any]) -> LocalAirflowError | None:
+    def _problem_of(self, event: dict[str, Any]) -> LocalAirflowError | None:
         if event["event"] == "refused":
             return HomeInUseError(event["sentence"])
         if event["event"] == "stopped":
@@ -135,19 +135,19 @@ class Lifeline:
         except subprocess.TimeoutExpired:
             supervisor.kill()
             supervisor.wait()
-        self._note(self._news.read() or b"")
-        self._news.close()
+        self._handle_events(self._events.read() or b"")
+        self._events.close()
         if supervisor.returncode != 0:
-            self._sweep()
+            self._end_sessions()
 
-    def _sweep(self) -> None:
-        """End what a supervisor left that was itself killed: each command leads a session of its own."""
+    def _end_sessions(self) -> None:
+        """End the processes that a killed supervisor left; each command leads a session of its own."""
         sessions = set(self.pids.values())
         processes.end_all(lambda: processes.session_members(sessions, since=self._since), grace_s=GRACE_S)
 
 
 def last_lines(path: Path, count: int = 12) -> str:
-    """Return the last lines of a log, each indented on a line of its own; nothing for an empty log."""
+    """Return the last lines of a log, each indented on a line of its own; "" for an empty log."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
     except OSError:

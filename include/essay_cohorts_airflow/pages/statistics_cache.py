@@ -1,4 +1,4 @@
-"""The statistics of the cohorts last looked at: those of a large one take seconds, and change with a score only."""
+"""The statistics of the cohorts shown last. A large cohort's take seconds, and change only when a score changes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from essay_cohorts.statistics.mixed import mixed_in_rows
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
 
-_KEPT = 4
+_KEPT_COHORTS = 4
 
 
-def _scores(rows: Sequence[ScoreRow]) -> int:
+def _hash_of_scores(rows: Sequence[ScoreRow]) -> int:
     return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.made) for row in rows))
 
 
-@cached(LRUCache(maxsize=_KEPT), key=_scores, condition=Condition())
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_hash_of_scores, condition=Condition())
 def statistics_of_rows(rows: Sequence[ScoreRow]) -> ScoreStatistics:
-    """The statistics of a cohort's rows, kept until a row or a score is another; of two who ask at once one waits."""
-    # They load pandas and scipy, which no page but Scores and Compare needs.
+    """Return the statistics of a cohort's rows, computed again only when a row or a score has changed.
+
+    When two requests ask for the same rows at once, one computes and the other waits for the result.
+    """
+    # These load pandas and scipy, which only the pages Scores and Compare need.
     from essay_cohorts.statistics.all_statistics import statistics_of
     from essay_cohorts.statistics.frame import cohort_frame
 

@@ -1,4 +1,4 @@
-"""Whose turn it is when several runs of one DAG are under way, as `airflow backfill create` makes them."""
+"""The order of several runs of one DAG that are under way at once, as `airflow backfill create` makes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 UNDER_WAY = ("scheduled", "queued", "running", "deferred", "up_for_retry")
 
 
-def run_ahead(instance: Any, run: Any, work: Collection[str]) -> str | None:
-    """Which run this one must wait for, in words; None when it is its turn.
+def run_to_wait_for(instance: Any, run: Any, work: Collection[str]) -> str | None:
+    """Say which run `run` must wait for, or None when `run` may begin.
 
-    Earlier logical dates go first, and whoever is in one of the tasks `work` ends them before another begins. A run
-    without a logical date lets all others go first: there is one such at a time, by the DAG's own limit.
+    Runs with an earlier logical date go first. A run that has begun one of the tasks `work` finishes them before
+    another run begins. A run without a logical date lets all others go first; the DAG's own limit (`max_active_runs`)
+    allows only one such run at a time.
     """
     earlier = instance.get_previous_dagrun(state="running")
     if earlier:
