@@ -15,7 +15,7 @@ CHAT_FORMAT_TOKENS = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """Tokens and USD of planned calls, None if a model has no limit or no price. `output_tokens` is an upper limit."""
+    """Tokens and USD of planned calls; None if a model has no limit or price. `output_tokens` is an upper limit."""
 
     calls: int
     input_tokens: int
