@@ -9,7 +9,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     maintenance  Damage in the store, and made-up evaluations moved out of the way.
     views        What the store holds now, as the pages and the commands show it.
     calling      The calls of one slice: leases, budgets, the journal of requests, and what stops a run.
-    llm_client   One request to an LLM's API: sent, answered, retried, slowed down, and explained when it fails.
+    llm_client   One request to an LLM's API: sent, answered, retried, slowed down, and explained if it fails.
     planning     Which evaluations a cohort holds, what is reused, and what has to be called.
     statistics   Figures of scores, and how much noise is in them. Pure.
     judging      From a template to a prompt, from a reply to a score, from tokens to USD. Pure.
@@ -17,9 +17,9 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     leases       Who is at work on what, across processes and machines: leases in files, and shared slots.
     files        Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks.
 
-Beside them is what all share: `domain` (the nouns), `calls` (what is sent to a judge and what comes back), `ids`,
-`records` (its JSON files), `errors`, `settings`, `provenance`, `conf_checks`, `amounts`, `plain_table`, `encoding`,
-`suggestions`.
+All packages share the modules next to them: `domain` (the nouns), `calls` (prompts, replies and failures), `ids`,
+`records` (an evaluation's JSON files), `errors`, `settings`, `provenance`, `conf_checks`, `amounts`, `plain_table`,
+`encoding`, `suggestions`.
 
 Nothing here imports Airflow: `essay_cohorts_airflow` does.
 """

@@ -1,4 +1,4 @@
-"""How a figure is shown: rounded as a person rounds, so that one value is the same text everywhere."""
+"""Shows figures: rounded as a person rounds, so that a value is the same text everywhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 
 def figure(value: float, *, signed: bool = False) -> str:
-    """Return a score, mean or difference with two decimals, a half rounded away from 0: 5.425 is 5.43.
+    """Return a score, mean or difference with two decimals, with a half rounded away from 0: 5.425 is 5.43.
 
-    What lies beyond the ninth decimal is the arithmetic's. A difference that rounds to 0 has no minus.
+    Decimals after the ninth are ignored, because they are errors of the arithmetic. A difference that rounds to 0 has
+    no minus sign.
     """
     rounded = Decimal(repr(round(value, 9))).quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)
     text = f"{rounded + 0:+f}" if signed else f"{rounded + 0:f}"
@@ -16,9 +17,10 @@ def figure(value: float, *, signed: bool = False) -> str:
 
 
 def dollars(amount: float | None) -> str:
-    """Return an amount of money in USD, a half rounded away from 0; "cost unknown" for None.
+    """Return an amount of money in USD, with a half rounded away from 0; "cost unknown" for None.
 
-    Four decimals, below a cent six: a single request costs as little. More than nothing never looks like nothing.
+    It has four decimals, or six below a cent, because a single request may cost so little. An amount above 0 is never
+    shown as 0.
     """
     if amount is None:
         return "cost unknown"

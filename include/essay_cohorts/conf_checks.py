@@ -1,4 +1,4 @@
-"""Checks that every DAG's conf shares: unknown keys, switches, numbers, lists."""
+"""Checks that the confs of all DAGs share: unknown keys, switches, numbers, lists."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from essay_cohorts.suggestions import choose_from
 
 
 def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:
-    """Yield a problem for each key that no setting has.
-
-    Airflow itself accepts it and does as if it were not there.
-    """
+    """Yield a problem for each key that is not the name of a setting. Airflow itself ignores such a key."""
     for key in conf:
         if key not in known:
             finding = "there is no such setting, and it would have been ignored."
@@ -22,19 +19,19 @@ def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) ->
 
 
 def check_switch(given: Any, place: str) -> Iterator[Problem]:
-    """Yield a problem unless it is true or false."""
+    """Yield a problem unless the value is true or false."""
     if not isinstance(given, bool):
         yield wrong(place, given, "Write true or false.")
 
 
 def check_number(given: Any, low: int, high: int, place: str) -> Iterator[Problem]:
-    """Yield a problem unless it is a whole number within the limits, both included."""
+    """Yield a problem unless the value is a whole number from `low` to `high`."""
     if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
         yield wrong(place, given, f"Write a whole number from {low} to {high}.")
 
 
 def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
-    """Yield the problems of a list of different texts that is not empty; with `ids_only` each must be an id."""
+    """Yield a problem unless the value is a non-empty list of different texts, which are ids with `ids_only`."""
     if not isinstance(given, list | tuple) or not given:
         yield wrong(place, given, 'Write a list with at least one entry, like ["a", "b"], or leave it out.')
         return
@@ -50,5 +47,5 @@ def check_list(given: Any, place: str, *, ids_only: bool) -> Iterator[Problem]:
 
 
 def wrong(place: str, given: Any, next_step: str) -> Problem:
-    """Return a value that cannot be used."""
+    """Return the problem of a value that is not valid."""
     return Problem(place=place, finding=f"{given!r} is not valid.", next_step=next_step)

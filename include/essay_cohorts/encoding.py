@@ -1,13 +1,13 @@
-"""Text as UTF-8 can hold it: JSON carries lone surrogates, files and pages cannot."""
+"""Makes text storable: JSON can hold lone surrogates, but files and pages in UTF-8 cannot."""
 
 from __future__ import annotations
 
 
 def encoded(text: str) -> bytes:
-    """`text` as a file holds it: JSON carries lone surrogates, UTF-8 cannot; a paid reply must be storable."""
+    """Return the text in UTF-8, with ? for each lone surrogate, because a reply that was paid for must be stored."""
     return text.encode("utf-8", errors="replace")
 
 
 def storable(text: str) -> str:
-    """`text` as it will be read back: without lone surrogates."""
+    """Return the text as it will be read back from a file: without lone surrogates."""
     return text if text.isascii() else encoded(text).decode("utf-8")

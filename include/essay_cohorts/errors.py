@@ -1,4 +1,4 @@
-"""What can go wrong, as values and as exceptions whose text is meant to be read by a person."""
+"""Errors, as values and as exceptions. Their texts are written for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One mistake in an input: where it is, what was found, what to do about it."""
+    """One mistake in an input: its place, the finding, and the next step."""
 
     place: str
     finding: str
@@ -19,26 +19,26 @@ class Problem:
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.finding} {self.next_step}"
-        # JSON can carry lone surrogates; a terminal or a log that is given one fails instead of telling the mistake.
+        # JSON can hold lone surrogates. A terminal or a log would fail on one instead of showing the mistake.
         return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked(Generic[T]):
-    """A value read from an input together with every problem met on the way."""
+    """A value that was read from an input, together with all problems that were found in it."""
 
     value: T
     problems: tuple[Problem, ...] = ()
 
 
 class CohortError(Exception):
-    """Base of all errors of this package; `str(error)` is the whole message for a person."""
+    """The base of all errors of this package. `str(error)` is the whole message for a person."""
 
 
 class BadInput(CohortError):
-    """An input is wrong. Carries all problems at once.
+    """An input is wrong. The error holds all its problems.
 
-    Raised before anything is written or paid for, or with `under_way` when an input was changed after that.
+    It is raised before anything is written or paid for; or later, with `under_way`, if an input changed during a run.
     """
 
     def __init__(self, problems: Iterable[Problem], *, under_way: bool = False) -> None:
@@ -46,8 +46,8 @@ class BadInput(CohortError):
         count = len(self.problems)
         head = "1 problem" if count == 1 else f"{count} problems"
         lines = "\n".join(f"  - {problem}" for problem in self.problems)
-        comfort = "" if under_way else "; nothing was written and nothing was called."
-        super().__init__(f"{head} in the input{comfort}\n{lines}")
+        no_harm = "" if under_way else "; nothing was written and nothing was called."
+        super().__init__(f"{head} in the input{no_harm}\n{lines}")
 
 
 class StoreError(CohortError):
@@ -55,15 +55,15 @@ class StoreError(CohortError):
 
 
 class RepliesMissing(CohortError):
-    """Some evaluations of a slice got no reply; each of them has its failure.json."""
+    """Some evaluations of a slice got no reply. Each of them has a failure.json."""
 
 
 class CohortIncomplete(CohortError):
-    """The run's members do not all hold a score; names those that do not."""
+    """Some members of the run have no score. The message names them."""
 
 
 def raise_if_any(problems: Iterable[Problem], *, under_way: bool = False) -> None:
-    """Raise BadInput with all `problems`; returns when there is none."""
+    """Raise BadInput with all `problems`, unless there are none."""
     found = tuple(problems)
     if found:
         raise BadInput(found, under_way=under_way)

@@ -1,4 +1,4 @@
-"""Ids: gen_ids, cohort ids and run keys are hashes of what they name."""
+"""Ids: gen_ids, cohort ids and run keys are hashes of their parts."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def evaluation_gen_id(essay_gen_id: str, template_id: str, model_id: str, replicate: int) -> str:
-    """Return the gen_id of an evaluation: `v_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of an evaluation: `v_` and up to 16 base36 digits. ValueError if a part is empty."""
     return "v_" + _digest(essay_gen_id, template_id, model_id, replicate=replicate)
 
 
 def essay_gen_id(draft_gen_id: str, template_id: str, replicate: int) -> str:
-    """Return the gen_id of an essay: `e_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of an essay: `e_` and up to 16 base36 digits. ValueError if a part is empty."""
     return "e_" + _digest(draft_gen_id, template_id, replicate=replicate)
 
 
 def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int) -> str:
-    """Return the gen_id of a draft: `d_` and up to 16 base36 digits. ValueError when a part is empty."""
+    """Return the gen_id of a draft: `d_` and up to 16 base36 digits. ValueError if a part is empty."""
     return "d_" + _digest(combo_id, template_id, model_id, replicate=replicate)
 
 
 def cohort_id(inputs: Mapping[str, Any]) -> str:
-    """`cohort-` and 12 hex digits of the blake2s of the canonical JSON of `inputs`."""
+    """Return `cohort-` and 12 hex digits of the blake2s of the canonical JSON of `inputs`."""
     return "cohort-" + _short_hash(canonical_json(inputs))
 
 
 def run_key(dag_id: str, run_id: str, try_number: int) -> str:
-    """Return the folder name of one planning of one DagRun: 12 hex digits, so that no run_id becomes a path."""
+    """Return the folder name of one try to plan a DagRun: 12 hex digits, so that a run_id is never part of a path."""
     return _short_hash(f"{dag_id}|{run_id}|{try_number}")
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """JSON with sorted keys and no blanks: equal values give equal text."""
+    """Return JSON with sorted keys and no blanks, so that equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

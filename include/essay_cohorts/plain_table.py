@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-# Wide enough for any three ids: a log has no margin, and a cut id names nothing.
+# Wide enough for any three ids. A log has no margin, and a shortened id would be useless.
 _WIDTH = 500
 
 
 def as_text(table: Table) -> str:
-    """Return the table's lines, however wide, without blanks at their ends."""
+    """Return the lines of a table of any width, without blanks at their ends."""
     console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(table)

@@ -1,12 +1,12 @@
-"""Who answered an evaluation, and what was sent: it tells which scores are real and which were made alike."""
+"""Provenance: the model that answered and the request. It shows which scores are real, and which are comparable."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# Its presence in a data root allows made-up scores, as the sample has them.
+# If this file is in a data root, made-up scores such as those of the sample data are allowed.
 OFFLINE_OK = "1_raw/OFFLINE_OK"
-# How the offline judge names its model. Version 0.1.0 stored the name without its first word.
+# The model names of the offline judge. Version 0.1.0 stored the name without its first word.
 _MADE_UP = ("offline-judge", "***-judge-not-a-model")
 
 MADE_UP_BANNER = f"MADE-UP SCORES COUNT HERE: {OFFLINE_OK} allows the offline judge, which is not a model."
@@ -14,9 +14,9 @@ MADE_UP_REASON = "the offline judge made its score up; no real judge was asked"
 
 
 class Provenance(NamedTuple):
-    """Where an evaluation's score comes from; "" where nothing was recorded.
+    """The origin of an evaluation's score; a field is "" if it was not recorded.
 
-    `response_model` is what the server called its model. `settings` is what was sent beside the prompt, as text.
+    `response_model` is the server's name for its model. `settings` are the settings of the request, as text.
     `prompt_sha256` is the hash of the prompt with its system message.
     """
 
@@ -26,7 +26,7 @@ class Provenance(NamedTuple):
 
     @property
     def is_made_up(self) -> bool:
-        """True when no model answered but the offline judge."""
+        """True if the offline judge answered instead of a model."""
         return says_made_up(self.response_model)
 
 
@@ -34,12 +34,12 @@ UNKNOWN = Provenance()
 
 
 def says_made_up(response_model: str) -> bool:
-    """Return True for the name of the offline judge's model."""
+    """Return True if a model's name is that of the offline judge."""
     return response_model.strip().lower().startswith(_MADE_UP)
 
 
 def made_up_warning(count: int) -> str:
-    """Return what a plan and `verify` say about made-up evaluations in a data root whose scores are to be real."""
+    """Return the warning of a plan and of `verify` about made-up evaluations that the data root does not allow."""
     evaluations, are = ("evaluation", "is") if count == 1 else ("evaluations", "are")
     return (
         f"{count} {evaluations} of the offline judge {are} made up, not reused and not counted: there is no "

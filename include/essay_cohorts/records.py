@@ -1,8 +1,8 @@
 """The JSON records of an evaluation as typed values: its metadata, its reply, its verdict, its failure.
 
-A record is a view of the JSON object that this program or another one wrote. Fields are read by the properties below,
-which say what an odd or missing value becomes. The object itself stays whole in `fields`, so that a record that is
-written again loses nothing. An empty object is the record of a file that is missing or damaged.
+A record is a view of a JSON object that this program or another one wrote. The properties below read its fields and
+define the result for an odd or missing value. The whole object stays in `fields`, so that a record that is written
+again loses nothing. An empty object is the record of a file that is missing or damaged.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE, Cell, ParserRef, R
 from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import Provenance, says_made_up
 
-# The settings of a request that are compared between replies, next to the prompt.
+# The settings of a request that are compared between replies, together with the prompt.
 _SETTINGS = ("model", "temperature", "max_tokens", "request")
-# No amount of money is as high.
+# A higher amount of money is an error of the record.
 HIGHEST_USD = 1e12
 
 
@@ -34,23 +34,23 @@ class EvaluationMetadata:
 
     @property
     def cell(self) -> Cell | None:
-        """The cell of the evaluation; None when a part is missing."""
+        """The cell of the evaluation; None if a part is missing."""
         return cell_of(self.fields)
 
     @property
     def replicate(self) -> int | None:
-        """1 when it is missing (an older store), None when it is not a whole number from 1 upward."""
+        """The replicate: 1 if it is missing (an older store), None if it is not a whole number from 1 upward."""
         return replicate_of(self.fields)
 
     @property
     def origin_cohort_id(self) -> str:
-        """The cohort that the evaluation was made for, "" when the file does not say."""
+        """The cohort that the evaluation was made for; "" if the file does not name one."""
         return text_of(self.fields, "origin_cohort_id")
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRecord:
-    """raw_metadata.json: how a reply was asked for, who answered, and what it cost."""
+    """raw_metadata.json: the request for a reply, the model that answered, and the cost."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ class ReplyRecord:
 
     @property
     def response_model(self) -> str:
-        """The model that the server says it used."""
+        """The model that the server reports."""
         return text_of(self.fields, "response_model")
 
     @property
@@ -69,22 +69,22 @@ class ReplyRecord:
 
     @property
     def is_made_up(self) -> bool:
-        """True when the offline judge answered."""
+        """True if the offline judge answered."""
         return says_made_up(self.response_model)
 
     @property
     def finish_reason(self) -> str:
-        """Why the reply ended; older records say only whether it was truncated."""
+        """The reason why the reply ended. Older records say only whether it was truncated."""
         return TRUNCATED if self.fields.get("truncated") else text_of(self.fields, "finish_reason")
 
     @property
     def prompt_sha256(self) -> str:
-        """The hash of the prompt that was sent, "" when the record has none."""
+        """The hash of the prompt that was sent; "" if the record does not hold one."""
         return text_of(self.fields, "prompt_sha256")
 
     @property
     def cost_usd(self) -> float | None:
-        """What the reply cost; None when its price is not known."""
+        """The cost of the reply; None if it is not known."""
         return price_of(self.fields, "cost_usd")
 
     @property
@@ -94,23 +94,23 @@ class ReplyRecord:
 
     @property
     def run(self) -> RunRef:
-        """The DagRun that paid for the reply; empty texts when the record does not say."""
+        """The DagRun that paid for the reply; empty texts if the record does not name one."""
         return run_of(self.fields)
 
     @property
     def task(self) -> TaskRef | None:
-        """The task that stored the reply; None when the record does not name one."""
+        """The task that stored the reply; None if the record does not name one."""
         return task_of(self.fields)
 
     @property
     def provenance(self) -> Provenance:
-        """Who answered, and what was sent."""
+        """The model that answered, the settings and the prompt's hash."""
         return provenance_of(self.fields)
 
     def has_settings(self, temperature: float | None, max_tokens: int | None, request: object) -> bool:
         """Return True unless the record holds another temperature, max_tokens or request."""
         wanted = {"temperature": temperature, "max_tokens": max_tokens, "request": request}
-        # A record without a request was made without one, or by a program that had none.
+        # If a record has a temperature but no `request`, then no such options were sent.
         held = {"request": None, **self.fields} if "temperature" in self.fields else self.fields
         return all(held[name] == value for name, value in wanted.items() if name in held)
 
@@ -126,22 +126,22 @@ class VerdictRecord:
 
     @property
     def is_refusal(self) -> bool:
-        """True when the parser found no score."""
+        """True if the parser found no score."""
         return self.fields.get("success") is False
 
     @property
     def parser(self) -> ParserRef:
-        """The parser; empty texts when the record does not name it."""
+        """The parser; empty texts if the record does not name one."""
         return ParserRef(text_of(self.fields, "parser_name"), text_of(self.fields, "parser_version"))
 
     @property
     def reason(self) -> str:
-        """Why there is no score."""
+        """The reason why there is no score."""
         return text_of(self.fields, "reason")
 
     @property
     def score(self) -> float | None:
-        """The recorded score; None when there is none from 0 to 9."""
+        """The recorded score; None if there is no score from 0 to 9."""
         score = self.fields.get("score")
         if isinstance(score, bool) or not isinstance(score, int | float):
             return None
@@ -150,7 +150,7 @@ class VerdictRecord:
 
 @dataclass(frozen=True, slots=True)
 class FailureRecord:
-    """failure.json: why the last call for an evaluation brought no reply."""
+    """failure.json: the reason why the last call for an evaluation brought no reply."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -159,7 +159,7 @@ class FailureRecord:
 
     @property
     def is_deferred(self) -> bool:
-        """True when the budget had no room, so that no request was sent."""
+        """True if no request was sent because the budget had no room for it."""
         return self.fields.get("kind") == DEFERRED
 
     @property
@@ -169,22 +169,22 @@ class FailureRecord:
 
     @property
     def attempts(self) -> int:
-        """How many requests were sent."""
+        """The number of requests that were sent."""
         return count_of(self.fields, "attempts")
 
     @property
     def run(self) -> RunRef:
-        """The DagRun that failed; empty texts when the record does not say."""
+        """The DagRun that failed; empty texts if the record does not name one."""
         return run_of(self.fields)
 
     @property
     def task(self) -> TaskRef | None:
-        """The task that failed; None when the record does not name one."""
+        """The task that failed; None if the record does not name one."""
         return task_of(self.fields)
 
 
 def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
-    """Return the cell that an evaluation's metadata names; None when a part is missing."""
+    """Return the cell that an evaluation's metadata names; None if a part is missing."""
     cell = Cell(
         text_of(metadata, "parent_gen_id"),
         one_form(text_of(metadata, "template_id") or text_of(metadata, "evaluation_template")),
@@ -194,7 +194,7 @@ def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
 
 
 def replicate_of(metadata: Mapping[str, Any]) -> int | None:
-    """1 when it is missing (an older store), None when it is no whole number from 1 upward."""
+    """Return the replicate: 1 if it is missing (an older store), None if it is not a whole number from 1 upward."""
     value = metadata.get("replicate", 1)
     if isinstance(value, str) and len(value) < 10 and value.isascii() and value.isdigit():
         value = int(value)
@@ -202,35 +202,35 @@ def replicate_of(metadata: Mapping[str, Any]) -> int | None:
 
 
 def text_of(metadata: Mapping[str, Any], key: str) -> str:
-    """Return a text field, "" when it is missing or no text."""
+    """Return a text field; "" if it is missing or not a text."""
     value = metadata.get(key)
-    # A lone surrogate, which JSON can carry, would stop the writing of plan.csv.
+    # JSON can hold a lone surrogate, which could not be written to plan.csv.
     return storable(value) if isinstance(value, str) else ""
 
 
 def texts_of(metadata: Mapping[str, Any], key: str) -> list[str]:
-    """Return a list of texts, what is none of them left out; empty when it is missing or no list."""
+    """Return the texts in a list, without other values; empty if the field is missing or not a list."""
     value = metadata.get(key)
     return [storable(each) for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def count_of(record: Mapping[str, Any], key: str) -> int:
-    """Return a count, 0 when it is missing or none."""
+    """Return a count; 0 if it is missing or not a positive whole number."""
     value = record.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def price_of(record: Mapping[str, Any], key: str) -> float | None:
-    """Return an amount of money, None when it is missing or none."""
+    """Return an amount of money in USD; None if it is missing or not an amount."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # JSON can hold NaN, Infinity and whole numbers that no float can.
+    # JSON can hold NaN, Infinity, and whole numbers that are too large for a float.
     return float(value) if 0 <= value < HIGHEST_USD else None
 
 
 def score_of(text: str) -> float | None:
-    """Return a score in a CSV cell, None when it is not a number from 0 to 9."""
+    """Return the score in a CSV cell; None if it is not a number from 0 to 9."""
     try:
         value = float(text)
     except ValueError:
@@ -239,12 +239,12 @@ def score_of(text: str) -> float | None:
 
 
 def run_of(record: Mapping[str, Any]) -> RunRef:
-    """Return the DagRun that a record of a reply or a failure names; empty texts when it names none."""
+    """Return the DagRun that the record of a reply or a failure names; empty texts if it does not name one."""
     return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))
 
 
 def provenance_of(record: Mapping[str, Any]) -> Provenance:
-    """Return who answered, and what was sent: by the record of a reply."""
+    """Return the provenance in the record of a reply."""
     known = ((name, record.get(name)) for name in _SETTINGS)
     settings = " ".join(
         f"{name}={storable(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
@@ -255,7 +255,7 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
 
 
 def task_of(record: Mapping[str, Any]) -> TaskRef | None:
-    """Return the try of a task that a record names; None when it does not name one."""
+    """Return the try of a task that a record names; None if it does not name one."""
     run, task_id = run_of(record), text_of(record, "task_id")
     if not (run.dag_id and run.run_id and task_id):
         return None

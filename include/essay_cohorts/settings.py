@@ -1,4 +1,4 @@
-"""What the environment sets: read once, into one typed value. `.env.example` lists the variables."""
+"""The settings of the environment, read once into one typed value. `.env.example` lists the variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from essay_cohorts.domain import ID_RULE, ChangedInputs, is_id
 from essay_cohorts.errors import BadInput, Problem
 
-# The checkout, where this file is part of one: it has the sample data and a .env.
+# The top folder of the checkout if this file is part of one. It holds the sample data and a .env.
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _UNSET = {"", "0", "false", "none", "null"}
 
@@ -19,9 +19,8 @@ _UNSET = {"", "0", "false", "none", "null"}
 class Settings:
     """The settings of a deployment.
 
-    `data_root` is the folder of everything that is read and written. `cohort_id` names the cohort and
-    `changed_inputs` is used when the conf does not say. `processes` is how many slices are worth
-    running at once on this machine.
+    `data_root` is the folder of all files that are read and written. `cohort_id` and `changed_inputs` are used if the
+    conf does not set them. `processes` is the number of slices that this machine can usefully run at once.
     """
 
     data_root: Path
@@ -31,8 +30,8 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput when a value cannot be used."""
-    # os.path.expanduser leaves an unknown ~user as it stands; Path.expanduser raises.
+    """Read DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput if a value is not valid."""
+    # os.path.expanduser leaves an unknown ~user unchanged, while Path.expanduser raises.
     given = environment.get("DD_DATA_ROOT", "").strip()
     root = Path(os.path.expanduser(given or PROJECT_ROOT / "data"))  # noqa: PTH111
     problems = []

@@ -1,4 +1,4 @@
-"""Suggestions for misspelt words in error messages."""
+"""Suggestions in error messages for misspelt words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 def closest(word: str, options: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the option most like `word` (case ignored), or None when none is at least `cutoff` (0..1) alike."""
+    """Return the option most similar to `word`, ignoring case; None if no similarity reaches `cutoff` (0 to 1)."""
     by_lower = {option.lower(): option for option in options}
     found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None

@@ -16,7 +16,7 @@ import pytest
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.planning_lock import planning_turn
+from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.store import reply_files
 from essay_cohorts.store.call_journal import CallJournal, Intent
@@ -110,7 +110,7 @@ class WrittenCard(TaskLease):
         pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a card"),
         pytest.param(lambda folder: CallLease(folder / "call.json", WrittenCard(folder, TASK)).take(), id="a lease"),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
-        pytest.param(lambda folder: planning_turn(folder).__enter__(), id="the turn to plan"),
+        pytest.param(lambda folder: planning_lock(folder).__enter__(), id="the turn to plan"),
     ],
 )
 def test_permission_denied(write: Callable[[Path], object], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from essay_cohorts.files.disk_executor import DiskThreads
-from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.files.parallel_map import parallel_map
 
 # Longer than any of these tests, however busy the machine is.
 NEVER_S = 1_000.0
@@ -87,7 +87,7 @@ def test_what_was_asked_for_is_done_though_nobody_waits_any_more() -> None:
 
 
 @pytest.mark.parametrize("quick_s", [NEVER_S, 0.0], ids=["quick", "slow"])
-def test_side_by_side_keeps_the_order(quick_s: float) -> None:
+def test_parallel_map_keeps_the_order(quick_s: float) -> None:
     """Each item with its result, in order, whether in threads or not; slow work is spread over threads."""
     threads: set[int] = set()
 
@@ -96,12 +96,12 @@ def test_side_by_side_keeps_the_order(quick_s: float) -> None:
         threads.add(threading.get_ident())
         return item * item
 
-    assert list(side_by_side(work, iter(range(60)), quick_s=quick_s)) == [(item, item * item) for item in range(60)]
+    assert list(parallel_map(work, iter(range(60)), quick_s=quick_s)) == [(item, item * item) for item in range(60)]
     assert (len(threads) > 1) == (quick_s == 0.0)
 
 
 @pytest.mark.parametrize("quick_s", [NEVER_S, 0.0], ids=["quick", "slow"])
-def test_side_by_side_begins_nothing_after_an_error(quick_s: float) -> None:
+def test_parallel_map_begins_nothing_after_an_error(quick_s: float) -> None:
     """The first error ends it."""
     begun: list[int] = []
 
@@ -112,5 +112,5 @@ def test_side_by_side_begins_nothing_after_an_error(quick_s: float) -> None:
             raise ValueError(item)
 
     with pytest.raises(ValueError, match="20"):
-        list(side_by_side(work, range(200), quick_s=quick_s))
+        list(parallel_map(work, range(200), quick_s=quick_s))
     assert len(begun) < 50

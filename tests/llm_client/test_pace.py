@@ -37,7 +37,7 @@ def test_without_a_refusal_nothing_is_held_back() -> None:
     with paced(8) as (pace, clock):
         for _ in range(100):
             clock.now += 0.01
-            pace.answered()
+            pace.record_success()
         assert (pace.limit, pace.rate) == (8.0, None)
 
 
@@ -46,9 +46,9 @@ def test_a_burst_of_refusals_shrinks_once() -> None:
     with paced(20) as (pace, clock):
         clock.now = 1.0
         for _ in range(6):
-            pace.refused(started=0.5)
+            pace.record_429(started_at=0.5)
         assert pace.limit == pytest.approx(14.0)
-        pace.refused(started=1.0)
+        pace.record_429(started_at=1.0)
         assert pace.limit == pytest.approx(9.8)
 
 
@@ -57,7 +57,7 @@ def test_the_limit_never_falls_below_one() -> None:
     with paced(3) as (pace, clock):
         for _ in range(50):
             clock.now += 1
-            pace.refused(started=clock.now)
+            pace.record_429(started_at=clock.now)
         assert pace.limit == 1.0
 
 
@@ -65,13 +65,13 @@ def test_successes_grow_the_limit_by_one_a_round_up_to_the_most() -> None:
     """As many successes as calls are allowed make room for one more."""
     with paced(12) as (pace, clock):
         clock.now = 1.0
-        pace.refused(started=0.0)
+        pace.record_429(started_at=0.0)
         before = pace.limit
         for _ in range(round(before)):
-            pace.answered()
+            pace.record_success()
         assert before + 0.8 < pace.limit < before + 1.1
         for _ in range(1_000):
-            pace.answered()
+            pace.record_success()
         assert pace.limit == 12.0
 
 
@@ -80,23 +80,23 @@ def test_the_rate_is_set_below_what_was_answered() -> None:
     with paced(50) as (pace, clock):
         for _ in range(10):
             clock.now += 0.09
-            pace.answered()
-        pace.refused(started=clock.now)
+            pace.record_success()
+        pace.record_429(started_at=clock.now)
         assert pace.rate == pytest.approx(9.5)
 
 
 def test_an_unlucky_start_is_made_good() -> None:
     """A 429 after two answers gives a low rate; with nothing but answers it is at ten a second within 40 seconds."""
     with paced(50) as (pace, clock):
-        pace.answered()
-        pace.answered()
+        pace.record_success()
+        pace.record_success()
         clock.now = 0.5
-        pace.refused(started=clock.now)
+        pace.record_429(started_at=clock.now)
         assert pace.rate is not None
         assert pace.rate < 2
         while pace.rate < 10:
             clock.now += 1 / pace.rate
-            pace.answered()
+            pace.record_success()
         assert clock.now < 40
 
 
@@ -108,7 +108,7 @@ def test_never_more_under_way_than_the_limit() -> None:
 
         async def call() -> None:
             nonlocal under_way, most
-            async with pace.turn():
+            async with pace.permit():
                 under_way += 1
                 most = max(most, under_way)
                 await asyncio.sleep(0.001)
@@ -127,7 +127,7 @@ def test_a_cancelled_call_gives_its_turn_back() -> None:
         pace = CallPace(1)
 
         async def call() -> None:
-            async with pace.turn():
+            async with pace.permit():
                 await asyncio.sleep(10)
 
         tasks = [asyncio.create_task(call()) for _ in range(3)]
@@ -135,7 +135,7 @@ def test_a_cancelled_call_gives_its_turn_back() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(1), pace.turn():
+        async with asyncio.timeout(1), pace.permit():
             pass
 
     asyncio.run(run())

@@ -13,7 +13,7 @@ import pytest
 
 from essay_cohorts.domain import Stage
 from essay_cohorts.errors import BadInput, StoreError
-from essay_cohorts.leases.planning_lock import LEASE, planning_turn
+from essay_cohorts.leases.planning_lock import LEASE, planning_lock
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.conftest import PlayedDag
 from tests.store_builder import StoreBuilder
@@ -108,7 +108,7 @@ def test_a_planner_that_was_killed_does_not_hold_up_the_next(store: StoreBuilder
     """The turn of a process that died while it had it is taken over."""
 
     def die() -> None:
-        with planning_turn(store.root):
+        with planning_lock(store.root):
             os.kill(os.getpid(), signal.SIGKILL)
 
     assert at_once([die]) == [-signal.SIGKILL]
@@ -120,7 +120,7 @@ def test_a_planner_that_was_killed_does_not_hold_up_the_next(store: StoreBuilder
 def test_a_dry_run_waits_for_nobody(store: StoreBuilder) -> None:
     """A dry run is planned while another planning has the turn."""
     essay = store.essay(1)
-    with planning_turn(store.root):
+    with planning_lock(store.root):
         planned = PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": [essay], "dry_run": True})
     assert planned.call == K
 
@@ -128,7 +128,7 @@ def test_a_dry_run_waits_for_nobody(store: StoreBuilder) -> None:
 def test_bad_input_is_told_while_another_plans(store: StoreBuilder) -> None:
     """A mistake in the inputs is found without waiting for the turn, and nothing is written."""
     store.essay(1)
-    with planning_turn(store.root):
+    with planning_lock(store.root):
         tree = store.tree_hash()
         with pytest.raises(BadInput, match="e_nowhere"):
             PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": ["e_nowhere"]})

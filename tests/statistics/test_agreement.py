@@ -109,7 +109,7 @@ def test_agreement_of_judges_and_of_replicates() -> None:
 @pytest.mark.parametrize(
     ("matrix", "value", "note"),
     [
-        pytest.param([[1.0, 2.0, 3.0]], None, "it takes two scores of the same essay", id="one judge"),
+        pytest.param([[1.0, 2.0, 3.0]], None, "needs two scores of the same essay", id="one judge"),
         pytest.param([[1.0], [2.0]], 0.0, ONE_ESSAY, id="one essay"),
         pytest.param([[5.0] * 30] * 2, None, "all scores are the same", id="no variance"),
         pytest.param([[1.0, 2.0, 3.0]] * 2, 1.0, "all agree on every essay", id="full agreement"),

@@ -12,9 +12,9 @@ from typing import Any
 from essay_cohorts import VERSION
 from essay_cohorts.domain import Action, Member, TaskRef
 from essay_cohorts.files.clock import now
-from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import run_key
-from essay_cohorts.leases.planning_lock import planning_turn
+from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.planning.inputs import Inputs, describe
 from essay_cohorts.planning.plan_table import plan_table
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -46,7 +46,7 @@ def plan_cohort(
     if prepared.estimate.calls:
         check_calls()
     # Concurrent planners would mint the same replicate numbers.
-    with planning_turn(settings.data_root):
+    with planning_lock(settings.data_root):
         if not still_holds(settings, prepared):
             prepared = prepare(settings, conf, task.run)
         planned = _write_plan(settings, prepared, task)
@@ -134,7 +134,7 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
 
     if prepared.plan.minted:
         store.drop_unfinished_seeds()
-    for _ in side_by_side(seed, prepared.plan.minted):
+    for _ in parallel_map(seed, prepared.plan.minted):
         pass
     store.sync()
     sys.audit("essay_cohorts.after_seeds")

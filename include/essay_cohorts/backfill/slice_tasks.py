@@ -14,7 +14,7 @@ from typing import Any
 from essay_cohorts.calls import Prompt
 from essay_cohorts.domain import PlanRow, TaskRef, Template, Verdict
 from essay_cohorts.errors import StoreError, raise_if_any
-from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
 from essay_cohorts.judging.prompts import prompt_renderer
 from essay_cohorts.leases.evaluation_lease import CallLease
@@ -85,7 +85,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
 
     rows = rows_to_call(store, rows_of(settings, planned, part), planned)
     written = 0
-    for row, error in side_by_side(write, rows):
+    for row, error in parallel_map(write, rows):
         written += error is None
         if error is not None:
             log.error("%s: no prompt, so no call: %s", row.member.gen_id, error)
@@ -105,7 +105,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
 
     # One lease for all, because each lease counts for itself how long a dead task's was silent.
     with TaskLease(settings.data_root, task) as task_lease:
-        for row, verdict in side_by_side(parse, rows_left(store, rows_of(settings, planned, part))):
+        for row, verdict in parallel_map(parse, rows_left(store, rows_of(settings, planned, part))):
             gen_id = row.member.gen_id
             if verdict is None:
                 log.warning("%s: no reply to score", gen_id)

@@ -1,6 +1,6 @@
 """Atomic writes: a reader sees the former file or the whole new one, also after a crash.
 
-A temporary file stands in the same folder, its name begins with a dot and ends with `.tmp`.
+A temporary file is in the same folder. Its name begins with a dot and ends with `.tmp`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LINK_STEP = "Replace the symbolic link by a folder, or make its target the data 
 def write_text(
     path: Path, text: str, *, durable: bool = True, folder_later: bool = False, as_of: int | None = None
 ) -> None:
-    """Write UTF-8 with LF: temporary file, flush, fsync, rename. StoreError when the disk refuses.
+    """Write UTF-8 with LF: temporary file, flush, fsync, rename. StoreError if the file cannot be written.
 
-    What need not outlive a power cut is written without `durable`: as whole, and without waiting for the disk. With
-    `folder_later` the rename is durable once the next file of the same folder is. `as_of` is the time that the file
-    bears, in ns since 1970: when what it tells of began to be read.
+    Without `durable` the write does not wait for the disk: readers still see the whole file, but a power cut may lose
+    it. With `folder_later` the rename becomes durable with the next durable write to the same folder. `as_of` sets
+    the file's modification time, in ns since 1970: the time at which the reading of its sources began.
     """
     with storing(path):
         temporary = stage_text(path, text, durable=durable)
@@ -44,7 +44,7 @@ def write_text(
 
 
 def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
-    """Write and fsyncs the temporary file that `path` can be renamed from; removes it when that fails."""
+    """Write the temporary file that is later renamed to `path`, and return its path; remove the file on an error."""
     temporary = temporary_name(path, token or new_token())
     try:
         _write_new(temporary, text, durable=durable)
@@ -55,9 +55,9 @@ def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool
 
 
 def make_folder(root: Path, folder: Path) -> Path:
-    """Make `folder` below `root` unless it is there; `root` itself is never made.
+    """Make `folder` below `root` unless it exists; never make `root` itself.
 
-    StoreError when `root` is gone, as with an unmounted disk, or when a symbolic link leads out of it.
+    StoreError if `root` is gone, for example because its disk is not mounted, or if a symbolic link leads out of it.
     """
     check_inside(root, folder)
     with storing(folder):
@@ -66,8 +66,8 @@ def make_folder(root: Path, folder: Path) -> Path:
 
 
 def check_inside(root: Path, folder: Path) -> None:
-    """StoreError unless `root` exists and what is written to `folder` stays in it, symbolic links followed."""
-    if not os.path.isdir(root):  # noqa: PTH112  (asked before each write)
+    """Raise StoreError unless `root` exists and `folder`, with symbolic links resolved, is in it."""
+    if not os.path.isdir(root):  # noqa: PTH112  (pathlib is slower, and this runs before each write)
         msg = f"The data root {root} is gone. Check that it is still mounted; then clear the run."
         raise StoreError(msg)
     real = leads_to(root, folder)
@@ -77,7 +77,7 @@ def check_inside(root: Path, folder: Path) -> None:
 
 
 def leads_to(root: Path, folder: Path) -> Path | None:
-    """Return where a symbolic link takes what is written to `folder` out of `root`; None when it stays in it."""
+    """Return the real path of `folder` if a symbolic link leads out of `root`; None if it stays in `root`."""
     part, top = os.fspath(folder), os.fspath(root)
     while len(part) > len(top):
         if os.path.islink(part):  # noqa: PTH114
@@ -88,7 +88,7 @@ def leads_to(root: Path, folder: Path) -> Path | None:
 
 
 def create_folder_with(folder: Path, name: str, text: str) -> bool:
-    """Make `folder` holding one file, both at once or neither; False when it holds something already."""
+    """Make `folder` with one file in it, both at once or neither; return False if `folder` is not empty."""
     with storing(folder):
         staging = temporary_name(folder, new_token())
         os.mkdir(staging)  # noqa: PTH102
@@ -105,21 +105,21 @@ def create_folder_with(folder: Path, name: str, text: str) -> bool:
 
 
 def is_staging_name(name: str) -> bool:
-    """Return True for the name that `create_folder_with` gives a folder until it is whole."""
+    """Return True for a name that `create_folder_with` gives a folder until it is complete."""
     return _STAGING.fullmatch(name) is not None
 
 
 def keep_former(path: Path, number: int | None = None) -> None:
-    """Rename an existing `path` to `<stem>.<n><suffix>`, n being `number` or the smallest free one."""
+    """Rename an existing `path` to `<stem>.<n><suffix>`, where n is `number` or the smallest free number."""
     if path.exists():
         copy_former(path, number)
         path.unlink(missing_ok=True)
 
 
 def copy_former(path: Path, number: int | None = None) -> None:
-    """Give an existing `path` its name as a former file too, without a moment in which either is missing.
+    """Link an existing `path` to its name as a former file, so that neither name is ever missing.
 
-    Never overwrites, and a second try after a crash keeps the file under the number that it has already.
+    Never overwrites a file. A second attempt after a crash keeps the number that the file already has.
     """
     number = number or former_number(path)
     while not _is_kept_as(path, number):
@@ -128,11 +128,11 @@ def copy_former(path: Path, number: int | None = None) -> None:
         except FileExistsError:
             number += 1
         except FileNotFoundError:
-            return  # another process has moved it meanwhile
+            return  # another process has moved it
 
 
 def former_number(path: Path) -> int:
-    """Return the number under which `path` is kept already, else the smallest free one."""
+    """Return the number under which `path` is already kept, else the smallest free number."""
     number = 1
     while former_name(path, number).exists() and not _is_kept_as(path, number):
         number += 1
@@ -140,10 +140,7 @@ def former_number(path: Path) -> int:
 
 
 def kept_number(path: Path) -> int | None:
-    """Return the number under which the very file that is `path` is kept.
-
-    None when it is a file of its own, or none.
-    """
+    """Return the number of the former name that `path` shares its file with; None if there is no such name."""
     try:
         found = os.stat(path)  # noqa: PTH116
     except FileNotFoundError:
@@ -158,12 +155,12 @@ def kept_number(path: Path) -> int | None:
 
 
 def former_name(path: Path, number: int) -> Path:
-    """Return where the `number`-th replaced version of `path` is kept."""
+    """Return the path under which the former version `number` of `path` is kept."""
     return path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
 def temporary_name(path: Path, token: str) -> Path:
-    """Return the temporary sibling of `path`; files that belong together share a token."""
+    """Return the path of a temporary file next to `path`. Files that belong together share a token."""
     return path.parent / f".{path.name}.{token}.tmp"
 
 
@@ -173,8 +170,8 @@ def _is_kept_as(path: Path, number: int) -> bool:
 
 
 def _write_new(path: Path, text: str, *, durable: bool = True) -> None:
-    # Thousands of small files are written by threads beside an event loop: each call to the system hands the
-    # interpreter over and back, so there are no more of them than needed.
+    # Threads next to an event loop write thousands of small files. Each system call hands the interpreter over and
+    # back, so this function makes as few as possible.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         write_whole(descriptor, encoded(text))
@@ -185,19 +182,19 @@ def _write_new(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_whole(descriptor: int, content: bytes) -> None:
-    """Write all of `content`; the system may take it in parts."""
+    """Write all of `content`, because the system may accept it in parts."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
 
 
 def new_token() -> str:
-    """Return a name that no other writer has."""
+    """Return a name that no other writer uses: 12 random hex digits."""
     return secrets.token_hex(6)
 
 
 def sync_path(path: Path) -> None:
-    """Make a file's content, or the renames in a folder, durable."""
+    """Make the content of a file, or the renames in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -206,13 +203,13 @@ def sync_path(path: Path) -> None:
 
 
 def json_text(value: Mapping[str, Any]) -> str:
-    """JSON as the store has it: indent 2, UTF-8, a final newline."""
+    """Return JSON in the format of the store: indent 2, UTF-8, a final newline."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 @contextmanager
 def storing(path: Path) -> Iterator[None]:
-    """Turn an OSError into a StoreError that names the file, the finding and the next step."""
+    """Turn an OSError into a StoreError that names the file, the cause and the next step."""
     try:
         yield
     except OSError as error:

@@ -1,23 +1,21 @@
-"""The time, as the store's files have it."""
+"""The current time in the format of the store, and the comparison of file times."""
 
 from __future__ import annotations
 
 import pendulum
 
-# A worker's clock and that of the disk that it writes to differ by less than this, in ns.
+# The clock of a worker and the clock of its disk differ by less than this, in ns.
 _CLOCKS_DIFFER_NS = 60 * 10**9
 
 
 def now() -> str:
-    """Return the time in UTC, ISO 8601."""
+    """Return the current time in UTC, ISO 8601."""
     return pendulum.now("UTC").to_iso8601_string()
 
 
 def is_surely_older(changed_at: int, read_at: int) -> bool:
-    """Return True when a file that changed at `changed_at` did so before `read_at`, whichever clocks told.
+    """Return True if a file changed at `changed_at` before `read_at`, even if the times are of different clocks.
 
-    Both in ns.
-
-    The one rule by which a table of scores may stand in for the files that it was made from.
+    Both times are in ns since 1970. A table of scores may replace the files that it was made from only by this rule.
     """
     return changed_at + _CLOCKS_DIFFER_NS < read_at

@@ -1,4 +1,4 @@
-"""CSV rows with the line of the file that each begins on: a quoted cell may span several lines."""
+"""CSV rows with the line on which each begins, because a quoted cell may span several lines; and CSV text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
-# A combo_id or a reason that was written to membership.csv or plan.csv must be readable there, however long it is.
+# Every combo_id and every reason in membership.csv or plan.csv must be readable, however long it is.
 csv.field_size_limit(sys.maxsize)
-# A spreadsheet computes what begins so: a model's id or the words of a reply must not run when scores are opened.
+# A spreadsheet runs a cell that begins with one of these as a formula. A model's id or the words of a reply must not
+# run.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class LineReader(Protocol):
-    """What `csv.reader` returns: rows, and the number of lines read so far."""
+    """The type of a `csv.reader`: yields rows and counts the lines that were read."""
 
     line_num: int
 
@@ -24,12 +25,12 @@ class LineReader(Protocol):
 
 
 def csv_reader(text: str, *, strict: bool = False) -> LineReader:
-    """Return a reader of a CSV text with any line ends; with `strict` a stray quote is a csv.Error."""
+    """Return a reader of a CSV text with any line ends. With `strict` a stray quote raises csv.Error."""
     return csv.reader(io.StringIO(text, newline=""), strict=strict)
 
 
 def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
-    """Pairs of a row's first line, from 1, and its cells. csv.Error where a strict reader finds no CSV."""
+    """Yield each row's first line, counted from 1, and its cells. csv.Error if a strict reader finds invalid CSV."""
     first_line = 1
     for cells in reader:
         yield first_line, cells
@@ -37,7 +38,7 @@ def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
 
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    """Return a CSV text with LF as line end, whatever the cells hold."""
+    """Return a CSV text whose lines end with LF, whatever the cells hold."""
     return "".join(_csv_line(line) for line in chain([header], lines))
 
 
@@ -48,11 +49,11 @@ def _csv_line(cells: Sequence[Any]) -> str:
     return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
-def inert(cell: Any) -> Any:
-    """Return a text that a spreadsheet would take for a formula, led by an apostrophe as spreadsheets do it."""
+def escape_formula(cell: Any) -> Any:
+    """Return the cell, with an apostrophe in front if it is a text that a spreadsheet would run as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
-def live(cell: str) -> str:
-    """Return the text that `inert` made a cell of."""
+def unescape_formula(cell: str) -> str:
+    """Return the text from which `escape_formula` made the cell."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA_STARTS) else cell

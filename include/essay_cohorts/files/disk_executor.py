@@ -1,7 +1,7 @@
-"""Work that waits for the disk, off the event loop: in one thread, in more once the disk is seen to be slow.
+"""Runs work that waits for the disk off the event loop: in one thread, and in more once the disk proves slow.
 
-Each call to the system hands the interpreter from thread to thread: with a quick disk one thread beside the event
-loop takes half the processor time of six, and no longer. With a slow one all would wait for that thread.
+Each system call hands the interpreter from one thread to another. On a quick disk, one thread next to the event loop
+therefore needs half the processor time of six threads, and is no slower. On a slow disk, all work would wait for it.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from typing import TypeVar, TypeVarTuple
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-_MOST = 8
-# Work that waited longer than this for its turn shows that the disk is slow; in s.
+_MAX_THREADS = 8
+# Work that waited longer than this for a thread shows that the disk is slow; in s.
 _LONG_S = 0.2
 
 
 class DiskThreads:
-    """Runs functions in threads; an asynchronous context manager that ends when all work that was asked for is done.
+    """Runs functions in threads; an asynchronous context manager whose end waits for all work that was started.
 
-    Another thread is taken when work has waited for more than `long_s` seconds. Work is done also when who waits for
-    it is cancelled: it may be the storing of a reply.
+    One more thread is used each time that work has waited for longer than `long_s` seconds. Work is finished even if
+    its caller is cancelled, because it may store a reply.
     """
 
     def __init__(self, long_s: float = _LONG_S) -> None:
         self._long_s = long_s
-        self._pool = ThreadPoolExecutor(_MOST, thread_name_prefix="disk")
-        self._places, self._count = asyncio.Semaphore(1), 1
-        self._under_way: set[asyncio.Task[object]] = set()
+        self._pool = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="disk")
+        self._free_threads, self._thread_count = asyncio.Semaphore(1), 1
+        self._unfinished: set[asyncio.Task[object]] = set()
 
     async def run(self, work: Callable[[*Args], T], *args: *Args) -> T:
-        """Return what `work` returns or raises, in another thread, in the order of the calls as far as they wait."""
-        doing = asyncio.ensure_future(self._do(work, *args))
-        self._under_way.add(doing)
-        doing.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(doing)
+        """Run `work` in another thread; return its result or raise its error. Waiting work starts in call order."""
+        task = asyncio.ensure_future(self._run_in_thread(work, *args))
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
 
-    async def _do(self, work: Callable[[*Args], T], *args: *Args) -> T:
-        since = time.monotonic()
-        async with self._places:
-            if self._count < _MOST and time.monotonic() - since > self._long_s:
-                self._count += 1
-                self._places.release()
+    async def _run_in_thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
+        waits_since = time.monotonic()
+        async with self._free_threads:
+            if self._thread_count < _MAX_THREADS and time.monotonic() - waits_since > self._long_s:
+                self._thread_count += 1
+                self._free_threads.release()
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def __aenter__(self) -> DiskThreads:
@@ -55,6 +55,6 @@ class DiskThreads:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        while self._unfinished:
+            await asyncio.wait(self._unfinished)
         self._pool.shutdown()

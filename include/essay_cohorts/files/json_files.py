@@ -1,4 +1,4 @@
-"""Reading small files of the store quickly: bytes, texts and JSON objects."""
+"""Reads small files of the store quickly: bytes, texts and JSON objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _READ_BYTES = 1 << 16
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """Return a file's content. Of a million small files each layer above the system's own calls costs seconds."""
+    """Return a file's content. Uses system calls, because each layer above them costs seconds for a million files."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         parts = [os.read(descriptor, _READ_BYTES)]
@@ -23,7 +23,7 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def read_json(path: Path | str) -> dict[str, Any] | None:
-    """Return the JSON object in a file, None when it is missing or no JSON object."""
+    """Return the JSON object in a file; None if the file is missing or does not hold a JSON object."""
     try:
         return json_object(read_bytes(path))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -31,7 +31,7 @@ def read_json(path: Path | str) -> dict[str, Any] | None:
 
 
 def json_object(text: bytes | str) -> dict[str, Any] | None:
-    """Return the JSON object that a text is, None when it is none."""
+    """Return the JSON object that a text holds; None if it does not hold one."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -40,7 +40,7 @@ def json_object(text: bytes | str) -> dict[str, Any] | None:
 
 
 def read_text(path: Path | str) -> str | None:
-    """Return a file's text, None when it is missing; bytes that are not UTF-8 become replacement characters."""
+    """Return a file's text; None if the file is missing. Bytes that are not UTF-8 become replacement characters."""
     try:
         return read_bytes(path).decode("utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):

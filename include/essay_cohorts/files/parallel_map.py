@@ -1,4 +1,4 @@
-"""Work that waits for the disk: one piece after the other on a quick disk, several at once on a slow one."""
+"""Maps work that waits for the disk: one item after the other on a quick disk, several at once on a slow one."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-# As many as a disk's queue takes up with gain; small files of one folder tree, so more would only wait in turn.
+# A disk gains nothing from a longer queue. The items are small files of one folder tree, so more threads would only
+# wait.
 _THREADS = 8
-# So many pieces tell how quick the disk is. Below the limit, in s a piece, threads cost more than the waiting: each
-# call to the system hands the interpreter from one to another.
-_TRIED = 16
+# The mean time of this many items shows how quick the disk is. Below _QUICK_S seconds an item, threads cost more than
+# the waiting, because each system call hands the interpreter from one thread to another.
+_SAMPLE = 16
 _QUICK_S = 0.004
 
 
-def side_by_side(work: Callable[[T], R], items: Iterable[T], *, quick_s: float = _QUICK_S) -> Iterator[tuple[T, R]]:
-    """Yield each item with what `work` made of it, in the order of the items.
+def parallel_map(work: Callable[[T], R], items: Iterable[T], *, quick_s: float = _QUICK_S) -> Iterator[tuple[T, R]]:
+    """Yield each item with the result of `work`, in the order of the items.
 
-    In threads once a piece takes over `quick_s`.
-
-    The first error ends it: what was begun is brought to its end, nothing more is begun, and the error is raised.
+    Threads do the rest of the items once an item takes longer than `quick_s` seconds. After the first error, work
+    that was started is finished, no more work is started, and the error is raised.
     """
     waiting = iter(items)
-    while tried := list(islice(waiting, _TRIED)):
-        started, slow_s = time.perf_counter(), 0.0
-        for item in tried:
-            done = work(item)
-            slow_s += time.perf_counter() - started
-            yield item, done
+    while sample := list(islice(waiting, _SAMPLE)):
+        started, spent_s = time.perf_counter(), 0.0
+        for item in sample:
+            result = work(item)
+            spent_s += time.perf_counter() - started
+            yield item, result
             started = time.perf_counter()
-        if slow_s > quick_s * len(tried):
+        if spent_s > quick_s * len(sample):
             yield from _in_threads(work, list(waiting))
 
 
 def _in_threads(work: Callable[[T], R], items: list[T]) -> Iterator[tuple[T, R]]:
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="side-by-side")
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="parallel-map")
     try:
         yield from zip(items, pool.map(work, items), strict=True)
     finally:

@@ -1,10 +1,10 @@
-"""How a reply ended, as its server tells: only one that came to its end is read for a score."""
+"""Explains how a reply ended, by its finish_reason. Only a reply that came to its end is read for a score."""
 
 from __future__ import annotations
 
 from essay_cohorts.calls import BROKEN_OFF, TRUNCATED
 
-# As servers call the end of a whole reply; many older records and some servers tell nothing.
+# The names that servers use for the end of a whole reply. Many older records and some servers give no reason.
 _WHOLE = frozenset(
     {"", "stop", "stop_sequence", "end_turn", "eos", "eos_token", "complete", "completed", "finished"}
     | {"tool_calls", "function_call", "tool_use"}
@@ -18,7 +18,7 @@ _WHY = {
 
 
 def why_unfinished(finish_reason: str) -> str:
-    """Return why a reply with this finish_reason is not read for a score; "" when it came to its end."""
+    """Return why a reply with this finish_reason is not read for a score; "" if the reply came to its end."""
     reason = finish_reason.strip().lower()
     if reason in _WHOLE:
         return ""

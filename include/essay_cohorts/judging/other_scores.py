@@ -1,4 +1,4 @@
-"""Words of a judge beside its score that name another scale or another score, so that the score is in doubt."""
+"""Finds words next to a score that name another scale or another score, so that the score is in doubt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORDS = {
     )
 } | {"twenty": Decimal(20), "hundred": Decimal(100)}
 _DIGITS = r"[0-9]+(?:\.[0-9]+)?"
-# In ASCII, because Unicode's other s and i would match without being found among the words.
+# ASCII only, because other letters that Unicode folds to s or i would match but are not keys of _WORDS.
 _WORD = rf"(?a:(?:{'|'.join(_WORDS)})\b)"
 _VALUE = rf"{_DIGITS}|{_WORD}"
 _WANTED_RANGE, _WANTED_TOP = (Decimal(0), Decimal(9)), Decimal(9)
@@ -25,7 +25,7 @@ _BOUNDS = re.compile(
 _SCALE = re.compile(r"\bscale\b", re.IGNORECASE)
 _SCALE_WORDS = frozenset({"scale", "on", "a", "the", "of", "from", "to", "out", "points"})
 _TOP = re.compile(rf"(?:\bout of|\bmax(?:imum)?\b\.?:?|(?<=[0-9]) ?/) ?(?P<top>{_VALUE})", re.IGNORECASE)
-# A remark that is nothing but a scale: "7 of 10", "of 10 points", "85%".
+# A remark that holds only a scale: "7 of 10", "of 10 points", "85%".
 _SCALE_ALONE = re.compile(
     rf" ?(?:{_DIGITS} ?)?(?:of (?P<top>{_VALUE})|%|per ?cent)(?: points?)? ?",
     re.IGNORECASE,
@@ -33,7 +33,8 @@ _SCALE_ALONE = re.compile(
 _OF_NINE = re.compile(
     rf"(?<![\w.])(?P<number>{_DIGITS}) ?(?:/|(?:out )?of) ?9(?:\.0+)?(?![0-9]|\.[0-9])", re.IGNORECASE
 )
-# A number that counts things ("the 3 drafts") is followed by their name, a score by an end, a mark or such a word.
+# A number that counts things ("the 3 drafts") is followed by their name. A number that may be a score is followed by
+# the end of the text, a punctuation mark or one of these words.
 _SCORE_LIKE = re.compile(
     rf"(?<![\w.-])(?P<number>-?{_DIGITS}|(?!one\b){_WORD})(?= ?(?:\Z|[^\w\s-])| (?:points?|pts?|"
     r"instead|rather|because|since|as|given|for|now|then|is|would|seems?|feels?|fits|or|to|not|on|after|but|overall)\b)",
@@ -57,7 +58,7 @@ _CUE = re.compile(
 
 
 def names_another_scale(remark: str) -> bool:
-    """Return True when a remark names a range, or a highest score, that is not the scale from 0 to 9."""
+    """Return True if a remark names a range or a highest score other than those of the scale from 0 to 9."""
     ranges = _ranges(remark)
     alone = _SCALE_ALONE.fullmatch(remark)
     tops = [_value(found["top"]) for found in _TOP.finditer(remark)]
@@ -70,17 +71,17 @@ def names_another_scale(remark: str) -> bool:
 
 
 def is_wanted_scale(remark: str) -> bool:
-    """Return True when a remark says nothing but that the scale is from 0 to 9."""
+    """Return True if a remark says only that the scale is from 0 to 9."""
     words = set(re.findall(r"[^\W\d_]+", remark.lower()))
     names_one = bool(_BOUNDS.search(remark) or _TOP.search(remark))
     return names_one and words <= _SCALE_WORDS and not names_another_scale(remark)
 
 
 def states_another_score(text: str, score: float) -> bool:
-    """Return True when a remark, or a line behind the score line, states a number that may replace the score.
+    """Return True if a remark, or a line after the score line, states a number that may replace the score.
 
-    A number alone does, one of nine does, and one in a sentence that speaks of scoring or correcting does. A count
-    of things ("the 3 drafts") and the wanted scale do not.
+    Such a number is alone, or is out of nine, or is in a sentence about scoring or correcting. A count of things
+    ("the 3 drafts") and the wanted scale are not other scores.
     """
     if _CONFIDENCE.fullmatch(text):
         return False

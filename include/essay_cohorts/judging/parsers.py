@@ -1,4 +1,4 @@
-"""Parsers: from a judge's reply to a score, or to the reason why there is none. Never a guess."""
+"""Parsers: read a score, or the reason why there is none, from a judge's reply. A parser never guesses."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ __all__ = [
 DEFAULT_PARSER = "in_last_line"
 _AND_REASONING = "+reasoning"
 
-# What editors count as the end of a line; str.splitlines() knows more, and would make a 7 of "7\x0b/10".
+# The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LINES_SEARCHED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parser:
-    """A named, versioned way to read a reply; the version grows whenever a reply could be read differently.
+    """A named, versioned way to read a reply. The version changes whenever a reply could be read differently.
 
-    `reads_reasoning`: where a judge gave no answer but reasoning, that is read in the answer's place.
+    With `reads_reasoning` the parser reads the reasoning of a judge that gave no answer.
     """
 
     ref: ParserRef
@@ -53,16 +53,16 @@ class Parser:
 
 
 def template_parser(template: Template, parsers: Mapping[str, Parser] | None = None) -> Parser:
-    """Return the parser of a template's replies. KeyError when no parser has that name; planning checks it.
+    """Return the parser of a template's replies. KeyError if no parser has that name, which planning checks.
 
-    One that reads reasoning too has a version of its own: what is refused by the one may be scored by the other.
+    A parser that reads reasoning too has its own version, because it may score a reply that the other one refuses.
     """
     parser = (PARSERS if parsers is None else parsers)[template.parser or DEFAULT_PARSER]
     return parser if template.reads == "reply" else _reading_reasoning(parser)
 
 
 def parser_of(ref: ParserRef) -> Parser:
-    """Return the parser of this name that reads what the version says. KeyError when no parser has that name."""
+    """Return the parser that a verdict names, with its way to treat reasoning. KeyError if the name is unknown."""
     parser = PARSERS[ref.name]
     return _reading_reasoning(parser) if ref.version.endswith(_AND_REASONING) else parser
 
@@ -73,7 +73,7 @@ def _reading_reasoning(parser: Parser) -> Parser:
 
 
 def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: str = "") -> Verdict:
-    """Return a parser's verdict on a reply. One that did not come to its end is unscored whatever it says."""
+    """Return a parser's verdict on a reply. A reply that did not come to its end is never scored."""
     unfinished = why_unfinished(finish_reason)
     only_reasoned = not text.strip() and bool(reasoning.strip())
     if unfinished:
@@ -102,16 +102,16 @@ def score_text(score: float) -> str:
 
 
 def parse_score_text(text: str) -> float | None:
-    """Return the score in a parsed.txt, None when it holds no number from 0 to 9."""
+    """Return the score in a parsed.txt; None if it does not hold a number from 0 to 9."""
     return on_scale(text.removeprefix("\ufeff").strip())
 
 
 def read_last_line(text: str) -> Reading:
-    """Parser `in_last_line`: the last line with a score label among the last three non-empty lines decides.
+    """Read a reply as parser `in_last_line`: the last line with a score label decides, among the last three lines.
 
-    Reasoning between tags is set aside first. The deciding line must state one number from 0 to 9, perhaps with
-    decoration and a remark, and no line behind it may state another; otherwise the reply is unscored: an earlier
-    line may be a draft of the judgement, and is never fallen back to.
+    Empty lines do not count, and reasoning between tags is removed first. The deciding line must state one number
+    from 0 to 9, perhaps with decoration and a remark, and no later line may state another number. Otherwise the reply
+    is unscored. An earlier line never decides instead, because it may be a draft of the judgement.
     """
     answer = find_answer(text)
     if answer.reason:
@@ -127,7 +127,7 @@ def read_last_line(text: str) -> Reading:
 
 
 def last_score_line(text: str) -> int | None:
-    """Return the number, from 0, of the line by which `in_last_line` decides; None when no line has a score label."""
+    """Return the index, from 0, of the line that decides for `in_last_line`; None if no line has a score label."""
     answer = find_answer(text)
     if answer.reason:
         return None
@@ -135,15 +135,12 @@ def last_score_line(text: str) -> int | None:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a reply as parsers count them."""
+    """Return the lines of a reply, split where parsers split them."""
     return _LINE_END.split(text)
 
 
 def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
-    """Return the last non-empty lines from `start` on, in plain form, with their numbers in the text.
-
-    The last one first.
-    """
+    """Return the index and the plain form of the last non-empty lines after `start`, the last line first."""
     lines = split_lines(text[start:])
     before = len(_LINE_END.findall(text, 0, start))
     from_the_end = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
@@ -151,7 +148,7 @@ def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
 
 
 def _unless_taken_back(reading: Reading, later_lines: list[str]) -> Reading:
-    """Return the reading, unless a line behind the score line states another score."""
+    """Return the reading, or a refusal if a line after the score line states another score."""
     if reading.score is None:
         return reading
     for line in reversed(later_lines):

@@ -1,4 +1,4 @@
-"""What calls cost: of a call that was made, and the most that a plan's calls can cost."""
+"""Prices: the cost of a call that was made, and the estimate for the calls of a plan."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from essay_cohorts.amounts import dollars
 from essay_cohorts.calls import JudgeModel, Usage
 
-# English prose has about four bytes a token in the tokenizers of today's models; a rule of thumb, so "about".
+# English prose has about four bytes per token in the tokenizers of current models. This is a rule of thumb.
 BYTES_PER_TOKEN = 4
 CHAT_FORMAT_TOKENS = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """Tokens and USD of planned calls; None where a model has no limit or no price. `output_tokens` is the most."""
+    """Tokens and USD of planned calls; None if a model has no limit or price. `output_tokens` is an upper limit."""
 
     calls: int
     input_tokens: int
@@ -29,11 +29,11 @@ class Estimate:
 
 
 def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
-    """USD of one call: what the server says that it cost, else tokens x price / 1e6.
+    """Return the USD of one call: the cost that the server reports, else tokens x price / 1e6.
 
-    Some servers count reasoning only in the total: the output is the total less the prompt where that is more. Cached
-    tokens have their own price where there is one. A cost of 0 is believed only without prices: gateways say 0 for
-    calls that another account pays for. None when a price or a token count is not known.
+    Some servers count reasoning only in the total, so the output is the total less the prompt if that is more. Cached
+    tokens have their own price if there is one. A reported cost of 0 counts only if the model has no prices, because
+    gateways report 0 for calls that another account pays for. None if a price or a token count is not known.
     """
     if usage.cost_usd:
         return round(usage.cost_usd, 9)
@@ -49,25 +49,23 @@ def cost_usd(model: JudgeModel, usage: Usage) -> float | None:
 
 
 def worst_case_usd(model: JudgeModel, prompt: str) -> float | None:
-    """Return the most that one request can cost.
+    """Return the most that one request can cost, in USD; None if a price or max_tokens is not known.
 
-    (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price.
-
-    No tokenizer makes more than a token of a byte; the 64 are for the tokens that a chat format adds. None when a
-    price or max_tokens is not known.
+    It is (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price. No tokenizer makes more than one
+    token of a byte, and the 64 cover the tokens that a chat format adds.
     """
     tokens_in = len(prompt.encode("utf-8", errors="replace")) + CHAT_FORMAT_TOKENS
     return cost_usd(model, Usage(prompt_tokens=tokens_in, completion_tokens=model.max_tokens))
 
 
 def unpriced(model: JudgeModel) -> tuple[str, ...]:
-    """Return the columns of llm_models.csv that are empty and without which no worst case can be told."""
+    """Return the empty columns of llm_models.csv without which the worst case is not known."""
     columns = ("input_usd_per_mtok", "output_usd_per_mtok", "max_tokens")
     return tuple(column for column in columns if getattr(model, column) is None)
 
 
 def estimate_calls(calls: Sequence[tuple[JudgeModel, int]]) -> Estimate:
-    """Return the estimate for calls given as (model, UTF-8 bytes of the prompt)."""
+    """Return the estimate for calls, each given as the model and the number of UTF-8 bytes of its prompt."""
     limits = [model.max_tokens for model, _ in calls]
     known_limits = [limit for limit in limits if limit is not None]
     output = sum(known_limits) if len(known_limits) == len(limits) else None

@@ -1,7 +1,7 @@
-"""Prompts: a template's text with the essay put in as a value.
+"""Prompts: a template's text with the essay filled in as a value.
 
-The essay is untrusted. It is never rendered as a template; `boundary` is a token that does not occur in it, so that
-delimiters built with it cannot be closed from inside the essay.
+The essay is untrusted, so it is never rendered as a template. `boundary` is a token that does not occur in the essay,
+so that the essay cannot contain a closing delimiter that is built with it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from essay_cohorts.errors import Problem
 
 VARIABLES = ("response", "boundary")
 
-# Prompts are text for a model, never markup for a browser: escaping would change what the judge reads.
+# Prompts are text for a model, not markup for a browser. Escaping would change what the judge reads.
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-# The same essay must always give the same prompt: no chance, and nothing that a prompt does not need.
+# The same essay must always give the same prompt, so nothing random is available to a template.
 _ENVIRONMENT.globals = {"range": _ENVIRONMENT.globals["range"]}
 del _ENVIRONMENT.filters["random"]
 
-# Stands in for an essay to see where it goes; digits, so that filters for case and line breaks leave it as it is.
+# Rendered in place of an essay to see where the essay goes. Filters for case and line breaks do not change digits.
 _STAND_IN = "90817263545362718"
 
 
 def check_template(template: Template) -> tuple[Problem, ...]:
-    """Syntax errors, unknown variables and a template that does not show the essay; empty when it can be used.
+    """Return syntax errors, unknown variables and a missing essay as problems; empty if the template can be used.
 
     The system message need not show the essay.
     """
@@ -43,14 +43,14 @@ def check_template(template: Template) -> tuple[Problem, ...]:
 
 
 def system_template(template: Template) -> Template | None:
-    """Return the system message as a template of its own, None without one."""
+    """Return the system message as its own template; None if there is no system message."""
     return (
         replace(template, text=template.system, place=template.system_place, system="") if template.system else None
     )
 
 
 def prompt_renderer(template: Template) -> Callable[[str], Prompt]:
-    """Return a function from an essay's text to what the judge is sent."""
+    """Return a function from an essay's text to the prompt that is sent to the judge."""
     system = system_template(template)
     texts = renderer(template), None if system is None else renderer(system)
 
@@ -69,17 +69,17 @@ def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]
             Problem(
                 place=f"{template.place}:{error.lineno}",
                 finding=f"Jinja2 cannot read the template: {str(error.message).rstrip('.')}.",
-                next_step="Fix the line; text that should stay as it is goes between {% raw %} and {% endraw %}.",
+                next_step="Fix the line, or put text that should stay as it is between {% raw %} and {% endraw %}.",
             ),
         )
-    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+    except Exception as error:  # noqa: BLE001  (the template is the user's code, so any error in it is bad input)
         return (_cannot_render(template, error),)
-    return tuple(_unknown_variables(template, tree, unknown)) or _trial(template, shows_essay=shows_essay)
+    return tuple(_unknown_variables(template, tree, unknown)) or _try_rendering(template, shows_essay=shows_essay)
 
 
 @lru_cache(maxsize=256)
 def renderer(template: Template) -> Callable[[str], str]:
-    """Return a function from an essay's text to the prompt; a template is compiled once a process."""
+    """Return a function from an essay's text to a message. Each process compiles a template once."""
     compiled = _ENVIRONMENT.from_string(template.text)
 
     def render(essay: str) -> str:
@@ -89,7 +89,7 @@ def renderer(template: Template) -> Callable[[str], str]:
 
 
 def boundary_for(essay: str) -> str:
-    """Return a token made from the essay's text (so that prompts are repeatable) that does not occur in it."""
+    """Return a token that does not occur in the essay, made from its text so that prompts are repeatable."""
     salt = 0
     while True:
         token = "B" + blake2s(f"{salt}|{essay}".encode(), digest_size=8).hexdigest()
@@ -99,23 +99,23 @@ def boundary_for(essay: str) -> str:
 
 
 def prompt_hash(prompt: str, system: str = "") -> str:
-    """Hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json.
+    """Return the hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json.
 
-    With a system message it is that of the JSON list of both, so that a move of text from one to the other shows.
+    With a system message it is the hash of a JSON list of both, so that it changes if text moves between them.
     """
     both = json.dumps([system, prompt], ensure_ascii=False) if system else prompt
     return sha256(both.encode("utf-8")).hexdigest()
 
 
 def closing_delimiter(template: Template) -> str | None:
-    """Return the first line of text behind the essay, if the template uses no boundary.
+    """Return the first line of text after the essay, if the template does not use `boundary`.
 
-    An essay that contains it could pretend to end there. None when `boundary` is used or nothing follows.
+    An essay that contains this line could pretend to end there. None if `boundary` is used or nothing follows.
     """
     if "boundary" in meta.find_undeclared_variables(_ENVIRONMENT.parse(template.text)):
         return None
-    _, _, behind = renderer(template)(_STAND_IN).partition(_STAND_IN)
-    return next((line.strip() for line in behind.splitlines() if line.strip()), None)
+    _, _, after = renderer(template)(_STAND_IN).partition(_STAND_IN)
+    return next((line.strip() for line in after.splitlines() if line.strip()), None)
 
 
 def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[str]) -> Iterator[Problem]:
@@ -130,11 +130,11 @@ def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[st
             )
 
 
-def _trial(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
-    """Render a stand-in essay: finds what shows only then, such as an include or an attribute that is missing."""
+def _try_rendering(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]:
+    """Render a stand-in essay, to find errors that only rendering shows, such as a missing include or attribute."""
     try:
         prompt = renderer(template)(_STAND_IN)
-    except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
+    except Exception as error:  # noqa: BLE001  (the template is the user's code, so any error in it is bad input)
         return (_cannot_render(template, error),)
     if shows_essay and _STAND_IN not in prompt:
         finding = "the template never shows the essay."

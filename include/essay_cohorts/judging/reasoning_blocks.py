@@ -1,4 +1,4 @@
-"""The reasoning that a reply may hold beside its answer, between tags such as `<think>` and `</think>`."""
+"""Separates a reply's answer from its reasoning, which is between tags such as `<think>` and `</think>`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 INSIDE_REASONING = "the reply ended inside its reasoning"
-# The reason when nothing is behind the reasoning.
+# The reason if nothing follows the reasoning.
 NO_ANSWER = "the reply ended with its reasoning, without an answer"
 
-# An opening tag counts without its ">" too: a broken tag must not let reasoning pass for an answer.
+# An opening tag counts even without its ">", so that reasoning after a broken tag is not read as an answer.
 _TAG = re.compile(
     r"<(?P<closing>/?)\s*(?P<name>thinking|think|thought|reasoning)(?=[\s/>]|\Z)[^<>\r\n]*(?P<end>>?)", re.IGNORECASE
 )
@@ -17,18 +17,18 @@ _TAG = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """Where a reply's answer begins, behind its reasoning; or the `reason` why the reply has none."""
+    """The index at which a reply's answer begins, after its reasoning; or the `reason` why there is no answer."""
 
     start: int = 0
     reason: str = ""
 
 
 def find_answer(text: str) -> Answer:
-    """Find the answer: the text behind the last closing tag, or all of a reply without tags.
+    """Find the answer: the text after the last closing tag, or the whole reply if there are no tags.
 
-    Some chat templates leave the opening tag out, and reasoning may mention a closing tag. Only what is behind the
-    last closing tag is an answer in every reading. A tag that is opened and not closed again means that the reply
-    ended inside its reasoning.
+    Some chat templates leave the opening tag out, and reasoning may mention a closing tag. Only the text after the
+    last closing tag is certain to be the answer. A tag that is opened and not closed again means that the reply ended
+    inside its reasoning.
     """
     opened: dict[str, int] = {}
     start = 0

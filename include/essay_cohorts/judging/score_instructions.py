@@ -1,4 +1,4 @@
-"""What a template asks its judge to write, as far as a text tells: a score line, and the scale of the score."""
+"""Checks by its words whether a template asks its judge for a score line, and for a score on the right scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
 
 _SCORE = re.compile(r"\bscore\b", re.IGNORECASE)
-# Only a line that speaks of scoring names a scale: "write 3 to 5 sentences" does not.
+# Only a line about scoring can name a scale. "Write 3 to 5 sentences" is not about scoring.
 _OF_SCORING = re.compile(r"\b(?:scor|scale|rat(?:e|ing)|grad(?:e|ing)|mark|points?)", re.IGNORECASE)
 _RANGE = re.compile(
     r"\b(?:from|between)\s+(?P<low>[0-9]+)\s+(?:to|and)\s+(?P<high>[0-9]+)\b"
@@ -19,7 +19,7 @@ _OUT_OF = re.compile(r"\bout\s+of\s+(?P<top>[0-9]+)\b|/\s*(?P<top2>5|10|20|100)\
 
 
 def doubts_about(text: str) -> Iterator[str]:
-    """Sentences on what a template's text lacks, or says that its parser does not read; none when all is well."""
+    """Yield a sentence for each instruction that a template lacks, or that its parser does not follow."""
     if not _SCORE.search(text):
         yield "it shows no line SCORE: <number>, which its parser reads: its replies may all be unscored."
     for line in text.splitlines():
@@ -30,7 +30,7 @@ def doubts_about(text: str) -> Iterator[str]:
 
 
 def _other_scale(line: str) -> str:
-    """Return the words that name another scale than the one that scores have; "" when there are none."""
+    """Return the words that name a scale other than that of the scores; "" if there are none."""
     for found in _RANGE.finditer(line):
         limits = int(found["low"] or found["low2"]), int(found["high"] or found["high2"])
         if limits != (LOWEST_SCORE, HIGHEST_SCORE):

@@ -1,4 +1,4 @@
-"""The line of a reply that states the score: its label, its number with decoration, and each reason to refuse it."""
+"""Reads the line of a reply that states the score: its label, its decorated number, and the reasons to refuse it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_sc
 
 LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
 
-# Zero-width characters and direction marks. An override (U+202D, U+202E) is not among them: it reverses a number.
+# Zero-width characters and direction marks. Overrides (U+202D, U+202E) are not among them, because they reverse a
+# number.
 _INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060-\u2064\u2066-\u2069\ufeff"
-# Marks inside a number stay, so that 1.5*2 is never read as 1.52.
+# Marks inside a number are kept, so that 1.5*2 is never read as 1.52.
 _MARKS = re.compile(rf"(?<=[0-9.-])(?P<inside>[*#_`{_INVISIBLE}]+)(?=\.?[0-9])|[*#_`{_INVISIBLE}]+")
-# Not NFKC, which would make 82 of 8² and 71/2 of 7½.
+# NFKC is not used, because it turns 8² into 82 and 7½ into 71/2.
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-# As they read once the marks are gone: <|eot_id|>, </s>, <end_of_turn>.
+# The end tokens after the marks were removed: <|eot_id|> is <|eotid|>, </s> is the same, <end_of_turn> is
+# <endofturn>.
 _END_TOKEN = re.compile(r"(?:<\|[^<>|0-9]{1,40}\|>|</s>|<eos>|<endofturn>|\[/INST\])\Z", re.IGNORECASE)
 _LONGEST_TOKEN = 44
 
@@ -43,20 +45,20 @@ _STATED = re.compile(
     rf"(?P<remarks>(?: ?{_REMARK})*)(?:(?: - | ?[–—] ?)(?P<comment>.+?))?(?:(?<![.。]) ?[.。])?",
     re.IGNORECASE,
 )
-_SCALE_BEHIND = re.compile(rf"(?<=[0-9]) ?(?:%|per ?cent\b|(?:/|(?:out )?of\b) ?(?P<top>{_N})?)", re.IGNORECASE)
+_SCALE_AFTER = re.compile(rf"(?<=[0-9]) ?(?:%|per ?cent\b|(?:/|(?:out )?of\b) ?(?P<top>{_N})?)", re.IGNORECASE)
 _RANGE = re.compile(r"[0-9] ?(?:[-–—]|to) ?[0-9]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What a parser makes of a text: a score from 0 to 9, or None and why."""
+    """The result of a parser: a score from 0 to 9, or None and the reason."""
 
     score: float | None = None
     reason: str = ""
 
 
 def plain_line(line: str) -> str:
-    """Return the line without marks, invisible characters and end tokens, in plain width and with single blanks."""
+    """Return the line without marks, invisible characters and end tokens, in ASCII width and with single blanks."""
     bare = _MARKS.sub(lambda found: found["inside"] or "", line.translate(_FULL_WIDTH))
     plain = " ".join(bare.split())
     while found := _END_TOKEN.search(plain, max(0, len(plain) - _LONGEST_TOKEN)):
@@ -65,27 +67,27 @@ def plain_line(line: str) -> str:
 
 
 def has_label(line: str) -> bool:
-    """Return True for a plain line that begins with a score label."""
+    """Return True if a plain line begins with a score label."""
     return _LABELLED.fullmatch(line) is not None
 
 
 def read_score_line(line: str) -> Reading | None:
-    """Return the score that a plain line states, or why it states none; None for a line without a label."""
+    """Return the score that a plain line states, or the reason why there is none; None if the line has no label."""
     labelled = _LABELLED.fullmatch(line)
     return labelled and _read_statement(labelled["statement"], labelled["scale"])
 
 
 def on_scale(number: str) -> float | None:
-    """Return the number as a score, None when it is not from 0 to 9 or the text is not a number."""
+    """Return the number as a score; None if it is not from 0 to 9, or if the text is not a number."""
     if not _NUMBER.fullmatch(number):
         return None
-    # Compared as a decimal: as a float, a number just beyond the scale would be rounded onto it.
+    # Compared as a decimal, because a float would round a number just beyond the scale onto it.
     exact = Decimal(number)
     return abs(float(exact)) if LOWEST <= exact <= HIGHEST else None
 
 
 def quote(text: str) -> str:
-    """Return the text as a reason shows it: cut to a length that a table can hold."""
+    """Return the text in quotes, cut to a length that fits a table."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
@@ -111,7 +113,7 @@ def _read_statement(shown: str, scale: str | None) -> Reading:
 def _unwrapped(statement: str) -> str:
     r"""Return the statement without brackets around its number: `[[8]]`, `<8>`, `$\boxed{8}$`."""
     for _ in range(_MOST_WRAPS):
-        # The blanks keep 0[5] two numbers.
+        # The blanks make sure that 0[5] stays two numbers.
         statement = " ".join(_WRAPPED.sub(r" \1\2\3\4\5 ", statement).split())
     return statement
 
@@ -127,8 +129,8 @@ def _without_remarks(statement: str) -> str:
 def _uses_another_scale(statement: str) -> bool:
     bare = _without_remarks(statement)
     comment = re.split(" - | ?[–—] ?", bare, maxsplit=1)[1:]
-    behind = (found["top"] for found in _SCALE_BEHIND.finditer(bare))
-    return any(top is None or Decimal(top) != HIGHEST for top in behind) or any(
+    tops = (found["top"] for found in _SCALE_AFTER.finditer(bare))
+    return any(top is None or Decimal(top) != HIGHEST for top in tops) or any(
         map(names_another_scale, [*_remarks(statement), *comment])
     )
 

@@ -1,8 +1,12 @@
-"""A lease: a file that says who may do something, made by exclusive creation and refreshed while it is held.
+"""A lease: a file that says which process may do something.
 
-filelock's SoftFileLease does nearly all of it with nothing but files, so it serves on network file systems too. What
-was not refreshed for LEASE_S, or whose process is seen to be gone, can be taken by the next. Left to do is the file
-of a process that was killed between making it and writing into it: to filelock an empty file is somebody's for ever.
+A process takes a lease by creating its file exclusively, and writes its host and process id into the file. While the
+process lives, a thread of it refreshes the file's time. Another process may take the lease over when the file was not
+refreshed for LEASE_S, or at once when its holder was a process of the same machine that no longer exists. filelock's
+SoftFileLease does all of this with plain files, so a lease works on network file systems too.
+
+filelock leaves one case open. A process that is killed between the creation of the file and the first write leaves an
+empty file, which filelock respects forever. This module removes a file that stays empty for EMPTY_S.
 """
 
 from __future__ import annotations
@@ -17,15 +21,18 @@ from filelock import FileLock, SoftFileLease, Timeout
 from essay_cohorts.files.atomic import storing
 from essay_cohorts.files.json_files import read_text
 
-# Seconds without a sign of life after which a lease may be taken. Every process must agree on it.
+# A lease that was not refreshed for this many seconds may be taken. All processes must use the same value.
 LEASE_S = 30.0
-# Creating the file and writing its owner takes under 1 ms; a file that is empty for this long was left
+# Creating the file and writing its owner takes under 1 ms. A file that is empty for this long was left
 # by a killed process.
 EMPTY_S = 2.0
 
 
 def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
-    """Return whether somebody has the lease, by a look that takes nothing and writes nothing: for telling people."""
+    """Return True if a living process seems to hold the lease.
+
+    Takes nothing and writes nothing, so the answer may be outdated at once: use it for what people read.
+    """
     try:
         silent_s = time.time() - path.stat().st_mtime
     except FileNotFoundError:
@@ -33,24 +40,27 @@ def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
     lines = (read_text(path) or "").splitlines()
     holder = dict(line.split("=", 1) for line in lines if "=" in line)
     pid = holder.get("pid", "")
-    is_gone = holder.get("host") == socket.gethostname() and pid.isdecimal() and not psutil.pid_exists(int(pid))
-    return silent_s < lease_s and not is_gone
+    is_dead = holder.get("host") == socket.gethostname() and pid.isdecimal() and not psutil.pid_exists(int(pid))
+    return silent_s < lease_s and not is_dead
 
 
 class Lease:
-    """One lease, as one process sees it. Keep it to try again: how long a lease was silent is counted here."""
+    """One lease, as one process sees it.
+
+    Keep the object between attempts, because it measures how long the lease is silent.
+    """
 
     def __init__(self, path: Path, lease_s: float = LEASE_S) -> None:
         self.path = path
-        # Taken in one thread and released in another.
+        # One thread may take the lease and another one release it.
         self._lock = SoftFileLease(path, lease_duration=lease_s, thread_local=False)
-        self._file: tuple[int, int] | None = None
-        self._empty: tuple[tuple[int, int], float] | None = None
+        self._taken_file: tuple[int, int] | None = None
+        self._empty_file: tuple[tuple[int, int], float] | None = None
 
     def take(self) -> bool:
-        """Return True when this process has the lease now, False when another has it.
+        """Return True if this process now has the lease, False if another process has it.
 
-        StoreError when the disk refuses.
+        StoreError if the file cannot be written.
         """
         with storing(self.path):
             for _ in range(2):
@@ -60,27 +70,27 @@ class Lease:
                     if not self._drop_if_empty():
                         return False
                 else:
-                    self._file = self._standing_file()
+                    self._taken_file = self._current_file()
                     return True
         return False
 
     def is_held(self) -> bool:
-        """Return False once it is lost.
+        """Return False once this process has lost the lease.
 
-        Another process took it, as from one that was frozen, or it is refreshed no more.
+        Another process took it over, for example while this one was frozen, or the file can no longer be refreshed.
         """
         if self._lock.compromise is not None:
             return False
         with storing(self.path):
-            return self._file is not None and self._standing_file() == self._file
+            return self._taken_file is not None and self._current_file() == self._taken_file
 
     def release(self) -> None:
         """Give the lease back."""
         with storing(self.path):
             self._lock.release()
 
-    def _standing_file(self) -> tuple[int, int] | None:
-        """Return which file stands there; None when it is gone, as it may be at any moment after it was made."""
+    def _current_file(self) -> tuple[int, int] | None:
+        """Return the identity of the lease file; None if another process has removed the file."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -88,7 +98,10 @@ class Lease:
         return found.st_dev, found.st_ino
 
     def _drop_if_empty(self) -> bool:
-        """Remove a file that nobody wrote into; one process at a time, so that none removes another's new one."""
+        """Remove a lease file that stayed empty; return True if it is gone.
+
+        One process at a time does so, because otherwise a process could remove the new file of another one.
+        """
         found = self._seen_empty()
         if found is None or time.monotonic() - found[1] < EMPTY_S:
             return False
@@ -96,19 +109,19 @@ class Lease:
             if self._seen_empty() == found:
                 self.path.unlink(missing_ok=True)
             Path(lock.lock_file).unlink(missing_ok=True)
-        self._empty = None
+        self._empty_file = None
         return True
 
     def _seen_empty(self) -> tuple[tuple[int, int], float] | None:
-        """Return which empty file stands there, and since when it was seen; None when it is not empty."""
+        """Return the identity of an empty lease file and the time at which it was first seen; None if not empty."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:
             found = None
         if found is None or found.st_size:
-            self._empty = None
+            self._empty_file = None
             return None
-        name = found.st_ino, found.st_ctime_ns
-        if self._empty is None or self._empty[0] != name:
-            self._empty = name, time.monotonic()
-        return self._empty
+        identity = found.st_ino, found.st_ctime_ns
+        if self._empty_file is None or self._empty_file[0] != identity:
+            self._empty_file = identity, time.monotonic()
+        return self._empty_file

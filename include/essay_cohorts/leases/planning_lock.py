@@ -1,4 +1,10 @@
-"""One planning that writes at a time, over all processes that share a data root."""
+"""One planner writes at a time, among all processes that share a data root.
+
+Concurrent planners would mint the same replicate numbers. A planner therefore takes the lease `.planning.lease` in
+the data root, checks that its plan still fits the store, writes the cohort, and gives the lease back. A planner that
+finds the lease taken waits. It takes over the lease of a planner that died: at once on the same machine, else after
+LEASE_S.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +22,16 @@ log = logging.getLogger(__name__)
 
 LEASE = ".planning.lease"
 _PATIENCE_S = 600.0
-_LOOK_AGAIN_S = 0.05
+_PAUSE_S = 0.05
 
 
 @contextmanager
-def planning_turn(root: Path) -> Iterator[None]:
-    """Wait for the turn and holds it. StoreError when others plan for longer than 10 minutes.
-
-    What a planner that died held is taken over: at once on its own machine, else after 30 s.
-    """
+def planning_lock(root: Path) -> Iterator[None]:
+    """Wait for the planning lock of a data root and hold it. StoreError if others hold it for over 10 minutes."""
     check_inside(root, root)
     lease = Lease(root / LEASE)
     if not lease.take():
-        log.info("Another cohort is being planned; waiting for its end, up to %g s", _PATIENCE_S)
+        log.info("Another cohort is being planned. Waiting up to %g s for its end.", _PATIENCE_S)
         _wait_for(lease)
     try:
         yield
@@ -41,8 +44,8 @@ def _wait_for(lease: Lease) -> None:
     while not lease.take():
         if time.monotonic() > end:
             msg = (
-                f"{lease.path} was held by another planning for {_PATIENCE_S:g} s. "
-                "Find out which run plans for so long, end it, and clear this run."
+                f"{lease.path} was held by another planning run for {_PATIENCE_S:g} s. "
+                "Find out which run takes so long to plan, end it, and clear this run."
             )
             raise StoreError(msg)
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_PAUSE_S)

@@ -1,7 +1,11 @@
-"""A task that calls, as others see it: a lease in `<data root>/.callers` that is refreshed while its process lives.
+"""Proves that a calling task is alive: one lease file per task in `<data root>/.callers/`, refreshed by a thread.
 
-An evaluation's claim names the card of the task that has it. One card a task: a lease for each evaluation, with a
-thread that refreshes it, would cost more than all else that is written for a call.
+The claims of a task on evaluations (see `evaluation_lease`) name its task lease, so that one refreshed file keeps all
+of them valid. A lease per evaluation, each with a thread that refreshes it, would cost more than all other writes of
+a call. A process that wants to know whether a task is dead tries to take the task's lease. While the process holds
+it, no other process gets the same answer, so one process at a time replaces the claims of a dead task. A task that
+finds its own lease lost, for example because it was frozen, claims under a new one. Each task removes the leases of
+dead tasks when it starts.
 """
 
 from __future__ import annotations
@@ -19,25 +23,26 @@ from essay_cohorts.files.atomic import make_folder, new_token
 from essay_cohorts.leases.lease import LEASE_S, Lease
 
 CALLERS = ".callers"
-# Whether a task of another machine lives nobody can see; a card that was silent for so long, in s, is cleared away.
+# No process can see whether a task on another machine lives. A task lease that was silent for this long, in s, is
+# removed.
 _ABANDONED_S = 86_400.0
 
 
 class TaskLease:
-    """One task's card; a context manager that every thread of the task may use."""
+    """One task's lease; a context manager that every thread of the task may use."""
 
     def __init__(self, root: Path, task: TaskRef, lease_s: float = LEASE_S) -> None:
         self._root, self._task, self._lease_s = root, task, lease_s
-        self._turn = threading.RLock()
-        # Kept to try again: how long a card was silent is counted there.
+        self._lock = threading.RLock()
+        # Kept between attempts, because each object measures how long its lease is silent.
         self._others: dict[str, Lease] = {}
-        # The last one is in use. Claims under those before it may still stand.
+        # The last lease is in use. Claims under the earlier ones may still exist.
         self._mine: list[Lease] = []
         self._claim = ""
 
     def __enter__(self) -> TaskLease:
         self._renew()
-        self._clear()
+        self._remove_dead()
         return self
 
     def __exit__(
@@ -47,38 +52,38 @@ class TaskLease:
             lease.release()
 
     def claim(self) -> str:
-        """Return what a claim of this task says.
+        """Return the content of this task's claims.
 
-        Once its card is lost, as while it was frozen, it makes a new one.
+        Takes a new lease first if this task has lost its lease, for example while it was frozen.
         """
-        with self._turn:
+        with self._lock:
             if not self._mine[-1].is_held():
                 self._renew()
             return self._claim
 
     @contextmanager
     def claim_if_dead(self, name: str) -> Iterator[bool]:
-        """Yield True when the task of the card `name` lives no more; then nobody else is told so meanwhile."""
-        with self._turn:
+        """Yield True if the task with the lease `name` is dead; no other process gets True until the block ends."""
+        with self._lock:
             lease = self._others.setdefault(name, lease_of(self._root, name, self._lease_s))
-            gone = lease.take()
+            is_dead = lease.take()
             try:
-                yield gone
+                yield is_dead
             finally:
-                if gone:
+                if is_dead:
                     lease.release()
                     del self._others[name]
 
-    def _clear(self) -> None:
-        """Remove the cards of tasks that are gone."""
+    def _remove_dead(self) -> None:
+        """Remove the leases of dead tasks."""
         own = self._mine[-1].path
         for left in own.parent.glob("*.lease"):
             if left == own:
                 continue
             with self.claim_if_dead(left.stem):
-                pass  # a card goes with the look at it
+                pass  # the release that follows a successful claim removes the file
             with suppress(FileNotFoundError):
-                # By the clock of the one file system that both are on.
+                # Both times are of the same file system's clock.
                 if own.stat().st_mtime - left.stat().st_mtime > _ABANDONED_S:
                     left.unlink()
 
@@ -92,10 +97,10 @@ class TaskLease:
 
 
 def lease_of(root: Path, name: str, lease_s: float = LEASE_S) -> Lease:
-    """Return the lease that a card is."""
-    return Lease(card_file(root, name), lease_s)
+    """Return the lease of the task with this name."""
+    return Lease(task_lease_file(root, name), lease_s)
 
 
-def card_file(root: Path, name: str) -> Path:
-    """Return where a card lies."""
+def task_lease_file(root: Path, name: str) -> Path:
+    """Return the path of a task's lease."""
     return root / CALLERS / f"{name}.lease"

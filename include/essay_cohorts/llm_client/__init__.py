@@ -1,1 +1,1 @@
-"""One request to an LLM's API: sent, answered, retried, slowed down, and explained when it fails."""
+"""One request to an LLM's API: sent, answered, retried, slowed down, and explained if it fails."""

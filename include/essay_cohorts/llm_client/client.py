@@ -1,8 +1,9 @@
-"""Asking a judge: one chat completion over an OpenAI-compatible API, with the retry rules of this project.
+"""Asks a judge: one chat completion over an OpenAI-compatible API, with the retry rules of this project.
 
-An expected failure is a value (`Failure`), never an exception. What is retried: connection errors, timeouts, 408,
-409, 429 and 5xx, be they HTTP statuses or told inside an answer, with exponential backoff and jitter; a `Retry-After`
-is obeyed for its own request. Whatever else a server answers is asked once: a reply without a text was paid for too.
+An expected failure is a value (`Failure`), never an exception. Connection errors, timeouts and the statuses 408, 409,
+429 and 5xx are retried with exponential backoff and jitter, whether the status is that of the HTTP response or is
+inside an answer. A `Retry-After` replaces the backoff of its own request. Any other answer ends the call, because a
+reply without a text was paid for too.
 """
 
 from __future__ import annotations
@@ -29,23 +30,23 @@ from essay_cohorts.llm_client.request import GATEWAY_TIMEOUTS, Answer, ApiReques
 
 
 class CallSpending(Protocol):
-    """What the requests for one evaluation are paid from."""
+    """The account that pays for the requests of one evaluation."""
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
-        """Called before each request: its name once it is written down, or why it may not be made."""
+        """Record a request before it is sent; return its name, or the reason why it must not be sent."""
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
-        """Called once it is known how the request ended."""
+        """Record how the request `call` ended."""
 
     async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        """Called with a reply that broke off, before it is asked for again: stores and settles it."""
+        """Store and settle a reply that broke off, before the next request."""
 
 
 class Judge:
-    """Asks models over one client. Before every request `stop_for` says whether calls to a model still make sense.
+    """Asks models over one client. Before every request `stop_for` returns the stop of a model, if there is one.
 
-    At most `calls_at_once` requests are under way, fewer to a model whose server answers 429. Replies that say they
-    are made up are refused unless `accept_offline`.
+    At most `calls_at_once` requests are in flight, fewer to a model whose server answers 429. Replies of the offline
+    judge are refused unless `accept_offline`.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Judge:
         self._streaks = FailureStreaks(calls_at_once)
         self._calls_at_once = calls_at_once
         self._paces: dict[str, CallPace] = {}
-        self._asking: set[asyncio.Task[Any] | None] = set()
+        self._sending: set[asyncio.Task[Any] | None] = set()
         self._is_ending = False
 
     @property
@@ -71,26 +72,26 @@ class Judge:
         return self._requests.base_url
 
     def asks_at_once(self, model: JudgeModel) -> bool:
-        """Return False when a request to the model would wait, for its server is slow or calls to it were stopped."""
+        """Return False if a request would wait because the model's server is slow, or if calls to it were stopped."""
         return self._pace(model).is_free and self._stop_for(model.id) is None
 
     def end_soon(self) -> frozenset[asyncio.Task[Any] | None]:
-        """From now on no request is tried again; returns the tasks whose requests are under way."""
+        """Retry no request from now on; return the tasks whose requests are in flight."""
         self._is_ending = True
-        return frozenset(self._asking)
+        return frozenset(self._sending)
 
     async def ask(self, model: JudgeModel, prompt: Prompt, spending: CallSpending) -> Reply | Failure:
-        """Return the model's reply to `prompt`, or why there is none.
+        """Return the model's reply to `prompt`, or the failure of the last request.
 
-        All requests are settled in `spending` but the one that a reply answers: the caller settles that one once the
-        reply is stored. A reply that broke off is kept there before the next request, or is the answer when there is
-        no next one.
+        Every request is settled in `spending` except the one that brought the returned reply: the caller settles that
+        one once the reply is stored. A reply that broke off goes to `spending.keep` before the next request. If there
+        is no next request, that reply is returned.
         """
         started, attempts = time.monotonic(), 0
         try:
             async for attempt in self._attempts():
                 with attempt:
-                    async with self._pace(model).turn() as turn:
+                    async with self._pace(model).permit() as started_at:
                         stop = self._stop_for(model.id)
                         if stop is not None:
                             return Failure(
@@ -100,7 +101,7 @@ class Judge:
                         if isinstance(call, Failure):
                             return replace(call, attempts=attempts)
                         attempts += 1
-                        answer = await self._send(model, prompt, spending, call, turn)
+                        answer = await self._send(model, prompt, spending, call, started_at)
                     if isinstance(answer, Failure):
                         return replace(answer, attempts=attempts)
                     duration_s = round(time.monotonic() - started, 3)
@@ -111,7 +112,7 @@ class Judge:
                     raise answer.again
         except TryAgain as last:
             return replace(last.failure, attempts=attempts)
-        msg = "a retry loop ends with a value or an exception"
+        msg = "the retry loop ended without a value or an exception"
         raise AssertionError(msg)
 
     def _is_last(self, attempts: int) -> bool:
@@ -123,39 +124,39 @@ class Judge:
         return self._paces[model.id]
 
     async def _send(
-        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, started_at: float
     ) -> Answer | Failure:
-        """Send one request and settles it, unless it got a reply."""
+        """Send one request and settle it, unless it brought a reply."""
         task = asyncio.current_task()
-        self._asking.add(task)
+        self._sending.add(task)
         try:
-            return await self._send_and_settle(model, prompt, spending, call, turn)
+            return await self._send_and_settle(model, prompt, spending, call, started_at)
         finally:
-            self._asking.discard(task)
+            self._sending.discard(task)
 
     async def _send_and_settle(
-        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, turn: float
+        self, model: JudgeModel, prompt: Prompt, spending: CallSpending, call: str, started_at: float
     ) -> Answer | Failure:
         try:
             answer = await self._requests.send(model, prompt)
         except NoReply as ended:
-            # Told at once: while the end is written down, others would go on at the old pace.
+            # Before the end is recorded, because other calls would meanwhile go on at the old pace.
             if ended.failure.status == 429:
-                self._pace(model).refused(turn)
-            failure = self._counted(model.id, ended)
+                self._pace(model).record_429(started_at)
+            failure = self._with_stop(model.id, ended)
             await spending.settle(model, call, ended.end, ended.usage)
             if isinstance(ended, TryAgain) and not failure.stops:
                 raise
             return failure
         if answer.again is None:
             self._streaks.record_success(model.id)
-            self._pace(model).answered()
+            self._pace(model).record_success()
         elif answer.again.failure.status == 429:
-            self._pace(model).refused(turn)
+            self._pace(model).record_429(started_at)
         return answer
 
-    def _counted(self, model_id: str, ended: NoReply) -> Failure:
-        """Return the failure, as one that stops the model when it shows that further calls are useless."""
+    def _with_stop(self, model_id: str, ended: NoReply) -> Failure:
+        """Count the failure; return it with a stop of the model if it shows that further calls are useless."""
         failure = ended.failure
         if failure.kind == "timeout" or failure.status in GATEWAY_TIMEOUTS:
             return self._streaks.record_timeout(model_id, failure)
@@ -173,7 +174,7 @@ class Judge:
 
 
 class _Wait:
-    """The server's Retry-After where it gave one, else full jitter below an exponentially growing limit."""
+    """The wait before a retry: the server's Retry-After, else full jitter below an exponentially growing limit."""
 
     def __init__(self, rules: CallRules) -> None:
         self._backoff = wait_random_exponential(multiplier=rules.first_wait_s, max=rules.longest_wait_s)

@@ -14,8 +14,8 @@ from essay_cohorts.suggestions import choose_from, closest
 class CallRules:
     """Timeouts (s, each for one request), the number of requests a call may make, and the waits between them (s).
 
-    A server that asks for a longer wait than `longest_retry_after_s` is not waited for: the call fails. A slice waits
-    `elsewhere_wait_s` in all for what other runs are calling for.
+    A call fails if the server asks for a longer wait than `longest_retry_after_s`. A slice waits at most
+    `elsewhere_wait_s` in all for evaluations that other runs are calling for.
     """
 
     connect_timeout_s: float = 5.0
@@ -29,7 +29,7 @@ class CallRules:
 
 
 def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
-    """Return the rules that a Connection's extra sets; what it leaves out keeps its default."""
+    """Return the rules that a Connection's extra sets; a key that is not set keeps its default."""
     names = [field.name for field in fields(CallRules)]
     problems: list[Problem] = []
     values: dict[str, Any] = {}
@@ -37,7 +37,7 @@ def read_call_rules(extra: Mapping[str, Any], place: str) -> Checked[CallRules]:
         here = f"{place}: {key}"
         whole = key == "max_attempts"
         if key not in names:
-            # Other keys of the extra are for Airflow's hook; one that is nearly ours is a mistake.
+            # Other keys of the extra are for Airflow's hook, but a key that resembles one of these is a mistake.
             if closest(key, names) is not None or key.startswith("max_") or key.endswith("_s"):
                 finding, next_step = "there is no such setting.", choose_from(key, names)
                 problems.append(Problem(place=here, finding=finding, next_step=next_step))

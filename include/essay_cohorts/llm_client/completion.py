@@ -1,7 +1,7 @@
-"""Reading what an OpenAI-compatible server answers, whatever its shape: many servers are only nearly compatible.
+"""Reads the answers of OpenAI-compatible servers, in any shape, because many servers are only nearly compatible.
 
-The JSON is read as plain data: a text that was paid for is kept, however odd the rest of the answer is. A server may
-stream although nobody asked for that: such an answer is put together first.
+The JSON is read as plain data, so that a text that was paid for is kept however odd the rest of the answer is. A
+server may stream although the request does not ask for that. The events of such an answer are joined first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from essay_cohorts.records import price_of
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
-    """The parts of a chat completion that are kept; `text` and `reasoning` are "" when there is none.
+    """The parts of a chat completion that are kept; `text` and `reasoning` are "" if there is none.
 
-    `error` is what the server said was wrong inside an answer with status 200, as some gateways do. A text beside an
-    error broke off: its `finish_reason` is BROKEN_OFF.
+    `error` is the error that some gateways report inside an answer with status 200. A text that comes with an error
+    broke off, so its `finish_reason` is BROKEN_OFF.
     """
 
     text: str
@@ -35,12 +35,12 @@ class Completion:
 
     @property
     def says_something(self) -> bool:
-        """True when there is a text, or reasoning, that is more than blanks."""
+        """True if the text or the reasoning holds more than blanks."""
         return bool(self.text.strip() or self.reasoning.strip())
 
 
 def read_completion(content: bytes) -> Completion | None:
-    """Return the completion in an answer's body; None when the body is not a JSON object, or none of a completion."""
+    """Return the completion in an answer's body; None if the body is not the JSON object of a completion."""
     body = _body(content)
     if body is None:
         return None
@@ -63,9 +63,9 @@ def read_completion(content: bytes) -> Completion | None:
 
 
 def error_message(content: bytes) -> str:
-    """Return the words of an error's body.
+    """Return the message in an error's body.
 
-    OpenAI's shape, `message`, `detail` or `error` as text, else the body itself.
+    It is in `error.message` (OpenAI), `error`, `message` or `detail`; else the body itself is the message.
     """
     body = _object(_decoded(content))
     if body is not None:
@@ -82,7 +82,7 @@ def error_message(content: bytes) -> str:
 
 
 def error_object(content: bytes) -> dict[str, Any]:
-    """Return the error that an error's body holds, with `code`, `param` and so on; empty when it holds none."""
+    """Return the error object in an error's body, with `code`, `param` and so on; empty if there is none."""
     body = _object(_decoded(content)) or {}
     error = body.get("error")
     return error if isinstance(error, dict) else body
@@ -102,13 +102,10 @@ def _is_chunk(body: Mapping[str, Any]) -> bool:
 
 
 def _words(choice: dict[str, Any]) -> str:
-    """Return what the model said.
-
-    Its message, its refusal, the text of an older API, or what it would call tools with.
-    """
+    """Return the words of the model: its message, its refusal, the text of an older API, or its tool arguments."""
     parts = _part(choice, "message")
-    said = _text(parts.get("content")) or _text(parts.get("refusal")) or _text(choice.get("text"))
-    return said or _tool_arguments(parts)
+    words = _text(parts.get("content")) or _text(parts.get("refusal")) or _text(choice.get("text"))
+    return words or _tool_arguments(parts)
 
 
 def _tool_arguments(message: dict[str, Any]) -> str:
@@ -126,7 +123,7 @@ def _tool_arguments(message: dict[str, Any]) -> str:
 
 
 def _reasoning(choice: dict[str, Any]) -> str:
-    """Return what a server returns apart from the answer: `reasoning_content`, `reasoning`, or its details."""
+    """Return the reasoning, which servers put into `reasoning_content`, `reasoning` or `reasoning_details`."""
     parts = _part(choice, "message")
     return (
         _text(parts.get("reasoning_content"))
@@ -135,11 +132,11 @@ def _reasoning(choice: dict[str, Any]) -> str:
     )
 
 
-def _usage(said: object, *, has_words: bool) -> Usage:
-    counts = said if isinstance(said, dict) else {}
+def _usage(reported: object, *, has_words: bool) -> Usage:
+    counts = reported if isinstance(reported, dict) else {}
     prompt, completion = _count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))
     total = _count(counts.get("total_tokens"))
-    # No prompt and no text is made of no tokens: a server that says so has not counted.
+    # Every prompt and every text has tokens, so a server that reports 0 has not counted them.
     if prompt == 0 or (has_words and completion == 0 and (total or 0) <= (prompt or 0)):
         prompt = completion = total = None
     return Usage(
@@ -162,9 +159,9 @@ def _decoded(content: bytes) -> str:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that a text begins with: some gateways write `data: [DONE]` behind it."""
+    """Return the JSON object at the start of a text. Some gateways write `data: [DONE]` after it."""
     try:
-        # Lenient: a BOM, a stray byte, a raw line end in a text or an endless number must not cost a reply.
+        # Lenient, because a BOM, a stray byte, a raw line end in a text or an endless number must not lose a reply.
         body, _ = json.JSONDecoder(strict=False, parse_int=_whole).raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return None
@@ -177,7 +174,7 @@ def _first(choices: object) -> dict[str, Any] | None:
 
 
 def _text(value: object) -> str:
-    """Return a text, or the texts of a list of parts put together."""
+    """Return a text, or the joined texts of a list of parts."""
     if isinstance(value, list):
         texts = [part.get("text") or part.get("summary") for part in value if isinstance(part, dict)]
         return "".join(text for text in texts if isinstance(text, str))

@@ -1,7 +1,8 @@
-"""An answer that came as a stream of events, put together to the one object that was asked for.
+"""Joins an answer that came as a stream of events into one completion.
 
-A gateway may stream although the request says `"stream": false`. What it streams was paid for, so it is kept: each
-`data:` line holds a piece of the answer, and the last one says why it ended. A stream without an end broke off.
+A gateway may stream although the request says `"stream": false`. Such an answer was paid for, so it is kept. Each
+`data:` line holds a piece of the answer, and the last piece says why the answer ended. A stream without such a piece
+broke off.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from essay_cohorts.calls import BROKEN_OFF
 
 _DATA = "data:"
-_BEGINNINGS = (_DATA, "event:", "id:", "retry:", ":")
+_FIELD_NAMES = (_DATA, "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
@@ -21,14 +22,14 @@ Words = Callable[[object], str]
 
 
 def is_stream(text: str) -> bool:
-    """Return True when a text begins as a stream of server-sent events does."""
-    return text.lstrip().startswith(_BEGINNINGS)
+    """Return True if a text begins as a stream of server-sent events does."""
+    return text.lstrip().startswith(_FIELD_NAMES)
 
 
 def joined_events(text: str, *, parse: Parse, words: Words) -> dict[str, Any] | None:
-    """Return the completion that the events make up; None when no event is a JSON object.
+    """Return the completion that the events form; None if no event is a JSON object.
 
-    `parse` reads one event's JSON, `words` the text in a value.
+    `parse` reads the JSON of an event, and `words` reads the text in a value.
     """
     lines = [line.strip().removeprefix(_DATA).strip() for line in text.splitlines()]
     events = [event for event in map(parse, lines) if event is not None]
@@ -63,7 +64,7 @@ def _parts(choices: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def _choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the first choice of an event; a second one is an answer that nobody asked for."""
+    """Return the first choice of an event. Any other choice is an answer that the request did not ask for."""
     return [choice for choice in _list(event.get("choices"))[:1] if isinstance(choice, dict)]
 
 
@@ -72,5 +73,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _last(objects: list[Any], key: str) -> Any:
-    """Return the last value under a key that says something."""
+    """Return the last value of a key that is not empty."""
     return next((each[key] for each in reversed(objects) if each.get(key)), None)

@@ -1,9 +1,10 @@
-"""How fast a slice asks one model: as fast as the server takes it, found out by its 429s.
+"""How fast a slice sends requests to one model: as fast as the server accepts them, measured by its 429s.
 
-Until the first 429 nothing bounds it but `most`. Then there are two limits. Calls in flight shrink by a factor and
-grow by one each time that as many as are allowed succeeded (additive increase, multiplicative decrease, as in TCP).
-The rate of starts is set a little below the rate at which the server was seen to answer, and creeps up again: the
-first limit alone cannot hold a server to, say, 10 requests a second that it answers at once.
+Until the first 429 the only limit is `most` requests in flight. After it there are two limits. The limit of requests
+in flight shrinks by a factor at each 429, and grows by one each time that as many requests as the limit have
+succeeded (additive increase, multiplicative decrease, as in TCP). The rate of starts is set a little below the rate
+at which the server was seen to answer, and grows again slowly. The second limit is needed because the first one
+cannot hold a slice to, say, 10 requests a second if the server answers each of them at once.
 """
 
 from __future__ import annotations
@@ -16,37 +17,37 @@ from contextlib import asynccontextmanager
 
 _SHRINK = 0.7
 _WINDOW_S = 1.0
-_BELOW = 0.95
-_SLOWEST = 0.05
-# The rate creeps up by so much a second, and twice as fast each second once nothing was refused for _PATIENCE_S: then
-# others may have left the server.
-_GROWTH_A_SECOND = 0.01
+_RATE_MARGIN = 0.95
+_LOWEST_RATE = 0.05
+# The rate grows by this fraction each second. Once no 429 came for _PATIENCE_S, the growth doubles each second,
+# because other callers may have left the server.
+_GROWTH_PER_SECOND = 0.01
 _PATIENCE_S = 5.0
 
 
 class CallPace:
-    """The pace at one model: at most `limit` calls in flight, and `rate` starts a second once it is known."""
+    """The pace at one model: at most `limit` requests in flight, and `rate` starts a second once it is known."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = float(most)
         self.rate: float | None = None
         self._most, self._clock = most, clock
         self._in_flight = 0
-        self._learned = False
+        self._is_rate_measured = False
         self._freed = asyncio.Condition()
-        self._gate = asyncio.Lock()
+        self._start_lock = asyncio.Lock()
         self._next_start = self._shrunk_at = self._grown_at = clock()
-        self._answered: deque[float] = deque()
+        self._success_times: deque[float] = deque()
 
     @property
     def is_free(self) -> bool:
-        """True while no request is held back: none was refused yet."""
+        """True while no request is held back because the server has not answered with a 429 yet."""
         return self.rate is None and self.limit >= self._most
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[float]:
-        """Wait for the turn to send one request; yields the moment of its start, for the verdict on it."""
-        async with self._gate:
+    async def permit(self) -> AsyncIterator[float]:
+        """Wait until one more request may be sent; yield the time of its start, which `record_429` needs."""
+        async with self._start_lock:
             async with self._freed:
                 await self._freed.wait_for(lambda: self._in_flight < int(self.limit))
             if self.rate is not None:
@@ -61,42 +62,45 @@ class CallPace:
                 self._freed.notify_all()
 
     def _window_ends(self, rate: float) -> float:
-        """Return when another start keeps to the rate over a whole window, in which a burst may have used it up."""
+        """Return the earliest start that keeps a whole window to the rate, even if a burst has already used it up."""
         allowed = max(1, int(rate * _WINDOW_S))
-        return self._answered[-allowed] + allowed / rate if len(self._answered) >= allowed else 0.0
+        return self._success_times[-allowed] + allowed / rate if len(self._success_times) >= allowed else 0.0
 
-    def answered(self) -> None:
-        """A request succeeded."""
+    def record_success(self) -> None:
+        """Record that a request succeeded, which raises the limits."""
         now = self._clock()
-        self._answered.append(now)
+        self._success_times.append(now)
         self._drop_old(now)
         self.limit = min(float(self._most), self.limit + 1 / self.limit)
-        if self.rate is not None and not self._learned:
-            self._learn(now)
+        if self.rate is not None and not self._is_rate_measured:
+            self._measure_rate(now)
         elif self.rate is not None:
-            hurry = 2.0 ** min(10.0, max(0.0, now - self._shrunk_at - _PATIENCE_S))
-            self.rate *= 1 + min(0.5, _GROWTH_A_SECOND * hurry * (now - self._grown_at))
+            speedup = 2.0 ** min(10.0, max(0.0, now - self._shrunk_at - _PATIENCE_S))
+            self.rate *= 1 + min(0.5, _GROWTH_PER_SECOND * speedup * (now - self._grown_at))
         self._grown_at = now
 
-    def refused(self, started: float) -> None:
-        """A request that began at `started` got a 429. One sent before the last shrink tells nothing new."""
-        if started < self._shrunk_at:
+    def record_429(self, started_at: float) -> None:
+        """Record the 429 of a request that began at `started_at`, which lowers the limits.
+
+        A request that began before the limits were lowered last says nothing new.
+        """
+        if started_at < self._shrunk_at:
             return
         now = self._clock()
         self._drop_old(now)
         self._shrunk_at = self._grown_at = now
         self.limit = max(1.0, self.limit * _SHRINK)
-        if self.rate is not None and self._learned:
-            # Not by what was answered last: of a few requests a second a single one more or less is chance.
-            self.rate = max(_SLOWEST, self.rate * _BELOW)
-        elif self._answered and self.rate is None:
-            self.rate = _BELOW * len(self._answered) / _WINDOW_S
+        if self.rate is not None and self._is_rate_measured:
+            # The last second is not measured again: of a few requests a second, one more or less is chance.
+            self.rate = max(_LOWEST_RATE, self.rate * _RATE_MARGIN)
+        elif self._success_times and self.rate is None:
+            self.rate = _RATE_MARGIN * len(self._success_times) / _WINDOW_S
 
-    def _learn(self, now: float) -> None:
-        """Answer of the burst that met the first 429 still come in: they tell the rate too."""
-        self.rate = max(self.rate or 0.0, _BELOW * len(self._answered) / _WINDOW_S)
-        self._learned = now - self._shrunk_at > _WINDOW_S
+    def _measure_rate(self, now: float) -> None:
+        """Raise the rate by the answers that still come in from the burst that met the first 429."""
+        self.rate = max(self.rate or 0.0, _RATE_MARGIN * len(self._success_times) / _WINDOW_S)
+        self._is_rate_measured = now - self._shrunk_at > _WINDOW_S
 
     def _drop_old(self, now: float) -> None:
-        while self._answered and self._answered[0] <= now - _WINDOW_S:
-            self._answered.popleft()
+        while self._success_times and self._success_times[0] <= now - _WINDOW_S:
+            self._success_times.popleft()

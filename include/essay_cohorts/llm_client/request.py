@@ -1,4 +1,4 @@
-"""One request to a judge: sent, read, and explained when no reply comes of it."""
+"""One request to a judge: sends it, reads the answer, and explains why there is no reply."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from essay_cohorts.llm_client.retry_after import retry_after_s
 from essay_cohorts.llm_client.server_errors import ServerError, error_of_status
 from essay_cohorts.provenance import OFFLINE_OK, says_made_up
 
-# A gateway gave up waiting: the model behind it may have answered, and the answer may be on the bill.
+# With these statuses a gateway gave up waiting. The model behind it may still have answered, and charged for it.
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_COMPLETION = "not_a_completion"
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -28,9 +28,10 @@ _TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a 
 
 
 class NoReply(Exception):
-    """A request ended without a reply: why, and what is known of its cost.
+    """A request ended without a reply: the failure, and what is known about its cost.
 
-    `cause` is equal for refusals that more calls to the model would meet too; None where nothing follows for others.
+    Two refusals with the same `cause` suggest that further calls to the model would be refused too. `cause` is None
+    if the failure says nothing about other calls.
     """
 
     def __init__(
@@ -47,26 +48,26 @@ class NoReply(Exception):
 
 
 class TryAgain(NoReply):
-    """The next request may do better, after `wait_s` where the server said so."""
+    """The next request may succeed, after `wait_s` seconds if the server asked for a wait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A reply; `again` when it broke off and the next request may bring a whole one."""
+    """A reply; `again` is set if the reply broke off and the next request may bring a whole one."""
 
     reply: Reply
     again: TryAgain | None = None
 
 
 class ApiRequests:
-    """Sends requests over one client, each once: who asks again is the caller's matter.
+    """Sends requests over one client, each once. Retries are up to the caller.
 
-    Replies that say they are made up are refused unless `accept_offline`.
+    Replies of the offline judge are refused unless `accept_offline`.
     """
 
     def __init__(self, client: openai.AsyncOpenAI, rules: CallRules, *, accept_offline: bool) -> None:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
-        # The client's own retries would be calls that nobody counts and no stop prevents.
+        # The client's own retries would be requests that no budget counts and no stop prevents.
         self._client = client.with_options(max_retries=0, timeout=timeout)
         self._key = KeyMask(client.api_key)
         self._rules, self._accept_offline = rules, accept_offline
@@ -77,10 +78,10 @@ class ApiRequests:
         return self._key.address(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
 
     async def send(self, model: JudgeModel, prompt: Prompt) -> Answer:
-        """Send one request. NoReply, or TryAgain where that makes sense, when no reply comes of it."""
+        """Send one request and return its reply. NoReply if there is none, TryAgain if a retry makes sense."""
         try:
             async with asyncio.timeout(self._rules.total_timeout_s):
-                # Not `chat.completions.create`: it takes a fifth of a call's time to sort out arguments that we lack.
+                # `chat.completions.create` would spend a fifth of a call's time on arguments that are never given.
                 request = self._client.post("/chat/completions", cast_to=httpx2.Response, body=_body(model, prompt))
                 answer = await request
         except (TimeoutError, openai.APITimeoutError) as error:
@@ -93,13 +94,13 @@ class ApiRequests:
             raise TryAgain(Failure(kind="timeout", message=message), end) from None
         except openai.APIStatusError as error:
             answered = error.response
-            told = error_of_status(
+            server_error = error_of_status(
                 error.status_code,
                 error_object(answered.content),
                 error_message(answered.content),
                 {name.lower(): value for name, value in answered.headers.items()},
             )
-            raise self._no_reply(told) from None
+            raise self._no_reply(server_error) from None
         except openai.APIConnectionError as error:
             message = self._key.message(f"cannot reach {self.base_url}: {error.__cause__ or error}")
             raise TryAgain(Failure(kind="connection", message=message), _end_of(error)) from None
@@ -134,24 +135,24 @@ class ApiRequests:
         return Answer(reply=reply, again=ended if isinstance(ended, TryAgain) else None)
 
     def _refuse_made_up(self, completion: Completion) -> None:
-        """NoReply for a reply that says it is made up, where such replies are not accepted."""
+        """Raise NoReply for a reply of the offline judge, unless such replies are accepted."""
         if self._accept_offline or not says_made_up(completion.response_model):
             return
         message = (
             f"the reply says that it comes from {completion.response_model}, which is not a model. Point "
-            f"the Connection llm_default at a real API: made-up scores are kept only where {OFFLINE_OK} is"
+            f"the Connection llm_default at a real API: made-up scores are accepted only if there is a {OFFLINE_OK}"
         )
         failure = Failure(kind="offline_reply", message=message, stops="run")
         raise NoReply(failure, CallEnd.CHARGED, completion.usage)
 
     def _no_reply(self, error: ServerError, usage: Usage | None = None) -> NoReply:
-        """Return what an error makes of a request, be it an HTTP status or told inside an answer."""
+        """Return the end of a request that met this error, as an HTTP status or inside an answer."""
         status = error.status
         said = self._key.message(f"the server said {status or 'an error'}: {error.message}")
         if error.next_step:
             said = f"{said}. {error.next_step}"
         if status in GATEWAY_TIMEOUTS:
-            said = f"{said}. The gateway before the model gave up waiting. {_TOO_SLOW}"
+            said = f"{said}. The gateway in front of the model gave up waiting. {_TOO_SLOW}"
         kind = f"http_{status}" if status else "error_in_answer"
         failure = Failure(kind=kind, message=said, status=status, stops=error.stops)
         end = CallEnd.UNKNOWN if status is None or status in GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
@@ -165,12 +166,12 @@ class ApiRequests:
 
 
 def _end_of(error: Exception) -> CallEnd:
-    """Return a request that never left cannot be on the bill; any other may be."""
+    """Return NOT_CHARGED for a request that was never sent; any other request may be on the bill."""
     return CallEnd.NOT_CHARGED if type(error.__cause__).__name__ in _NEVER_SENT else CallEnd.UNKNOWN
 
 
 def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
-    """Return the body of a request; a gateway may stream its answer unless it is told not to."""
+    """Return the body of a request. It asks for no stream, because a gateway may stream by default."""
     system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     body: dict[str, Any] = {
         "model": model.model,

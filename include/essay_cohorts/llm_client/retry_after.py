@@ -1,4 +1,4 @@
-"""How long a server asks to wait: the headers `retry-after-ms` and `Retry-After`, as servers really write them."""
+"""Reads the wait that a server asks for in `retry-after-ms` or `Retry-After`, in the formats that servers use."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait from `now` (s since 1970); None when no header says, or none can be read.
+    """Return the seconds to wait from `now` (s since 1970); None if no header can be read.
 
-    Where one header cannot be read the other one counts. The names are in lower case.
+    If one header cannot be read, the other one counts. The names in `headers` must be in lower case.
     """
     waits = (_seconds(headers.get("retry-after-ms"), "ms", now), _seconds(headers.get("retry-after"), "s", now))
     return next((wait for wait in waits if wait is not None), None)
 
 
 def _seconds(value: str | None, unit: str, now: float) -> float | None:
-    """Return a number, with a unit or in `unit`, or an HTTP date."""
+    """Return the seconds in a header: a number, in `unit` if it has no unit of its own, or an HTTP date."""
     text = (value or "").strip()
     amount = _AMOUNT.fullmatch(text)
     if amount:

@@ -1,6 +1,6 @@
-"""What a server's error means for later calls: whom it concerns, whether to ask again, what a person can do.
+"""Interprets a server's error: what else it concerns, whether a retry makes sense, and what a person can do.
 
-An error may come as an HTTP status or inside an answer with status 200; from here on both are the same.
+An error may come as an HTTP status or inside an answer with status 200. Both become the same `ServerError`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HINTS = {
     404: f"Check the column model of {_MODELS} and the host of the Connection llm_default",
 }
 _UNCLEAR = f"Check the key and the host of the Connection llm_default, and the model's row in {_MODELS}"
-# Refusals of one essay's text: the next essay may be fine, so they say nothing about the model.
+# Refusals of one essay's text say nothing about the model, because the next essay may be accepted.
 _OF_ONE_ESSAY = re.compile(
     r"content_filter|content_policy|context_length|context_window|responsibleaipolicy|data_inspection|moderation"
     r"|invalid_prompt|string_above_max_length|flagged|content management policy|content filter|maximum context length"
@@ -31,7 +31,7 @@ _OF_ONE_ESSAY = re.compile(
     re.IGNORECASE,
 )
 _ESSAY_STATUSES = frozenset({400, 403, 413, 422, 451})
-# Statuses of errors that say what they are in words alone.
+# The statuses of errors that come as a name without a number.
 _BY_NAME = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -51,9 +51,9 @@ _BY_NAME = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerError:
-    """An error as a server tells it: status (None: not told), code and words, and the headers that came with it.
+    """An error as a server reports it: status (None if not reported), code, message, and the headers of the response.
 
-    `broke_off`: the server says that it met the error in the middle of its answer.
+    `broke_off` is True if the server met the error in the middle of its answer.
     """
 
     message: str
@@ -65,61 +65,61 @@ class ServerError:
 
     @property
     def is_about_one_essay(self) -> bool:
-        """True when the server refuses this prompt, not the model or the key."""
-        told = f"{self.code} {self.message}"
-        return self.status in _ESSAY_STATUSES and _OF_ONE_ESSAY.search(told) is not None
+        """True if the server refuses this prompt, not the model or the key."""
+        words = f"{self.code} {self.message}"
+        return self.status in _ESSAY_STATUSES and _OF_ONE_ESSAY.search(words) is not None
 
     @property
     def is_out_of_credit(self) -> bool:
-        """True for an account without credit: OpenAI says 429, which no waiting changes."""
+        """True if the account has no credit. OpenAI reports this as a 429, although waiting does not help."""
         return self.status == 402 or (self.status == 429 and self.code == "insufficient_quota")
 
     @property
     def is_temporary(self) -> bool:
-        """True when the same request may do better later."""
+        """True if the same request may succeed later."""
         if self.status is None:
             return self.broke_off
         return not self.is_out_of_credit and (self.status in _RETRIED or self.status >= 500)
 
     @property
     def stops(self) -> Literal["run", "model"] | None:
-        """How far the cause reaches beyond this evaluation."""
+        """Whether the cause makes all further calls of the run, or to the model, useless."""
         if self.is_about_one_essay:
             return None
         return "run" if self.is_out_of_credit else _STOPS.get(self.status or 0)
 
     @property
     def next_step(self) -> str:
-        """What a person can do about it; "" where waiting is all."""
+        """The step that a person can take; "" if there is none but waiting."""
         if self.is_temporary or self.is_about_one_essay:
             return ""
         if self.status is None:
-            return "Clear the run to ask again, once the server is well"
-        told = f"{self.param} {self.message}"
+            return "Clear the run to ask again once the server works"
+        words = f"{self.param} {self.message}"
         for parameter, step in (
             ("max_tokens", f"Write max_completion_tokens into the column max_tokens_field of {_MODELS}"),
             ("temperature", f"Empty the column temperature of {_MODELS}"),
         ):
-            if self.status in (400, 422) and parameter in told:
+            if self.status in (400, 422) and parameter in words:
                 return step
         return _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """Equal for two refusals with one cause: the status and the code, or the words without numbers and ids."""
-        told = self.code if self.code and not self.code.isdecimal() else _without_ids(self.message)
-        return self.status, told
+        """Equal for two refusals with the same cause: the status with the code, or with the message without ids."""
+        cause = self.code if self.code and not self.code.isdecimal() else _without_ids(self.message)
+        return self.status, cause
 
 
 def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> ServerError | None:
-    """Return the error that an answer with status 200 holds, in its choice or beside it; None when it holds none."""
+    """Return the error in an answer with status 200, in its choice or in its body; None if there is none."""
     broke_off = choice.get("finish_reason") == BROKEN_OFF
-    told = choice.get("error") or body.get("error")
-    if not told and body.get("object") == "error":
-        told = body
-    if not told:
+    reported = choice.get("error") or body.get("error")
+    if not reported and body.get("object") == "error":
+        reported = body
+    if not reported:
         return ServerError(message="the reply broke off", broke_off=True) if broke_off else None
-    error = told if isinstance(told, dict) else {"message": told}
+    error = reported if isinstance(reported, dict) else {"message": reported}
     return ServerError(
         message=_message(error),
         status=_status(error),
@@ -131,7 +131,7 @@ def error_in_answer(body: Mapping[str, Any], choice: Mapping[str, Any]) -> Serve
 
 
 def error_of_status(status: int, error: Mapping[str, Any], message: str, headers: Mapping[str, str]) -> ServerError:
-    """Return the error that an HTTP status tells, with the error object of its body."""
+    """Return the error of an HTTP status and the error object in its body."""
     inner = error.get("innererror")
     code = _word(error, "code") or (_word(inner, "code") if isinstance(inner, dict) else "")
     return ServerError(message=message, status=status, code=code, param=_word(error, "param"), headers=headers)
@@ -145,7 +145,7 @@ def _status(error: Mapping[str, Any]) -> int | None:
 
 
 def _word(error: Mapping[str, Any], key: str) -> str:
-    """Return a text or a whole number as text; "" for all else."""
+    """Return a text, or a whole number as text; "" for any other value."""
     value = error.get(key)
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 

@@ -10,7 +10,7 @@ from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.files.atomic import check_inside, make_folder, storing, sync_path
 from essay_cohorts.leases.evaluation_lease import holder_of
-from essay_cohorts.leases.planning_lock import planning_turn
+from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -46,7 +46,7 @@ def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
     here, there = root / "gens" / Stage.EVALUATION, make_folder(root, root / SET_ASIDE)
     check_inside(root, here)
     # No planning may find a folder and then not.
-    with planning_turn(root), storing(there):
+    with planning_lock(root), storing(there):
         for gen_id in gen_ids:
             evaluation = store.evaluation(gen_id)
             if evaluation.counts() or holder_of(root, evaluation.claim) is not None:

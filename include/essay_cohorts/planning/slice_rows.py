@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from essay_cohorts.domain import Action, PlanRow, Progress, Stage
 from essay_cohorts.errors import StoreError
-from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice, rows_of_kind
 from essay_cohorts.settings import Settings
@@ -42,7 +42,7 @@ def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow
     def write(part: Slice) -> None:
         folder.write_slice(planned.run_key, part.name, by_kind[part.kind][part.start : part.stop])
 
-    for _ in side_by_side(write, slices):
+    for _ in parallel_map(write, slices):
         pass
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
-from essay_cohorts.files.parallel_map import side_by_side
+from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
 from essay_cohorts.leases.evaluation_lease import CallLease, holder_of
 from essay_cohorts.leases.task_lease import TaskLease
@@ -85,7 +85,7 @@ def raise_unless_written(report: ReparseReport) -> None:
 
 def _read_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
     rows: list[Reparsed] = []
-    for number, (_, row) in enumerate(side_by_side(rereader.read, names), start=1):
+    for number, (_, row) in enumerate(parallel_map(rereader.read, names), start=1):
         if row is not None:
             rows.append(row)
         if number % _REPLIES_A_LINE == 0:
@@ -98,7 +98,7 @@ def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
     with TaskLease(settings.data_root, task) as task_lease:
-        for row, now in side_by_side(partial(rereader.rewrite, task_lease), todo):
+        for row, now in parallel_map(partial(rereader.rewrite, task_lease), todo):
             done[row.gen_id] = now
             if len(done) % _REPLIES_A_LINE == 0:
                 log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")

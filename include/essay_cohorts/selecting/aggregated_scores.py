@@ -19,7 +19,7 @@ from essay_cohorts.domain import Cell, Stage, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.clock import is_surely_older
-from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
+from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import MADE_UP_REASON, Provenance
 from essay_cohorts.records import score_of, text_of
 from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
@@ -61,7 +61,7 @@ class AggregatedRow(NamedTuple):
     @property
     def made(self) -> Provenance:
         """Who answered, and what was sent."""
-        return Provenance(live(self.response_model), live(self.settings), self.prompt_sha256)
+        return Provenance(unescape_formula(self.response_model), unescape_formula(self.settings), self.prompt_sha256)
 
 
 COLUMNS = AggregatedRow._fields
@@ -134,7 +134,7 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
             continue
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
         cell = Cell(row["parent_gen_id"], *judge)
-        made = Provenance(*(live(row.get(name, "")) for name in Provenance._fields))
+        made = Provenance(*(unescape_formula(row.get(name, "")) for name in Provenance._fields))
         error = row.get("error", "")
         if made.is_made_up and not made_up_counts:
             score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
@@ -228,7 +228,7 @@ class _Aggregator:
             evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
             generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
             created_at=text_of(found.reply.fields, "created_at"),
-            **{name: inert(text) for name, text in found.reply.provenance._asdict().items()},
+            **{name: escape_formula(text) for name, text in found.reply.provenance._asdict().items()},
         )
 
     def _essay(self, essay_id: str) -> tuple[str, str, str, str]:

@@ -1,10 +1,10 @@
-"""How far judges agree with each other, and each with itself: Krippendorff's alpha for interval data.
+"""Agreement of judges with each other, and of each judge with itself: Krippendorff's alpha for interval data.
 
     alpha = 1 - D_o / D_e
 
-D_o is the mean squared difference of two scores of the same essay, D_e that of any two scores (Krippendorff, Content
-Analysis, 4th ed. 2019, chapter 12; Computing Krippendorff's Alpha-Reliability, 2011). 1 is full agreement,
-0 what chance would give, below 0 is less than that.
+D_o is the mean squared difference of two scores of the same essay, D_e the mean squared difference of any two scores
+(Krippendorff, Content Analysis, 4th ed. 2019, chapter 12; Computing Krippendorff's Alpha-Reliability, 2011). An alpha
+of 1 is full agreement, 0 is the agreement that chance gives, and below 0 is less agreement than by chance.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from essay_cohorts.statistics.bootstrap import (
 )
 from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
 
-NOT_TWO = "it takes two scores of the same essay"
-NO_TWO_JUDGES = "it takes two judges that scored the same essay"
-NO_TWO_REPLICATES = "it takes two replicates of the same essay"
+NOT_TWO = "needs two scores of the same essay"
+NO_TWO_JUDGES = "needs two judges that scored the same essay"
+NO_TWO_REPLICATES = "needs two replicates of the same essay"
 _FULL = "all agree on every essay"
-# Alpha is above -1 whatever the scores are: D_o is less than twice D_e.
+# Alpha is above -1 for all scores, because D_o is less than twice D_e.
 _HIGHEST_LOG = float(np.log(2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """Alpha under one template: between `judges` judges, or, with a `model_id`, between the replicates of that one.
+    """Alpha under one template: between `judges` judges, or between the replicates of the judge `model_id`.
 
-    Between judges each judge's mean of an essay counts as its score. `scored` of `planned` evaluations have a score;
-    essays with fewer than two scores to compare do not count in `alpha.essays`.
+    Between judges, each judge's mean of an essay counts as its score. `scored` of `planned` evaluations have a score.
+    An essay with fewer than two scores to compare does not count in `alpha.essays`.
     """
 
     template_id: str
@@ -51,7 +51,7 @@ class Agreement:
 
 
 def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
-    """For each template: between its judges, then between the replicates of each, in the order of the rows."""
+    """Return alpha between the judges of each template, then between the replicates of each judge, in row order."""
     found = []
     for template_id, of_template in frame.groupby("template", sort=False):
         means = cell_means(of_template).reset_index()
@@ -64,9 +64,10 @@ def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
 
 
 def estimate_alpha(scores: pd.DataFrame, too_few: str = NOT_TWO) -> Estimate:
-    """Alpha of a table of `essay` and `score`, each row a score of its own; `too_few` says why there may be none.
+    """Return alpha of a table with the columns `essay` and `score`, one row per score.
 
-    An interval that reaches below -1, where alpha cannot be, tells nothing and is left out.
+    `too_few` is the note if no essay has two scores. An interval that reaches below -1, where alpha cannot be, is
+    left out because it says nothing.
     """
     sums = _sums(scores)
     essays = len(sums[0])
@@ -98,7 +99,7 @@ def _agreement(template_id: str, model_id: str | None, rows: pd.DataFrame, alpha
 
 
 def _sums(scores: pd.DataFrame) -> tuple[Values, Values, Values]:
-    """Number, sum and sum of squares of each essay's scores, of essays with two or more, by essay."""
+    """Return the number, sum and sum of squares of each essay's scores, for essays with two or more, by essay."""
     scores = in_order_of_scores(scores)
     values = scores["score"] - scores["score"].mean()
     table = pd.DataFrame({"essay": scores["essay"], "score": values, "square": values**2})
@@ -108,9 +109,9 @@ def _sums(scores: pd.DataFrame) -> tuple[Values, Values, Values]:
 
 
 def _disagreements(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any, tuple[Any, ...]]:
-    """D_o and D_e, both times N/2, and what they are made of.
+    """Return D_o and D_e, both times N/2, and their parts.
 
-    The sum of (v - w)^2 over all ordered pairs of n values is 2 (n q - s^2): no pair need be looked at.
+    The sum of (v - w)^2 over all ordered pairs of n values is 2 (n q - s^2), so no loop over pairs is needed.
     """
     pairs = (n * q - s**2) / (n - 1)
     total, sums, squares = (each.sum(axis=axis, keepdims=True) for each in (n, s, q))
@@ -120,9 +121,10 @@ def _disagreements(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any
 
 
 def _log_and_error(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any]:
-    """log(1 - alpha), and its error by the delta method: on this scale alpha has no bound and a steadier error.
+    """Return log(1 - alpha) and its error by the delta method.
 
-    An essay's influence is the derivative of log(1 - alpha) by the essay's weight.
+    The logarithm has no bound, and its error is steadier than that of alpha. An essay's influence is the derivative
+    of log(1 - alpha) with respect to the essay's weight.
     """
     observed, expected, (pairs, total, sums, squares, inside, whole) = _disagreements(n, s, q, axis)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,10 +135,10 @@ def _log_and_error(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any
 
 
 def _jackknife_error(n: Values, s: Values, q: Values) -> float:
-    """Return the jackknife's error of log(1 - alpha), over essays; not finite when all hangs on one of them.
+    """Return the jackknife error of log(1 - alpha) over essays; not finite if the result depends on one essay.
 
-    It is rather too large than too small (Efron and Stein, Annals of Statistics 9, 1981), while the delta method's is
-    too small with few essays of skewed scores.
+    This error tends to be too large (Efron and Stein, Annals of Statistics 9, 1981), while the error of the delta
+    method is too small for few essays with skewed scores.
     """
     pairs, total, sums, squares, inside, _ = _disagreements(n, s, q, axis=-1)[2]
     with np.errstate(divide="ignore", invalid="ignore"):

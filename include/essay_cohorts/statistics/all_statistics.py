@@ -1,4 +1,4 @@
-"""All figures of a set of scores, each with its interval, and how they were made."""
+"""All statistics of a set of scores, each with its interval, and the method that produced them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from essay_cohorts.statistics.spread import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreStatistics:
-    """Means, agreement, judges two at a time, spread of replicates, and the ranking of each template."""
+    """Means, agreement, pairs of judges, spread of replicates, and the ranking of each template."""
 
     means: tuple[ScoreMean, ...]
     agreement: tuple[Agreement, ...]
@@ -33,12 +33,12 @@ class ScoreStatistics:
     mixed: Mixed = NOTHING_MIXED
 
     def to_json(self) -> dict[str, Any]:
-        """As the command prints it, the method beside the figures, and which of them mix what was not made alike."""
+        """Return the figures as the command prints them, with the method and the figures that mix provenances."""
         return {"method": method(), **asdict(self), "mixed": self.mixed.judges()}
 
 
 def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreStatistics:
-    """Return the figures of a table of scores (see score_frame); `mixed` tells which mix what was not made alike."""
+    """Return the statistics of a table of scores (see `frame`). `mixed` holds the figures that mix provenances."""
     return ScoreStatistics(
         means=score_means(frame),
         agreement=agreements(frame),
@@ -52,12 +52,12 @@ def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreSta
 
 
 def method() -> dict[str, Any]:
-    """Return what an interval depends on besides the scores."""
+    """Return the settings on which an interval depends besides the scores."""
     return {"confidence": CONFIDENCE, "resamples": RESAMPLES, "seed": SEED, "fewest_essays": FEWEST_ESSAYS}
 
 
 def method_in_words() -> str:
-    """Return the same for people."""
+    """Return the method as a sentence for people."""
     return (
         f"{100 * CONFIDENCE:.0f} % intervals by a studentised bootstrap over essays ({RESAMPLES:,} resamples, "
         f"seed {SEED}); below {FEWEST_ESSAYS} essays they are unreliable."

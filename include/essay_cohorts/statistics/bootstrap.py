@@ -1,8 +1,9 @@
-"""95 % intervals by the bootstrap, with essays as what is drawn: all scores of an essay are drawn together.
+"""95 % intervals by the bootstrap over essays: each resample draws essays, with all scores of an essay together.
 
 The method is the studentised bootstrap (bootstrap-t; Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-section 12.5): resampling gives the distribution of (estimate* - estimate) / error*, in place of Student's t. Draws
-and quantiles are those of `scipy.stats.bootstrap`. The same input gives the same interval: SEED is fixed.
+section 12.5). Resampling gives the distribution of (estimate* - estimate) / error*, which replaces Student's t.
+`scipy.stats.bootstrap` does the draws and the quantiles. The same input gives the same interval, because SEED is
+fixed.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ CONFIDENCE = 0.95
 RESAMPLES = 2_000
 SEED = 20_260_101
 FEWEST_ESSAYS = 20
-# What a mean score, and a mean difference of scores, cannot leave.
+# The ranges of a mean score and of a mean difference of scores.
 SCALE = (float(LOWEST_SCORE), float(HIGHEST_SCORE))
 GAPS = (SCALE[0] - SCALE[1], SCALE[1] - SCALE[0])
 
 Values = NDArray[np.float64]
-# Takes one or more samples of one length, and the axis that runs over essays; gives an estimate and its error.
+# Takes one or more samples of the same length, and the axis that runs over essays. Returns an estimate and its error.
 Estimator = Callable[..., tuple[Any, Any]]
 
-# In place of infinity, which quantiles cannot be interpolated with: a resample without spread.
-_ENDLESS = 1e12
-# Numbers that a batch of resamples may hold: 8 bytes each, and some copies.
+# The pivot of a resample without spread. It replaces infinity, which would break the interpolation of quantiles.
+_UNBOUNDED = 1e12
+# The most numbers in a batch of resamples. Each takes 8 bytes, and there are some copies.
 _BATCH_NUMBERS = 2_000_000
 
 NO_ESSAY = "no essay has a score"
-ONE_ESSAY = "one essay says nothing of others"
+ONE_ESSAY = "one essay says nothing about others"
 NO_SPREAD = "all essays have the same value"
 FEW = f"unreliable: fewer than {FEWEST_ESSAYS} essays"
 _TOO_FEW = "too few essays"
@@ -46,8 +47,8 @@ _LITTLE_SPREAD = "too few essays differ"
 class Estimate:
     """A figure over `essays` essays with its 95 % interval from `low` to `high`.
 
-    `value` is None when there is nothing to tell, `low` and `high` when there is no interval; `note` says why, and
-    why an interval is not `reliable`. It is empty only when the interval is.
+    `value` is None if there is no figure; `low` and `high` are None if there is no interval. `note` gives the reason,
+    or the reason why an interval is not `reliable`. `note` is empty only if the interval is reliable.
     """
 
     value: float | None
@@ -59,18 +60,18 @@ class Estimate:
 
 
 def without_interval(value: float | None, essays: int, note: str) -> Estimate:
-    """Return a figure that no interval can be given for, and why."""
+    """Return a figure without an interval; `note` gives the reason."""
     return Estimate(value=value, low=None, high=None, essays=essays, reliable=False, note=note)
 
 
 def with_interval(value: float, low: float, high: float, essays: int) -> Estimate:
-    """Return a figure with its interval, which is unreliable below FEWEST_ESSAYS essays."""
+    """Return a figure with its interval, which is unreliable for fewer than FEWEST_ESSAYS essays."""
     few = essays < FEWEST_ESSAYS
     return Estimate(value=value, low=low, high=high, essays=essays, reliable=not few, note=FEW if few else "")
 
 
 def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estimate:
-    """Return the mean of one value an essay; its interval ends where the values' range `within` does."""
+    """Return the mean of one value per essay. Its interval is cut at the ends of the values' range `within`."""
     essays = len(values)
     if not essays:
         return without_interval(None, 0, NO_ESSAY)
@@ -88,11 +89,12 @@ def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estima
 def studentised(
     samples: tuple[Values, ...], estimator: Estimator, wider_error: float | None = None
 ) -> tuple[float, float] | None:
-    """Return the ends of the interval of an estimator; None when too many resamples have no spread to tell one.
+    """Return the ends of an estimator's interval; None if too many resamples have no spread.
 
-    `samples` are aligned: what stands at one place in each of them belongs to one essay. The estimator must accept
-    arrays of more dimensions, and may give an error of 0 or an estimate that is not finite. `wider_error` is a more
-    careful error of the estimate itself, where the estimator's own, good for resamples, is known to be small.
+    The `samples` are aligned: values at the same index belong to the same essay. The estimator must accept arrays
+    with more dimensions, and may return an error of 0 or an estimate that is not finite. `wider_error` replaces the
+    error of the estimate itself if the estimator's own error, which serves for the resamples, is known to be too
+    small.
     """
     estimate, error = (float(each) for each in estimator(*samples, axis=-1))
 
@@ -100,8 +102,8 @@ def studentised(
         other, its_error = estimator(*drawn, axis=axis)
         gap = np.asarray(other - estimate)
         usable = np.isfinite(gap) & (its_error > 0)
-        ratio = np.divide(gap, its_error, out=np.copysign(np.full_like(gap, _ENDLESS), gap), where=usable)
-        clipped: Values = np.clip(ratio, -_ENDLESS, _ENDLESS)
+        ratio = np.divide(gap, its_error, out=np.copysign(np.full_like(gap, _UNBOUNDED), gap), where=usable)
+        clipped: Values = np.clip(ratio, -_UNBOUNDED, _UNBOUNDED)
         return clipped
 
     drawn = bootstrap(
@@ -118,13 +120,13 @@ def studentised(
     )
     lowest, highest = drawn.confidence_interval
     error = error if wider_error is None else wider_error
-    if max(abs(lowest), abs(highest)) > _ENDLESS / 1e6 or not np.isfinite(error):
+    if max(abs(lowest), abs(highest)) > _UNBOUNDED / 1e6 or not np.isfinite(error):
         return None
     return float(estimate - highest * error), float(estimate - lowest * error)
 
 
 def too_little(essays: int) -> str:
-    """Return why `studentised` gave no interval."""
+    """Return the reason why `studentised` gave no interval."""
     return _TOO_FEW if essays < FEWEST_ESSAYS else _LITTLE_SPREAD
 
 

@@ -1,8 +1,8 @@
-"""Differences on the same essays: of two cohorts, two templates or two judges, second minus first.
+"""Differences between two cohorts, two templates or two judges on the same essays, second minus first.
 
-What is alike is paired first (the same essay and judge, under the same template where templates are not what is
-compared), then an essay's pairs are averaged, then the essays. Templates are averaged nowhere: two cohorts and two
-judges differ under each template by itself.
+Cells are paired first: the same essay and judge, and the same template unless templates are compared. Then the pairs
+of each essay are averaged, and then the essays. Templates are never averaged, so two cohorts or two judges have a
+difference under each template.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NOTHING_SHARED = "no essay was scored in both in the same way"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedDifference:
-    """The mean of (second - first) over shared essays, `pairs` pairs of cells in all.
+    """The mean of (second - first) over shared essays, from `pairs` pairs of cells in all.
 
-    `template_id` is None where two templates are compared, `model_id` None where all judges that both have count.
-    `scored` of `planned` evaluations of the two sides have a score, paired or not.
+    `template_id` is None if two templates are compared. `model_id` is None if all judges count that both sides have.
+    On each side `scored` of `planned` evaluations have a score, whether they are paired or not.
     """
 
     first: str
@@ -40,7 +40,7 @@ class PairedDifference:
 def between_cohorts(
     first: str, second: str, frame: pd.DataFrame, other: pd.DataFrame
 ) -> tuple[PairedDifference, ...]:
-    """Under each template of either cohort, in the order of the first's rows: by all judges, then by each."""
+    """Return the difference under each template of either cohort, in row order: by all judges, then by each judge."""
     found = []
     for template in dict.fromkeys([*frame["template"], *other["template"]]):
         sides = frame[frame["template"] == template], other[other["template"] == template]
@@ -49,16 +49,19 @@ def between_cohorts(
 
 
 def between_templates(first: str, second: str, frame: pd.DataFrame) -> tuple[PairedDifference, ...]:
-    """By all judges that scored an essay under both, then by each: two scales, compared because somebody asks."""
+    """Return the difference by all judges that scored an essay under both templates, then by each judge.
+
+    Two templates may be two scales. Their scores are compared only on request.
+    """
     sides = (frame[frame["template"] == each] for each in (first, second))
     return tuple(_by_judges(first, second, None, *sides))
 
 
 def between_models(first: str, second: str, frame: pd.DataFrame) -> tuple[PairedDifference, ...]:
-    """Under each template that either judged, in the order of the rows."""
+    """Return the difference under each template that either model judged, in row order."""
     found = []
     for template_id, rows in frame[frame["model"].isin([first, second])].groupby("template", sort=False):
-        # The judge is what is compared: the pairs must not ask for the same one.
+        # The judges are compared, so the pairing must not require the same judge.
         sides = (rows[rows["model"] == each].assign(model="") for each in (first, second))
         found.append(_difference(first, second, str(template_id), None, *sides))
     return tuple(found)

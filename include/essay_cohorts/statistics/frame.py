@@ -1,6 +1,6 @@
-"""The scores that statistics are made of, as a table with a row for each evaluation, scored or not.
+"""The table of scores that all statistics read, with a row for each evaluation, scored or not.
 
-Columns: `essay`, `template`, `model` (ids) and `score` (0 to 9, NaN without one).
+Columns: `essay`, `template`, `model` (ids) and `score` (0 to 9, or NaN if there is no score).
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ _COLUMNS = ["essay", "template", "model", "score"]
 
 
 def cohort_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
-    """Return a cohort's members, in the order of the rows."""
+    """Return the table of a cohort's members, in the order of the rows."""
     return _frame((row.member.cell, row.score) for row in rows)
 
 
 def store_frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
-    """Return all evaluations of the store by essay, template and model; those whose cell is unknown are left out."""
+    """Return the table of the store's evaluations by essay, template and model, without those of an unknown cell."""
     frame = _frame((cell, score) for cell, score in judged if all(cell))
     return frame.sort_values(_COLUMNS[:3], kind="stable", ignore_index=True)
 
 
 def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
-    """Return each essay's value under one template.
+    """Return each essay's value under one template: the mean of its judges' means, so that judges count equally.
 
-    The mean of its judges' means, so that each judge counts the same.
-
-    `frame` must hold one template only: two templates are two scales. An essay without a score has no value. The
-    values stand by essay, in whatever order the rows are: what resampling draws hangs on it.
+    `frame` must hold only one template, because two templates may be two scales. An essay without a score has no
+    value. The values are ordered by essay for any order of the rows, because the draws of the resampling depend on
+    the order.
     """
     values = cell_means(frame).groupby("essay").mean().round(9)
     return np.asarray(values, dtype=np.float64)
@@ -42,24 +41,23 @@ def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
 def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
     """Return the mean of each cell that has a score, in order of essay, template and model.
 
-    Rounded: means of the same scores must not differ by a float's last bit.
+    The means are rounded, because means of the same scores must not differ in the last bit of a float.
     """
     scored = in_order_of_scores(frame[frame["score"].notna()])
     return scored.groupby(["essay", "template", "model"])["score"].mean().round(9)
 
 
 def in_order_of_scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows by rising score.
+    """Return the rows by rising score, so that the same scores always give the same sum.
 
-    A sum of floats depends on the order of adding, and is to be that of the same scores.
-
-    Within a group that is then summed up, rows of the same score are alike.
+    A sum of floats depends on the order of its terms. Rows with the same score may be in any order, because they add
+    the same number.
     """
     return frame.sort_values("score")
 
 
 def _frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
-    # By columns: of a store of 100,000, a table made of rows takes twice as long.
+    # Built by columns, because building it by rows takes twice as long for 100,000 evaluations.
     columns: dict[str, list[str | float | None]] = {name: [] for name in _COLUMNS}
     essays, templates, models, scores = columns.values()
     for (essay, template, model), score in judged:

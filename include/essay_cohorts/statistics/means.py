@@ -1,6 +1,6 @@
 """Mean scores with their intervals: of each template, and of each judge under it.
 
-Scores of different templates are never pooled: two templates may ask for different things.
+Scores of different templates are never pooled, because two templates may ask for different things.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from essay_cohorts.statistics.frame import essay_values
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreMean:
-    """The mean score under a template, by the judge `model_id`, or by all (None); 0 to 9.
+    """The mean score under a template, from 0 to 9, by the judge `model_id`, or by all judges if that is None.
 
-    It is the mean of the essays' values (see `essay_values`), so that an essay with more replicates or judges counts
-    no more than another. `scored` of `planned` evaluations have a score.
+    It is the mean of the essays' values (see `essay_values`), so that an essay with more replicates or judges does
+    not count more than another. `scored` of `planned` evaluations have a score.
     """
 
     template_id: str
@@ -29,7 +29,7 @@ class ScoreMean:
 
 
 def score_means(frame: pd.DataFrame) -> tuple[ScoreMean, ...]:
-    """For each template: the mean by all its judges, then by each, in the order of the rows."""
+    """Return the mean of each template by all its judges, then by each judge, in row order."""
     found = []
     for template_id, of_template in frame.groupby("template", sort=False):
         found.append(_mean(str(template_id), None, of_template))

@@ -11,34 +11,35 @@ FIGURES = ("mean", "n", "min", "max")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScorePivot:
-    """The columns and the rows of a score_pivot.csv; where a cell has no score its n is 0 and the rest None."""
+    """The columns and rows of a score_pivot.csv. A cell without a score has n = 0, and None for the other figures."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float | int | None, ...], ...]
 
 
 def pivot_scores(frame: pd.DataFrame) -> ScorePivot:
-    """Essays and judges in the order of the rows, an essay without any score among them; means to nine decimals."""
+    """Return the pivot with essays and judges in row order, including essays without a score; means to 9 decimals."""
     judges = list(dict.fromkeys(zip(frame["template"], frame["model"], strict=True)))
     essays = list(dict.fromkeys(frame["essay"]))
     cells = frame.groupby(["essay", "template", "model"], sort=False)["score"].agg(["mean", "count", "min", "max"])
-    told = {
+    figures = {
         cell: (_known(mean, 9), int(count), _known(least), _known(most))
         for cell, mean, count, least, most in cells.itertuples()
     }
-    nothing = (None, 0, None, None)
+    no_score = (None, 0, None, None)
     return ScorePivot(
         columns=("essay", *(f"{column_name(*judge)}:{figure}" for judge in judges for figure in FIGURES)),
         rows=tuple(
-            (essay, *(value for judge in judges for value in told.get((essay, *judge), nothing))) for essay in essays
+            (essay, *(value for judge in judges for value in figures.get((essay, *judge), no_score)))
+            for essay in essays
         ),
     )
 
 
 def column_name(template_id: str, model_id: str) -> str:
-    """`<template>__<model>`: what stands before the first two underscores is the template, whatever the two hold.
+    """Return `<template>__<model>`. The part before the first two underscores is always the template.
 
-    In a template's id that has two underscores in a row or ends with one, each is written `%5F`, as in an address.
+    If a template's id has two underscores in a row, or ends with one, all its underscores are written as `%5F`.
     """
     template = template_id.replace("%", "%25")
     if "__" in template or template.endswith("_"):

@@ -1,6 +1,6 @@
-"""How far scores can be trusted at a glance: judges two at a time, spread of replicates, a ranking with intervals.
+"""Shows how far scores can be trusted: pairs of judges, the spread of replicates, and a ranking with intervals.
 
-Scores of different templates are never pooled: two templates may ask for different things.
+Scores of different templates are never pooled, because two templates may ask for different things.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from essay_cohorts.statistics.bootstrap import (
 )
 from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
 
-NO_REPLICATES = "a judge of it scored no essay twice"
+NO_REPLICATES = "one of its judges did not score any essay twice"
 NO_NOISE = "replicates do not differ"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgePair:
-    """Two models' means of the same essays under one template; `first` is the one whose id is first by alphabet.
+    """The means of two models for the same essays under one template; `first` is the first id by alphabet.
 
-    `difference` is the mean of (second - first) over the essays that both scored, `distance` the mean of its absolute
-    value; `correlation` is Pearson's r, None with fewer than three essays or when a judge gives all of them the same
-    score. `scored` of `planned` evaluations of the two have a score.
+    `difference` is the mean of (second - first) over the essays that both scored, and `distance` is the mean of its
+    absolute value. `correlation` is Pearson's r; it is None for fewer than three essays, or if a judge gives all of
+    them the same score. `scored` of `planned` evaluations of both models have a score.
     """
 
     template_id: str
@@ -48,9 +48,9 @@ class JudgePair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplicateSpread:
-    """The standard deviation of one judge's repeats, pooled over `cells` cells with two scores or more.
+    """The standard deviation of one judge's replicates, pooled over `cells` cells with two or more scores.
 
-    `freedom` is its degrees of freedom: the repeats beyond the first of each cell.
+    `freedom` is its degrees of freedom: the number of replicates beyond the first of each cell.
     """
 
     template_id: str
@@ -64,10 +64,10 @@ class ReplicateSpread:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankedEssay:
-    """An essay under one template: `mean` is the mean of its judges' means, so that each judge counts the same.
+    """An essay under one template. `mean` is the mean of its judges' means, so that judges count equally.
 
-    Its interval is about the noise of replicates alone: where the mean would lie if the same judges were asked
-    without end. `scored` of `planned` evaluations have a score.
+    The interval covers only the noise of replicates: it shows where the mean would be with unlimited replicates by
+    the same judges. `scored` of `planned` evaluations have a score.
     """
 
     rank: int
@@ -80,7 +80,7 @@ class RankedEssay:
 
 
 def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
-    """Return every two models of each template that scored an essay in common, in the order of the rows."""
+    """Return each pair of models of a template that scored the same essay, in row order."""
     found = []
     for template_id, of_template in frame.groupby("template", sort=False):
         means = cell_means(of_template).unstack("model").droplevel("template")
@@ -110,7 +110,7 @@ def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair
 
 
 def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
-    """Return each judge's spread: the root of its cells' mean variance, weighted by their degrees of freedom."""
+    """Return each judge's spread: the root of its cells' mean variance, weighted by degrees of freedom."""
     found = []
     for (template_id, model_id), rows in frame.groupby(["template", "model"], sort=False):
         cells = in_order_of_scores(rows).groupby("essay")["score"].agg(["count", "var"])
@@ -125,7 +125,7 @@ def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
                 planned=len(rows),
                 cells=len(repeated),
                 freedom=int(freedom.sum()),
-                # The variance of equal scores may come out as a float's last bit.
+                # Rounded, because the variance of equal scores may differ from 0 in the last bit of a float.
                 sd=None if variance is None else round(sqrt(variance), 9),
             )
         )
@@ -133,10 +133,7 @@ def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
 
 
 def rank_essays(frame: pd.DataFrame, template_id: str) -> tuple[RankedEssay, ...]:
-    """Return the essays by falling mean under one template.
-
-    Essays of the same mean share a rank and stand by their id.
-    """
+    """Return the essays under one template by falling mean. Essays with the same mean share a rank, ordered by id."""
     rows = frame[frame["template"] == template_id]
     if not rows["score"].notna().any():
         return ()
@@ -151,17 +148,17 @@ def rank_essays(frame: pd.DataFrame, template_id: str) -> tuple[RankedEssay, ...
             scored=int(row["scored"]),
             planned=int(row["planned"]),
             judges=int(row["judges"]),
-            mean=_with_noise(float(row["mean"]), float(row["reach"]), len(table)),
+            mean=_with_noise(float(row["mean"]), float(row["half_width"]), len(table)),
         )
         for row in table.to_dict("records")
     )
 
 
 def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
-    """By essay: mean, judges, scored, planned, and how far the interval reaches (NaN: without replicates).
+    """Return a row per essay: mean, judges, scored, planned, and half the interval's width (NaN without replicates).
 
     The mean of J judges' means of n_j scores has the variance sum(s_j^2 / n_j) / J^2, where s_j is the judge's spread
-    of replicates over all essays; its degrees of freedom are those of Satterthwaite (Biometrics Bulletin 2, 1946).
+    of replicates over all essays. Its degrees of freedom are those of Satterthwaite (Biometrics Bulletin 2, 1946).
     """
     spreads = pd.DataFrame(
         [(each.model_id, each.sd, each.freedom) for each in replicate_spreads(rows)], columns=["model", "sd", "of"]
@@ -176,12 +173,12 @@ def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
     counts = rows.groupby("essay", sort=False)["score"].agg(["count", "size"])
     squares, judges = by_essay["square"].sum(), by_essay.size()
     freedom = (whole**2 / squares.where(squares > 0)).fillna(1.0)
-    reach = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * whole**0.5 / judges
-    table = pd.DataFrame({"mean": by_essay["mean"].mean().round(9), "judges": judges, "reach": reach})
+    half_width = student_t.ppf((1 + CONFIDENCE) / 2, freedom) * whole**0.5 / judges
+    table = pd.DataFrame({"mean": by_essay["mean"].mean().round(9), "judges": judges, "half_width": half_width})
     return table.join(counts.rename(columns={"count": "scored", "size": "planned"}))
 
 
-def _with_noise(mean: float, reach: float, essays: int) -> Estimate:
-    if not reach > 0:
-        return without_interval(mean, essays, NO_REPLICATES if pd.isna(reach) else NO_NOISE)
-    return with_interval(mean, max(mean - reach, SCALE[0]), min(mean + reach, SCALE[1]), essays)
+def _with_noise(mean: float, half_width: float, essays: int) -> Estimate:
+    if not half_width > 0:
+        return without_interval(mean, essays, NO_REPLICATES if pd.isna(half_width) else NO_NOISE)
+    return with_interval(mean, max(mean - half_width, SCALE[0]), min(mean + half_width, SCALE[1]), essays)

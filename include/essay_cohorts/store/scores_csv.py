@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from essay_cohorts.domain import Outcome, ScoreRow
-from essay_cohorts.files.csv_text import csv_reader, csv_text, inert, live
+from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import Provenance
 from essay_cohorts.records import HIGHEST_USD, score_of
 
@@ -48,8 +48,8 @@ def scores_text(rows: Iterable[ScoreRow]) -> str:
 
 def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return the content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
-    cells = (["" if cell is None else inert(cell) for cell in row] for row in rows)
-    return csv_text([inert(name) for name in columns], cells)
+    cells = (["" if cell is None else escape_formula(cell) for cell in row] for row in rows)
+    return csv_text([escape_formula(name) for name in columns], cells)
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
@@ -76,7 +76,7 @@ def score_values(row: ScoreRow) -> dict[str, Any]:
 
 
 def _score_cells(row: ScoreRow) -> list[Any]:
-    return ["" if cell is None else inert(cell) for cell in score_values(row).values()]
+    return ["" if cell is None else escape_formula(cell) for cell in score_values(row).values()]
 
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
@@ -85,5 +85,5 @@ def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         msg = f"{score} is no score or {cost} no price"
         raise ValueError(msg)
-    made = Provenance(*map(live, _MADE_CELLS(cells)))
-    return KnownScore(value, outcome == Outcome.REUSED, live(origin), cost_usd, as_of, made)
+    made = Provenance(*map(unescape_formula, _MADE_CELLS(cells)))
+    return KnownScore(value, outcome == Outcome.REUSED, unescape_formula(origin), cost_usd, as_of, made)
