@@ -117,7 +117,7 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
 
 
 def _spent(totals: Totals, spending: Spending) -> str:
-    """Replies that were bought, and requests that cost something without a reply."""
+    """Return replies that were bought, and requests that cost something without a reply."""
     parts = [f"{totals.called} called ({dollars(totals.cost_usd)})"]
     if spending.calls > totals.called:
         parts.append(f"{spending.calls} requests")
