@@ -123,7 +123,8 @@ def _disagreements(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any
 def _log_and_error(n: Values, s: Values, q: Values, axis: int) -> tuple[Any, Any]:
     """Return log(1 - alpha) and its error by the delta method.
 
-    The logarithm has no bound, and its error is steadier than that of alpha. An essay's influence is the derivative of log(1 - alpha) with respect to the essay's weight.
+    The logarithm has no bound, and its error is steadier than that of alpha. An essay's influence is the derivative
+    of log(1 - alpha) with respect to the essay's weight.
     """
     observed, expected, (pairs, total, sums, squares, inside, whole) = _disagreements(n, s, q, axis)
     with np.errstate(divide="ignore", invalid="ignore"):
