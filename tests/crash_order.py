@@ -31,6 +31,6 @@ REPLACING_POINTS = ("between_former_links", "after_former_links", "between_verdi
 
 
 def crash_environment(order: Path) -> dict[str, str]:
-    """What a process needs in its environment to obey the order in this file."""
+    """Return the environment variables that make a process obey the order in this file."""
     hook = Path(__file__).with_name("crash_hook")
     return {"CRASH_ORDER": str(order), "PYTHONPATH": os.pathsep.join([str(hook), str(PROJECT)])}

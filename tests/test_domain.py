@@ -56,7 +56,7 @@ def test_ids_that_are_refused(text: object) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.text(alphabet="aZ9._-/\\ \n\x00é", max_size=102))
 def test_an_id_stays_in_its_folder(text: str) -> None:
-    """Whatever passes as an id is one plain path segment."""
+    """Every text that is accepted as an id is one plain path segment."""
     if is_id(text):
         assert not set(text) & set("/\\ \n\x00é")
         assert text not in (".", "..")

@@ -1,4 +1,4 @@
-"""Messages that a person reads."""
+"""The messages of errors, which people read."""
 
 import pytest
 
@@ -17,12 +17,12 @@ SECOND = Problem(place="conf: mode", finding='"x" is not a mode.', next_step="Wr
 
 
 def test_a_problem_reads_place_finding_next_step() -> None:
-    """A problem's text names the place, then what was found, then what to do."""
+    """A problem's text names the place, then the finding, then the next step."""
     assert str(FIRST) == "f.txt:3: '../x' cannot be a gen_id. Correct it."
 
 
 def test_a_problem_can_be_written_anywhere() -> None:
-    """A lone surrogate, which JSON carries and no terminal or log can hold, is spelt out in the message."""
+    """A lone surrogate, which JSON can hold but a terminal or a log cannot, is escaped in the message."""
     assert str(Problem(place="p", finding='it says "\ud800é".', next_step="Fix it.")) == (
         'p: it says "\\ud800é". Fix it.'
     )
@@ -65,5 +65,5 @@ def test_one_problem_is_enough_to_raise() -> None:
     ],
 )
 def test_all_errors_have_one_base(error: Exception) -> None:
-    """Who catches the package's base error catches every one of its errors."""
+    """The package's base error catches all its errors."""
     assert isinstance(error, CohortError)

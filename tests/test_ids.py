@@ -1,4 +1,4 @@
-"""Ids are fixed by formula: stores written by others hold them already."""
+"""Ids follow fixed formulas, because stores that others wrote already hold them."""
 
 import json
 import re
@@ -36,7 +36,7 @@ replicates = st.integers(min_value=1, max_value=10_000)
     ],
 )
 def test_evaluation_vectors(replicate: int, expected: str) -> None:
-    """An evaluation's gen_id is the one that stores in the wild hold."""
+    """An evaluation's gen_id is the same as in existing stores."""
     assert evaluation_gen_id(ESSAY, "eval-1", "eval-model", replicate) == expected
 
 
@@ -48,7 +48,7 @@ def test_evaluation_vectors(replicate: int, expected: str) -> None:
     ],
 )
 def test_essay_vectors(replicate: int, expected: str) -> None:
-    """An essay's gen_id is the one that stores in the wild hold."""
+    """An essay's gen_id is the same as in existing stores."""
     assert essay_gen_id("d_21hnyjluy35totlo", "essay-X", replicate) == expected
 
 
@@ -60,7 +60,7 @@ def test_essay_vectors(replicate: int, expected: str) -> None:
     ],
 )
 def test_draft_vectors(replicate: int, expected: str) -> None:
-    """A draft's gen_id is the one that stores in the wild hold."""
+    """A draft's gen_id is the same as in existing stores."""
     assert draft_gen_id("combo-1", "draft-A", "gen-model", replicate) == expected
 
 
@@ -96,7 +96,7 @@ def test_blanks_inside_a_part_count() -> None:
     ],
 )
 def test_an_empty_part_raises(make: Callable[[], str]) -> None:
-    """An empty part is an error, never an id that many things would share."""
+    """An empty part is an error, because many things would share its id."""
     with pytest.raises(ValueError, match="non-empty"):
         make()
 
@@ -124,7 +124,7 @@ def test_distinct_replicates_have_distinct_ids(essay: str, template: str, model:
 @PROPERTY
 @given(parts, parts, parts, replicates)
 def test_every_id_may_become_a_path(a: str, b: str, c: str, replicate: int) -> None:
-    """Whatever text the parts hold, the id satisfies the rule for path segments."""
+    """An id is a valid path segment for any text in its parts."""
     made = [
         evaluation_gen_id(a, b, c, replicate),
         essay_gen_id(a, b, replicate),
@@ -153,7 +153,7 @@ def test_a_cohort_id_is_the_hash_of_the_canonical_json() -> None:
 
 
 def test_canonical_json_is_utf8_without_blanks() -> None:
-    """Letters beyond ASCII stand for themselves, so that the text is the one that other programs would hash."""
+    """Letters beyond ASCII are not escaped, so that other programs hash the same text."""
     assert canonical_json({"b": ["é", 1], "a": None}) == '{"a":null,"b":["é",1]}'
 
 
@@ -182,7 +182,7 @@ def test_other_inputs_are_another_cohort(change: dict[str, object]) -> None:
 
 
 def test_a_run_key_is_the_hash_of_run_and_try() -> None:
-    """A run's folder name is the blake2s of `dag_id|run_id|try_number`, whatever characters a run_id holds."""
+    """A run's folder name is the blake2s of `dag_id|run_id|try_number`, for any characters in a run_id."""
     run_id = "manual__2025-01-01T00:00:00+00:00/../x"
     expected = blake2s(f"evaluation_backfill|{run_id}|2".encode(), digest_size=6).hexdigest()
     assert run_key("evaluation_backfill", run_id, 2) == expected

@@ -1,4 +1,4 @@
-"""What the environment sets: the data root and the cohort."""
+"""The settings of the environment: the data root and the cohort."""
 
 from __future__ import annotations
 
@@ -104,5 +104,5 @@ def test_both_mistakes_are_reported_together() -> None:
 
 
 def test_at_least_two_slices_run_side_by_side(tmp_path: Path) -> None:
-    """Between 2 and 8 slices are held to be worth running at once, whatever the machine."""
+    """Between 2 and 8 slices run at once, on any machine."""
     assert 2 <= read_settings({"DD_DATA_ROOT": str(tmp_path)}).processes <= 8

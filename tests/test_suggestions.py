@@ -19,7 +19,7 @@ OPTIONS = ["dry_run", "essay_ids", "Novelty"]
     ],
 )
 def test_closest(word: str, expected: str | None) -> None:
-    """The closest option is found whatever its case, and none when nothing is like the word."""
+    """The closest option is found in any case; no option is found if none resembles the word."""
     assert closest(word, OPTIONS) == expected
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes: the former file or the whole new one, whatever happens on the way."""
+"""Atomic writes: readers see the former file or the whole new one, also after a crash."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _target_is_a_folder(folder: Path) -> Path:
 def test_refused_write_is_a_store_error_and_leaves_nothing(
     tmp_path: Path, make_target: Callable[[Path], Path]
 ) -> None:
-    """A write that the system refuses says which file and what next, and no temporary file stays behind."""
+    """A write that the system refuses names the file and the next step, and leaves no temporary file."""
     target = make_target(tmp_path)
     before = names(tmp_path)
     with pytest.raises(StoreError, match="cannot be written") as caught:
@@ -125,7 +125,7 @@ def test_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
 
 
 def test_folder_is_created_with_its_file(tmp_path: Path) -> None:
-    """A new folder holds the one file, and nothing else is left beside it."""
+    """A new folder holds its one file, and no other file or folder is left next to it."""
     (tmp_path / "stage").mkdir()
     assert create_folder_with(tmp_path / "stage" / "v_1", "metadata.json", NEW) is True
     assert (tmp_path / "stage" / "v_1" / "metadata.json").read_text(encoding="utf-8") == NEW
@@ -182,7 +182,7 @@ def test_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_folders_place_is_a_store_error(tmp_path: Path) -> None:
-    """A file that has the folder's name is not overwritten: StoreError, nothing left beside it."""
+    """A file with the folder's name is not overwritten: StoreError, and nothing is left next to it."""
     (tmp_path / "v_1").write_text(FORMER, encoding="utf-8")
     with pytest.raises(StoreError, match="v_1"):
         create_folder_with(tmp_path / "v_1", "metadata.json", NEW)

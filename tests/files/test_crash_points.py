@@ -79,7 +79,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _vouched(metadata: bytes) -> str | None:
-    """The hash of the reply that these metadata stand for; a torn file stands for none."""
+    """Return the hash of the reply that this metadata describes; None for a torn file."""
     try:
         found: str | None = json.loads(metadata).get("reply_sha256")
         return found
@@ -89,7 +89,7 @@ def _vouched(metadata: bytes) -> str | None:
 
 @pytest.fixture
 def crash(tmp_path: Path, judge_server: JudgeServer) -> Crash:
-    """Sixteen evaluations, of which three are scored, one was refused and one has a reply that nobody read."""
+    """Sixteen evaluations: three have a score, one has a refused reply, and one has a reply that was not read yet."""
     store = StoreBuilder.sample(tmp_path / "data")
     essays = [store.essay(number) for number in range(1, ESSAYS + 1)]
     store.evaluation("v_a1", essays[0], score="6.5")
@@ -136,7 +136,7 @@ def test_killed_at_a_point_and_played_again(crash: Crash, point: str, number: in
     assert NEEDED <= crash.judge.calls() <= NEEDED + in_flight
     assert not replies - crash.replies(), "a reply that was on disk is gone"
     left = [Path(name).name for name in crash.store.files() if name.endswith((".tmp", ".lease", ".broken"))]
-    # The torn beginning of a reply is kept for people to look at, and other writes were under way: verify names them.
+    # The torn beginning of a reply is kept for people to read. Other writes may be unfinished: verify names them.
     assert not [name for name in left if not name.startswith((".raw", ".parsed", ".prompt"))]
     assert_store_is_whole(crash.store)
 

@@ -16,7 +16,7 @@ NEVER_S = 1_000.0
 
 
 async def at_work_together(works: int, long_s: float) -> int:
-    """The most threads that worked at one moment. None of them is the event loop's."""
+    """Return the highest number of threads that worked at one moment. The event loop's thread is not one of them."""
     at_work: set[int] = set()
     most = 0
 
@@ -34,17 +34,17 @@ async def at_work_together(works: int, long_s: float) -> int:
 
 
 def test_a_quick_disk_needs_one_thread() -> None:
-    """One piece of work after the other."""
+    """A quick disk gets one piece of work after the other."""
     assert asyncio.run(at_work_together(20, NEVER_S)) == 1
 
 
 def test_a_slow_disk_gets_more() -> None:
-    """Work that waits too long for its turn gets a thread of its own, up to a bound."""
+    """Work that waits too long gets another thread, up to a limit."""
     assert 1 < asyncio.run(at_work_together(60, 0.0)) <= 8
 
 
 def test_the_order_is_kept() -> None:
-    """What was asked for first is done first."""
+    """Work is done in the order of the calls."""
     done: list[int] = []
 
     async def run_all() -> None:
@@ -56,7 +56,7 @@ def test_the_order_is_kept() -> None:
 
 
 def test_an_error_is_raised_where_it_was_awaited() -> None:
-    """And the next piece of work is done all the same."""
+    """An error is raised at its own call, and the next piece of work is still done."""
 
     async def run_both() -> int:
         async with DiskThreads() as disk:
@@ -68,7 +68,7 @@ def test_an_error_is_raised_where_it_was_awaited() -> None:
 
 
 def test_what_was_asked_for_is_done_though_nobody_waits_any_more() -> None:
-    """Who waits may be cancelled, before its work began or while it is done: it is done all the same."""
+    """Work is finished even if its caller is cancelled, before the work began or during it."""
     done: list[int] = []
 
     def work(number: int) -> None:
@@ -88,7 +88,7 @@ def test_what_was_asked_for_is_done_though_nobody_waits_any_more() -> None:
 
 @pytest.mark.parametrize("quick_s", [NEVER_S, 0.0], ids=["quick", "slow"])
 def test_parallel_map_keeps_the_order(quick_s: float) -> None:
-    """Each item with its result, in order, whether in threads or not; slow work is spread over threads."""
+    """Each item comes with its result, in order, with and without threads; only slow work uses several threads."""
     threads: set[int] = set()
 
     def work(item: int) -> int:
@@ -102,7 +102,7 @@ def test_parallel_map_keeps_the_order(quick_s: float) -> None:
 
 @pytest.mark.parametrize("quick_s", [NEVER_S, 0.0], ids=["quick", "slow"])
 def test_parallel_map_begins_nothing_after_an_error(quick_s: float) -> None:
-    """The first error ends it."""
+    """No work starts after the first error."""
     begun: list[int] = []
 
     def work(item: int) -> None:

@@ -395,7 +395,7 @@ def test_a_later_line_with_another_score(later: str) -> None:
     ],
 )
 def test_a_later_line_without_another_score(later: str) -> None:
-    """A line behind the score that repeats it, or counts other things, changes nothing."""
+    """A line after the score that repeats it, or counts other things, changes nothing."""
     assert read_last_line(f"SCORE: 7\n{later}").score == 7.0
 
 
@@ -437,7 +437,7 @@ INSIDE, ENDED = "the reply ended inside its reasoning", "the reply ended with it
     ],
 )
 def test_reasoning_is_set_aside(reply: str, score: float | None, reason: str, line: int | None) -> None:
-    """What is between tags of reasoning never decides; the deciding line counts all lines of the reply."""
+    """Text between tags of reasoning never decides, and the deciding line's index counts all lines of the reply."""
     assert read_last_line(reply) == Reading(score=score, reason=reason)
     assert last_score_line(reply) == line
 
@@ -477,7 +477,7 @@ hundredths = st.integers(0, 900).map(lambda value: f"{value / 100:g}")
 @PROPERTY
 @given(hundredths, labels, decorations)
 def test_any_decoration_leaves_the_number(number: str, label: str, decoration: str) -> None:
-    """Whatever decorates the label and the number, the number is the score."""
+    """Any decoration of the label and the number leaves the score unchanged."""
     assert read_last_line(label + decoration.format(number)) == Reading(score=float(number))
 
 
@@ -493,7 +493,7 @@ def test_any_decoration_leaves_the_number(number: str, label: str, decoration: s
 def test_two_different_numbers_are_never_a_score(
     one: str, two: str, label: str, first: str, second: str, between: str
 ) -> None:
-    """A line that states two numbers has no score, whatever stands around and between them."""
+    """A line that states two numbers has no score, for any text around and between them."""
     two = "8.5" if float(one) == float(two) and one != "8.5" else "3" if one == two else two
     # "7/9" and "7 of 9" are one number on the wanted scale.
     two = "8" if float(two) == 9 and float(one) != 8 else "3" if float(two) == 9 else two
@@ -508,7 +508,7 @@ def test_two_different_numbers_are_never_a_score(
 )
 @example("\nSCORE: 3\n")
 def test_reasoning_that_is_never_closed_is_never_scored(inside: str) -> None:
-    """Whatever a reply says inside reasoning that it never closes, there is no score."""
+    """A reply that never closes its reasoning has no score, for any text in it."""
     for tag in ("<think>", "<Thinking>\n", "<thought id='1'>"):
         assert read_last_line(tag + inside) == Reading(reason=INSIDE)
 
@@ -516,7 +516,7 @@ def test_reasoning_that_is_never_closed_is_never_scored(inside: str) -> None:
 @PROPERTY
 @given(hundredths, st.text(st.characters(exclude_characters="<"), max_size=60))
 def test_closed_reasoning_changes_nothing(number: str, inside: str) -> None:
-    """Whatever a reply says inside closed reasoning, the score behind it counts."""
+    """The score after closed reasoning counts, for any text in the reasoning."""
     assert read_last_line(f"<think>{inside}</think>\nSCORE: {number}").score == float(number)
 
 
@@ -570,7 +570,7 @@ def test_another_scale_in_a_remark_is_unscored(reply: str) -> None:
     ],
 )
 def test_a_remark_with_numbers_is_still_a_remark(reply: str) -> None:
-    """What a judge remarks on is no scale: only a remark that is nothing but a scale is one."""
+    """A remark about the essay is not a scale: only a remark that holds nothing but a scale is one."""
     assert read_last_line(reply).score == 7.0
 
 
@@ -633,7 +633,7 @@ def test_a_number_is_not_rounded_onto_the_scale(reply: str) -> None:
     ],
 )
 def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: str) -> None:
-    """The reason says what is wrong and shows what stood there, cut to a length that a table can hold."""
+    """The reason says what is wrong and quotes the text, cut to a length that fits a table."""
     assert read_last_line(reply).reason == reason
 
 
@@ -650,7 +650,7 @@ def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: 
     ],
 )
 def test_a_truncated_reply_is_unscored(text: str, truncated: bool, score: float | None, reason: str) -> None:
-    """A reply that hit its token limit is unscored whatever it says, and the verdict names the parser's version."""
+    """A reply that hit its token limit is unscored for any text, and the verdict names the parser's version."""
     verdict = judge_by(PARSERS[DEFAULT_PARSER], text, finish_reason="length" if truncated else "stop")
     assert (verdict.score, verdict.reason) == (score, reason)
     assert verdict.parser == PARSERS[DEFAULT_PARSER].ref
@@ -731,7 +731,7 @@ def test_no_reply_makes_the_parser_fail(reply: str, truncated: bool) -> None:
     st.text(max_size=200),
 )
 def test_a_stated_score_is_read(score: float, label: str, colon: str, mark: str, reasoning: str) -> None:
-    """Whatever the judge reasons before it, a score stated on the last line is the score."""
+    """A score on the last line counts, for any reasoning before it."""
     assert read_last_line(f"{reasoning}\n{mark}{label}{colon} {score}{mark}").score == score
 
 
@@ -792,7 +792,7 @@ def test_a_score_reads_back(score: float) -> None:
 
 
 def test_a_tiny_score_reads_back() -> None:
-    """A score that the parser accepts is one that its parsed.txt can hold."""
+    """A score that the parser accepts can be stored in a parsed.txt."""
     score = read_last_line("SCORE: 0.00001").score
     assert score is not None
     assert parse_score_text(score_text(score)) == score
@@ -826,7 +826,7 @@ def test_the_line_that_decides(reply: str, line: int | None) -> None:
 @PROPERTY
 @given(st.one_of(st.text(max_size=200), st.lists(words, max_size=25).map("".join)))
 def test_the_deciding_line_says_what_the_reply_says(reply: str) -> None:
-    """Read on its own, the deciding line gives the reply's score or refusal; without one there is no score."""
+    """Read alone, the deciding line gives the reply's score or refusal; a reply without such a line has no score."""
     line, reading = last_score_line(reply), read_last_line(reply)
     if line is None:
         assert reading.reason in (NO_LABEL, EMPTY)
@@ -852,7 +852,7 @@ REPLY, BOTH = ParserRef("in_last_line", "2"), ParserRef("in_last_line", "2+reaso
 
 
 def template(parser: str = "", reads: Literal["reply", "reply_or_reasoning"] = "reply") -> Template:
-    """A template whose replies are read so."""
+    """Return a template with this parser and this way to read replies."""
     return Template(template_id="t", text="", parser=parser, place="t.txt", row_place="t.csv:2", reads=reads)
 
 
@@ -865,7 +865,7 @@ def template(parser: str = "", reads: Literal["reply", "reply_or_reasoning"] = "
     ],
 )
 def test_a_template_names_its_parser(asked: Template, ref: ParserRef) -> None:
-    """One that reads reasoning too has a version of its own, by which it is found again."""
+    """A parser that reads reasoning too has its own version, which leads back to it."""
     parser = template_parser(asked)
     assert (parser.ref, parser.reads_reasoning) == (ref, ref == BOTH)
     assert parser_of(ref) == parser
@@ -879,7 +879,7 @@ def test_a_parser_of_another_version_is_today_s() -> None:
 
 
 def test_other_parsers_may_be_given() -> None:
-    """A template's parser is looked for among those that are given."""
+    """A template's parser is searched among the parsers that are given."""
     other = replace(parser_of(REPLY), ref=ParserRef("other", "9"))
     assert template_parser(template("other"), {"other": other}) is other
     with pytest.raises(KeyError):

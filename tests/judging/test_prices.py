@@ -1,4 +1,4 @@
-"""What calls cost: of one that was made, and the most that planned ones can."""
+"""The cost of calls: of a call that was made, and the highest cost of planned calls."""
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +37,7 @@ def model(input_usd: float | None = 2.0, output_usd: float | None = 10.0, max_to
     ],
 )
 def test_the_cost_of_a_call(judge: JudgeModel, usage: Usage, expected: float | None) -> None:
-    """A call costs tokens times price, and nobody knows what when a price or a count is not known."""
+    """A call costs tokens times price; the cost is unknown if a price or a count is not known."""
     assert cost_usd(judge, usage) == expected
 
 
@@ -46,7 +46,7 @@ def test_the_cost_of_a_call(judge: JudgeModel, usage: Usage, expected: float | N
 def test_a_cost_is_never_negative_and_never_more_than_its_tokens(
     tokens_in: int, tokens_out: int, input_usd: float, output_usd: float
 ) -> None:
-    """A known cost lies between nothing and all tokens at the higher price."""
+    """A known cost is between 0 and the cost of all tokens at the higher price."""
     cost = cost_usd(model(input_usd, output_usd), Usage(prompt_tokens=tokens_in, completion_tokens=tokens_out))
     assert cost is not None
     assert 0 <= cost <= (tokens_in + tokens_out) * max(input_usd, output_usd) / 1e6 + 1e-9
@@ -113,5 +113,5 @@ def test_the_estimate_of_planned_calls(calls: list[tuple[JudgeModel, int]], expe
     ],
 )
 def test_an_estimate_in_words(estimate: Estimate, text: str) -> None:
-    """What is not known is said to be unknown, never shown as 0."""
+    """An unknown amount is called unknown, and never shown as 0."""
     assert str(estimate) == text

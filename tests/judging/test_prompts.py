@@ -1,4 +1,4 @@
-"""Prompts: what a template may do, what is told of its mistakes, and that an essay stays text."""
+"""Prompts: what a template may do, which of its mistakes are reported, and that an essay stays text."""
 
 import hashlib
 import re
@@ -86,7 +86,7 @@ def test_an_undefined_variable_is_told_with_its_line(text: str, line: int, told:
 
 
 def test_every_undefined_variable_is_told_once() -> None:
-    """All unknown names of a template are told together, each at its first line."""
+    """All unknown names of a template are reported together, each at its first line."""
     places = [problem.place for problem in check("{{ a }}\n{{ response }}{{ b }}\n{{ a }}{{ c }}")]
     assert places == ["novelty.txt:1", "novelty.txt:2", "novelty.txt:3"]
 
@@ -215,7 +215,7 @@ def test_other_files_cannot_be_read(tag: str) -> None:
     ],
 )
 def test_what_shows_only_when_rendered_is_found_too(expression: str) -> None:
-    """A stand-in essay is rendered while planning, so that no call is paid before a template fails."""
+    """Planning renders a stand-in essay, so that a template fails before any call is paid for."""
     (problem,) = check(expression + SHOWN)
     assert problem.place.startswith("novelty.txt")
     assert "cannot be rendered" in problem.finding
@@ -231,7 +231,7 @@ def test_what_shows_only_when_rendered_is_found_too(expression: str) -> None:
     ],
 )
 def test_what_shows_only_when_rendered_is_told_with_its_line(text: str) -> None:
-    """An undefined attribute, or whatever else fails when rendered, is told with file and line."""
+    """An undefined attribute, or any other error of the rendering, is reported with file and line."""
     (problem,) = check(text)
     assert problem.place == "novelty.txt:3"
 
@@ -247,7 +247,7 @@ def test_what_shows_only_when_rendered_is_told_with_its_line(text: str) -> None:
     ],
 )
 def test_a_template_never_makes_the_check_fail(text: str) -> None:
-    """Whatever a template raises when rendered is a problem of the input, not of the program."""
+    """Any error that a template raises when rendered is a problem of the input, not of the program."""
     (problem,) = check(text)
     assert problem.place.startswith("novelty.txt")
 
@@ -260,7 +260,7 @@ def test_a_template_never_makes_the_check_fail(text: str) -> None:
     ],
 )
 def test_chance_is_refused(expression: str) -> None:
-    """A prompt that is another one each time could not be told from an edited one: the template is refused."""
+    """A template with a random part is refused, because its prompts could not be told apart from edited ones."""
     assert check(expression + SHOWN) != ()
 
 
@@ -289,7 +289,7 @@ essays = st.one_of(st.text(max_size=300), st.text(alphabet="{}%#B0123456789abcde
 @PROPERTY
 @given(essays)
 def test_any_essay_stays_text(essay: str) -> None:
-    """For every essay the prompt is the template's text with the essay in its place."""
+    """The prompt of every essay is the template's text with the essay in its place."""
     assert render("<{{ response }}>", essay) == f"<{essay}>"
 
 
@@ -337,7 +337,7 @@ def test_other_essays_have_other_boundaries() -> None:
     ],
 )
 def test_the_templates_own_text_is_kept(text: str, expected: str) -> None:
-    """What stands around the essay reaches the judge as it was written, with LF line ends."""
+    """The text around the essay reaches the judge unchanged, with LF line ends."""
     assert render(text, "E") == expected
 
 
@@ -407,7 +407,7 @@ def test_a_system_message_need_not_show_the_essay() -> None:
     ],
 )
 def test_the_delimiter_that_an_essay_could_close(text: str, expected: str | None) -> None:
-    """Without a boundary it is the text right behind the essay that planning looks for in essays."""
+    """Without a boundary, planning searches the essays for the text right after the essay."""
     assert closing_delimiter(template(text)) == expected
 
 

@@ -1,4 +1,4 @@
-"""What planning says about a template whose replies its parser may not read."""
+"""The warnings of planning about a template whose replies its parser may not read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROJECT = Path(__file__).resolve().parents[2]
     ],
 )
 def test_doubts_about_a_template(text: str, told: list[str]) -> None:
-    """A text without a score line, or with another scale, is told; any other is not."""
+    """A text without a score line, or with another scale, gets a warning; any other text gets none."""
     found = list(doubts_about(text))
     assert len(found) == len(told)
     assert all(words in sentence for words, sentence in zip(told, found, strict=True))

@@ -1,4 +1,4 @@
-"""The bound on calls in flight that several processes share."""
+"""The limit on calls in flight that several processes share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE_S = 60.0
 
 
 def note(path: Path, sign: str) -> None:
-    """Appends one character; appends of several processes do not mix."""
+    """Append one character; appends of several processes do not mix."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, sign.encode())
     os.close(descriptor)
@@ -25,12 +25,12 @@ def note(path: Path, sign: str) -> None:
 
 @pytest.fixture(autouse=True)
 def slots_folder(tmp_path: Path) -> None:
-    """The folder that the holders share; making it is not their business."""
+    """Make the folder that the holders share, because they do not make it themselves."""
     (tmp_path / "slots").mkdir()
 
 
 def test_without_the_folder_there_is_no_slot(tmp_path: Path) -> None:
-    """A data root that is gone is said to be gone, and not rebuilt."""
+    """The error says that the data root is gone, and the folder is not made again."""
 
     async def hold() -> None:
         async with CallSlots(tmp_path / "gone", 1).hold():
@@ -43,7 +43,7 @@ def test_without_the_folder_there_is_no_slot(tmp_path: Path) -> None:
 
 
 async def hold_often(folder: Path, slots: int, diary: Path, holders: int, turns: int) -> None:
-    """Some holders side by side; each notes when it has its slot and when it is about to give it back."""
+    """Run holders in parallel; each records when it gets its slot and when it is about to give it back."""
 
     async def hold() -> None:
         for _ in range(turns):
@@ -56,7 +56,7 @@ async def hold_often(folder: Path, slots: int, diary: Path, holders: int, turns:
 
 
 def in_child(folder: Path, slots: int, diary: Path, holders: int, turns: int) -> int:
-    """A child process that holds slots; returns its id."""
+    """Start a child process that holds slots; return its id."""
     child = os.fork()
     if child:
         return child
@@ -68,13 +68,13 @@ def in_child(folder: Path, slots: int, diary: Path, holders: int, turns: int) ->
 
 
 def most_at_once(diary: Path) -> int:
-    """The greatest number of holders that the diary shows."""
+    """Return the highest number of holders at one moment that the diary shows."""
     return max(accumulate(1 if sign == "+" else -1 for sign in diary.read_text(encoding="ascii")))
 
 
 @pytest.mark.parametrize("slots", [pytest.param(slots, id=f"{slots} slots") for slots in (1, 2)])
 def test_never_more_holders_than_slots(tmp_path: Path, slots: int) -> None:
-    """Three processes with two holders each never hold more slots than there are, and all get their turns."""
+    """Three processes with two holders each never hold more slots than there are, and every holder gets its slots."""
     diary = tmp_path / "diary"
     children = [in_child(tmp_path / "slots", slots, diary, holders=2, turns=2) for _ in range(3)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
@@ -83,14 +83,14 @@ def test_never_more_holders_than_slots(tmp_path: Path, slots: int) -> None:
 
 
 def test_never_more_holders_than_slots_in_one_process(tmp_path: Path) -> None:
-    """The holders of one process share the slots as those of several do."""
+    """The holders of one process share the slots as the holders of several processes do."""
     diary = tmp_path / "diary"
     asyncio.run(hold_often(tmp_path / "slots", 2, diary, holders=6, turns=1))
     assert most_at_once(diary) <= 2
 
 
 def test_free_slots_are_used(tmp_path: Path) -> None:
-    """As many holders as there are slots hold at the same time."""
+    """All slots can be held at the same time."""
 
     async def hold_all() -> None:
         all_hold = asyncio.Barrier(3)
@@ -106,7 +106,7 @@ def test_free_slots_are_used(tmp_path: Path) -> None:
 
 
 def can_hold(folder: Path, within_s: float) -> bool:
-    """Whether the only slot can be had."""
+    """Return True if the only slot can be taken in time."""
 
     async def hold() -> bool:
         try:
@@ -119,7 +119,7 @@ def can_hold(folder: Path, within_s: float) -> bool:
 
 
 def test_a_killed_holder_gives_its_slot_back(tmp_path: Path) -> None:
-    """A process that holds the only slot keeps it from others, and frees it by dying."""
+    """A process that holds the only slot keeps others from it, and frees the slot when it dies."""
     folder = tmp_path / "slots"
     ready, says_ready = os.pipe()
     child = os.fork()
@@ -146,7 +146,7 @@ async def _hold_for_ever(folder: Path, says_ready: int) -> None:
 
 
 def test_an_error_gives_the_slot_back(tmp_path: Path) -> None:
-    """Whatever ends a holder's block, the slot is free again."""
+    """An error in a holder's block frees its slot."""
 
     async def fail() -> None:
         async with CallSlots(tmp_path / "slots", 1).hold():

@@ -1,4 +1,4 @@
-"""One call to a judge over real HTTP: what is retried, what stops, what is said, and what is sent."""
+"""One call to a judge over real HTTP: retries, stops, messages and requests."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ask(
     system: str = "",
     **rules: Any,
 ) -> list[Answer]:
-    """Asks for each prompt in turn, over one judge."""
+    """Ask for each prompt, one after the other, with one judge."""
 
     async def ask_all() -> list[Answer]:
         # The client's own retries are on: the judge must switch them off.
@@ -100,7 +100,7 @@ def reply(answer: Answer) -> Reply:
     return answer
 
 
-# ---------------------------------------------------------------- replies and what is sent
+# ---------------------------------------------------------------- replies and requests
 
 
 def test_reply(judge_server: JudgeServer) -> None:
@@ -180,7 +180,7 @@ def test_a_reply_without_a_score_is_a_reply(judge_server: JudgeServer) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_reply(judge_server: JudgeServer) -> None:
-    """A text that UTF-8 cannot hold becomes one that can be stored; its score is still there."""
+    """A text that UTF-8 cannot hold is made storable, and its score is still in it."""
     judge_server.faults({"fault": "reply", "content": "good \ud83d\nSCORE: 7"})
     text = reply(ask_once(judge_server.base_url)).text
     text.encode("utf-8")
@@ -188,7 +188,7 @@ def test_half_a_surrogate_pair_in_a_reply(judge_server: JudgeServer) -> None:
 
 
 def test_half_a_surrogate_pair_in_the_models_name(judge_server: JudgeServer) -> None:
-    """Whatever goes into the record of a reply can be stored."""
+    """All fields of a reply's record can be stored."""
     judge_server.faults({"fault": "reply", "content": "SCORE: 7", "model": "x \ud83d"})
     reply(ask_once(judge_server.base_url)).response_model.encode("utf-8")
 
@@ -235,7 +235,7 @@ def test_total_timeout(judge_server: JudgeServer) -> None:
 
 
 def test_refused_connection() -> None:
-    """Where nobody listens the failure names the address, and every attempt is counted."""
+    """If no server listens, the failure names the address, and every attempt is counted."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
@@ -301,7 +301,7 @@ def _date(days: float) -> str:
     ],
 )
 def test_too_long_a_retry_after(judge_server: JudgeServer, raw: str) -> None:
-    """A wait longer than the rules allow is not waited for: the call fails at once and says what was asked."""
+    """A call fails at once if the server asks for a longer wait than the rules allow; the message names the wait."""
     judge_server.faults({"fault": "status", "status": 503, "message": "Maintenance.", "retry_after_raw": raw})
     failed = failure(ask_once(judge_server.base_url, longest_retry_after_s=2))
     assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_503", 503, 1, None)
@@ -407,29 +407,31 @@ def test_a_real_models_reply_needs_no_permission(judge_server: JudgeServer) -> N
 
 @dataclass
 class StopAfter:
-    """Stops the n-th look; notes for which model it was asked."""
+    """Returns a stop once it was called `calls_before` times, and records the models that it was called for."""
 
-    looks: int
+    calls_before: int
     asked: list[str] = field(default_factory=list)
 
     def __call__(self, model_id: str) -> Stop | None:
-        """A stop once there were so many looks without one."""
+        """Return a stop after `calls_before` calls without one."""
         self.asked.append(model_id)
-        if len(self.asked) <= self.looks:
+        if len(self.asked) <= self.calls_before:
             return None
         return Stop(model_id=None, kind="http_401", message="another slice was told so", status=401)
 
 
-@pytest.mark.parametrize("looks", [pytest.param(looks, id=f"after {looks} requests") for looks in (0, 1, 3)])
-def test_a_stop_is_looked_for_before_every_request(judge_server: JudgeServer, looks: int) -> None:
+@pytest.mark.parametrize(
+    "calls_before", [pytest.param(number, id=f"after {number} requests") for number in (0, 1, 3)]
+)
+def test_a_stop_is_looked_for_before_every_request(judge_server: JudgeServer, calls_before: int) -> None:
     """The stop is asked for before each request, retries included; from then on there are none."""
     judge_server.faults({"fault": "status", "status": 500})
-    stop_for = StopAfter(looks)
+    stop_for = StopAfter(calls_before)
     failed = failure(ask_once(judge_server.base_url, stop_for=stop_for))
-    assert (failed.kind, failed.status, failed.attempts) == ("stopped", 401, looks)
+    assert (failed.kind, failed.status, failed.attempts) == ("stopped", 401, calls_before)
     assert failed.message == "another slice was told so"
-    assert stop_for.asked == ["judge-a"] * (looks + 1)
-    assert judge_server.calls() == looks
+    assert stop_for.asked == ["judge-a"] * (calls_before + 1)
+    assert judge_server.calls() == calls_before
 
 
 # ---------------------------------------------------------------- the key is in no message
@@ -453,12 +455,12 @@ def test_a_long_message_is_cut(judge_server: JudgeServer) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_message(judge_server: JudgeServer) -> None:
-    """An error message that UTF-8 cannot hold becomes one that can be stored."""
+    """An error message that UTF-8 cannot hold is made storable."""
     judge_server.faults({"fault": "status", "status": 400, "message": "bad \ud83d text"})
     failure(ask_once(judge_server.base_url)).message.encode("utf-8")
 
 
-# ---------------------------------------------------------------- servers that are no API
+# ---------------------------------------------------------------- servers that are not an API
 
 
 @dataclass
@@ -544,7 +546,7 @@ def choice(**more: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_what_is_no_completion(server: OddServer) -> None:
-    """A 200 that is no completion fails the call at once: a second request would bring, and may cost, the same."""
+    """A 200 without a completion fails the call at once, because another request may cost as much for nothing."""
     with server.running():
         failed = failure(ask_once(server.base_url))
     assert (failed.kind, failed.attempts, failed.stops) == ("not_a_completion", 1, None)
@@ -564,7 +566,7 @@ def test_what_is_no_completion(server: OddServer) -> None:
     ],
 )
 def test_answers_without_a_reply(server: OddServer) -> None:
-    """JSON that holds no choice is a failure after one request, whatever its types; it never raises."""
+    """JSON without a choice is a failure after one request, for values of any type, and never raises."""
     with server.running():
         failed = failure(ask_once(server.base_url))
     assert failed.kind in ("not_a_completion", "error_in_answer")
@@ -611,7 +613,7 @@ PARTS = [{"type": "text", "text": "SCORE: 5"}]
     ],
 )
 def test_a_text_that_was_paid_for_is_kept(answer: dict[str, Any]) -> None:
-    """Whatever else is missing or odd about a completion, the text in it is the reply."""
+    """The text of a completion is the reply, even if other fields are missing or odd."""
     server = odd(answer)
     with server.running():
         assert reply(ask_once(server.base_url)).text == "SCORE: 5"
@@ -647,7 +649,7 @@ def test_tokens_are_numbers_or_unknown(usage: dict[str, Any]) -> None:
     ],
 )
 def test_the_message_says_what_the_server_said(body: object, content_type: str) -> None:
-    """Whatever the shape of an error's body, its words are in the message."""
+    """The message holds the words of an error, for each shape of its body."""
     server = odd(body, content_type, status=404)
     with server.running():
         assert "No such model" in failure(ask_once(server.base_url)).message
@@ -728,7 +730,7 @@ def test_rules(extra: dict[str, Any], expected: CallRules) -> None:
     ],
 )
 def test_bad_rules(extra: dict[str, Any], place: str, next_step: str) -> None:
-    """A value that is not valid, or a key that is nearly one, is a problem with its place; the default stands."""
+    """An invalid value, or a key that resembles a setting, is a problem with its place; the default is kept."""
     checked = read_call_rules(extra, "Connection llm_default, extra")
     [problem] = checked.problems
     assert problem.place == f"Connection llm_default, extra: {place}"

@@ -1,4 +1,4 @@
-"""The key stands in no text that is logged or stored, and words that merely look like one stay."""
+"""The key is in no text that is logged or stored, and words that merely resemble a key stay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "sk-a/b+0123456789"
     ],
 )
 def test_the_key_is_masked_in_every_shape(echo: str) -> None:
-    """However a server echoes the key, neither a message nor what is stored of a reply holds it."""
+    """Neither a message nor a stored field of a reply holds the key, in any shape in which a server echoes it."""
     mask = KeyMask(KEY)
     for text in (mask.message(f"Wrong key: {echo}."), mask.kept(f"model-{echo}")):
         assert "0123456789" not in text

@@ -1,4 +1,4 @@
-"""How fast a model is asked: as fast as its server takes it, and never faster than allowed."""
+"""The pace of the requests to a model: as fast as its server accepts them, and never faster than allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.store_builder import StoreBuilder
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,13 +27,13 @@ class Clock:
 
 @contextmanager
 def paced(most: int) -> Iterator[tuple[CallPace, Clock]]:
-    """A pace and its clock."""
+    """Yield a pace and its clock."""
     clock = Clock()
     yield CallPace(most, clock), clock
 
 
 def test_without_a_refusal_nothing_is_held_back() -> None:
-    """As many calls as allowed at once, and no rate."""
+    """Without a 429 all allowed requests may be in flight at once, and there is no rate."""
     with paced(8) as (pace, clock):
         for _ in range(100):
             clock.now += 0.01
@@ -42,7 +42,7 @@ def test_without_a_refusal_nothing_is_held_back() -> None:
 
 
 def test_a_burst_of_refusals_shrinks_once() -> None:
-    """All that were under way at the first 429 say the same thing; a request that is sent later may say more."""
+    """The 429s of requests that were in flight at the first 429 count once; that of a later request counts again."""
     with paced(20) as (pace, clock):
         clock.now = 1.0
         for _ in range(6):
@@ -53,7 +53,7 @@ def test_a_burst_of_refusals_shrinks_once() -> None:
 
 
 def test_the_limit_never_falls_below_one() -> None:
-    """However often a server refuses, one call at a time is made."""
+    """One request at a time is sent, however often a server refuses."""
     with paced(3) as (pace, clock):
         for _ in range(50):
             clock.now += 1
@@ -62,7 +62,7 @@ def test_the_limit_never_falls_below_one() -> None:
 
 
 def test_successes_grow_the_limit_by_one_a_round_up_to_the_most() -> None:
-    """As many successes as calls are allowed make room for one more."""
+    """As many successes as the limit raise it by one."""
     with paced(12) as (pace, clock):
         clock.now = 1.0
         pace.record_429(started_at=0.0)
@@ -76,7 +76,7 @@ def test_successes_grow_the_limit_by_one_a_round_up_to_the_most() -> None:
 
 
 def test_the_rate_is_set_below_what_was_answered() -> None:
-    """Ten answers in the last second before the 429: just below ten starts a second."""
+    """Ten answers in the last second before the 429 give a rate just below ten starts a second."""
     with paced(50) as (pace, clock):
         for _ in range(10):
             clock.now += 0.09
@@ -86,7 +86,7 @@ def test_the_rate_is_set_below_what_was_answered() -> None:
 
 
 def test_an_unlucky_start_is_made_good() -> None:
-    """A 429 after two answers gives a low rate; with nothing but answers it is at ten a second within 40 seconds."""
+    """After a 429 that follows only two answers, the rate recovers to ten a second within 40 seconds."""
     with paced(50) as (pace, clock):
         pace.record_success()
         pace.record_success()
@@ -101,7 +101,7 @@ def test_an_unlucky_start_is_made_good() -> None:
 
 
 def test_never_more_under_way_than_the_limit() -> None:
-    """Whoever waits for a turn gets it once another one is over."""
+    """A request that waits for a permit gets it once another request has ended."""
 
     async def run() -> int:
         pace, under_way, most = CallPace(3), 0, 0
@@ -121,7 +121,7 @@ def test_never_more_under_way_than_the_limit() -> None:
 
 
 def test_a_cancelled_call_gives_its_turn_back() -> None:
-    """Whether it was waiting for its turn or had it, a cancelled call leaves no place taken."""
+    """A cancelled request gives its permit back, or leaves the queue of those that wait for one."""
 
     async def run() -> None:
         pace = CallPace(1)
@@ -158,7 +158,7 @@ def replies_kept(store: StoreBuilder) -> list[str]:
 def test_a_server_that_allows_ten_requests_a_second(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """429 with Retry-After beyond the rate: all 300 are scored, each stored once."""
+    """A server that answers 429 with Retry-After above the rate scores all 300, and each is stored once."""
     judge_server.faults({"fault": "rate_limit", "per_second": 10, "retry_after": 1})
     dag.rules = {"max_attempts": 8}
     run = dag.run(conf_for_300(store))
@@ -171,7 +171,7 @@ def test_a_server_that_allows_ten_requests_a_second(
 def test_errors_and_dropped_connections_by_chance(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """30 % of the requests end in a 500 or a dropped connection: all 300 are scored, none is stored twice."""
+    """If 30 % of the requests end in a 500 or a dropped connection, all 300 are scored and none is stored twice."""
     judge_server.faults(
         {"fault": "status", "status": 500, "chance": 0.15, "seed": 1},
         {"fault": "disconnect", "chance": 0.176, "seed": 2},
@@ -185,7 +185,7 @@ def test_errors_and_dropped_connections_by_chance(
 
 
 def test_a_500_does_not_slow_down(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """After errors of the server as many calls are made at once as before."""
+    """After a server's errors as many requests are in flight as before."""
     judge_server.faults({"fault": "status", "status": 500, "times": 30}, {"fault": "latency", "seconds": 0.2})
     dag.rules, dag.processes = {"max_attempts": 10}, 1
     conf = {**CONF, "essay_ids": [store.essay(number) for number in range(1, 41)], "replicates": 1}
@@ -196,7 +196,7 @@ def test_a_500_does_not_slow_down(store: StoreBuilder, dag: PlayedDag, judge_ser
 def test_retry_after_delays_only_its_own_request(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """While one request waits as it was told to, the others are asked."""
+    """While one request waits for its Retry-After, the other requests are sent."""
     judge_server.faults({"fault": "status", "status": 429, "retry_after": 2, "times": 1, "contains": "number 1."})
     conf = {**CONF, "essay_ids": [store.essay(number) for number in range(1, 9)], "replicates": 1, "batch_size": 8}
     assert dag.run(conf).summary.complete

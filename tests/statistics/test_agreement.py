@@ -1,4 +1,4 @@
-"""Krippendorff's alpha: published values, the field's package for any scores, and what has none."""
+"""Krippendorff's alpha: published values, a comparison with a published package, and scores without an alpha."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ tenths = st.integers(0, 90).map(lambda score: score / 10)
 matrices = st.integers(1, 4).flatmap(
     lambda judges: st.lists(st.lists(st.none() | tenths, min_size=judges, max_size=judges), min_size=1, max_size=8)
 )
-# Two judges whose scores of nearly all essays are the same: what resampling finds hardest.
+# Two judges whose scores of nearly all essays are the same, which is the hardest case for resampling.
 hardly_differing = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from([0, 0, 0, 0, 1, -1, 9])), min_size=20, max_size=40
 ).map(lambda pairs: [[float(a) for a, _ in pairs], [float(min(max(a + gap, 0), 9)) for a, gap in pairs]])
@@ -84,7 +84,7 @@ def test_alpha_is_that_of_the_field_s_package(matrix: list[list[float | None]]) 
 
 
 def test_agreement_of_judges_and_of_replicates() -> None:
-    """Between judges their means of an essay count, between replicates one judge's scores; counts stand beside."""
+    """Judges are compared by their means of an essay, replicates by one judge's scores, and both have counts."""
     rows = score_rows(
         {
             ("e1", "t", "a"): [6.0, 8.0],
@@ -127,7 +127,7 @@ def test_agreement_of_judges_and_of_replicates() -> None:
     ],
 )
 def test_where_alpha_has_no_interval(matrix: list[list[float]], value: float | None, note: str) -> None:
-    """What cannot be told is None, and says why; nothing is NaN and nothing warns."""
+    """Alpha is None if it is not defined, with a note that says why; nothing is NaN and nothing warns."""
     with warnings.catch_warnings(action="error"):
         found = estimate_alpha(table_of([list(row) for row in matrix]))
     assert found.value == (None if value is None else pytest.approx(value))

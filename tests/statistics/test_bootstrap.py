@@ -1,4 +1,4 @@
-"""Intervals: that 95 % of them hold the truth where it is known, that they repeat, and what has none."""
+"""Intervals: 95 % of them hold a known truth, they are repeatable, and some figures have none."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gap_of_two(scores: Values) -> Values:
 
 
 def ours(values: Values) -> tuple[float, float]:
-    """The interval of the product."""
+    """The product's interval."""
     found = estimate_mean(values, GAPS)
     assert found.low is not None
     assert found.high is not None
@@ -47,7 +47,7 @@ def ours(values: Values) -> tuple[float, float]:
 
 
 def percentile(values: Values) -> tuple[float, float]:
-    """What was not taken: the quantiles of the resampled means as they are."""
+    """The plain percentile interval, which the product does not use: quantiles of the resampled means."""
     draw = np.random.default_rng(3)
     low, high = bootstrap((values,), np.mean, n_resamples=2_000, method="percentile", rng=draw).confidence_interval
     return float(low), float(high)
@@ -104,7 +104,7 @@ def test_the_studentised_interval_of_normal_values_is_near_students() -> None:
     ],
 )
 def test_where_there_is_no_interval(values: list[float], value: float | None, note: str) -> None:
-    """A figure that no interval can be told of has none, and says why."""
+    """A figure whose interval is not defined has none, and the note says why."""
     found = estimate_mean(np.array(values, dtype=float))
     assert found == Estimate(
         value=None if value is None else pytest.approx(value),  # type: ignore[arg-type]

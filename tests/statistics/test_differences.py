@@ -1,4 +1,4 @@
-"""Differences on the same essays, worked out by hand: what is paired, what is averaged, and what is not."""
+"""Differences on the same essays, computed by hand: what is paired, what is averaged, and what is not."""
 
 from __future__ import annotations
 
@@ -91,6 +91,6 @@ def test_the_difference_turns_with_the_order() -> None:
 
 
 def test_a_cohort_differs_from_itself_by_nothing() -> None:
-    """Where all differences are 0 there is no interval to tell, and the note says why."""
+    """If all differences are 0 there is no interval, and the note says why."""
     found = between_cohorts("c", "c", FIRST, FIRST)[0].difference
     assert (found.value, found.low, found.note) == (0.0, None, NO_SPREAD)

@@ -1,4 +1,4 @@
-"""Means by template and judge: what counts as one essay, counts beside them, and templates that are never pooled."""
+"""Means by template and judge: each essay counts once, with its counts, and templates are never pooled."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_each_essay_and_each_judge_counts_the_same() -> None:
 
 
 def test_the_scores_of_an_essay_are_drawn_together() -> None:
-    """More replicates that say the same make no interval narrower: essays are what is drawn."""
+    """More replicates with the same scores do not narrow an interval, because essays are drawn."""
     few = {(f"e{n}", "t", "a"): [float(n % 7)] for n in range(40)}
     many = {cell: scores * 9 for cell, scores in few.items()}
     (first, _), (second, _) = (score_means(cohort_frame(score_rows(each))) for each in (few, many))
@@ -56,7 +56,7 @@ def test_another_template_changes_nothing() -> None:
 
 
 def test_the_store_s_evaluations_are_ordered_and_an_unknown_cell_is_left_out() -> None:
-    """A damaged row names no cell and counts nowhere; the others stand by essay, template and model."""
+    """A damaged row names no cell and is left out; the other rows are ordered by essay, template and model."""
     frame = store_frame([(("e2", "t", "a"), 5.0), (("", "", ""), None), (("e1", "t", "b"), None)])
     assert list(frame["essay"]) == ["e1", "e2"]
     assert frame["score"].isna().tolist() == [True, False]

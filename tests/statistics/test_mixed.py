@@ -1,4 +1,4 @@
-"""Which figures put scores together that were not made alike."""
+"""Figures that mix scores of different provenance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHER_JUDGE = Cell("e_1", "novelty", "judge-b")
 
 
 def made(prompt: str = "p", settings: str = "s") -> Provenance:
-    """How a score was made; the model's own name is no part of a figure's mixture."""
+    """The provenance of a score; the server's name for its model is not part of a figure's mixture."""
     return Provenance("v/a", settings, prompt)
 
 
@@ -64,7 +64,7 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
     ],
 )
 def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judge: str, template: str) -> None:
-    """Of one cell, of its judge, and of all judges of its template."""
+    """A cell, its judge, and all judges of its template mix what their scores mix."""
     mixed = mixed_in(scored)
     assert mixed.cell(A) == cell
     assert mixed.words("novelty", "judge-a") == judge
@@ -74,7 +74,7 @@ def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judg
 
 
 def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
-    """And says nothing of another essay."""
+    """The figure of another essay mixes nothing."""
     mixed = mixed_in([(A, made("p")), (A, made("q")), (B, made("p"))])
     assert (mixed.words("novelty", None, "e_1"), mixed.words("novelty", None, "e_2")) == (
         "several prompts in 1 cell",
@@ -83,7 +83,7 @@ def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
 
 
 def test_what_has_no_score_mixes_nothing() -> None:
-    """A figure is made of scores."""
+    """An evaluation without a score is not part of a figure."""
     rows = [score_row(5.0, A, made=made("p")), score_row(None, A, made=made("q"))]
     assert mixed_in_rows(rows) == Mixed()
 

@@ -1,4 +1,4 @@
-"""score_pivot.csv: its bytes, columns that stay apart whatever ids hold, and cells that open safely."""
+"""score_pivot.csv: its bytes, its column names for any ids, and cells that a spreadsheet opens safely."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def text_of(rows: list[ScoreRow]) -> str:
 
 
 def test_the_file_to_the_byte() -> None:
-    """Essays and columns in the order of the rows; n is 0 and the rest empty where there is no score."""
+    """Essays and columns are in the order of the rows; without a score n is 0 and the other cells are empty."""
     assert text_of(ROWS) == GOLDEN
 
 
 def test_the_recipe_for_pandas_takes_the_means_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As docs/file-formats.md has it, also of a judge whose id holds ":mean"."""
+    """The recipe in docs/file-formats.md selects the means, also for a judge whose id holds ":mean"."""
     (recipe,) = re.findall(r"```python\n(table = .*?)```", FORMATS.read_text(), flags=re.DOTALL)
     (tmp_path / "score_pivot.csv").write_text(text_of(score_rows({("e_1", "novelty", "a:mean-b"): [6.0, 8.0]})))
     monkeypatch.chdir(tmp_path)
@@ -80,7 +80,7 @@ def test_a_file_of_nothing() -> None:
     ],
 )
 def test_the_name_of_a_column(template: str, model: str, name: str) -> None:
-    """What stands before the first two underscores is the template."""
+    """The part before the first two underscores is the template."""
     assert column_name(template, model) == name
 
 
@@ -107,7 +107,7 @@ def test_no_cell_runs_in_a_spreadsheet() -> None:
 
 
 def test_aggregate_writes_that_of_the_store(store: StoreBuilder) -> None:
-    """Beside aggregated_scores.csv, essays and columns by their ids, a damaged folder left out."""
+    """`aggregate` writes the pivot next to aggregated_scores.csv, ordered by ids, without a damaged folder."""
     for number in (2, 1):
         store.evaluation(f"v_{number}", store.essay(number), model=f"judge-{number}", score=float(number))
     store.write("gens/evaluation/v_0/metadata.json", "{")
@@ -118,7 +118,7 @@ def test_aggregate_writes_that_of_the_store(store: StoreBuilder) -> None:
 
 
 def test_a_run_writes_that_of_its_cohort(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Beside scores.csv, with the same scores."""
+    """A run writes the pivot next to scores.csv, with the same scores."""
     dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 2})
     (row,) = store.rows("cohorts/c/score_pivot.csv")
     for model in ("judge-a", "judge-b"):

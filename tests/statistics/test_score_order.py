@@ -1,4 +1,4 @@
-"""The order of rows: it decides in which order figures are told, never a figure."""
+"""The order of rows decides the order of figures, never a figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.spread import judge_pairs
 from tests.score_rows import score_rows
 
-# Tenths, for their sums depend on the order of adding.
+# Tenths, because their sums depend on the order of adding.
 scores = st.integers(0, 90).map(lambda score: score / 10)
 cells = st.tuples(
     st.sampled_from([f"e{number}" for number in range(12)]), st.sampled_from("tu"), st.sampled_from("abc")
@@ -66,7 +66,7 @@ def test_shuffled_rows_have_the_same_differences(
     second: dict[tuple[str, str, str], list[float | None]],
     seed: int,
 ) -> None:
-    """Differences of cohorts, templates and judges are the same to the last digit in whatever order the rows are."""
+    """Differences of cohorts, templates and judges are the same to the last digit for any order of the rows."""
     frames = cohort_frame(score_rows(first)), cohort_frame(score_rows(second))
 
     def told(here: pd.DataFrame, there: pd.DataFrame) -> dict[str, list[str]]:
@@ -82,7 +82,7 @@ def test_shuffled_rows_have_the_same_differences(
 
 
 def test_intervals_of_many_essays_are_the_same_in_whatever_order() -> None:
-    """Where every figure has an interval, the rows backwards give the same ones to the last digit."""
+    """For figures with an interval, the rows in reverse give the same intervals to the last digit."""
     frame = judged_by_three()
     there, back = (statistics_of(each).to_json() for each in (frame, frame.iloc[::-1].reset_index(drop=True)))
     assert all(row["alpha"]["low"] is not None for row in there["agreement"])
@@ -90,7 +90,7 @@ def test_intervals_of_many_essays_are_the_same_in_whatever_order() -> None:
 
 
 def test_figures_are_told_in_the_order_of_the_rows() -> None:
-    """Judges stand as the rows have them; of two, the one whose id is first is first."""
+    """Judges are in row order, and in a pair of judges the first id by alphabet is first."""
     frame = judged_by_three()
     told = statistics_of(frame)
     assert [one.model_id for one in told.means] == [None, "c", "a", "b"]

@@ -1,4 +1,4 @@
-"""Agreement, spread and ranking: numbers worked out by hand, and the statistics module's for any rows."""
+"""Agreement, spread and ranking: numbers computed by hand, and those of the module `statistics` for any rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from essay_cohorts.statistics.spread import (
 from tests.score_rows import score_row, score_rows
 
 PROPERTY = settings(deadline=None, max_examples=60)
-# By hand: judge a's means are 7, 4, 9 and judge b's 5, 6, 8 over the essays that both scored.
+# Computed by hand: judge a's means are 7, 4, 9 and judge b's 5, 6, 8 over the essays that both scored.
 ROWS_BY_HAND = score_rows(
     {
         ("e1", "t", "a"): [6.0, 8.0],
@@ -60,7 +60,7 @@ def test_two_judges_by_hand() -> None:
 
 
 def test_the_spread_of_repeats_by_hand() -> None:
-    """Judge a's variances 2 (of 2 scores) and 1 (of 3) weigh 1 and 2; judge b has no repeats."""
+    """Judge a's variances 2 (of 2 scores) and 1 (of 3) have the weights 1 and 2; judge b has no replicates."""
     a, b = replicate_spreads(BY_HAND)
     assert a == ReplicateSpread(
         template_id="t",
@@ -75,7 +75,7 @@ def test_the_spread_of_repeats_by_hand() -> None:
 
 
 def test_a_ranking_by_hand() -> None:
-    """An essay's mean is that of its judges' means; where a judge repeats nothing there is no interval, and why."""
+    """An essay's mean is the mean of its judges' means; without replicates the note says why there is no interval."""
     ranked = [
         (one.rank, one.essay_id, one.scored, one.planned, one.judges, one.mean.value)
         for one in rank_essays(BY_HAND, "t")
@@ -115,7 +115,7 @@ def test_an_interval_of_a_ranking_by_hand() -> None:
 
 
 def test_without_noise_there_is_no_interval() -> None:
-    """Replicates that never differ tell nothing of their noise, and the note says so."""
+    """Replicates that never differ say nothing about their noise, and the note says so."""
     (one,) = rank_essays(cohort_frame(score_rows({("e1", "t", "a"): [5.0, 5.0, 5.0]})), "t")
     assert (one.mean.value, one.mean.low, one.mean.high, one.mean.note) == (5.0, None, None, NO_NOISE)
 
@@ -156,7 +156,7 @@ def test_judges_without_an_essay_in_common_are_no_pair() -> None:
 
 
 def test_ties_share_a_rank() -> None:
-    """Essays of one mean share the better rank, stand by their id, and the next rank is left out."""
+    """Essays with the same mean share the better rank, ordered by id, and the next rank is skipped."""
     rows = score_rows(
         {
             ("e3", "t", "a"): [0.1, 0.2, 0.0],
