@@ -1,5 +1,6 @@
-# Airflow's official image with this project's pins. The two intervals keep a run of short tasks short: at their
-# defaults of 1 s and 5 s it spends most of its time waiting. The data root is mounted at /data:
+# Airflow's official image with this project's pins. SCHEDULER_IDLE_SLEEP_TIME and MIN_HEARTBEAT_INTERVAL are short,
+# because a run of short tasks would spend most of its time waiting with their defaults of 1 s and 5 s. Mount the data
+# root at /data:
 #   docker build -t essay-judgements . && docker run --rm -p 8080:8080 -v "$PWD/data:/data" essay-judgements standalone
 FROM apache/airflow:3.3.2-python3.11
 
@@ -12,7 +13,7 @@ ENV AIRFLOW__CORE__DAGS_FOLDER=/opt/essay-judgements/dags \
 WORKDIR /opt/essay-judgements
 COPY --chown=airflow:0 requirements.txt ./
 RUN pip install --no-cache-dir -r requirements.txt
-# Both packages, the command `cohorts`, and by entry point the page: no plugins folder is needed.
+# Installs both packages and the command `cohorts`. The page comes by an entry point, so no plugins folder is needed.
 COPY --chown=airflow:0 pyproject.toml README.md ./
 COPY --chown=airflow:0 include ./include
 RUN pip install --no-cache-dir --no-deps . && rm -r include

@@ -1,4 +1,4 @@
-# Everything a person types. Needs Python 3.11, 3.12 or 3.13 as `python3` (or PYTHON=...), nothing else.
+# All commands for people. They need Python 3.11, 3.12 or 3.13 as `python3` (or PYTHON=...) and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 JUDGE ?= offline
@@ -10,7 +10,7 @@ YES ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-setup: .venv/.run ## Create .venv and install what the project runs on
+setup: .venv/.run ## Create .venv and install what the project needs to run
 
 backfill: .venv/.run ## Run backfill mode on the sample data with the offline judge (JUDGE=live: a real one)
 	@$(BIN)/python -m devtools.local_airflow backfill --judge $(JUDGE) $(if $(YES),--yes)
@@ -44,15 +44,15 @@ lint: .venv/.dev ## Check format, style, types, layers, dependencies and the lin
 docs: .venv/.dev ## Build the documentation as a site, site/index.html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-bench: .venv/.dev ## Measure everything whose speed is promised, beside its alternatives (about an hour)
+bench: .venv/.dev ## Measure all promised speeds, compared with alternatives (about an hour)
 	@$(BIN)/python -m benchmarks
 
-bench-quick: .venv/.dev ## The same on small stores, once each (under 3 minutes)
+bench-quick: .venv/.dev ## Measure the same on small stores, once each (under 3 minutes)
 	@$(BIN)/python -m benchmarks --quick
 
-mutation: .venv/.dev ## Break the pure modules in small ways and count the mutants that tests kill
+mutation: .venv/.dev ## Break the pure modules in small ways and count the mutants that the tests kill
 	@rm -rf mutants
-	@ln -sfn include src  # of all names mutmut takes only this one for a source root
+	@ln -sfn include src  # mutmut accepts no other name for a source root
 	@$(BIN)/mutmut run && $(BIN)/python -m benchmarks.mutation; status=$$?; rm -f src; exit $$status
 
 lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned requirements*.txt
@@ -75,7 +75,7 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# An Airflow with roles, for one test; its pins are not those of the product.
+# An Airflow with roles for one test, in a separate environment, because its pins differ from those of the product.
 .venv-fab/.done: .venv/.run requirements-fab.txt
 	@test -x .venv-fab/bin/python || $(BIN)/python -m venv .venv-fab
 	@echo "Installing requirements-fab.txt into .venv-fab"

@@ -1,7 +1,8 @@
-"""What mkdocs needs to build a site of pages that also read well on a Git host.
+"""Hooks for mkdocs, so that the same pages work on a Git host and in the site.
 
-The pages at the top of the repository become pages of the site, and so do the two files that benchmarks.md shows.
-Links between them and docs/ are written for the repository; here they are turned into links of the site.
+The pages at the top of the repository become pages of the site, and the two files that benchmarks.md shows become
+files of the site. Links between them and docs/ are written for the repository, so the hooks change them into links of
+the site.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links of docs/ to the files outside it lead to the site's copies."""
+    """Return the page with its links to files outside docs/ changed into links to the site's copies."""
     if page.file.generated_by:
         return markdown
     for name in _TOP:
