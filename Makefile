@@ -43,6 +43,7 @@ lint: .venv/.dev ## Check format, style, types, layers, dependencies and the lin
 
 docs: .venv/.dev ## Build the documentation as a site, site/index.html; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "Open site/index.html. Its search needs a server: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 bench: .venv/.dev ## Measure all promised speeds, compared with alternatives (about an hour)
 	@$(BIN)/python -m benchmarks
