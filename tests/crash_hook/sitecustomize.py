@@ -1,9 +1,10 @@
 """Kills the process at a named point, in any Python process that finds this folder on its path and an order.
 
-The product raises an audit event where a test may want it to die, such as `essay_cohorts.after_lease`: see POINTS in
-tests/crash_order.py. Python ignores them unless a hook listens, as this one does. CRASH_ORDER names a file that says
-where: a point's name, optionally followed by which occurrence (`after_receive 3`). The first process to get there
-renames the file to `<name>.reached` and dies by SIGKILL; the rename makes it happen once, whatever is tried again.
+The product raises an audit event where a test may want it to die, such as `essay_cohorts.after_lease` (see POINTS in
+tests/crash_order.py). Python ignores these events unless a hook listens. CRASH_ORDER names a file that holds a point's
+name, optionally followed by which occurrence (`after_receive 3`). The first process that reaches the point renames the
+file to `<name>.reached` and dies by SIGKILL. The rename makes sure that only one process dies, also when the task is
+tried again.
 """
 
 import os
@@ -14,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 _EVENTS = "essay_cohorts."
-# A request leaves this machine sooner after its intent was written, and is answered later, than this, in seconds.
+# In s. A request leaves this machine less than this after its intent was written, and is answered later.
 _SENT_AFTER_S = 0.4
 
 _order = Path(os.environ["CRASH_ORDER"]) if "CRASH_ORDER" in os.environ else None

@@ -68,7 +68,7 @@ def make_folder(root: Path, folder: Path) -> Path:
 def check_inside(root: Path, folder: Path) -> None:
     """Raise StoreError unless `root` exists and `folder`, with symbolic links resolved, is in it."""
     if not os.path.isdir(root):  # noqa: PTH112  (pathlib is slower, and this runs before each write)
-        msg = f"The data root {root} is gone. Check that it is still mounted; then clear the run."
+        msg = f"The data root {root} is gone. Check that it is still mounted, then clear the run."
         raise StoreError(msg)
     real = leads_to(root, folder)
     if real is not None:
@@ -215,6 +215,6 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         msg = (
             f"{error.filename or path}: cannot be written: {error.strerror or error}. "
-            "Check the free space, the permissions and that the data root is still mounted; then clear the run."
+            "Check the free space, the permissions and that the data root is still mounted, then clear the run."
         )
         raise StoreError(msg) from error

@@ -32,7 +32,7 @@ class CallSlots:
     async def hold(self) -> AsyncIterator[None]:
         """Wait for a slot and hold it. StoreError if the folder is gone."""
         if not self._folder.is_dir():
-            msg = f"{self._folder} is gone. Check that the data root is still mounted; then clear the run."
+            msg = f"{self._folder} is gone. Check that the data root is still mounted, then clear the run."
             raise StoreError(msg)
         lock = self._try_all()
         while lock is None:

@@ -55,7 +55,7 @@ class CallLease:
             except FileExistsError:
                 return self._take_over(mine)
             except FileNotFoundError:
-                msg = f"{self._path.parent} is gone. Check that the data root is still mounted; then clear the run."
+                msg = f"{self._path.parent} is gone. Check that the data root is still mounted, then clear the run."
                 raise StoreError(msg) from None
             try:
                 os.write(descriptor, mine.encode())

@@ -148,20 +148,20 @@ class ApiRequests:
     def _no_reply(self, error: ServerError, usage: Usage | None = None) -> NoReply:
         """Return the end of a request that met this error, as an HTTP status or inside an answer."""
         status = error.status
-        said = self._key.message(f"the server said {status or 'an error'}: {error.message}")
+        message = self._key.message(f"the server said {status or 'an error'}: {error.message}")
         if error.next_step:
-            said = f"{said}. {error.next_step}"
+            message = f"{message}. {error.next_step}"
         if status in GATEWAY_TIMEOUTS:
-            said = f"{said}. The gateway in front of the model gave up waiting. {_TOO_SLOW}"
+            message = f"{message}. The gateway in front of the model gave up waiting. {_TOO_SLOW}"
         kind = f"http_{status}" if status else "error_in_answer"
-        failure = Failure(kind=kind, message=said, status=status, stops=error.stops)
+        failure = Failure(kind=kind, message=message, status=status, stops=error.stops)
         end = CallEnd.UNKNOWN if status is None or status in GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED
         cause = None if error.is_about_one_essay else error.signature
         if not error.is_temporary:
             return NoReply(failure, end, usage if status is None else None, cause=cause)
         wait = retry_after_s(error.headers, time.time())
         if wait is not None and wait > self._rules.longest_retry_after_s:
-            return NoReply(replace(failure, message=f"{said} (it asks to wait {wait:g} s)"), end, cause=cause)
+            return NoReply(replace(failure, message=f"{message} (it asks to wait {wait:g} s)"), end, cause=cause)
         return TryAgain(failure, end, wait_s=wait)
 
 

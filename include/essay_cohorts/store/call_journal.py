@@ -232,7 +232,7 @@ class CallJournal:
     def _exclusive(self) -> Iterator[None]:
         """One thread of one process at a time."""
         if not self.folder.is_dir():
-            msg = f"{self.folder} is gone. Check that the data root is still mounted; then clear the run."
+            msg = f"{self.folder} is gone. Check that the data root is still mounted, then clear the run."
             raise StoreError(msg)
         with self._mutex, storing(self.folder / JOURNAL):
             try:
@@ -241,7 +241,7 @@ class CallJournal:
             except Timeout:
                 msg = (
                     f"{self.folder / _LOCK} was held by another process for {_LOCK_PATIENCE_S:g} s. "
-                    "Find that process and end it; then clear the run."
+                    "Find that process and end it, then clear the run."
                 )
                 raise StoreError(msg) from None
 
