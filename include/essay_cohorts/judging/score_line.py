@@ -92,16 +92,16 @@ def quote(text: str) -> str:
 
 
 def _read_statement(shown: str, scale: str | None) -> Reading:
-    quoted = f"{scale} {shown}" if scale else shown
+    with_scale = f"{scale} {shown}" if scale else shown
     statement = _unwrapped(shown)
     if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
-        return Reading(reason=f"the score line uses another scale: {quote(quoted)}")
+        return Reading(reason=f"the score line uses another scale: {quote(with_scale)}")
     stated = _STATED.fullmatch(statement)
     comment = (stated["comment"] or "") if stated else ""
     if stated is None or any(character.isnumeric() for character in comment):
         return Reading(reason=_refusal(statement, shown))
     if scale and not is_wanted_scale(scale[1:-1]):
-        return Reading(reason=f"the score line states more than a number: {quote(quoted)}")
+        return Reading(reason=f"the score line states more than a number: {quote(with_scale)}")
     score = on_scale(stated["number"])
     if score is None:
         return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
