@@ -186,7 +186,7 @@ def test_errors_and_dropped_connections_by_chance(
 
 def test_a_500_does_not_slow_down(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """After a server's errors as many requests are in flight as before."""
-    judge_server.faults({"fault": "status", "status": 500, "times": 30}, {"fault": "latency", "seconds": 0.2})
+    judge_server.faults({"fault": "status", "status": 500, "times": 30}, {"fault": "latency", "seconds": 1.0})
     dag.rules, dag.processes = {"max_attempts": 10}, 1
     conf = {**CONF, "essay_ids": [store.essay(number) for number in range(1, 41)], "replicates": 1}
     assert dag.run(conf).summary.complete
