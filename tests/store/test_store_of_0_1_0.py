@@ -6,6 +6,7 @@ refused twice, and one that was refused and then could not be asked again.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -27,13 +28,18 @@ from tests.store_builder import StoreBuilder
 
 WRITTEN = Path(__file__).with_name("written_by_0_1_0")
 CONF = {"cohort_id": "pilot", "templates": ["novelty"]}
-REFUSED_TWICE, NOT_ASKED_AGAIN = "v_14c43is677xr7imy", "v_4abxm14sez8rp4mg"
+REFUSED_TWICE = "v_14c43is677xr7imy"
+FIRST_RUN, SECOND_RUN = "runs/aed160b51d16/run.json", "runs/6a10ede4c863/run.json"
+WRITTEN_IN_ORDER = (FIRST_RUN, SECOND_RUN, "scores.csv", "report.html")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
     """A copy of that data root."""
     shutil.copytree(WRITTEN, tmp_path / "data")
+    # Git keeps no times, and the files' times say which run was the last: in this order they were written.
+    for second, name in enumerate(WRITTEN_IN_ORDER):
+        os.utime(tmp_path / "data" / "cohorts" / "pilot" / name, (1_700_000_000 + second,) * 2)
     return StoreBuilder(tmp_path / "data")
 
 
