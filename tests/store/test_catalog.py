@@ -177,7 +177,7 @@ def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catal
     [
         pytest.param("template_id\na\n", f"{TEMPLATES}:1", '"active" is missing', id="a column is missing"),
         pytest.param("", f"{TEMPLATES}:1", '"template_id" is missing', id="an empty file"),
-        pytest.param("template_id,active,active\na,1,1\n", f"{TEMPLATES}:1", '"active" stands twice', id="twice"),
+        pytest.param("template_id,active,active\na,1,1\n", f"{TEMPLATES}:1", '"active" appears twice', id="twice"),
         pytest.param("template_id,active\na\n", f"{TEMPLATES}:2", "1 cells, the header 2", id="a cell too few"),
         pytest.param("template_id,active\na,1,x\n", f"{TEMPLATES}:2", "3 cells, the header 2", id="a cell too many"),
         pytest.param('template_id,active\n"a,1\n', f"{TEMPLATES}:", "not CSV", id="an open quote"),
@@ -509,7 +509,7 @@ def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
         pytest.param('{"seed": NaN}', "NaN is not JSON", id="NaN"),
         pytest.param('{"seed": 1e999}', "not a JSON object", id="infinite"),
         pytest.param('{"seed": "\\ud800"}', "not a JSON object", id="half a character"),
-        pytest.param('{"seed": 1, "seed": 2}', "a key stands twice", id="a key twice"),
+        pytest.param('{"seed": 1, "seed": 2}', "a key appears twice", id="a key twice"),
         pytest.param("[" * 100_000, "nested too deeply", id="nested"),
         *(
             pytest.param(f'{{"{key}": 1}}', f'the key "{key}" cannot be set here', id=key)

@@ -1,8 +1,9 @@
-"""Every request that may cost money, in `cohorts/<cohort_id>/calls.jsonl`: written down before it is sent.
+"""The journal of a cohort's requests: `cohorts/<cohort_id>/calls.jsonl` lists each request that may cost money.
 
-A line with the most that it can cost comes first and is durable before the request leaves; a second line says how it
-ended. So after a crash at any point one can say which requests may have been paid for without a reply, and what a run
-can have spent at most. Lines are only ever appended, under a lock that all processes share.
+Before a request is sent, the process appends a line with the most that the request can cost, and flushes the line to
+the disk. A second line says how the request ended. After a crash at any point the journal therefore tells which
+requests may have been paid for without a reply, and the most that a run can have spent. Lines are only appended, and
+only under a lock that all processes share.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ _LOCK_POLL_S = 0.005
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """A request about to be sent: for what, by whom, and the most that it can cost (USD; None: not known).
+    """A request that is about to be sent: its evaluation, its task, and the most that it can cost.
 
-    After `longest_s` seconds it has ended, whatever became of it.
+    `worst_usd` is in USD, None when no price is known. After `longest_s` seconds the request has certainly ended.
     """
 
     gen_id: str
@@ -53,7 +54,7 @@ class Intent:
 
 @dataclass(kw_only=True, slots=True)
 class JournalledCall:
-    """A request as the journal knows it; `end` is None while none was written down."""
+    """A request in the journal; `end` is None until the second line was written."""
 
     name: str
     intent: Mapping[str, Any]
@@ -62,63 +63,63 @@ class JournalledCall:
 
     @property
     def run(self) -> RunRef:
-        """The DagRun that made it."""
+        """The DagRun that made the request."""
         return run_of(self.intent)
 
     @property
     def gen_id(self) -> str:
-        """The evaluation that it was made for."""
+        """The evaluation that the request was made for."""
         return text_of(self.intent, "gen_id")
 
     @property
     def most_usd(self) -> float:
-        """What it cost where that is known, else the most that it can have cost; 0 without a price."""
+        """The cost in USD when it is known, else the most that the request can have cost; 0 without a price."""
         most = price_of(self.intent, "worst_usd") if self.cost_usd is None else self.cost_usd
         return most or 0.0
 
     @property
     def is_settled(self) -> bool:
-        """True when it is known what became of it."""
+        """True when the journal tells how the request ended."""
         return self.end not in (None, CallEnd.UNKNOWN)
 
     def is_under_way(self) -> bool:
-        """Return True while the process that made it can still write down how it ended."""
+        """Return True while the process that made the request can still write how it ended."""
         until, pid, since = (self.intent.get(key) for key in ("until", "pid", "since"))
         if self.end is not None or not isinstance(until, int | float) or time.time() > until:
             return False
-        # Of another machine nothing is known before the time is up.
+        # A process of another machine cannot be looked up, so only the end of the time counts.
         return self.intent.get("host") != socket.gethostname() or (since is not None and _since(pid) == since)
 
 
 @dataclass(kw_only=True)
 class CallJournal:
-    """One cohort's journal as one process writes it, with what the runs have spent so far."""
+    """One cohort's journal, as one process reads and writes it, with the sums of what each run has spent."""
 
     folder: Path
     _read: int = 0
     _counts: defaultdict[RunRef, int] = field(default_factory=lambda: defaultdict(int))
     _settled_usd: defaultdict[RunRef, float] = field(default_factory=lambda: defaultdict(float))
     _open: dict[str, JournalledCall] = field(default_factory=dict)
-    _in_vain: list[JournalledCall] = field(default_factory=list)
-    _later: list[dict[str, Any]] = field(default_factory=list)
+    _charged_without_reply: list[JournalledCall] = field(default_factory=list)
+    _unwritten: list[dict[str, Any]] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def for_writing(cls, root: Path, folder: Path) -> CallJournal:
-        """Return the journal of the cohort in `folder`, once it is sure that this is in the data root `root`."""
+        """Return the journal of the cohort in `folder`. StoreError when `folder` is outside the data root `root`."""
         check_inside(root, folder)
         return cls(folder=folder)
 
     def __post_init__(self) -> None:
-        # Used by whichever thread has the mutex.
+        # Several threads use the lock in turn: `_mutex` guards it.
         self._lock = FileLock(
             self.folder / _LOCK, timeout=_LOCK_PATIENCE_S, poll_interval=_LOCK_POLL_S, thread_local=False
         )
 
     def reserve(self, intent: Intent, room_for: Callable[[Spending], Room] | None = None) -> tuple[Room, str]:
-        """Return whether the run's spending leaves room.
+        """Return whether the run's spending leaves room for the request, and the name of the request.
 
-        Where it does, the request is on disk under the name returned.
+        When there is room, the request is on disk under that name.
         """
         with self._exclusive():
             room, name = Room.YES, new_token()
@@ -130,37 +131,37 @@ class CallJournal:
             return room, name
 
     def settle(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
-        """Write down how a request ended. Should a power cut lose the line, its worst case stays reserved."""
+        """Write how a request ended. If a power cut loses the line, the worst case stays reserved."""
         with self._exclusive():
             self._append([_end_record(name, end, cost_usd)], durable=False)
 
     def settle_later(self, name: str, end: CallEnd, cost_usd: float | None) -> None:
-        """As `settle`, but with the next line or by `flush`: for a request whose stored reply tells as much."""
-        self._later.append(_end_record(name, end, cost_usd))
+        """Keep the end of a request for the next write or `flush`; its stored reply proves the end until then."""
+        self._unwritten.append(_end_record(name, end, cost_usd))
 
     def flush(self) -> None:
-        """Write what `settle_later` kept."""
-        if self._later:
+        """Write the ends that `settle_later` kept."""
+        if self._unwritten:
             with self._exclusive():
                 self._append([], durable=False)
 
     def spending(self, run: RunRef | None = None) -> Spending:
-        """Return what a run has spent so far; without one, what all runs have spent together."""
+        """Return what one run has spent so far; without `run`, the sum of all runs."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return self._spending(run)
 
     def unsettled(self) -> tuple[JournalledCall, ...]:
-        """Return the requests of which it is not known what became of them, those under way included."""
+        """Return the requests whose end is not known, requests under way included."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
             return tuple(self._open.values())
 
     def paid_in_vain(self) -> tuple[JournalledCall, ...]:
-        """Return the requests that were paid for without a reply that could be kept."""
+        """Return the requests that were paid for but brought no reply that could be kept."""
         with self._mutex, storing(self.folder / JOURNAL):
             self._catch_up()
-            return tuple(self._in_vain)
+            return tuple(self._charged_without_reply)
 
     def _spending(self, run: RunRef | None) -> Spending:
         under_way: list[JournalledCall] = []
@@ -178,7 +179,7 @@ class CallJournal:
         )
 
     def _catch_up(self) -> None:
-        """Read what was appended since the last look. A torn line is a request that was never sent."""
+        """Read the lines appended since the last read. A torn line belongs to a request that was never sent."""
         try:
             with (self.folder / JOURNAL).open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._read:
@@ -195,7 +196,7 @@ class CallJournal:
 
     def _forget(self) -> None:
         self._read = 0
-        for kept in (self._counts, self._settled_usd, self._open, self._in_vain):
+        for kept in (self._counts, self._settled_usd, self._open, self._charged_without_reply):
             kept.clear()
 
     def _note(self, line: Mapping[str, Any]) -> None:
@@ -209,12 +210,12 @@ class CallJournal:
             if call.is_settled:
                 self._settled_usd[call.run] += call.most_usd
                 if call.end is CallEnd.CHARGED:
-                    self._in_vain.append(call)
+                    self._charged_without_reply.append(call)
                 del self._open[name]
 
     def _append(self, lines: list[dict[str, Any]], *, durable: bool) -> None:
-        kept = len(self._later)
-        content = b"".join(json.dumps(line).encode() + b"\n" for line in [*self._later[:kept], *lines])
+        kept = len(self._unwritten)
+        content = b"".join(json.dumps(line).encode() + b"\n" for line in [*self._unwritten[:kept], *lines])
         descriptor = os.open(self.folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             end = os.lseek(descriptor, 0, os.SEEK_END)
@@ -224,13 +225,13 @@ class CallJournal:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        del self._later[:kept]
+        del self._unwritten[:kept]
         if durable and not end:
             sync_path(self.folder)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """One thread of one process at a time."""
+        """Let in one thread of one process at a time."""
         if not self.folder.is_dir():
             msg = f"{self.folder} is gone. Check that the data root is still mounted, then clear the run."
             raise StoreError(msg)
@@ -275,7 +276,10 @@ def _records(content: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _since(pid: object) -> float | None:
-    """Return when a process of this machine was started; None when no process has this number (it may be reused)."""
+    """Return when the process was started; None when no process of this machine has this number.
+
+    The start tells a process from a later one that got the same number.
+    """
     if pid == os.getpid():
         return _own_start(os.getpid())
     try:

@@ -1,7 +1,7 @@
-"""The inputs below `1_raw/` and `2_tasks/`: templates, judge models, replicates and the selection file.
+"""Reads the inputs below `1_raw/` and `2_tasks/`: templates, judge models, replicates and the selection file.
 
-Ids are text (`007` stays `007`), extra columns are ignored unless they are nearly known ones, a BOM and CRLF are
-accepted. Every mistake of a file is reported with its line and column; a file with one is never half used.
+Ids are text (`007` stays `007`). Extra columns are ignored unless their name is close to a known one. A BOM and CRLF
+are accepted. Each mistake in a file is reported with its line and column; a file with a mistake is not used at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEMPLATES = "1_raw/evaluation_templates.csv"
 TEMPLATE_TEXTS = "1_raw/templates/evaluation"
 MODELS = "1_raw/llm_models.csv"
 REPLICATION = "1_raw/replication_config.csv"
-# Every column that has a meaning, those included that only the original system reads.
+# Every column that has a meaning, also the columns that only the original system reads.
 TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
 MODEL_COLUMNS = (
     *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
@@ -41,12 +41,12 @@ _READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
     "reply": "reply",
     "reply_or_reasoning": "reply_or_reasoning",
 }
-# How templates and models are named where no column says which are used.
+# Where templates and models are named when no column says which ones are used.
 _NAMED_BY = {
     TEMPLATES: ("templates", "templates in the conf"),
     MODELS: ("models", "models in the conf (in a ranking by average_models, or --average-models)"),
 }
-# Keys of the request's body that come from elsewhere: the cap on the cost, for one, needs max_tokens in its column.
+# Keys of the request body that are set elsewhere; the budget, for example, reads max_tokens from its column.
 _OWN_KEYS = {
     "model": " and use the column model",
     "messages": "",
@@ -60,7 +60,7 @@ _OWN_KEYS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SelectionFile:
-    """A selection file's text and its name below the data root."""
+    """The text of a selection file, and its path below the data root."""
 
     place: str
     text: str
@@ -68,14 +68,14 @@ class SelectionFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
-    """Reads the inputs of one data root. Nothing is kept: each call reads the file as it is now."""
+    """Reads the inputs of one data root. Nothing is cached: each call reads the file again."""
 
     root: Path
 
     def templates(self, named: Collection[str] | None = None) -> Checked[tuple[Template, ...]]:
         """Return the active evaluation templates with their texts, in file order.
 
-        Without that column those `named`.
+        In a table without the column `active`, the templates in `named` count as active.
         """
         table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=named)
@@ -102,7 +102,7 @@ class Catalog:
         return Checked(value=tuple(active), problems=tuple(problems))
 
     def template_rows(self) -> Checked[dict[str, Template]]:
-        """Return every template by id, inactive ones too, without their texts; an active row counts before others."""
+        """Return all templates by id, inactive ones too, without texts; of equal ids the active row counts."""
         table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=())
         problems, found = list(table.problems), dict[str, Template]()
@@ -115,7 +115,7 @@ class Catalog:
         return Checked(value=found, problems=tuple(problems))
 
     def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
-        """Return the models with `for_evaluation`, in file order; without that column those `named`."""
+        """Return the models with `for_evaluation` true, in file order; without that column, those in `named`."""
         table = read_table(self.root, MODELS, required=("id", "model"), known=MODEL_COLUMNS)
         switch = _Switch(table=table, column="for_evaluation", named=named)
         problems = [*table.problems, *switch.problems(MODELS)]
@@ -133,18 +133,18 @@ class Catalog:
         return Checked(value=tuple(judges), problems=tuple(problems))
 
     def marks_models(self) -> bool:
-        """Return True when a column says which models are for evaluation; without it a run must name its models."""
+        """Return True when the column `for_evaluation` exists; without it a run must name its models."""
         return "for_evaluation" in read_table(self.root, MODELS, required=("id",)).columns
 
     def choices(self, name: str) -> list[str]:
-        """Return the ids of TEMPLATES or MODELS that may be chosen: all where no column says which are active."""
+        """Return the ids in TEMPLATES or MODELS that may be chosen: the active ones, or all without that column."""
         id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")
         table = read_table(self.root, name, required=(id_column,))
         switch = _Switch(table=table, column=column, named=None)
         return [one_form(row.text(id_column)) for row in table.rows if not switch.is_there or row.boolean(column)]
 
     def replicates(self) -> Checked[int]:
-        """Return how many evaluations a cell should hold, from the row of stage `evaluation`."""
+        """Return the replicates per cell, from the row of the stage `evaluation`."""
         table = read_table(self.root, REPLICATION, required=REPLICATION_COLUMNS, known=REPLICATION_COLUMNS)
         problems = list(table.problems)
         found: list[int] = []
@@ -164,17 +164,17 @@ class Catalog:
         return Checked(value=found[0] if found else 1, problems=tuple(problems))
 
     def selection(self) -> Checked[SelectionFile | None]:
-        """Return the one selection file that exists."""
+        """Return the selection file; a problem when there is none, or more than one."""
         present = [name for name in SELECTIONS if (self.root / name).exists()]
         if len(present) == 1:
             text = read_text(self.root, present[0])
             return Checked(value=SelectionFile(place=present[0], text=text.value), problems=text.problems)
         if present:
             finding = f"both {present[0]} and {present[1]} exist."
-            problem = Problem(place="2_tasks", finding=finding, next_step="Delete the one that is not meant.")
+            problem = Problem(place="2_tasks", finding=finding, next_step="Delete the file that you do not need.")
         else:
             finding = "there is no selection file, and the conf has no essay_ids."
-            next_step = f"Write {SELECTIONS[0]}, one gen_id a line, or trigger with essay_ids in the conf."
+            next_step = f"Write {SELECTIONS[0]}, one gen_id per line, or trigger with essay_ids in the conf."
             problem = Problem(place="2_tasks", finding=finding, next_step=next_step)
         return Checked(value=None, problems=(problem,))
 
@@ -183,7 +183,7 @@ class Catalog:
         return (self.root / OFFLINE_OK).exists()
 
     def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
-        """Return the row's template with the texts of its files; that of the system message is optional."""
+        """Return the row's template with the texts of its files; the system message is optional."""
         template = _template(template_id, "", row)
         if not (self.root / template.place).is_file():
             finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
@@ -203,7 +203,7 @@ class Catalog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Switch:
-    """Which rows of a table count: the column says it or, in a table that lacks it, the names that were asked for."""
+    """Which rows of a table count: those the column marks or, in a table without the column, the `named` ones."""
 
     table: Table
     column: str
@@ -236,7 +236,7 @@ def _template(template_id: str, text: str, row: Row) -> Template:
 
 
 def _judge_model(row: Row) -> JudgeModel:
-    """Return the judge of a row that is for evaluation; the cells of other models are not judged."""
+    """Return the judge in a row. Rows that are not for evaluation are not read, so their mistakes do not matter."""
     return JudgeModel(
         id=one_form(row.required("id")),
         model=row.required("model"),
@@ -251,7 +251,7 @@ def _judge_model(row: Row) -> JudgeModel:
 
 
 def _request(row: Row) -> str:
-    """Return the column `request` as canonical JSON text; "" when it is empty or wrong."""
+    """Return the column `request` as canonical JSON text; "" when it is empty or not valid."""
     request = row.json_object("request")
     for key in request:
         if key in _OWN_KEYS and (key != "temperature" or row.text(key)):
@@ -261,7 +261,7 @@ def _request(row: Row) -> str:
 
 
 def _two_uses(template: Template, row: Row) -> Problem:
-    """Return the system message of one template would be the text of another."""
+    """Return the problem that the system message of one template is the text of another one."""
     other = f"{template.template_id}.system"
     finding = f'{template.system_place} is its system message and the text of the template "{other}".'
     return row.problem("template_id", finding, f'Rename the template "{other}".')

@@ -1,4 +1,4 @@
-"""The CSV inputs as rows with typed cells; a file's mistakes come as problems with line and column."""
+"""Reads the CSV inputs as rows with typed cells, and reports mistakes with their line and column."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from essay_cohorts.suggestions import choose_from, closest
 T = TypeVar("T")
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-# int() and float() alone would also take 1_5, nan and inf.
+# int() and float() alone would also accept 1_5, nan and inf.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# An unknown column this much like a known one is a slip, not a note of the file's owner.
+# How alike (0 to 1) an unknown and a known column must be to count as a typing mistake.
 _NEARLY = 0.8
-# What some APIs call the values of these columns.
+# Other names that APIs use for the values of these columns.
 _OTHER_NAMES = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens", "temp": "temperature"}
 
-# In a CSV the quotes of JSON are doubled, and the cell is quoted: what goes wrong first.
+# JSON in a CSV cell needs doubled quotes inside a quoted cell: the most common mistake.
 _JSON_STEP = 'Write an object, in a CSV with doubled quotes: "{""seed"": 1}". Leave the cell empty for none.'
 
 
 class Row:
-    """One line of a CSV with typed access; collects the problems of the cells that were asked for."""
+    """One line of a CSV with typed access; `problems` collects the mistakes in the cells that were read."""
 
     def __init__(self, place: str, line: int, cells: dict[str, str]) -> None:
         self.place, self.line, self._cells = place, line, cells
         self.problems: list[Problem] = []
 
     def problem(self, column: str, finding: str, next_step: str) -> Problem:
-        """Return a problem of this line, in this column."""
+        """Return a problem with the place of this line and column."""
         return Problem(place=f"{self.place}:{self.line}, column {column}", finding=finding, next_step=next_step)
 
     def text(self, column: str) -> str:
-        """Return the cell without blanks around it, "" when it is missing."""
+        """Return the cell without spaces around it; "" when it is missing."""
         return (self._cells.get(column) or "").strip()
 
     def id(self, column: str) -> str | None:
-        """Return the cell as an id; None, and a problem, when it cannot be one."""
+        """Return the cell as an id; None, and a problem, when it is not a valid id."""
         value = self.text(column)
         if is_id(value):
             return value
@@ -53,7 +53,7 @@ class Row:
         return None
 
     def required(self, column: str) -> str:
-        """Return the cell; a problem when it is empty or holds control characters."""
+        """Return the cell; add a problem when it is empty or holds control characters."""
         value = self.text(column)
         if not value:
             self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
@@ -72,14 +72,14 @@ class Row:
         return bool(value)
 
     def one_of(self, column: str, options: Mapping[str, T]) -> T | None:
-        """Return what the cell's word stands for, None when it is empty or wrong."""
+        """Return the option that the cell names; None when the cell is empty, None and a problem when not valid."""
         value = self.text(column)
         if value and value not in options:
             self.problems.append(self.problem(column, f'"{value}" is not valid.', choose_from(value, options)))
         return options.get(value)
 
     def number(self, column: str, kind: Callable[[str], Any], *, low: float, high: float) -> Any:
-        """Return the cell as a number, None when it is empty or wrong."""
+        """Return the cell as a number; None when it is empty, None and a problem when not valid."""
         value = self.text(column)
         try:
             number = kind(value) if _NUMBER.fullmatch(value) else None
@@ -93,14 +93,14 @@ class Row:
         return number
 
     def json_object(self, column: str) -> dict[str, Any]:
-        """Return the cell as a JSON object, empty when the cell is empty or wrong."""
+        """Return the cell as a JSON object; {} when it is empty, {} and a problem when not valid."""
         cell = self.text(column)
         try:
             value = json.loads(cell or "{}", parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
             if not isinstance(value, dict):
                 msg = "it is not an object"
                 raise ValueError(msg)
-            # An infinite number or a lone surrogate, which Python reads, could not be sent.
+            # Python reads infinite numbers and lone surrogates, but neither can be sent.
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
         except (ValueError, RecursionError) as error:
             reason = str(error) if not isinstance(error, RecursionError) else "it is nested too deeply"
@@ -112,7 +112,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A CSV's rows below its header; a file with problems may have fewer."""
+    """The rows of a CSV below its header; with `problems` some rows may be missing."""
 
     rows: tuple[Row, ...] = ()
     columns: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class Table:
 
 
 def read_text(root: Path, name: str) -> Checked[str]:
-    """Return the text of a file below the data root, without a BOM."""
+    """Return the text of a file below the data root, without its BOM."""
     try:
         return Checked(value=(root / name).read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -131,7 +131,7 @@ def read_text(root: Path, name: str) -> Checked[str]:
 
 
 def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
-    """Read a CSV with the columns `required`. `known` are all columns that have a meaning, read or not."""
+    """Read a CSV that must have the columns `required`; `known` are all columns with a meaning."""
     text = read_text(root, name)
     if text.problems:
         return Table(problems=text.problems)
@@ -166,7 +166,7 @@ def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> 
 
 
 def _other_separator(text: str, known: tuple[str, ...]) -> str:
-    """Return what is wrong with a header whose columns no comma separates; "" when nothing is."""
+    """Return the finding about a header separated by semicolons or tabs; "" when commas separate it."""
     header = re.split(r"[\r\n]", text, maxsplit=1)[0]
     for separator, words in ((";", "semicolons"), ("\t", "tabs")):
         columns = [column.strip().strip('"').lower() for column in header.split(separator)]
@@ -183,7 +183,7 @@ def _no_constant(word: str) -> NoReturn:
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        msg = "a key stands twice"
+        msg = "a key appears twice"
         raise ValueError(msg)
     return value
 
@@ -197,7 +197,7 @@ def _check_header(
             finding = f'the column "{column}" is missing.'
             yield Problem(place=place, finding=finding, next_step=f"The header is: {','.join(header) or '(empty)'}.")
     for column in dict.fromkeys(column for column in header if column and header.count(column) > 1):
-        yield Problem(place=place, finding=f'the column "{column}" stands twice.', next_step="Delete one.")
+        yield Problem(place=place, finding=f'the column "{column}" appears twice.', next_step="Delete one.")
     for column in dict.fromkeys(header):
         meant = _OTHER_NAMES.get(column.lower()) or closest(column, known, cutoff=_NEARLY)
         if column not in known and meant in known and meant not in header:
@@ -206,7 +206,7 @@ def _check_header(
 
 
 def same_ids(ids: list[tuple[str, Row]], column: str) -> Iterator[Problem]:
-    """Yield a problem for each row whose id is that of an earlier row, exactly or but for case."""
+    """Yield a problem for each row whose id equals the id of an earlier row, case ignored."""
     seen: dict[str, tuple[str, Row]] = {}
     for value, row in ids:
         former, former_row = seen.setdefault(value.lower(), (value, row))
@@ -215,7 +215,7 @@ def same_ids(ids: list[tuple[str, Row]], column: str) -> Iterator[Problem]:
         same = former == value
         line = f"line {former_row.line}"
         finding = (
-            f'"{value}" stands on {line} already.'
+            f'"{value}" is on {line} already.'
             if same
             else f'"{former}" and "{value}" differ only by case and would share their gen_ids ({line}).'
         )

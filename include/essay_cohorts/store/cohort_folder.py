@@ -1,4 +1,4 @@
-"""A cohort's files: `cohorts/<cohort_id>/` and, per planning of a DagRun, `runs/<key>/` below it."""
+"""Reads and writes a cohort's files: `cohorts/<cohort_id>/` and, for each planned run, `runs/<key>/` below it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _REPLAN = "Delete the file (its evaluations are safe in gens/) and plan the coho
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LatestRun:
-    """The run that planned the cohort last, and when, in ns since 1970."""
+    """The run that planned the cohort last; `planned_at` is in ns since 1970."""
 
     key: str
     run: RunRef
@@ -40,7 +40,7 @@ class LatestRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortFolder:
-    """Reads and writes one cohort's files, atomically."""
+    """The files of one cohort. Every write is atomic."""
 
     root: Path
     cohort_id: str
@@ -57,16 +57,16 @@ class CohortFolder:
 
     @property
     def scores_csv(self) -> Path:
-        """Where the scores are."""
+        """The path of scores.csv."""
         return self.path / "scores.csv"
 
     @property
     def report_html(self) -> Path:
-        """Where the report is."""
+        """The path of report.html."""
         return self.path / "report.html"
 
     def members(self) -> Checked[tuple[Member, ...]]:
-        """Return the rows of membership.csv as it stands; none when there is no such file."""
+        """Return the rows of membership.csv; an empty tuple when there is no such file."""
         path = self.path / "membership.csv"
         place = f"cohorts/{self.cohort_id}/membership.csv"
         try:
@@ -90,7 +90,7 @@ class CohortFolder:
         return Checked(value=tuple(members), problems=tuple(problems))
 
     def membership_stamp(self) -> tuple[int, int] | None:
-        """Differs once membership.csv was replaced; None when there is none."""
+        """Return a value that changes when membership.csv is replaced; None when there is no such file."""
         try:
             found = (self.path / "membership.csv").stat()
         except FileNotFoundError:
@@ -98,7 +98,7 @@ class CohortFolder:
         return found.st_ino, found.st_mtime_ns
 
     def write_membership(self, members: Sequence[Member]) -> None:
-        """Write membership.csv; a former one that differs is kept as membership.<n>.csv."""
+        """Write membership.csv; a former file that differs is kept as membership.<n>.csv."""
         path = self.path / "membership.csv"
         text = csv_text(MEMBER_COLUMNS, map(member_cells, members))
         if path.exists():
@@ -109,15 +109,15 @@ class CohortFolder:
         self._write(path, text)
 
     def selection(self) -> str | None:
-        """selection.txt, None when there is none."""
+        """Return selection.txt; None when there is no such file."""
         return read_text(self.path / "selection.txt")
 
     def write_selection(self, text: str) -> None:
-        """Write selection.txt: what the cohort was selected by."""
+        """Write selection.txt, the selection that the cohort was made from."""
         self._write(self.path / "selection.txt", text)
 
     def manifest(self) -> dict[str, Any]:
-        """manifest.json, empty when there is none."""
+        """Return manifest.json; empty when there is no such file."""
         return read_json(self.path / "manifest.json") or {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class CohortFolder:
         self._write(self.path / "manifest.json", json_text(manifest))
 
     def write_plan(self, run_key: str, rows: Sequence[PlanRow]) -> None:
-        """Write the run's own plan.csv, and the copy beside membership.csv that is for people to look at."""
+        """Write the run's own plan.csv, and a copy for people beside membership.csv."""
         text = plan_text(rows)
         self._write(self._run(run_key) / "plan.csv", text)
         self._write(self.path / "plan.csv", text)
@@ -135,15 +135,15 @@ class CohortFolder:
         self._write(self._run(run_key) / "slices" / f"{name}.csv", plan_text(rows))
 
     def slice_plan(self, run_key: str, name: str) -> tuple[PlanRow, ...] | None:
-        """Return the part of the run's plan that one slice works on. StoreError when it is not whole.
+        """Return the part of the run's plan that one slice works on. StoreError when the file is damaged.
 
-        None for a run that version 0.1.0 cut into slices: the whole plan has its rows.
+        None when version 0.1.0 planned the run: then only the whole plan has the rows.
         """
         path = self._run(run_key) / "slices" / f"{name}.csv"
         return read_plan(path) if path.exists() else None
 
     def plan(self, run_key: str) -> tuple[PlanRow, ...]:
-        """Return the run's own plan. StoreError when it is not there or not whole."""
+        """Return the run's own plan. StoreError when the file is missing or damaged."""
         return read_plan(self._run(run_key) / "plan.csv")
 
     def write_run(self, run_key: str, record: Mapping[str, Any]) -> None:
@@ -151,15 +151,15 @@ class CohortFolder:
         self._write(self._run(run_key) / "run.json", json_text(record))
 
     def run(self, run_key: str) -> dict[str, Any]:
-        """Return the run's run.json, empty when there is none."""
+        """Return the run's run.json; empty when there is no such file."""
         return read_json(self._run(run_key) / "run.json") or {}
 
     def latest_run(self) -> LatestRun | None:
-        """Return the run whose planning ended last; dry runs write no run.json."""
+        """Return the run whose planning ended last; a dry run writes no run.json and does not count."""
         found = []
         for path in (self.path / "runs").glob("*/run.json"):
             with suppress(FileNotFoundError):
-                if is_id(path.parent.name):  # or a person's copy
+                if is_id(path.parent.name):  # a person may have copied a folder under another name
                     found.append((path.stat().st_mtime_ns, path.parent.name))
         if not found:
             return None
@@ -167,15 +167,15 @@ class CohortFolder:
         return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
 
     def known_scores(self) -> dict[str, KnownScore]:
-        """Return what scores.csv says, by gen_id; nothing when it was changed since this program wrote it."""
+        """Return the rows of scores.csv by gen_id; empty when another program changed the file."""
         return read_known_scores(self.scores_csv, self.report_html)
 
     def add_stop(self, run_key: str, stop: Stop) -> None:
-        """Tell every slice of the run that calls are useless, and why."""
+        """Write a stop: every slice of the run reads it and stops calling."""
         self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
 
     def stop_names(self, run_key: str) -> frozenset[str]:
-        """Return the names of the stops so far; those from before planning are ignored by its run."""
+        """Return the names of the stops so far; a run ignores those from before its planning."""
         folder = self._run(run_key) / "stops"
         try:
             return frozenset(name for name in os.listdir(folder) if name.endswith(".json") and name[0] != ".")  # noqa: PTH208
@@ -183,7 +183,7 @@ class CohortFolder:
             return frozenset()
 
     def stops(self, run_key: str, ignored: Container[str] = ()) -> tuple[Stop, ...]:
-        """Return the stops of the run, without those named."""
+        """Return the stops of the run, except those named in `ignored`."""
         names = sorted(name for name in self.stop_names(run_key) if name not in ignored)
         if not names:
             return ()
@@ -191,7 +191,7 @@ class CohortFolder:
         return tuple(_stop(read_json(folder / name) or {}, name) for name in names)
 
     def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
-        """Write scores.csv, which bears the time `as_of`, in ns since 1970, when the scores began to be read."""
+        """Write scores.csv and set its time to `as_of` (ns since 1970), when the reading of the scores began."""
         self._write(self.scores_csv, scores_text(rows), as_of)
 
     def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -214,7 +214,7 @@ class CohortFolder:
 
 
 def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
-    """Return the ids of the cohorts of which one of these is a member, sorted; a damaged membership has none."""
+    """Return the sorted ids of the cohorts with one of these members; a damaged membership.csv counts as empty."""
     found = []
     for cohort_id in cohort_ids(root):
         with suppress(OSError, UnicodeDecodeError):
@@ -225,7 +225,7 @@ def cohorts_with(root: Path, gen_ids: Container[str]) -> list[str]:
 
 
 def cohort_ids(root: Path) -> list[str]:
-    """Return the ids of the cohorts that have members, sorted; one that was only tried out has none."""
+    """Return the sorted ids of the cohorts with a membership.csv; a dry run writes none."""
     return sorted(path.parent.name for path in (root / "cohorts").glob("*/membership.csv"))
 
 
@@ -233,7 +233,7 @@ def _stop(record: Mapping[str, Any], name: str) -> Stop:
     try:
         return Stop(**record)
     except TypeError:
-        # Somebody wanted the calls to stop; why can no longer be told.
+        # The file exists, so the calls must stop, even when the reason is lost.
         return Stop(
             model_id=None, kind="unreadable_stop", message=f"the run was stopped, and stops/{name} is damaged"
         )

@@ -4,13 +4,13 @@
 |---|---|
 | `metadata.json` | the cell, the replicate, the cohort; written once, together with the folder |
 | `prompt.txt`, `system_prompt.txt` | what the judge is asked |
-| `call.json` | a claim: some task has the right to call (see leases) |
+| `call.json` | the claim of the task that may call the judge (see leases) |
 | `raw.txt`, `raw_metadata.json`, `reasoning.txt` | the reply (see reply_files) |
 | `parsed_metadata.json`, `parsed.txt` | the verdict and the score (see verdict_files) |
 | `failure.json` | why the last call brought no reply |
 
-Next to what this package writes it reads stores of other programs: a prompt called `input.txt`, `evaluation_template`
-for `template_id`, no `replicate` (then 1).
+Stores that other programs wrote are read too: there the prompt may be called `input.txt`, the template
+`evaluation_template`, and a missing `replicate` means 1.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from essay_cohorts.store import reply_files, verdict_files
 from essay_cohorts.store.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
 from essay_cohorts.store.scan import METADATA
 
-# The claim of a task that calls for the evaluation; its content belongs to the leases.
+# The claim of the task that calls the judge; the package `leases` writes and reads its content.
 CLAIM = "call.json"
 PROMPT = "prompt.txt"
 SYSTEM_PROMPT = "system_prompt.txt"
@@ -51,7 +51,7 @@ BEFORE_A_CALL = _PROMPTS | {METADATA, CLAIM}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredReply:
-    """A reply in the store, how it ended, and the reasoning that the server returned apart from it."""
+    """A reply in the store, the judge's finish reason, and the reasoning that the server returned separately."""
 
     text: str
     finish_reason: str = ""
@@ -62,7 +62,7 @@ class StoredReply:
 class EvaluationFolder:
     """The files of one evaluation. Every write is atomic; nothing that was paid for is overwritten.
 
-    `root` is the data root. Where made-up replies do not count (`made_up_counts`) `counts` is False for them.
+    `root` is the data root. With `made_up_counts` false, the method `counts` returns False for made-up replies.
     """
 
     root: Path
@@ -71,36 +71,36 @@ class EvaluationFolder:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder `gens/evaluation/<gen_id>`."""
         return Path(self._file(""))
 
     @property
     def claim(self) -> Path:
-        """Where the claim of a calling task is, when there is one."""
+        """The path of the claim; the file exists while a task calls, or after that task died."""
         return Path(self._file(CLAIM))
 
     def exists(self) -> bool:
-        """Return True when the folder exists, whatever is in it."""
-        return os.path.isdir(self._file(""))  # noqa: PTH112  (asked of each evaluation)
+        """Return True when the folder exists, even an empty one."""
+        return os.path.isdir(self._file(""))  # noqa: PTH112  (called for each evaluation)
 
     def file_names(self) -> frozenset[str]:
-        """Return the names of the files, temporary ones included; none without the folder."""
+        """Return the names of all files, temporary ones too; an empty set when the folder is missing."""
         try:
-            return frozenset(os.listdir(self._file("")))  # noqa: PTH208  (asked of each evaluation)
+            return frozenset(os.listdir(self._file("")))  # noqa: PTH208  (called for each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return frozenset()
 
     def is_parsed(self) -> bool:
-        """Return True when parsed.txt exists and is not empty; an empty one is a torn write of an older program."""
+        """Return True when parsed.txt exists and is not empty: an older program could leave an empty file."""
         return self.parsed_at() is not None
 
     def parsed_at(self) -> int | None:
-        """Return when parsed.txt was last changed or put there, in ns since 1970; None unless `is_parsed`."""
+        """Return when parsed.txt was last changed or put in place, in ns since 1970; None unless `is_parsed`."""
         try:
-            found = os.stat(self._file(PARSED))  # noqa: PTH116  (asked of each evaluation)
+            found = os.stat(self._file(PARSED))  # noqa: PTH116  (called for each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        # A copy may have kept the time of its content; nobody can set the time of the change.
+        # A copy may keep the old time of the content (mtime); the time of the change (ctime) cannot be set.
         return max(found.st_mtime_ns, found.st_ctime_ns) if found.st_size else None
 
     def has_reply(self) -> bool:
@@ -108,7 +108,7 @@ class EvaluationFolder:
         return Path(self._file(RAW)).exists()
 
     def is_clean_reply(self) -> bool:
-        """Return True when the folder holds a reply, no verdict and nothing that a crash left."""
+        """Return True when the folder holds a reply, no verdict, and no temporary file of a crashed process."""
         return RAW in (names := self.file_names()) and names <= _AFTER_A_CALL
 
     def is_untouched(self) -> bool:
@@ -122,7 +122,7 @@ class EvaluationFolder:
         return METADATA in names and names <= BEFORE_A_CALL and CLAIM not in names
 
     def is_claimed(self) -> bool:
-        """Return True when a task calls for this evaluation, or died while doing so."""
+        """Return True when a task is calling the judge, or died while calling."""
         return self.claim.exists()
 
     def has_pending_reply(self) -> bool:
@@ -130,32 +130,32 @@ class EvaluationFolder:
         return reply_files.is_pending(self.path)
 
     def has_recorded_reply(self) -> bool:
-        """Return False when raw.txt is not the reply whose hash raw_metadata.json holds (older records hold none)."""
+        """Return False when raw.txt does not match the hash in raw_metadata.json; True when no hash is recorded."""
         return reply_files.is_as_recorded(self.path)
 
     def metadata(self) -> EvaluationMetadata | None:
-        """metadata.json; None when it is missing or not a JSON object."""
+        """Return metadata.json; None when it is missing or not a JSON object."""
         found = read_json(self._file(METADATA))
         return None if found is None else EvaluationMetadata(found)
 
     def reply_record(self) -> ReplyRecord:
-        """raw_metadata.json, empty when it is missing or damaged."""
+        """Return raw_metadata.json; an empty record when it is missing or damaged."""
         return ReplyRecord(read_json(self._file(RAW_METADATA)) or {})
 
     def verdict_record(self) -> VerdictRecord:
-        """parsed_metadata.json, empty when it is missing or damaged."""
+        """Return parsed_metadata.json; an empty record when it is missing or damaged."""
         return VerdictRecord(read_json(self._file(PARSED_METADATA)) or {})
 
     def failure_record(self) -> FailureRecord:
-        """failure.json, empty when it is missing or damaged."""
+        """Return failure.json; an empty record when it is missing or damaged."""
         return FailureRecord(read_json(self._file(FAILURE)) or {})
 
     def counts(self, record: ReplyRecord | None = None) -> bool:
-        """Return False for a made-up reply where only real ones count; `record` is its record, if it was read."""
+        """Return False for a made-up reply where only real replies count; `record` saves reading the record."""
         return self.made_up_counts or not (self.reply_record() if record is None else record).is_made_up
 
     def parsed_text(self) -> str | None:
-        """parsed.txt, the score; None when it is missing."""
+        """Return the content of parsed.txt, the score; None when the file is missing."""
         return read_text(self._file(PARSED))
 
     def prompt(self) -> str | None:
@@ -173,11 +173,11 @@ class EvaluationFolder:
         return None if text is None else Prompt(text=text, system=self.system_prompt())
 
     def reply(self) -> StoredReply | None:
-        """Return the reply; None when there is none."""
+        """Return the stored reply; None when there is none."""
         text = read_text(self._file(RAW))
         if text is None:
             return None
-        # Read only where the reasoning can matter: most judges return none.
+        # The reasoning matters only for an empty reply, so the file is not read for the others.
         reasoning = "" if text.strip() else self.reasoning() or ""
         return StoredReply(text=text, finish_reason=self.reply_record().finish_reason, reasoning=reasoning)
 
@@ -186,37 +186,36 @@ class EvaluationFolder:
         return read_text(self._file(REASONING))
 
     def reply_runs(self) -> frozenset[RunRef]:
-        """Return the DagRuns that bought the reply and its former ones."""
+        """Return the DagRuns that paid for the reply and for the former replies."""
         return frozenset(run_of(record) for record in reply_files.records(self.path))
 
     def record_of_call(self, call: str) -> ReplyRecord | None:
-        """Return the record of the reply that answers this request: the present one, a former or a pending one."""
+        """Return the record of the reply to this request, among the current, former and pending replies."""
         records = (ReplyRecord(fields) for fields in reply_files.records(self.path, pending=True))
         return next((record for record in records if record.call == call), None)
 
     def former_text(self, name: str) -> str | None:
-        """Return the content of a former file, by one of the `file_names`; None when it is missing."""
+        """Return the content of a former file named in `file_names`; None when it is missing."""
         if Path(name).name != name:
             msg = f"{name!r} cannot be a file of {self.gen_id}."
             raise StoreError(msg)
         return read_text(self._file(name))
 
     def half_replaced(self) -> VerdictRecord | None:
-        """Return the record that parsed.txt came with, when the replacing of a verdict died before parsed.txt.
+        """Return the record that belongs to parsed.txt when a crash left the replacement of a verdict half done.
 
-        Else None.
+        None when no replacement is half done.
         """
         found = verdict_files.half_replaced(self.path)
         return None if found is None else VerdictRecord(found)
 
     def seed(self, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
-        """Create the folder with its metadata.json, both at once. The same seed twice is fine.
+        """Create the folder and its metadata.json in one atomic step. A second, equal seed changes nothing.
 
-        StoreError when the folder holds another evaluation, or unless `shared` that of another cohort: it is never
-        rewritten.
+        StoreError when the folder holds another evaluation or, unless `shared`, an evaluation of another cohort.
         """
         folder = self.writable()
-        if not os.path.isdir(folder.parent):  # noqa: PTH112  (asked for each seed)
+        if not os.path.isdir(folder.parent):  # noqa: PTH112  (called for each seed)
             make_folder(self.root, folder.parent)
         if create_folder_with(folder, METADATA, json_text(metadata)):
             return
@@ -231,9 +230,10 @@ class EvaluationFolder:
             raise StoreError(msg)
 
     def write_prompt(self, prompt: Prompt) -> None:
-        """Write prompt.txt unless it holds this very prompt. The prompt of a stored reply is kept as a former file.
+        """Write prompt.txt and system_prompt.txt unless they hold the same prompt already.
 
-        system_prompt.txt goes with it; while it changes there is no prompt.txt, so that no call mixes two prompts.
+        When a reply is stored, its prompt is kept as a former file. While system_prompt.txt changes there is no
+        prompt.txt, so that no call sends parts of two prompts.
         """
         former = self.whole_prompt()
         if former == prompt:
@@ -247,25 +247,25 @@ class EvaluationFolder:
             self.drop_prompt()
             if prompt.system:
                 write_text(path.with_name(SYSTEM_PROMPT), prompt.system, folder_later=True)
-        # The folder is made durable with the reply; without one a lost prompt is written again.
+        # Storing the reply flushes the folder too; before that, a prompt lost in a power cut is written again.
         write_text(path, prompt.text, folder_later=True)
 
     def drop_prompt(self) -> None:
-        """Remove the prompt of an evaluation that must not be asked with it."""
+        """Remove the prompt, so that no call sends it."""
         path = self.writable() / PROMPT
         with storing(path):
             path.unlink(missing_ok=True)
             path.with_name(SYSTEM_PROMPT).unlink(missing_ok=True)
 
     def store_reply(self, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
-        """Store a reply as raw_metadata.json and raw.txt, and removes failure.json. A former reply is kept.
+        """Store a reply as raw_metadata.json and raw.txt, and remove failure.json. A former reply is kept.
 
         Reasoning that the server returned apart from the reply goes into reasoning.txt.
         """
         reply_files.store(self.writable(), text, metadata, reasoning)
 
     def complete_reply(self) -> bool:
-        """Finish the storing of a whole reply that a crash left in temporary files; False when there is none."""
+        """Put in place a whole reply that a crash left in temporary files; return False when there is none."""
         return reply_files.complete(self.writable())
 
     def drop_stale_failure(self) -> None:
@@ -278,23 +278,23 @@ class EvaluationFolder:
             verdict_files.write_first(self.writable(), metadata, score)
 
     def replace_verdict(self, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
-        """Replace the verdict and keeps the former one: see verdict_files."""
+        """Replace the verdict and keep the former one: see verdict_files."""
         verdict_files.replace(self.writable(), metadata, score, result_changes=result_changes)
 
     def write_failure(self, failure: Mapping[str, Any]) -> None:
-        """Write failure.json, in place of a former one."""
+        """Write failure.json; a former failure.json is replaced."""
         write_text(self.writable() / FAILURE, json_text(failure))
 
     def writable_claim(self) -> Path:
-        """Return where a task writes its claim, once it is sure that this is in the data root."""
+        """Return the path of the claim for writing. StoreError when the path leads out of the data root."""
         return self.writable() / CLAIM
 
     def writable(self) -> Path:
-        """Return the folder, once it is sure that what is written there stays in the data root."""
+        """Return the folder for writing. StoreError when the path leads out of the data root."""
         folder = self.path
         check_inside(self.root, folder)
         return folder
 
     def _file(self, name: str) -> str:
-        """Return where a file is, as a text: for 10,000 evaluations pathlib alone costs a second."""
+        """Return the path of a file as text: pathlib would take a second for 10,000 evaluations."""
         return f"{self.root}{os.sep}gens{os.sep}evaluation{os.sep}{self.gen_id}{os.sep}{name}"

@@ -1,9 +1,9 @@
-"""The state of one evaluation: read here and nowhere else, for planning, calling, scores, pages and commands.
+"""The state of one evaluation, read from its files in one place for planning, calling, scores, pages and commands.
 
-`read_state` decides by the files alone how far an evaluation has come, and returns the facts that it met. What the
-state means is a matter of who asks, and follows from the value without another look at the store: an action of a plan
-(planning/plan_rules), the outcome in a run (backfill/outcomes), the state on a page (views/evaluation_state), or the
-effect of scoring it again (reparsing/rules).
+`read_state` reads the files and returns how far the evaluation has come, with the facts that decided it. Each user of
+the state derives its own answer from that value without reading the store again: planning an action
+(planning/plan_rules), a run an outcome (backfill/outcomes), a page a cell (views/evaluation_state), and scoring again
+an effect (reparsing/rules).
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ _NO_REPLY, _NO_VERDICT, _NO_FAILURE = ReplyRecord(), VerdictRecord(), FailureRec
 class EvaluationState:
     """How far an evaluation has come, and the facts that decide it.
 
-    PARSED: `parsed` is the text of parsed.txt, which may hold no number. REPLIED: a reply is stored, or is whole in
-    temporary files (`is_pending`); `verdict` is what a parser has said of it. NO_REPLY: no reply is stored, and when
-    nobody was asked yet the evaluation `is_untouched`. `failure` is that of the last call; a scored evaluation's is
-    not read. `is_claimed`: a task calls for it, or died while doing so. `counts` is False for a made-up reply where
-    only real ones count. `parsed_is_empty`: an older program left an empty parsed.txt, which counts as missing.
+    - PARSED: `parsed` is the text of parsed.txt, which may hold no number.
+    - REPLIED: a reply is stored, or temporary files hold a whole reply (`is_pending`); `verdict` is what a parser
+      found in it.
+    - NO_REPLY: no reply is stored; `is_untouched` when no judge was asked yet.
+
+    `failure` belongs to the last call and is not read for a scored evaluation. `is_claimed`: a task is calling, or
+    died while calling. `counts` is False for a made-up reply in a data root where only real replies count.
+    `parsed_is_empty`: an older program left an empty parsed.txt, which counts as missing.
     """
 
     progress: Progress
@@ -48,14 +51,14 @@ class EvaluationState:
 
     @property
     def is_refused(self) -> bool:
-        """True when a parser has found no score in the reply."""
+        """True when a parser found no score in the reply."""
         return self.progress is Progress.REPLIED and self.verdict.is_refusal
 
 
 def read_state(evaluation: EvaluationFolder) -> EvaluationState:
-    """Return the state as the files are now.
+    """Return the current state of the files.
 
-    It reads two files when there is a score, and none when nobody was asked.
+    Two files are read when there is a score, and none when no judge was asked.
     """
     parsed = evaluation.parsed_text()
     if parsed:
@@ -74,7 +77,7 @@ def read_state(evaluation: EvaluationFolder) -> EvaluationState:
         is_claimed=claimed,
         counts=evaluation.counts(reply),
         reply=reply,
-        # A verdict next to a pending reply is that of the reply before.
+        # A verdict beside a pending reply belongs to the former reply.
         verdict=evaluation.verdict_record() if PARSED_METADATA in names and not pending else _NO_VERDICT,
         failure=evaluation.failure_record() if FAILURE in names else _NO_FAILURE,
     )

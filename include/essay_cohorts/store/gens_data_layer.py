@@ -1,6 +1,6 @@
-"""The gens store: `gens/<stage>/<gen_id>/`, drafts, essays and evaluations below one data root.
+"""The gens store: `gens/<stage>/<gen_id>/` holds the drafts, essays and evaluations of one data root.
 
-An evaluation's own files are behind `evaluation(gen_id)`; here is what concerns drafts and essays, or many folders.
+`evaluation(gen_id)` returns the files of one evaluation. Here drafts and essays are read, and all folders searched.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from essay_cohorts.store.index import NameSums, folder_names
 from essay_cohorts.store.reply_files import PARSED
 from essay_cohorts.store.scan import METADATA, find_folders
 
-# Below the data root; see store/index.
+# The path of the index below the data root; see store/index.
 INDEX = ".index/evaluations.sqlite"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationScan:
-    """The stored evaluations of some essays, and a sentence for each folder that could not be read.
+    """The stored evaluations of some essays, and one warning for each folder that could not be read.
 
-    `names` is the sum of all folders' names; `by_index` is true when an index said which folders to read.
+    `names` is the sum of all folder names (see NameSums); `by_index` is true when the index was used.
     """
 
     evaluations: tuple[StoredEvaluation, ...]
@@ -50,30 +50,27 @@ class GensDataLayer:
 
     @classmethod
     def from_root(cls, root: Path) -> GensDataLayer:
-        """Return the layer of the data root `root`.
-
-        Made-up scores count when its OFFLINE_OK was there at this moment.
-        """
+        """Return the layer of the data root `root`; made-up scores count when its OFFLINE_OK exists now."""
         return cls(gens=root / "gens", made_up_counts=(root / OFFLINE_OK).exists())
 
     def evaluation(self, gen_id: str) -> EvaluationFolder:
-        """Return the files of one evaluation, whether it exists or not. StoreError when `gen_id` cannot be an id."""
+        """Return the files of one evaluation, existing or not. StoreError when `gen_id` is not a valid id."""
         _check_id(Stage.EVALUATION, gen_id)
         return EvaluationFolder(root=self.gens.parent, gen_id=gen_id, made_up_counts=self.made_up_counts)
 
     def exists(self, stage: Stage, gen_id: str) -> bool:
-        """Return True when the generation has a folder, whatever is in it."""
-        return os.path.isdir(self._file(stage, gen_id, ""))  # noqa: PTH112  (asked of each evaluation)
+        """Return True when the generation has a folder, even an empty one."""
+        return os.path.isdir(self._file(stage, gen_id, ""))  # noqa: PTH112  (called for each evaluation)
 
     def is_empty(self, stage: Stage, gen_id: str) -> bool:
         """Return True when the generation has no folder, or no file in it."""
         try:
-            return not os.listdir(self._file(stage, gen_id, ""))  # noqa: PTH208  (asked of each evaluation)
+            return not os.listdir(self._file(stage, gen_id, ""))  # noqa: PTH208  (called for each evaluation)
         except (FileNotFoundError, NotADirectoryError):
             return True
 
     def generation(self, stage: Stage, gen_id: str) -> Generation | None:
-        """Return a draft's or essay's metadata, None when it is missing or unreadable."""
+        """Return the metadata of a draft or essay; None when it is missing or unreadable."""
         metadata = self.metadata(stage, gen_id)
         if metadata is None:
             return None
@@ -87,15 +84,15 @@ class GensDataLayer:
         )
 
     def metadata(self, stage: Stage, gen_id: str) -> dict[str, Any] | None:
-        """metadata.json as it is, None when it is missing or not a JSON object."""
+        """Return metadata.json unchanged; None when it is missing or not a JSON object."""
         return read_json(self._file(stage, gen_id, METADATA))
 
     def parsed_text(self, stage: Stage, gen_id: str) -> str | None:
-        """parsed.txt: an essay's text, an evaluation's score. None when it is missing."""
+        """Return parsed.txt, the text of an essay or the score of an evaluation; None when it is missing."""
         return read_text(self._file(stage, gen_id, PARSED))
 
     def essay_text(self, gen_id: str) -> str | None:
-        """Return an essay's parsed.txt, None when it is missing.
+        """Return the parsed.txt of an essay; None when it is missing.
 
         UnicodeDecodeError when it is not UTF-8: a judge must not be paid for reading replacement characters.
         """
@@ -105,13 +102,13 @@ class GensDataLayer:
             return None
 
     def record_of_call(self, gen_id: str, call: str) -> ReplyRecord | None:
-        """Return the record of the reply that answers a request; None also for a `gen_id` that cannot be an id."""
+        """Return the record of the reply to a request; None when there is none or `gen_id` is not a valid id."""
         return self.evaluation(gen_id).record_of_call(call) if is_id(gen_id) else None
 
     def scan_evaluations(self, essay_ids: Collection[str], *, by_index: bool = False) -> EvaluationScan:
-        """Find the evaluations of these essays in one pass over `gens/evaluation`; reads one file of the others.
+        """Find the evaluations of these essays in one pass over `gens/evaluation`.
 
-        With `by_index` the others are not read, apart from new ones; without it only the store itself decides.
+        Without `by_index`, the metadata.json of every folder is read; with it, only that of new folders.
         """
         index = self.gens.parent / INDEX if by_index else None
         found = find_folders(self.gens / Stage.EVALUATION, essay_ids, index)
@@ -150,30 +147,30 @@ class GensDataLayer:
         )
 
     def folder_names(self, stage: Stage, *, temporary: bool = False) -> list[str]:
-        """Return the names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+        """Return the names of a stage's folders in any order; with `temporary` only those that a crash left."""
         return list(folder_names(self.gens / stage, temporary=temporary))
 
     def names_seen(self) -> int:
-        """Return a sum that differs once an evaluation's folder was added or removed; it lists all names."""
+        """Return a sum that changes when an evaluation's folder is added or removed; takes one listing."""
         return NameSums.of(self.gens / Stage.EVALUATION).total
 
     def occupied(self) -> Container[str]:
-        """Answer `gen_id in ...`: does it name a folder, or anything else, among the evaluations?"""
+        """Return a container of the taken ids: `gen_id in ...` is true when anything has that name."""
         return _Occupied(self)
 
     def drop_unfinished_seeds(self) -> None:
-        """Remove what a planner that died in `seed` left; only the planner that holds the lock may seed."""
+        """Remove what a planner that died in `seed` left behind; the caller must hold the planning lock."""
         folder = self.gens / Stage.EVALUATION
         for name in folder_names(folder, temporary=True):
-            left = folder / name
-            if is_staging_name(name) and not left.is_symlink():
+            unfinished = folder / name
+            if is_staging_name(name) and not unfinished.is_symlink():
                 with suppress(OSError):
-                    if set(os.listdir(left)) <= {METADATA}:  # noqa: PTH208
-                        (left / METADATA).unlink(missing_ok=True)
-                        left.rmdir()
+                    if set(os.listdir(unfinished)) <= {METADATA}:  # noqa: PTH208
+                        (unfinished / METADATA).unlink(missing_ok=True)
+                        unfinished.rmdir()
 
     def sync(self) -> None:
-        """Make the folders created by `seed` durable."""
+        """Flush to the disk that `seed` created folders."""
         folder = self.gens / Stage.EVALUATION
         if folder.is_dir():
             sync_path(folder)
@@ -185,7 +182,7 @@ class GensDataLayer:
 
 def _check_id(stage: Stage, gen_id: str) -> None:
     if not is_id(gen_id):
-        msg = f"{gen_id!r} cannot be a {stage} id. {ID_RULE}"
+        msg = f"{gen_id!r} is not a valid {stage} id. {ID_RULE}"
         raise StoreError(msg)
 
 

@@ -1,9 +1,10 @@
-"""An index of existing evaluations: which folder is of which essay. Derived from the store, and safe to delete.
+"""An index of existing evaluations: which folder judges which essay. Derived from the store, and safe to delete.
 
-One SQLite file, replaced as a whole: who reads it sees one snapshot, of two that write it at once the later one
-stands, and nothing is ever locked. A folder's name stands for its metadata.json, which is written with the folder and
-never again; so who reads the index compares the names with those that there are. Folders in no cell are left out:
-they may yet be fixed.
+The index is one SQLite file that is only ever replaced as a whole. A reader therefore sees one snapshot, the last of
+two concurrent writers wins, and nothing is locked. A folder's metadata.json is written together with the folder and
+never again, so the folder's name is enough to tell whether an entry is still true: a reader compares the names in the
+index with the names on disk. To make that quick, names are spread over buckets by CRC-32 and each bucket has a sum.
+Folders whose metadata.json is unusable are left out of the index, because a person may still fix them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from essay_cohorts.files.atomic import leads_to, new_token, sync_path, temporary
 log = logging.getLogger(__name__)
 
 BUCKETS = 1 << 16
-# Below so many evaluations reading them all takes less time than an index saves.
+# With fewer evaluations, reading all of them takes less time than an index saves.
 LEAST = 2_000
-# A metadata.json that was edited in place, against the rule, is seen after so many seconds.
+# Age at which an index is rebuilt, so that a metadata.json edited in place (against the rule) is noticed.
 OLDEST_S = 3_600.0
-# Written into each index; one of another form is rebuilt.
+# The version of the tables; an index of another version is rebuilt.
 _FORM = 1
 _TABLES = (
     "CREATE TABLE evaluation (bucket INTEGER, name TEXT, essay TEXT)",
@@ -41,7 +42,7 @@ _KEYS = (
 )
 _INSERT = "INSERT INTO evaluation VALUES (?, ?, ?)"
 _ABANDONED_S = 3_600.0
-# The upper half of a sum counts, so that one name more or less is always seen.
+# The upper 32 bits of a sum count the names, so that one added or removed name always changes the sum.
 _ONE = 1 << 32
 
 
@@ -54,17 +55,17 @@ class Entry(NamedTuple):
 
 
 class NameSums:
-    """A sum of names for each bucket: equal, but for one chance in 4 billion a change, when the names are."""
+    """One sum of names per bucket. Equal sums mean equal names, with one chance in 4 billion per change to err."""
 
     def __init__(self, content: bytes = bytes(8 * BUCKETS)) -> None:
         self._sums = array("q", content)
         if len(self._sums) != BUCKETS:
-            msg = f"{len(self._sums)} buckets"
+            msg = f"{len(self._sums)} buckets instead of {BUCKETS}"
             raise ValueError(msg)
 
     @classmethod
     def of(cls, folder: Path) -> NameSums:
-        """Return the sums of a stage's folders: those that `folder_names` names, in half the time."""
+        """Return the sums over the names that `folder_names` yields, in half the time."""
         sums = cls()
         buckets = sums._sums
         with _scanned(os.fsencode(folder)) as entries:
@@ -76,31 +77,31 @@ class NameSums:
 
     @property
     def total(self) -> int:
-        """One sum of all names."""
+        """The sum over all buckets."""
         return sum(self._sums)
 
     def add(self, name: str) -> None:
-        """Take a name in."""
+        """Add a name."""
         code = crc32(os.fsencode(name))
         self._sums[code % BUCKETS] += _ONE + code
 
     def clear(self, buckets: Iterable[int]) -> None:
-        """Take all names out of some buckets."""
+        """Remove all names from some buckets."""
         for bucket in buckets:
             self._sums[bucket] = 0
 
     def differing(self, other: NameSums) -> set[int]:
-        """Return the buckets that hold other names."""
+        """Return the buckets whose sums differ."""
         pairs = zip(self._sums, other._sums, strict=True)
         return {bucket for bucket, (mine, others) in enumerate(pairs) if mine != others}
 
     def to_bytes(self) -> bytes:
-        """Return the form that is stored."""
+        """Return the sums as bytes, for the constructor."""
         return self._sums.tobytes()
 
 
 def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
-    """Yield the names of a stage's folders, in no order; with `temporary` those that a crash left unfinished."""
+    """Yield the names of a stage's folders in any order; with `temporary` only the unfinished ones of a crash."""
     with _scanned(str(folder)) as entries:
         for entry in entries:
             if entry.name.startswith(".") is temporary and entry.is_dir():
@@ -124,23 +125,23 @@ def _scanned(folder: AnyStr) -> Iterator[Iterator[os.DirEntry[AnyStr]]]:
 
 
 class EvaluationIndex:
-    """A snapshot, open for reading: `total` entries, and the `sums` of their names.
+    """An open snapshot for reading: `total` entries, and the `sums` of their names.
 
-    `made_at` is when the oldest of its entries were read from the store.
+    `made_at` is when the oldest entries were read from the store, in seconds since 1970.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, made_at: float) -> None:
         self.path, self.made_at, self._connection = path, made_at, connection
         form, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
         if form != _FORM:
-            msg = "it is of another form"
+            msg = "its tables are of another version"
             raise ValueError(msg)
         self.sums, self.total = NameSums(sums), int(total)
 
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[EvaluationIndex | None]:
-        """The index at `path`; None when there is none, or one too old. sqlite3.Error later when it is damaged."""
+        """Open the index at `path`; None when it is missing or too old. A damaged one raises sqlite3.Error later."""
         try:
             made_at = path.stat().st_mtime
         except OSError:
@@ -169,17 +170,17 @@ class EvaluationIndex:
     def _keep(self, table: str, values: Iterable[object]) -> None:
         self._connection.execute(f"CREATE TEMP TABLE {table} (value PRIMARY KEY)")
         rows = ((value,) for value in values)
-        self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", rows)  # noqa: S608  (our own name)
+        self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", rows)  # noqa: S608  (a constant of this module)
 
     def _entries(self, condition: str) -> Iterator[Entry]:
-        query = f"SELECT bucket, name, essay FROM evaluation WHERE {condition}"  # noqa: S608  (our own words)
+        query = f"SELECT bucket, name, essay FROM evaluation WHERE {condition}"  # noqa: S608  (a constant of this module)
         return map(Entry._make, self._connection.execute(query))
 
 
 class IndexWriter:
-    """Writes the next index entry by entry; nobody sees it before `finish`, and only when it has LEAST entries.
+    """Writes the next index entry by entry; `finish` puts it in place when it has at least LEAST entries.
 
-    Trouble with it is logged and spares the caller: the store does without an index.
+    A failure is logged and not raised, because the store works without an index.
     """
 
     def __init__(self, path: Path) -> None:
@@ -192,11 +193,11 @@ class IndexWriter:
 
     @classmethod
     def after(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
-        """Return a writer that begins with the entries of `former` outside `buckets`."""
+        """Return a writer that starts with the entries of `former`, except those in `buckets`."""
         writer = cls(former.path)
         writer._made_at = former.made_at
         with writer._logging_failures():
-            writer._stay_inside()
+            writer._check_inside()
             shutil.copyfile(former.path, writer._temporary)
             connection = writer._connect()
             connection.executemany("DELETE FROM evaluation WHERE bucket = ?", ((bucket,) for bucket in buckets))
@@ -216,7 +217,7 @@ class IndexWriter:
                 self._write()
 
     def finish(self) -> None:
-        """Put the index in place; with too few entries it takes a former one away."""
+        """Put the index in place; with too few entries, remove a former index."""
         with self._logging_failures():
             if self._failed:
                 pass
@@ -224,7 +225,7 @@ class IndexWriter:
                 self._write()
                 self._put_in_place()
             elif self._path.exists():
-                self._stay_inside()
+                self._check_inside()
                 self._path.unlink(missing_ok=True)
         with self._logging_failures():
             if self._connection is not None:
@@ -240,14 +241,14 @@ class IndexWriter:
         self._waiting.clear()
 
     def _new(self) -> sqlite3.Connection:
-        self._stay_inside()
+        self._check_inside()
         self._temporary.parent.mkdir(exist_ok=True)
         connection = self._connect()
         for table in _TABLES:
             connection.execute(table)
         return connection
 
-    def _stay_inside(self) -> None:
+    def _check_inside(self) -> None:
         folder = self._path.parent
         if leads_to(folder.parent, folder):
             msg = f"{folder} leads out of the data root"
@@ -255,7 +256,7 @@ class IndexWriter:
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(self._temporary, isolation_level=None)
-        # Nobody else sees the file yet, so neither a journal nor a flush before the last one is of use.
+        # No other process reads the file yet, so a journal and flushes before the last one would be useless.
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
             self._connection.execute(statement)
         return self._connection
@@ -283,7 +284,7 @@ class IndexWriter:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Temporary files of writers that died."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        if time.time() - left.stat().st_mtime > _ABANDONED_S:
-            left.unlink(missing_ok=True)
+    """Remove the temporary files of writers that died."""
+    for abandoned in path.parent.glob(f".{path.name}.*.tmp"):
+        if time.time() - abandoned.stat().st_mtime > _ABANDONED_S:
+            abandoned.unlink(missing_ok=True)

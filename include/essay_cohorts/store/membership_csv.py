@@ -1,4 +1,4 @@
-"""The text of membership.csv and plan.csv: a member a line, in a plan with what the run does for it, and why."""
+"""Reads and writes the text of membership.csv and plan.csv: a member per line; a plan adds action and reason."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from essay_cohorts.errors import StoreError
 from essay_cohorts.files.csv_text import csv_reader, csv_text, numbered_rows
 
 MEMBER_COLUMNS = tuple(field.name for field in fields(Member))
-# Of a cohort of thousands dataclasses.asdict, which copies each value, takes a second.
+# dataclasses.asdict copies each value: a second for a cohort of thousands.
 member_cells = attrgetter(*MEMBER_COLUMNS)
 PLAN_COLUMNS = (*MEMBER_COLUMNS, "action", "reason")
-# Calling an enumeration takes as long as the rest of a row.
+# A dict, because calling Stage(...) takes as long as the rest of a row.
 _STAGES = {stage.value: stage for stage in Stage}
 
 
 def member_of(cells: Sequence[str]) -> Member:
-    """Return the member of a row. ValueError when the row cannot be one."""
+    """Return the member in a row. ValueError when the row is not a valid member."""
     stage, gen_id, cohort_id, parent_gen_id, combo_id, template_id, llm_model_id, replicate = cells
     if not is_id(gen_id):
         msg = f"{gen_id!r} cannot be an id"
@@ -38,20 +38,17 @@ def member_of(cells: Sequence[str]) -> Member:
 
 
 def plan_text(rows: Iterable[PlanRow]) -> str:
-    """Return the whole of a plan.csv."""
+    """Return the text of a plan.csv."""
     return csv_text(PLAN_COLUMNS, ([*member_cells(row.member), row.action, row.reason] for row in rows))
 
 
 def read_csv(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Return the rows with their line numbers.
-
-    The file is read at once; a row becomes a list only when it is asked for.
-    """
+    """Return the rows with their line numbers; the file is read at once, its rows one by one as they are used."""
     return numbered_rows(csv_reader(path.read_bytes().decode("utf-8-sig")))
 
 
 def read_plan(path: Path) -> tuple[PlanRow, ...]:
-    """Return the rows of a plan. StoreError when it is not there or not whole."""
+    """Return the rows of a plan. StoreError when the file is missing or damaged."""
     try:
         lines = read_csv(path)
         _, header = next(lines, (1, []))

@@ -1,4 +1,4 @@
-"""Which evaluations judge some essays: one pass over `gens/evaluation`, with an index or without."""
+"""Finds the evaluations of some essays in one pass over `gens/evaluation`, with or without the index."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from essay_cohorts.store.index import (
 log = logging.getLogger(__name__)
 
 METADATA = "metadata.json"
-# New folders are read each time until there are so many; then the index is rewritten.
+# With fewer new folders, reading them again each time is quicker than rewriting the index.
 _WORTH_SAVING = 1_000
-# With so many of its buckets out of date an index saves nothing.
+# With more stale buckets than this, reading all folders is as quick as using the index.
 _TOO_MANY_BUCKETS = BUCKETS // 4
 
 
 @dataclass(kw_only=True, slots=True)
 class FoundFolders:
-    """The sum of the `names` of all folders; those `selected` judge one of the essays, the `unusable` are in no cell.
+    """The folders found: the `selected` ones judge one of the essays; the `unusable` ones have no usable metadata.
 
-    `by_index` is true when an index told which they are, and not the metadata.json of every folder.
+    `names` is the sum of all folder names (see NameSums). `by_index` is true when the index was used, and false when
+    the metadata.json of every folder was read.
     """
 
     by_index: bool = False
@@ -43,8 +44,8 @@ class FoundFolders:
     selected: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
 
-    def take(self, name: str, essay: str | None, essay_ids: Collection[str]) -> str | None:
-        """Take a folder to where it belongs; returns its essay."""
+    def add(self, name: str, essay: str | None, essay_ids: Collection[str]) -> str | None:
+        """Add a folder to `selected`, to `unusable` or to neither; return its essay."""
         if essay is None:
             self.unusable.append(name)
         elif essay in essay_ids:
@@ -53,9 +54,9 @@ class FoundFolders:
 
 
 def find_folders(folder: Path, essay_ids: Collection[str], index_file: Path | None = None) -> FoundFolders:
-    """Find the evaluations of these essays. With `index_file` only the metadata.json of new folders is read.
+    """Find the evaluations of these essays. With `index_file`, only the metadata.json of new folders is read.
 
-    The index is kept up here: made when it is missing, damaged or old, rewritten when there are many new folders.
+    The index is also maintained here: built when missing, damaged or old, and rewritten after many new folders.
     """
     if index_file is None:
         return _read_all(folder, essay_ids, None)
@@ -72,7 +73,7 @@ def _read_all(folder: Path, essay_ids: Collection[str], writer: IndexWriter | No
     found, sums = FoundFolders(), NameSums()
     for name in folder_names(folder):
         sums.add(name)
-        essay = found.take(name, _essay_of(folder, name), essay_ids)
+        essay = found.add(name, _essay_of(folder, name), essay_ids)
         if writer is not None and essay is not None:
             writer.add(Entry(bucket_of(name), name, essay))
     if writer is not None:
@@ -82,7 +83,7 @@ def _read_all(folder: Path, essay_ids: Collection[str], writer: IndexWriter | No
 
 
 def _read_new(folder: Path, essay_ids: Collection[str], index: EvaluationIndex) -> FoundFolders | None:
-    """Return None when reading all is as good."""
+    """Return what the index and the new folders say; None when reading all folders is as quick."""
     sums = NameSums.of(folder)
     stale = sums.differing(index.sums)
     if len(stale) > _TOO_MANY_BUCKETS:
@@ -97,7 +98,7 @@ def _read_new(folder: Path, essay_ids: Collection[str], index: EvaluationIndex) 
 def _read_buckets(
     folder: Path, essay_ids: Collection[str], index: EvaluationIndex, stale: set[int], found: FoundFolders
 ) -> None:
-    """Take in what the stale buckets hold; when much has changed it is written into the index."""
+    """Add the folders in the stale buckets to `found`; after many changes, rewrite the index too."""
     known = {entry.name: entry.essay for entry in index.entries_in(stale)}
     current: list[Entry] = []
     new = 0
@@ -108,7 +109,7 @@ def _read_buckets(
         essay = known.pop(name, None)
         if essay is None:
             essay, new = _essay_of(folder, name), new + 1
-        if found.take(name, essay, essay_ids) is not None:
+        if found.add(name, essay, essay_ids) is not None:
             current.append(Entry(bucket, name, str(essay)))
     if new + len(known) >= _WORTH_SAVING:
         writer = IndexWriter.after(index, stale)
@@ -118,10 +119,7 @@ def _read_buckets(
 
 
 def _essay_of(folder: Path, name: str) -> str | None:
-    """Return the essay that a folder's metadata.json names.
-
-    None when it is missing or puts the evaluation in no cell.
-    """
+    """Return the essay that a folder's metadata.json names; None when metadata.json is missing or unusable."""
     if not is_id(name):
         return None
     metadata = read_json(f"{folder}{os.sep}{name}{os.sep}{METADATA}")

@@ -1,4 +1,7 @@
-"""A cohort's `scores.csv`: its columns, its text, what it says of scores read already; the text of its pivot."""
+"""Reads and writes a cohort's `scores.csv`, and writes the text of `score_pivot.csv`.
+
+`scores.csv` also serves as a cache: a score in it need not be read from the store again (see backfill/summaries).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ _OWN_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
 
 
 class KnownScore(NamedTuple):
-    """What scores.csv says of an evaluation; `as_of` is when that was written, in ns since 1970."""
+    """An evaluation's row in scores.csv; `as_of` is the time of the file, in ns since 1970."""
 
     score: float | None
     reused: bool
@@ -47,15 +50,15 @@ def scores_text(rows: Iterable[ScoreRow]) -> str:
 
 
 def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return the content of a score_pivot.csv; None is an empty cell, and nothing runs in a spreadsheet."""
+    """Return the content of a score_pivot.csv; None becomes an empty cell, and formulas are escaped."""
     cells = (["" if cell is None else escape_formula(cell) for cell in row] for row in rows)
     return csv_text([escape_formula(name) for name in columns], cells)
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
-    """Return the rows by gen_id; none when the file is missing or was changed since this program wrote it.
+    """Return the rows by gen_id; an empty dict when the file is missing or was changed by another program.
 
-    It writes the report right after it: who saves scores.csv later makes it the younger of the two.
+    A run writes the report right after scores.csv, so a scores.csv younger than the report was changed since.
     """
     try:
         as_of = scores_csv.stat().st_mtime_ns
@@ -83,7 +86,7 @@ def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     outcome, score, origin, cost = _KNOWN_CELLS(cells)
     value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
-        msg = f"{score} is no score or {cost} no price"
+        msg = f"{score} is not a score or {cost} is not a price"
         raise ValueError(msg)
     made = Provenance(*map(unescape_formula, _MADE_CELLS(cells)))
     return KnownScore(value, outcome == Outcome.REUSED, unescape_formula(origin), cost_usd, as_of, made)

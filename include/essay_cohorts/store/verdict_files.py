@@ -1,7 +1,9 @@
-"""A verdict on disk: `parsed_metadata.json`, then `parsed.txt`. A replaced one is kept, both files by one number.
+"""A verdict on disk: `parsed_metadata.json` is written first, then `parsed.txt` with the score.
 
-The former files are kept by hard links before anything is replaced. So a parsed.txt that is still one file with a
-kept one tells that a replacement died before it came to it; one that a person has corrected is a file of its own.
+A verdict that is replaced stays as `parsed_metadata.<n>.json` and `parsed.<n>.txt`, both with the same number. These
+former files are hard links, made before anything is replaced. After a crash, a parsed.txt that is still the same file
+as its former copy therefore tells that the replacement did not reach parsed.txt. A parsed.txt that a person corrected
+is a different file.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
 
 
 def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) -> None:
-    """Write the verdict of an evaluation that has no score: its metadata, then parsed.txt when there is one now."""
+    """Write the verdict of an evaluation without a score: the metadata, then parsed.txt when `score` is given."""
     if (read_json(folder / PARSED_METADATA) or {}) != metadata:
         with storing(folder / PARSED_METADATA):
             keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
@@ -38,9 +40,9 @@ def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) ->
 
 
 def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
-    """Put a verdict in the place of another one, which is kept; parsed.txt goes when there is no `score` any more.
+    """Replace a verdict and keep the former one; remove parsed.txt when `score` is None.
 
-    Unless `result_changes` parsed.txt stays as it is. Done again after a crash it ends in the same state.
+    Unless `result_changes`, parsed.txt stays unchanged. After a crash, a second call reaches the same state.
     """
     parsed = folder / PARSED
     with storing(parsed):
@@ -60,9 +62,9 @@ def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, res
 
 
 def half_replaced(folder: Path) -> dict[str, Any] | None:
-    """Return the metadata that parsed.txt came with, when a replacement died before it came to it.
+    """Return the metadata that belongs to parsed.txt when a crash left a replacement half done.
 
-    None when none did.
+    None when no replacement is half done.
     """
     number = kept_number(folder / PARSED)
     return None if number is None else read_json(former_name(folder / PARSED_METADATA, number)) or {}
