@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,11 +114,11 @@ rows_of = st.builds(
 
 @given(st.lists(rows_of, max_size=30), st.integers(1, 3), st.booleans(), st.randoms(use_true_random=False))
 def test_the_parts_make_up_the_ranking_for_any_order_of_the_rows(
-    rows: list[JudgedEvaluation], replicates: int, any_model: bool, random: object
+    rows: list[JudgedEvaluation], replicates: int, any_model: bool, random: Random
 ) -> None:
     """Each ranked essay is in one part, in rank order, and the order of the rows does not matter."""
     shuffled = list(rows)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
 
     def choice(of: list[JudgedEvaluation]) -> MissingSelection:
         ranked = rank_by_best(of, "base", MODELS)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ RUN = "0123456789ab"
 
 def member(stage: Stage, gen_id: str, **more: object) -> Member:
     """A member of novelty_v2."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "parent_gen_id": "e_essay1",
         "combo_id": "combo-1",
         "template_id": "novelty",
@@ -37,7 +38,7 @@ def member(stage: Stage, gen_id: str, **more: object) -> Member:
         "replicate": 1,
         **more,
     }
-    return Member(stage=stage, gen_id=gen_id, cohort_id="novelty_v2", **values)  # type: ignore[arg-type]
+    return Member(stage=stage, gen_id=gen_id, cohort_id="novelty_v2", **values)
 
 
 DRAFT = member(Stage.DRAFT, "d_draft1", parent_gen_id="", template_id="draft-a", llm_model_id="writer")
@@ -419,7 +420,7 @@ def test_a_damaged_stop_stops_the_whole_run(folder: CohortFolder, content: str) 
 
 def scored(gen_id: str = "v_1", **more: object) -> ScoreRow:
     """A row with a score of 7."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "outcome": Outcome.SCORED,
         "score": 7.0,
         "reason": "",
@@ -427,7 +428,7 @@ def scored(gen_id: str = "v_1", **more: object) -> ScoreRow:
         "cost_usd": 0.25,
         "called": True,
     }
-    return ScoreRow(member=member(Stage.EVALUATION, gen_id), **{**values, **more})  # type: ignore[arg-type]
+    return ScoreRow(member=member(Stage.EVALUATION, gen_id), **{**values, **more})
 
 
 SCORES_HEADER = ",".join(SCORE_COLUMNS) + "\n"

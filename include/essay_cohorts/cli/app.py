@@ -48,8 +48,10 @@ CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHOR
 
 @app.callback()
 def before_every_command(context: typer.Context, data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Evaluation cohorts with backfill."""
-    # Options that every command has may come before the command; an option after the command takes precedence.
+    """Take the options that every command has.
+
+    They may come before the command; an option after the command takes precedence.
+    """
     root = {"data_root": data_root} if data_root is not None else {}
     shared = root | ({"as_json": True} if as_json else {})
     if isinstance(context.command, TyperGroup):
