@@ -19,13 +19,16 @@ up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m devtools.local_airflow up
 
 test: .venv/.dev .venv-fab/.done browser ## Run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest $(LANES)
+
+# Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
+LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
 QUICK = tests/test_*.py $(addprefix tests/,backfill calling judging leases llm_client maintenance planning reparsing selecting \
   statistics store views)
 
 test-quick: .venv/.dev ## Run the tests that need neither Airflow nor a simulation
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not airflow" $(QUICK)
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow" $(QUICK)
 
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \

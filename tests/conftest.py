@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.remote import Producer
 
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
+from tests.worker_files import FilesToWorkers
 
 if TYPE_CHECKING:
     from essay_cohorts.backfill.summarise import Summary
@@ -33,23 +35,22 @@ DAG_ID = "evaluation_backfill"
 _FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-# Files whose tests share one running Airflow: one worker takes all of them, so that the others start none.
-_ON_ONE_AIRFLOW = frozenset(
-    f"e2e/test_{name}.py" for name in ("cohort_page", "crash_points", "overlapping_runs", "real_scheduler", "reparse")
-)
 # Folders whose tests need Airflow, a browser or a long simulation; the other slow files are marked in themselves.
 _NOT_QUICK = {"e2e": "airflow", "local_airflow": "airflow", "dags": "airflow", "pages": "airflow", "fuzz": "slow"}
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesToWorkers:
+    """Tells pytest-xdist how tests are given to workers."""
+    return FilesToWorkers(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by folder and groups the files that one worker is to take; the longest groups start first."""
+    """Marks tests by folder; the slowest kinds of tests start first."""
     tests = Path(__file__).parent
     for item in items:
-        place = item.path.relative_to(tests).as_posix()
-        folder = place.split("/")[0]
+        folder = item.path.relative_to(tests).parts[0]
         if folder in _NOT_QUICK:
             item.add_marker(_NOT_QUICK[folder])
-        item.add_marker(pytest.mark.xdist_group("one Airflow" if place in _ON_ONE_AIRFLOW else place))
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "slow")])
 
 
