@@ -229,7 +229,7 @@ def test_a_wrong_selection_after_a_good_run_is_red(stage: Stage) -> None:
 
     _assert_only_planning_ran(run)
     log = run.log("plan_cohort")
-    assert 'selected_essays.txt:2: "# include-existing-evaluation" is nearly a directive' in log
+    assert 'selected_essays.txt:2: "# include-existing-evaluation" looks like a misspelt directive' in log
     assert 'Did you mean "# include-existing-evaluations"' in log
     assert stage.judge.calls() == 0
     assert stage.store.tree_hash() == tree

@@ -94,11 +94,11 @@ SELECTIONS = [
     row(
         "empty selection file",
         write(SELECTION, ""),
-        (SELECTION, "no essay", "one a line"),
+        (SELECTION, "no essay", "one per line"),
         (SELECTION, "no mode", MODE),
     ),
-    row("only directives", select(MODE, INCLUDE), (SELECTION, "selects no essay", "one a line")),
-    row("no mode anywhere", select(INCLUDE, FIRST), (SELECTION, "no mode is named", f"Add the line: {MODE}")),
+    row("only directives", select(MODE, INCLUDE), (SELECTION, "selects no essay", "one per line")),
+    row("no mode anywhere", select(INCLUDE, FIRST), (SELECTION, "no mode is given", f"Add the line: {MODE}")),
     row(
         "no mode, and an id twice that has mode in it",
         both(
@@ -106,8 +106,8 @@ SELECTIONS = [
             lambda store: store.json("gens/essay/e_model9/metadata.json", {}),
             write("gens/essay/e_model9/parsed.txt", "x"),
         ),
-        (f"{SELECTION}:2", "line 1 already", "Delete one"),
-        (SELECTION, "no mode is named", f"Add the line: {MODE}"),
+        (f"{SELECTION}:2", "already on line 1", "Delete one"),
+        (SELECTION, "no mode is given", f"Add the line: {MODE}"),
     ),
     row(
         "misspelt mode",
@@ -117,24 +117,32 @@ SELECTIONS = [
     row(
         "mode without a colon",
         select("", "# mode evaluation-only", FIRST),
-        (f"{SELECTION}:2", "nearly a directive", MODE),
+        (f"{SELECTION}:2", "looks like a misspelt directive", MODE),
     ),
     row(
         "reuse-drafts",
         select("# mode: reuse-drafts", FIRST),
-        (f"{SELECTION}:1", '"reuse-drafts" is known but not run', "judges essays that exist"),
+        (
+            f"{SELECTION}:1",
+            '"reuse-drafts" is known, but evaluation_backfill does not run it',
+            "judges essays that exist",
+        ),
     ),
     row(
         "regenerate",
         select(FIRST, "#MODE:Regenerate"),
-        (f"{SELECTION}:2", '"Regenerate" is known but not run', "judges essays that exist"),
+        (
+            f"{SELECTION}:2",
+            '"Regenerate" is known, but evaluation_backfill does not run it',
+            "judges essays that exist",
+        ),
     ),
     row(
         "misspelt directive",
         select(MODE, "# include-existing-evaluation", FIRST),
-        (f"{SELECTION}:2", "nearly a directive", INCLUDE),
+        (f"{SELECTION}:2", "looks like a misspelt directive", INCLUDE),
     ),
-    row("an id twice", select(MODE, FIRST, SECOND, FIRST), (f"{SELECTION}:4", "line 2 already", "Delete one")),
+    row("an id twice", select(MODE, FIRST, SECOND, FIRST), (f"{SELECTION}:4", "already on line 2", "Delete one")),
     row("no such essay", select(MODE, "e_nowhere"), (f"{SELECTION}:2", "no essay e_nowhere", "Correct the id")),
     row(
         "a draft",
@@ -147,7 +155,7 @@ SELECTIONS = [
         row(
             f"an id that is no id: {text[:12]!r}",
             select(MODE, FIRST, text),
-            (f"{SELECTION}:3", "cannot be a gen_id", ID_RULE),
+            (f"{SELECTION}:3", "is not a valid gen_id", ID_RULE),
         )
         for text in ("../x", "/etc/passwd", "e 1", "é", "e" * 101, ".hidden", "-x", "e_1 # a remark")
     ),
@@ -155,15 +163,19 @@ SELECTIONS = [
         "every problem of a file at once",
         select("# mode: evalution-only", "# include-existing-evaluation", "e_nowhere", FIRST, "d_draft2", FIRST),
         (f"{SELECTION}:1", "is not a mode", "evaluation-only"),
-        (f"{SELECTION}:2", "nearly a directive", INCLUDE),
+        (f"{SELECTION}:2", "looks like a misspelt directive", INCLUDE),
         (f"{SELECTION}:3", "no essay e_nowhere", "Correct the id"),
         (f"{SELECTION}:5", "d_draft2 is a draft", "Select the essays"),
-        (f"{SELECTION}:6", "line 4 already", "Delete one"),
+        (f"{SELECTION}:6", "already on line 4", "Delete one"),
     ),
     row(
         "a second mode",
         select(MODE, "# mode: regenerate", FIRST),
-        (f"{SELECTION}:2", '"regenerate" is known but not run', "judges essays that exist"),
+        (
+            f"{SELECTION}:2",
+            '"regenerate" is known, but evaluation_backfill does not run it',
+            "judges essays that exist",
+        ),
     ),
 ]
 
@@ -356,7 +368,11 @@ CONFS = [
         for value in ("../x", "", ".c", "a/b", "a" * 101, 5, ["c"])
     ),
     conf_row(
-        "mode of another DAG", {"mode": "reuse-drafts"}, "mode", "known but not run", "judges essays that exist"
+        "mode of another DAG",
+        {"mode": "reuse-drafts"},
+        "mode",
+        "known, but evaluation_backfill does not run it",
+        "judges essays that exist",
     ),
     conf_row("mode with a slip", {"mode": "evaluation_only"}, "mode", "is not a mode", 'mean "evaluation-only"?'),
     row(

@@ -121,7 +121,9 @@ def test_good_values(key: str, given_value: object, expected: object) -> None:
         pytest.param("essay_ids", [["e_1"]], "entry 1: ['e_1'] is not valid.", id="essay_ids, a list inside"),
         pytest.param("essay_ids", ["e_1", "e_1"], "entry 2: e_1 is listed twice.", id="essay_ids, twice"),
         pytest.param("mode", "evalution-only", 'Did you mean "evaluation-only"?', id="mode, misspelt"),
-        pytest.param("mode", "regenerate", "known but not run", id="mode, another DAG's"),
+        pytest.param(
+            "mode", "regenerate", "known, but evaluation_backfill does not run it", id="mode, another DAG's"
+        ),
         pytest.param("mode", "", "is not a mode", id="mode, empty"),
         pytest.param("mode", 1, "1 is not valid.", id="mode, a number"),
         pytest.param("mode", ["evaluation-only"], "is not valid.", id="mode, a list"),

@@ -18,7 +18,9 @@ MODE = f"# mode: {EVALUATION_ONLY}"
 INCLUDE = f"# {INCLUDE_EXISTING}"
 
 
-NOT_RUN = 'is known but not run by evaluation_backfill. This DAG judges essays that exist: write "evaluation-only".'
+NOT_RUN = (
+    'is known, but evaluation_backfill does not run it. This DAG judges essays that exist: write "evaluation-only".'
+)
 
 
 def findings(text: str) -> list[str]:
@@ -146,7 +148,7 @@ def test_a_near_directive_is_an_error(line: str, meant: str) -> None:
     text = f"{MODE}\n\n{line}\ne_1\n"
     (found,) = findings(text)
     assert found.startswith("sel.txt:3: ")
-    assert f'"{line}" is nearly a directive, but not one. Did you mean "# {meant}"' in found
+    assert f'"{line}" looks like a misspelt directive. Did you mean "# {meant}"' in found
     assert not parse_selection(text, "sel.txt").value.include_existing
 
 
@@ -323,7 +325,7 @@ def test_a_bad_id_is_an_error(bad: str) -> None:
     """What could not name a folder is refused with its line and the rule."""
     (found,) = findings(f"{MODE}\ne_ok\n{bad}\n")
     assert found.startswith("sel.txt:3: ")
-    assert "cannot be a gen_id. An id is 1 to 100 of the characters" in found
+    assert "is not a valid gen_id. An id is 1 to 100 of the characters" in found
 
 
 def test_a_bad_id_is_not_selected() -> None:
@@ -341,7 +343,7 @@ def test_a_duplicate_names_both_lines() -> None:
     """A gen_id that stands there twice is refused with both line numbers, and selected once."""
     checked = parse_selection("e_1\n# Again:\ne_2\n\n e_1\ne_1\n", "sel.txt")
     found = [str(problem) for problem in checked.problems]
-    assert found == [f"sel.txt:{line}: e_1 stands on line 1 already. Delete one of the two lines." for line in (5, 6)]
+    assert found == [f"sel.txt:{line}: e_1 is already on line 1. Delete one of the two lines." for line in (5, 6)]
     assert [(selected.gen_id, selected.line) for selected in checked.value.ids] == [("e_1", 1), ("e_2", 3)]
 
 
@@ -368,7 +370,7 @@ def test_two_different_modes_are_an_error() -> None:
 def test_no_ids_at_all_are_an_error(text: str) -> None:
     """A file that selects nothing is refused."""
     (found,) = findings(text)
-    assert found == "sel.txt: it selects no essay. Write the gen_ids of essays, one a line."
+    assert found == "sel.txt: the file selects no essay. Write the gen_ids of essays, one per line."
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -496,4 +498,4 @@ def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
 def test_a_directive_without_its_mark_is_told_so(line: str) -> None:
     """A line that would be a directive but for its # is not taken for the id of an essay."""
     (problem,) = parse_selection(f"{line}\ne_1\n", "file.txt").problems
-    assert str(problem) == f'file.txt:1: "{line}" is a directive without its #. Put # in front of it.'
+    assert str(problem) == f'file.txt:1: "{line}" is a directive, but the # is missing. Write "# {line}".'
