@@ -199,10 +199,13 @@ def test_a_model_without_a_worst_case_is_a_planning_error(
     with pytest.raises(BadInput) as bad:
         dag.run({**CONF, "essay_ids": [essay], "max_cost_usd": 1.0})
     assert [(problem.place, problem.finding) for problem in bad.value.problems] == [
-        ("1_raw/llm_models.csv: judge-a", "max_cost_usd needs what its calls can cost, and max_tokens is empty."),
+        (
+            "1_raw/llm_models.csv: judge-a",
+            "max_cost_usd needs the highest cost of a call; empty columns: max_tokens.",
+        ),
         (
             "1_raw/llm_models.csv: judge-b",
-            "max_cost_usd needs what its calls can cost, and input_usd_per_mtok, output_usd_per_mtok is empty.",
+            "max_cost_usd needs the highest cost of a call; empty columns: input_usd_per_mtok, output_usd_per_mtok.",
         ),
     ]
     assert priced.tree_hash() == tree

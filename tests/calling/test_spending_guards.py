@@ -81,7 +81,7 @@ def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_li
     dag.plan(ONE_CELL)
     (line,) = [line for line in log_lines() if "not reused" in line]
     because = "because the selection has no line # include-existing-evaluations"
-    reused = "with them reused: 3 calls, cost unknown."
+    reused = "reusing them would leave 3 calls, cost unknown."
     assert line == f"1 existing evaluations of these cells are not reused, {because}; {reused}"
 
 

@@ -321,7 +321,7 @@ def test_a_draft_without_metadata_is_warned_about() -> None:
     """An essay whose draft cannot be read has no draft row, a warning, and all of its evaluations."""
     plan = plan_cohort(asked(k=2, essays=(essay("e_1", "d_1", draft_is_there=False), essay("e_2", "d_2"))))
     assert [m.gen_id for m in members(plan) if m.stage is Stage.DRAFT] == ["d_2"]
-    assert plan.warnings == ("essay e_1: its draft d_1 has no readable metadata; it gets no draft row.",)
+    assert plan.warnings == ("essay e_1: draft d_1 has no readable metadata, so the plan has no draft row.",)
     assert len(plan.evaluations) == 4
 
 
@@ -351,7 +351,7 @@ def test_a_stored_member_keeps_its_own_replicate() -> None:
     assert (row.member.replicate, row.member.cohort_id, row.member.combo_id) == (17, COHORT, "combo")
 
 
-NOT_JUDGED = "a reply is stored that in_last_line 1 has not scored yet"
+NOT_JUDGED = "the stored reply has not been scored by in_last_line 1 yet"
 ASKED_AGAIN = "retry_unscored: the former reply was refused: several numbers"
 
 
@@ -360,12 +360,12 @@ ASKED_AGAIN = "retry_unscored: the former reply was refused: several numbers"
     [
         pytest.param(parsed("v"), False, Action.REUSE, "parsed.txt exists", id="scored"),
         pytest.param(parsed("v"), True, Action.REUSE, "parsed.txt exists", id="scored, retry on"),
-        pytest.param(stored("v"), False, Action.CALL, "begun by cohort old, no reply yet", id="begun"),
+        pytest.param(stored("v"), False, Action.CALL, "created by cohort old, no reply yet", id="begun"),
         pytest.param(
             stored("v", origin=""),
             False,
             Action.CALL,
-            "begun by cohort unknown, no reply yet",
+            "created by cohort unknown, no reply yet",
             id="begun by nobody knows",
         ),
         pytest.param(replied("v"), False, Action.PARSE, NOT_JUDGED, id="reply not judged"),
@@ -377,7 +377,7 @@ ASKED_AGAIN = "retry_unscored: the former reply was refused: several numbers"
             refused("v", run=THIS_RUN),
             True,
             Action.UNSCORED,
-            "reply refused, and asked for again in this run already: several numbers",
+            "reply refused; this run has already asked again: several numbers",
             id="retried already",
         ),
         pytest.param(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.domain import Action, Member, PlanRow, Stage
-from essay_cohorts.planning.slices import MAX_SLICES, Kind, Slice, check_batch_size, cut_slices, rows_of_kind
+from essay_cohorts.planning.slices import MAX_SLICES, Kind, Slice, check_batch_size, make_slices, rows_of_kind
 
 PROPERTY = settings(deadline=None, max_examples=150)
 # Tasks of the mapped group, and tasks outside of it.
@@ -22,7 +22,7 @@ def cut(
     reuse: int = 0, todo: int = 0, *, batch: int | None = None, at_once: int = 16, processes: int = 4
 ) -> list[Slice]:
     return list(
-        cut_slices(
+        make_slices(
             reuse_ids=ids(reuse, "r"),
             todo_ids=ids(todo, "t"),
             batch_size=batch,
@@ -256,7 +256,7 @@ def test_the_size_told_is_hardly_larger_than_needed(reuse: int, todo: int, enoug
     """Who mapped small slices on purpose is told a size that comes near to Airflow's limit."""
     (problem,) = check_batch_size(1, reuse=reuse, todo=todo)
     assert problem.finding == f"1 makes {reuse + todo:,} slices; Airflow maps 1,024 at most."
-    assert problem.next_step == f"Write {enough} or more, or leave it out."
+    assert problem.next_step == f"Write {enough} or more, or leave batch_size out."
 
 
 @pytest.mark.parametrize(

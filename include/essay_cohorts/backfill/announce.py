@@ -13,7 +13,7 @@ from hashlib import sha256
 from essay_cohorts.backfill.announced import AnnouncementLedger
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import evaluation_rows, rows_of
+from essay_cohorts.planning.slice_rows import evaluation_rows, rows_of_slice
 from essay_cohorts.planning.slices import Slice, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -34,7 +34,7 @@ def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> lis
     Remembers all of them.
     """
     store = GensDataLayer.from_root(settings.data_root)
-    gen_ids = [row.member.gen_id for row in rows_of(settings, planned, part)]
+    gen_ids = [row.member.gen_id for row in rows_of_slice(settings, planned, part)]
     scored = (gen_id for gen_id in gen_ids if store.evaluation(gen_id).is_parsed())
     new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
     todo = planned.call + planned.parse

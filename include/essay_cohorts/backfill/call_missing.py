@@ -14,7 +14,7 @@ from essay_cohorts.errors import RepliesMissing
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import rows_of, rows_to_call
+from essay_cohorts.planning.slice_rows import rows_of_slice, rows_to_call
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -35,7 +35,7 @@ async def call_missing(
     sends no further request, and ends once the replies to those that it sent are stored.
     """
     store = GensDataLayer.from_root(settings.data_root)
-    rows = list(rows_to_call(store, rows_of(settings, planned, part), planned))
+    rows = list(rows_to_call(store, rows_of_slice(settings, planned, part), planned))
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}

@@ -18,7 +18,7 @@ from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.planning.inputs import Inputs, describe
 from essay_cohorts.planning.plan_table import plan_table
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.prepare import Prepared, prepare, still_holds
+from essay_cohorts.planning.prepare import Prepared, is_still_current, prepare
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -47,7 +47,7 @@ def plan_cohort(
         check_calls()
     # Concurrent planners would mint the same replicate numbers.
     with planning_lock(settings.data_root):
-        if not still_holds(settings, prepared):
+        if not is_still_current(settings, prepared):
             prepared = prepare(settings, conf, task.run)
         planned = _write_plan(settings, prepared, task)
         folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
@@ -112,8 +112,8 @@ def log_plan(prepared: Prepared) -> None:
     if prepared.edited:
         made = "existing evaluations were made with another prompt or model than today's"
         log.warning("%d %s: kept.", prepared.edited, made)
-    if prepared.unknown_wording:
-        log.info("%d existing evaluations do not tell with which prompt they were made.", prepared.unknown_wording)
+    if prepared.unknown_inputs:
+        log.info("%d existing evaluations do not tell with which prompt they were made.", prepared.unknown_inputs)
     for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
         if gen_ids:
             shown = ", ".join(gen_ids[:_MOST_WARNINGS])

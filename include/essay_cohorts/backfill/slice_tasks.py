@@ -21,8 +21,14 @@ from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.lease import LEASE_S
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import evaluation_rows, rows_left, rows_of, rows_to_call, write_slices
-from essay_cohorts.planning.slices import Slice, cut_slices, rows_of_kind
+from essay_cohorts.planning.slice_rows import (
+    evaluation_rows,
+    rows_of_slice,
+    rows_to_call,
+    unparsed_rows,
+    write_slices,
+)
+from essay_cohorts.planning.slices import Slice, make_slices, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.store.evaluation import EvaluationFolder
@@ -42,7 +48,7 @@ _SCORES_A_LINE = 1_000
 def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
     """Return the slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
     rows = evaluation_rows(settings, planned)
-    slices = cut_slices(
+    slices = make_slices(
         reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
         todo_ids=[row.member.gen_id for row in rows_of_kind(rows, "todo")],
         batch_size=planned.batch_size,
@@ -57,8 +63,8 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
     """Log each evaluation of the slice that is done; returns how many are left to do."""
     store = GensDataLayer.from_root(settings.data_root)
-    rows = rows_of(settings, planned, part)
-    left = set(rows_left(store, rows))
+    rows = rows_of_slice(settings, planned, part)
+    left = set(unparsed_rows(store, rows))
     for row in rows:
         if row not in left:
             log.info("Skipping %s: parsed.txt already exists", row.member.gen_id)
@@ -83,7 +89,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
         store.evaluation(row.member.gen_id).write_prompt(prompt)
         return None
 
-    rows = rows_to_call(store, rows_of(settings, planned, part), planned)
+    rows = rows_to_call(store, rows_of_slice(settings, planned, part), planned)
     written = 0
     for row, error in parallel_map(write, rows):
         written += error is None
@@ -105,7 +111,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
 
     # One lease for all, because each lease counts for itself how long a dead task's was silent.
     with TaskLease(settings.data_root, task) as task_lease:
-        for row, verdict in parallel_map(parse, rows_left(store, rows_of(settings, planned, part))):
+        for row, verdict in parallel_map(parse, unparsed_rows(store, rows_of_slice(settings, planned, part))):
             gen_id = row.member.gen_id
             if verdict is None:
                 log.warning("%s: no reply to score", gen_id)

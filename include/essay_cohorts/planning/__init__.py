@@ -1,1 +1,1 @@
-"""Which evaluations a cohort holds, what is reused, and what has to be called."""
+"""Planning: decides which evaluations a cohort has, which are reused, and which need a judge call."""

@@ -1,4 +1,4 @@
-"""Which existing evaluations were made with another prompt or model than today's, and what that means for a plan."""
+"""Finds existing evaluations that were made with another prompt or model than today's, and refuses such plans."""
 
 from __future__ import annotations
 
@@ -15,50 +15,51 @@ from essay_cohorts.records import ReplyRecord
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wording:
-    """How an evaluation was made, beside today's inputs.
+class InputComparison:
+    """The inputs that an evaluation was made with, compared with today's inputs.
 
-    `is_other`: with another prompt, or another `model` under the same id; None where nothing was recorded.
-    `other_settings`: with another temperature, max_tokens or request. `counts`: False for a made-up
-    reply where only real ones count.
+    - `inputs_changed`: another prompt, or another `model` under the same id; None when the store does not
+      say which prompt was used, or when today's inputs do not include the template or the model.
+    - `settings_changed`: another temperature, max_tokens or request.
+    - `counts`: False for a made-up reply in a data root where only real replies count.
     """
 
-    is_other: bool | None = None
-    other_settings: bool = False
+    inputs_changed: bool | None = None
+    settings_changed: bool = False
     counts: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wordings:
-    """Compares what evaluations were made with and what they would be made with today.
+class InputComparer:
+    """Compares the inputs that evaluations were made with and today's inputs.
 
-    `prompts` gives the hash of today's prompt by (essay, template), `models` today's judges by id.
+    `prompts` maps (essay, template) to the hash of today's prompt, `models` maps an id to today's judge.
     """
 
     store: GensDataLayer
     prompts: Mapping[tuple[str, str], str]
     models: Mapping[str, JudgeModel]
 
-    def compare(self, gen_id: str, cell: Cell) -> Wording:
-        """Return what is known of how an evaluation was made; it reads the reply's record."""
+    def compare(self, gen_id: str, cell: Cell) -> InputComparison:
+        """Compare one evaluation's recorded inputs with today's. This reads the reply's record from disk."""
         today, model = self.prompts.get((cell.essay_id, cell.template_id)), self.models.get(cell.model_id)
         evaluation = self.store.evaluation(gen_id)
         record = evaluation.reply_record()
         if not evaluation.counts(record):
-            return Wording(counts=False)
+            return InputComparison(counts=False)
         if today is None or model is None:
-            return Wording()
+            return InputComparison()
         recorded = record.prompt_sha256 or _stored_hash(evaluation)
-        changed = has_other_settings(record, model)
+        settings_changed = has_other_settings(record, model)
         if recorded is None:
-            return Wording(other_settings=changed)
-        asked = record.model or model.model
-        other = recorded != today or one_form(asked) != one_form(model.model)
-        return Wording(is_other=other, other_settings=changed)
+            return InputComparison(settings_changed=settings_changed)
+        recorded_model = record.model or model.model
+        inputs_changed = recorded != today or one_form(recorded_model) != one_form(model.model)
+        return InputComparison(inputs_changed=inputs_changed, settings_changed=settings_changed)
 
 
 def has_other_settings(record: ReplyRecord, model: JudgeModel) -> bool:
@@ -73,7 +74,10 @@ def _stored_hash(evaluation: EvaluationFolder) -> str | None:
 
 
 def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
-    """Yield one problem that counts the evaluations of another wording and names the ways out; none without any."""
+    """Yield one problem that counts the evaluations with changed inputs and names the options.
+
+    `changed` has the cell of each such evaluation. When it is empty, there is no problem.
+    """
     cells = list(changed)
     if not cells:
         return
@@ -87,12 +91,12 @@ def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
         ),
         next_step=(
             "Give the changed template, essay or judge a new id; or set changed_inputs to "
-            f'"{ChangedInputs.KEEP}" (reuse them all the same) or "{ChangedInputs.ASK_AGAIN}" (new calls).'
+            f'"{ChangedInputs.KEEP}" (reuse them anyway) or "{ChangedInputs.ASK_AGAIN}" (new calls).'
         ),
     )
 
 
 def _counted(names: Iterable[str]) -> str:
     counts = Counter(names).most_common()
-    shown = ", ".join(f"{name} {count}" for name, count in counts[:_NAMED])
-    return shown if len(counts) <= _NAMED else f"{shown} and {len(counts) - _NAMED} more"
+    shown = ", ".join(f"{name} {count}" for name, count in counts[:_MAX_NAMED])
+    return shown if len(counts) <= _MAX_NAMED else f"{shown} and {len(counts) - _MAX_NAMED} more"

@@ -1,4 +1,4 @@
-"""What a run is asked for, read and checked: the conf, the selection, the catalog and the selected essays."""
+"""Reads and checks the inputs of a run: the conf, the selection, the catalog and the selected essays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from essay_cohorts.suggestions import choose_from
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inputs:
-    """What was asked for, checked: the request, the selection and the catalog's part of it."""
+    """The checked inputs of a run: the request, the selection, the essays, and the chosen part of the catalog."""
 
     request: CohortRequest
     cohort_id: str
@@ -45,15 +45,18 @@ class Inputs:
         return {template.template_id: template_parser(template).ref for template in self.templates}
 
 
-_NOTHING = Selection(place="", text="", mode=None, include_existing=False, ids=())
+_NO_SELECTION = Selection(place="", text="", mode=None, include_existing=False, ids=())
 
 
 def read_inputs(settings: Settings, conf: Mapping[str, Any]) -> Inputs:
-    """Read the conf, the catalog, the selection and its essays. BadInput with the problems of all of them."""
+    """Read the conf, the catalog, the selection and the selected essays.
+
+    Raises BadInput with the problems of all of them together.
+    """
     catalog = Catalog(root=settings.data_root)
     request = parse_request(conf)
-    ids_are_wrong = conf.get("essay_ids") is not None and request.value.essay_ids is None
-    selection = Checked(value=_NOTHING) if ids_are_wrong else _read_selection(catalog, request.value)
+    ids_are_invalid = conf.get("essay_ids") is not None and request.value.essay_ids is None
+    selection = Checked(value=_NO_SELECTION) if ids_are_invalid else _read_selection(catalog, request.value)
     templates = _narrow_templates(catalog, request.value)
     models = _narrow_models(catalog, request.value)
     replicates = Checked(value=request.value.replicates) if request.value.replicates else catalog.replicates()
@@ -71,12 +74,15 @@ def read_inputs(settings: Settings, conf: Mapping[str, Any]) -> Inputs:
         models=models.value,
         replicates=replicates.value or 1,
     )
-    named = request.value.cohort_id or settings.cohort_id
-    return replace(inputs, cohort_id=named or ids.cohort_id(describe(inputs)))
+    given_id = request.value.cohort_id or settings.cohort_id
+    return replace(inputs, cohort_id=given_id or ids.cohort_id(describe(inputs)))
 
 
 def describe(inputs: Inputs) -> dict[str, Any]:
-    """Return what makes a cohort this cohort; its hash is the cohort's id when nobody names one."""
+    """Return the inputs that identify a cohort.
+
+    Their hash is the cohort's id when neither the conf nor the settings name the cohort.
+    """
     return {
         "mode": inputs.selection.mode,
         "directives": [INCLUDE_EXISTING] if inputs.selection.include_existing else [],
@@ -98,7 +104,7 @@ def _read_selection(catalog: Catalog, request: CohortRequest) -> Checked[Selecti
         )
     file = catalog.selection()
     if file.value is None or file.problems:
-        return Checked(value=_NOTHING, problems=file.problems)
+        return Checked(value=_NO_SELECTION, problems=file.problems)
     parsed = parse_selection(file.value.text, file.value.place)
     include_conf = request.include_existing_evaluations
     selection = Selection(
@@ -110,7 +116,7 @@ def _read_selection(catalog: Catalog, request: CohortRequest) -> Checked[Selecti
     )
     problems = parsed.problems
     if selection.mode is None and not parsed.value.mode_is_wrong:
-        finding = "no mode is named, here or in the conf."
+        finding = "no mode is given, neither in this file nor in the conf."
         next_step = f"Add the line: # mode: {EVALUATION_ONLY}"
         problems = (*problems, Problem(place=file.value.place, finding=finding, next_step=next_step))
     return Checked(value=selection, problems=problems)
@@ -122,7 +128,7 @@ def _narrow_templates(catalog: Catalog, request: CohortRequest) -> Checked[tuple
     chosen = tuple(t for t in active.value if t.template_id in (request.templates or known))
     problems = list(active.problems)
     if not active.problems:
-        problems += _unknown("templates", request.templates, known, catalog, TEMPLATES)
+        problems += _unknown_names("templates", request.templates, known, catalog, TEMPLATES)
     for template in chosen:
         problems += check_template(template)
         problems += check_parser(template)
@@ -133,11 +139,11 @@ def _narrow_models(catalog: Catalog, request: CohortRequest) -> Checked[tuple[Ju
     judges = catalog.models(request.models)
     known = [model.id for model in judges.value]
     chosen = tuple(model for model in judges.value if model.id in (request.models or known))
-    unknown = () if judges.problems else _unknown("models", request.models, known, catalog, MODELS)
+    unknown = () if judges.problems else _unknown_names("models", request.models, known, catalog, MODELS)
     return Checked(value=chosen, problems=(*judges.problems, *unknown))
 
 
-def _unknown(
+def _unknown_names(
     key: str, wanted: tuple[str, ...] | None, known: Sequence[str], catalog: Catalog, source: str
 ) -> Iterator[Problem]:
     for position, name in enumerate(wanted or (), start=1):

@@ -1,16 +1,21 @@
-"""Planning a cohort: which evaluations belong to it, and what is to be done for each.
+"""Plans a cohort: decides which evaluations belong to the cohort, and what the run does for each of them.
 
-Pure and deterministic. The rules, by example, for one cell that should hold k = 4 evaluations:
+The functions are pure and deterministic: they read no files. To mint is to choose a gen_id for a new evaluation.
+The rules for one cell that should hold k evaluations:
 
-* backfill mode takes what exists, in the order: members of this cohort's former membership, scored ones, replies
-  not yet scored, unfinished ones without a reply, refused ones; each by gen_id; at most k. What is short is minted.
-* without it only evaluations that this cohort itself produced count; what is short is minted.
-* evaluations of another wording (another prompt or model than today's) are not members when they are to be asked
-  again, nor are made-up ones where only real ones count; their replicate numbers stay theirs.
-* a minted one gets the smallest replicate number that nothing in the cell bears and whose gen_id is free.
+* In backfill mode, the plan takes at most k of the existing evaluations, in this order: members of the cohort's
+  former membership first, then all others. Within each of the two groups: scored evaluations, replies that are not
+  scored yet, evaluations without a reply, refused replies; and within each of these, by gen_id. If there are fewer
+  than k, the plan mints the rest.
+* Without backfill mode, the same holds, but only evaluations that this cohort itself created count.
+* Excluded evaluations are never members. These are evaluations with changed inputs (another prompt or model than
+  today's) when the run asks again, and made-up evaluations when only real ones count. Their replicate numbers stay
+  in use.
+* A minted evaluation gets the smallest replicate number that no evaluation in the cell has and whose gen_id is free.
 
-Planning again after a crash at any point gives the same members: a seeded evaluation is in the cell, is taken
-before a refused one, and so fills the place that it was minted for.
+A crash at any point is harmless, because planning again gives the same members. If the crash came after an evaluation
+was seeded (its folder was created), the store has this evaluation in the same cell. The new plan takes it before any
+refused reply, so it takes the place that it was minted for.
 """
 
 from __future__ import annotations
@@ -40,13 +45,15 @@ from essay_cohorts.ids import evaluation_gen_id
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanInputs:
-    """All that a plan depends on.
+    """Everything that a plan depends on.
 
-    `replicates` is k, the evaluations that each cell should hold. `parsers` gives each template's parser.
-    `evaluations` are those of the selected essays, in any order. `occupied` answers whether a gen_id names a folder
-    of the store. `run` is the DagRun that plans: a refused reply that it bought itself is not asked for again.
-    `left_out` are the evaluations that must not be members, because they answer another prompt or model, or are
-    made up.
+    - `replicates` is k, the number of evaluations that each cell should hold.
+    - `parsers` maps a template to its parser.
+    - `former` are the members of the cohort's former membership.
+    - `evaluations` are the stored evaluations of the selected essays, in any order.
+    - `occupied` contains each gen_id that is the name of a folder in the store.
+    - `run` is the DagRun that plans. A refused reply that this DagRun itself paid for is not asked for again.
+    - `excluded` are gen_ids that must not be members, because they are made up or have changed inputs.
     """
 
     cohort_id: str
@@ -61,11 +68,11 @@ class PlanInputs:
     evaluations: Iterable[StoredEvaluation]
     occupied: Container[str]
     run: RunRef
-    left_out: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
 
 def plan_cohort(inputs: PlanInputs) -> Plan:
-    """Plan the cohort: sources and evaluations of each essay in the selection's order.
+    """Plan the cohort: for each essay, in the selection's order, the rows of its draft, itself and its evaluations.
 
     Every planned cell ends with exactly `inputs.replicates` members.
     """
@@ -120,16 +127,16 @@ def _plan_cell(
 ) -> _PlannedCell:
     parser = inputs.parsers[cell.template_id]
     chosen = _choose(stored, former, parser, inputs)
-    make = _member_maker(cell, inputs.cohort_id, combo_id)
+    make_member = _member_maker(cell, inputs.cohort_id, combo_id)
     rows = [
-        PlanRow(member=make(found.gen_id, found.replicate), action=action, reason=reason)
+        PlanRow(member=make_member(found.gen_id, found.replicate), action=action, reason=reason)
         for found in chosen
         for action, reason in [_decide(found, parser, inputs)]
     ]
     minted: list[Member] = []
     missing = inputs.replicates - len(chosen)
     for replicate, gen_id in _free_numbers(cell, stored, taken, inputs.occupied, missing):
-        member = make(gen_id, replicate)
+        member = make_member(gen_id, replicate)
         minted.append(member)
         reason = f"missing: {len(chosen)} of {inputs.replicates} are in the store"
         rows.append(PlanRow(member=member, action=Action.CALL, reason=reason))
@@ -145,7 +152,7 @@ def _choose(
         if inputs.include_existing
         else [found for found in stored if found.origin_cohort_id == inputs.cohort_id]
     )
-    eligible = [found for found in eligible if found.gen_id not in inputs.left_out]
+    eligible = [found for found in eligible if found.gen_id not in inputs.excluded]
     ranked = sorted(eligible, key=lambda found: (found.gen_id not in former, _rank(found, parser), found.gen_id))
     return ranked[: inputs.replicates]
 
@@ -162,25 +169,25 @@ def _decide(found: StoredEvaluation, parser: ParserRef, inputs: PlanInputs) -> t
     if found.progress is Progress.PARSED:
         return Action.REUSE, "parsed.txt exists"
     if found.progress is Progress.NO_REPLY:
-        return Action.CALL, f"begun by cohort {found.origin_cohort_id or 'unknown'}, no reply yet"
+        return Action.CALL, f"created by cohort {found.origin_cohort_id or 'unknown'}, no reply yet"
     if found.refused_by != parser:
-        return Action.PARSE, f"a reply is stored that {parser.name} {parser.version} has not scored yet"
+        return Action.PARSE, f"the stored reply has not been scored by {parser.name} {parser.version} yet"
     if not inputs.retry_unscored:
         return Action.UNSCORED, f"reply refused: {found.refusal}"
     if found.reply_run == inputs.run:
-        return Action.UNSCORED, f"reply refused, and asked for again in this run already: {found.refusal}"
+        return Action.UNSCORED, f"reply refused; this run has already asked again: {found.refusal}"
     return Action.CALL, f"retry_unscored: the former reply was refused: {found.refusal}"
 
 
 def _free_numbers(
     cell: Cell, stored: list[StoredEvaluation], taken: set[str], occupied: Container[str], missing: int
 ) -> Iterator[tuple[int, str]]:
-    """Yield `missing` pairs (replicate, gen_id); marks each gen_id as taken."""
-    borne = {found.replicate for found in stored}
+    """Yield `missing` free pairs (replicate, gen_id), and add each gen_id to `taken`."""
+    used_numbers = {found.replicate for found in stored}
     for replicate in count(1):
         if missing <= 0:
             return
-        if replicate in borne:
+        if replicate in used_numbers:
             continue
         gen_id = evaluation_gen_id(cell.essay_id, cell.template_id, cell.model_id, replicate)
         if gen_id in taken or gen_id in occupied:
@@ -191,7 +198,7 @@ def _free_numbers(
 
 
 def _member_maker(cell: Cell, cohort_id: str, combo_id: str) -> Callable[[str, int], Member]:
-    def make(gen_id: str, replicate: int) -> Member:
+    def make_member(gen_id: str, replicate: int) -> Member:
         return Member(
             stage=Stage.EVALUATION,
             gen_id=gen_id,
@@ -203,11 +210,14 @@ def _member_maker(cell: Cell, cohort_id: str, combo_id: str) -> Callable[[str, i
             replicate=replicate,
         )
 
-    return make
+    return make_member
 
 
 def _source_rows(essay: Essay, cohort_id: str, drafts: set[str]) -> Iterator[PlanRow]:
-    """Yield the draft's row unless it is in `drafts` already (it is added), then the essay's."""
+    """Yield the row of the essay's draft, then the row of the essay.
+
+    The draft has no second row when its gen_id is in `drafts` already; otherwise its gen_id is added to `drafts`.
+    """
     draft = essay.draft
     if draft is not None and draft.gen_id not in drafts:
         drafts.add(draft.gen_id)
@@ -234,4 +244,4 @@ def _missing_drafts(essays: Sequence[Essay]) -> Iterator[str]:
     for essay in essays:
         parent = essay.meta.parent_gen_id
         if essay.draft is None and parent:
-            yield f"essay {essay.gen_id}: its draft {parent} has no readable metadata; it gets no draft row."
+            yield f"essay {essay.gen_id}: draft {parent} has no readable metadata, so the plan has no draft row."

@@ -1,4 +1,4 @@
-"""A plan as a table of plain text, for a task's log and for a terminal."""
+"""Shows a plan as a plain-text table, for a task's log and for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from essay_cohorts.plain_table import as_text
 
 
 def plan_table(evaluations: Sequence[PlanRow]) -> str:
-    """Count of members and actions by template and model, with a line of totals."""
+    """Return a table that counts members and actions by template and model, with a line of totals."""
     table = Table("template", "model", box=None, pad_edge=False)
     for name in ("members", *Action):
         table.add_column(str(name), justify="right")

@@ -1,4 +1,4 @@
-"""What a person should know before a plan is carried out, in sentences."""
+"""Warnings about a plan: sentences that a person should read before the plan is carried out."""
 
 from __future__ import annotations
 
@@ -17,47 +17,49 @@ from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 
 
 def not_reused(
-    inputs: Inputs, plan: Plan, asked: PlanInputs, prompts: Mapping[tuple[str, str], RenderedPrompt]
+    inputs: Inputs, plan: Plan, plan_inputs: PlanInputs, prompts: Mapping[tuple[str, str], RenderedPrompt]
 ) -> Iterator[str]:
-    """Without backfill mode: what is not reused, why, and what reusing would cost."""
+    """Yield how many existing scores a plan without backfill mode ignores, why, and what reusing them would cost."""
     if inputs.selection.include_existing:
         return
     members = {row.member.gen_id for row in plan.evaluations}
     cells = {row.member.cell for row in plan.evaluations}
-    left_out = [
+    ignored = [
         found
-        for found in asked.evaluations
-        if found.progress is Progress.PARSED and found.cell in cells and found.gen_id not in members | asked.left_out
+        for found in plan_inputs.evaluations
+        if found.progress is Progress.PARSED
+        and found.cell in cells
+        and found.gen_id not in members | plan_inputs.excluded
     ]
-    if not left_out:
+    if not ignored:
         return
-    sizes = prompt_sizes(plan_cohort(replace(asked, include_existing=True)), inputs.models, prompts)
+    sizes = prompt_sizes(plan_cohort(replace(plan_inputs, include_existing=True)), inputs.models, prompts)
     estimate = estimate_calls([call for calls in sizes.values() for call in calls])
-    because = f"the selection has no line # {INCLUDE_EXISTING}"
+    reason = f"the selection has no line # {INCLUDE_EXISTING}"
     if inputs.request.include_existing_evaluations is False:
-        because = "include_existing_evaluations is false in the conf"
+        reason = "include_existing_evaluations is false in the conf"
     cost = "cost unknown" if estimate.usd is None else f"up to {dollars(estimate.usd)}"
     yield (
-        f"{len(left_out)} existing evaluations of these cells are not reused, because {because}; "
-        f"with them reused: {estimate.calls:,} calls, {cost}."
+        f"{len(ignored)} existing evaluations of these cells are not reused, because {reason}; "
+        f"reusing them would leave {estimate.calls:,} calls, {cost}."
     )
 
 
 def doubtful_templates(inputs: Inputs) -> Iterator[str]:
-    """Templates whose instructions on the score contradict their parser or each other."""
+    """Yield a warning for each template whose score instructions contradict each other or the parser."""
     for template in inputs.templates:
         for doubt in doubts_about(template.text):
             yield f"{template.place}: {doubt}"
 
 
 def open_delimiters(inputs: Inputs) -> Iterator[str]:
-    """Essays that hold the text by which a template ends the essay."""
+    """Yield a warning for each essay that contains the closing delimiter of a template."""
     systems = (system_template(template) for template in inputs.templates)
     for template in (*inputs.templates, *(system for system in systems if system)):
         closing = closing_delimiter(template)
         for essay in inputs.essays:
             if closing is not None and closing in essay.text:
                 yield (
-                    f"{template.place}: the text behind {{{{ response }}}}, {closing!r}, occurs in essay "
-                    f"{essay.gen_id}, which could so seem to end early; use {{{{ boundary }}}} in the delimiter."
+                    f"{template.place}: essay {essay.gen_id} contains {closing!r}, the text after {{{{ response }}}}, "
+                    "so a judge may think the essay ends there; use {{ boundary }} in the delimiter."
                 )

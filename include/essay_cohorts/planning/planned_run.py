@@ -1,4 +1,4 @@
-"""The plan of one run in a few numbers and settings: the value that the tasks of a DAG hand to each other."""
+"""The plan of one run as a few numbers and settings: the value that the tasks of a DAG pass to each other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ _BUDGET = ("max_llm_calls", "max_cost_usd")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRun:
-    """What planning decided, for the tasks behind it; `run_key` names the folder of the run's own plan.csv.
+    """The decisions of planning, for the tasks that run after planning.
 
-    `planned` counts the cohort's evaluations; `reuse`, `parse`, `call` and `unscored` are what the run does for them,
-    and sum up to it. `edited` of them were made with other inputs than today's. `joined` and `left` compare the
-    membership with the former one. `former_stops` are stops of an earlier run of the same name, which count for
-    nothing. `parsers` are those that planning checked, by template. `models` are the judges; None: all of them.
+    - `run_key` names the folder of the run's own plan.csv.
+    - `planned` counts the cohort's evaluations. `reuse`, `parse`, `call` and `unscored` count them by action; their
+      sum is `planned`.
+    - `edited` counts the evaluations that were made with other inputs than today's.
+    - `joined` and `left` count the members that were added and removed since the former membership.
+    - `former_stops` are stops that an earlier run of the same name left behind; this run ignores them.
+    - `parsers` maps a template to the parser that planning checked.
+    - `models` are the ids of the judges; None means all judges.
     """
 
     cohort_id: str
@@ -54,20 +58,20 @@ class PlannedRun:
         return RunRef(self.dag_id, self.run_id)
 
     def count(self, action: Action) -> int:
-        """Return how many evaluations the run does this for."""
+        """Return the number of evaluations with this action."""
         number: int = getattr(self, action.value)
         return number
 
     def to_xcom(self) -> dict[str, Any]:
         """Return the JSON form that XCom and run.json carry."""
-        told: dict[str, Any] = {}
+        record: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _BUDGET:
-                told.setdefault("budget", {})[field.name] = value
+                record.setdefault("budget", {})[field.name] = value
             else:
-                told[field.name] = value
-        return told | {
+                record[field.name] = value
+        return record | {
             "former_stops": list(self.former_stops),
             "parsers": {template_id: list(parser) for template_id, parser in self.parsers.items()},
             "models": None if self.models is None else list(self.models),
@@ -75,16 +79,16 @@ class PlannedRun:
         }
 
     @classmethod
-    def from_xcom(cls, told: Mapping[str, Any]) -> Self:
-        """Return the value of such a form. A key that this version does not know is left out."""
+    def from_xcom(cls, record: Mapping[str, Any]) -> Self:
+        """Make a PlannedRun from the JSON form of `to_xcom`. Keys that this version does not know are ignored."""
         known = {field.name for field in fields(cls)}
-        given = {name: value for name, value in {**told, **told["budget"]}.items() if name in known}
+        given = {name: value for name, value in {**record, **record["budget"]}.items() if name in known}
         return cls(
             **given
             | {
-                "former_stops": tuple(told["former_stops"]),
-                "parsers": {template_id: ParserRef(*parser) for template_id, parser in told["parsers"].items()},
-                "models": tuple(told["models"]) if told.get("models") is not None else None,
-                "estimate": Estimate(**told["estimate"]),
+                "former_stops": tuple(record["former_stops"]),
+                "parsers": {template_id: ParserRef(*parser) for template_id, parser in record["parsers"].items()},
+                "models": tuple(record["models"]) if record.get("models") is not None else None,
+                "estimate": Estimate(**record["estimate"]),
             }
         )

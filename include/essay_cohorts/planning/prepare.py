@@ -1,4 +1,9 @@
-"""What happens before the first write: read the inputs and the store, check all of it, make the plan."""
+"""Prepares a plan: reads the inputs and the store, checks everything and makes the plan, before the first write.
+
+Preparing needs no lock, so other runs may write while this module reads. The caller therefore takes the planning lock
+after preparing, and uses `is_still_current` to find out whether the prepared plan is out of date. See
+`backfill/plan_cohort.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Prog
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
 from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
-from essay_cohorts.planning.changed_inputs import Wording, Wordings, refuse_changes
+from essay_cohorts.planning.changed_inputs import InputComparer, InputComparison, refuse_changes
 from essay_cohorts.planning.inputs import Inputs, read_inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
 from essay_cohorts.planning.plan_warnings import doubtful_templates, not_reused, open_delimiters
@@ -24,16 +29,18 @@ from essay_cohorts.store.catalog import MODELS
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
-Compare = Callable[[str, Cell], Wording]
+Compare = Callable[[str, Cell], InputComparison]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """The inputs, the plan made of them, and what a person should know before it is carried out.
+    """The inputs, the plan made from them, and what a person should know before the plan is carried out.
 
-    `estimates` is that by template and model. `edited` counts existing members that were made with another prompt or
-    model than today's, `unknown_wording` those that do not tell. `seen` is what `still_holds` compares. `by_index` is
-    true when the index had a say in what exists.
+    - `estimate` is the cost of all calls; `estimates` has the cost for each (template, model).
+    - `edited` counts existing members that were made with another prompt or model than today's. `unknown_inputs`
+      counts existing members for which the store does not say this.
+    - `seen` is the state of the store that the plan was made from; `is_still_current` compares it.
+    - `by_index` is true when the list of existing evaluations came from the index, which may be stale.
     """
 
     inputs: Inputs
@@ -41,24 +48,27 @@ class Prepared:
     estimate: Estimate
     estimates: Mapping[tuple[str, str], Estimate]
     edited: int
-    unknown_wording: int
+    unknown_inputs: int
     warnings: tuple[str, ...]
     seen: tuple[object, ...]
     by_index: bool
 
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
-    """Read, checks and plans; writes nothing but the index. BadInput with every problem that was found.
+    """Read the inputs and the store, check them and make the plan. This writes nothing except the index.
 
-    With `by_index` an index may tell what exists; what is to be called for must then be decided again without it.
-    StoreError when a file is there and cannot be read: taken for missing, what it holds would be paid for again.
+    With `by_index`, the index may say which evaluations exist. The index may be stale, so the caller must plan again
+    without it before a judge is called.
+
+    Raises BadInput with every problem that was found. Raises StoreError when a file exists and cannot be read: if
+    such a file counted as missing, the run would pay for its content again.
     """
     try:
         return _prepare(settings, conf, run, by_index=by_index)
     except OSError as error:
         place = error.filename or settings.data_root
         msg = (
-            f"{place}: cannot be read: {error.strerror}. Fix it, or take it out of the data root; "
+            f"{place}: cannot be read: {error.strerror}. Fix it, or move it out of the data root; "
             "nothing was written and nothing was called."
         )
         raise StoreError(msg) from error
@@ -75,23 +85,24 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     prompts = render_prompts(inputs)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
     compare = _comparison(store, inputs, prompts)
-    decided = _decide(_plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run), compare, mode)
-    plan, kept = decided.plan, _kept_wordings(decided.plan, compare)
-    raise_if_any(_problems(settings, inputs, plan, kept if mode is ChangedInputs.REFUSE else None))
+    plan_inputs = _plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run)
+    decision = _decide(plan_inputs, compare, mode)
+    plan, existing = decision.plan, _compare_existing(decision.plan, compare)
+    raise_if_any(_plan_problems(settings, inputs, plan, existing if mode is ChangedInputs.REFUSE else None))
     sizes = prompt_sizes(plan, inputs.models, prompts)
     return Prepared(
         inputs=inputs,
         plan=plan,
         estimate=estimate_calls([call for calls in sizes.values() for call in calls]),
         estimates={judge: estimate_calls(calls) for judge, calls in sizes.items()},
-        edited=len(kept.changed),
-        unknown_wording=kept.unknown,
+        edited=len(existing.changed),
+        unknown_inputs=existing.unknown,
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
         warnings=(
-            *([made_up_warning(len(decided.made_up))] if decided.made_up else ()),
-            *kept.warnings,
-            *not_reused(inputs, plan, decided.asked, prompts),
+            *([made_up_warning(len(decision.made_up))] if decision.made_up else ()),
+            *existing.warnings,
+            *not_reused(inputs, plan, decision.plan_inputs, prompts),
             *scan.warnings,
             *plan.warnings,
             *doubtful_templates(inputs),
@@ -101,46 +112,49 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Decided:
-    """The plan, what it was made of, and the made-up evaluations that do not count."""
+class _Decision:
+    """The plan, the inputs that it was made from, and the made-up evaluations that do not count."""
 
-    asked: PlanInputs
+    plan_inputs: PlanInputs
     plan: Plan
     made_up: frozenset[str]
 
 
 def _comparison(store: GensDataLayer, inputs: Inputs, prompts: Mapping[tuple[str, str], RenderedPrompt]) -> Compare:
-    wordings = Wordings(
+    comparer = InputComparer(
         store=store,
         prompts={place: prompt.sha256 for place, prompt in prompts.items()},
         models={model.id: model for model in inputs.models},
     )
-    # A member's record is read once, though it may be asked for before planning and after.
-    return cache(wordings.compare)
+    # Cached, because planning may compare an evaluation several times, and each comparison reads a record from disk.
+    return cache(comparer.compare)
 
 
-def _decide(asked: PlanInputs, compare: Compare, mode: ChangedInputs) -> _Decided:
-    """Plan, and plans again without the made-up evaluations when the first plan would take some."""
-    stored = asked.evaluations
+def _decide(plan_inputs: PlanInputs, compare: Compare, mode: ChangedInputs) -> _Decision:
+    """Make the plan; if it has made-up evaluations that do not count, make it again without them."""
+    stored = plan_inputs.evaluations
     if mode is ChangedInputs.ASK_AGAIN:
-        asked = replace(asked, left_out=_left_out(stored, compare, lambda wording: wording.is_other))
-    plan = plan_cohort(asked)
+        changed = _matching_ids(stored, compare, lambda comparison: comparison.inputs_changed)
+        plan_inputs = replace(plan_inputs, excluded=changed)
+    plan = plan_cohort(plan_inputs)
     if all(compare(member.gen_id, member.cell).counts for member in _existing(plan)):
-        return _Decided(asked=asked, plan=plan, made_up=frozenset())
-    made_up = _left_out(stored, compare, lambda wording: not wording.counts)
-    asked = replace(asked, left_out=asked.left_out | made_up)
-    return _Decided(asked=asked, plan=plan_cohort(asked), made_up=made_up)
+        return _Decision(plan_inputs=plan_inputs, plan=plan, made_up=frozenset())
+    made_up = _matching_ids(stored, compare, lambda comparison: not comparison.counts)
+    plan_inputs = replace(plan_inputs, excluded=plan_inputs.excluded | made_up)
+    return _Decision(plan_inputs=plan_inputs, plan=plan_cohort(plan_inputs), made_up=made_up)
 
 
-def _problems(settings: Settings, inputs: Inputs, plan: Plan, refused: _KeptWordings | None) -> Iterator[Problem]:
-    """Yield what forbids to carry the plan out.
+def _plan_problems(
+    settings: Settings, inputs: Inputs, plan: Plan, refused: _ExistingMembers | None
+) -> Iterator[Problem]:
+    """Yield the problems for which the plan must not be carried out.
 
-    `refused` are the existing members whose changed inputs are refused.
+    `refused` has the existing members when changed inputs are refused; None when they are accepted.
     """
     reuse, todo = (len(rows_of_kind(plan.evaluations, kind)) for kind in ("reuse", "todo"))
     yield from check_batch_size(inputs.request.batch_size, reuse=reuse, todo=todo)
     yield from _unpriced_models(inputs, plan)
-    yield from _links_out(settings.data_root, inputs.cohort_id, plan)
+    yield from _outside_links(settings.data_root, inputs.cohort_id, plan)
     if refused is not None:
         yield from refuse_changes(refused.changed)
 
@@ -168,28 +182,32 @@ def _plan_inputs(
     )
 
 
-def still_holds(settings: Settings, prepared: Prepared) -> bool:
-    """Return False when evaluations or members came or went since: what was about to be minted may be taken."""
+def is_still_current(settings: Settings, prepared: Prepared) -> bool:
+    """Return False when evaluations or members were added or removed since the plan was prepared.
+
+    Another run may then have taken the gen_ids that this plan is about to mint.
+    """
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
     names = GensDataLayer.from_root(settings.data_root).names_seen()
     return (names, folder.membership_stamp()) == prepared.seen
 
 
-def _links_out(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:
-    """Folders to be written to that symbolic links place outside the data root."""
+def _outside_links(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:
+    """Yield a problem for each folder to be written to that a link leads out of the data root."""
     evaluations = f"gens/{Stage.EVALUATION}"
     shared = [evaluations, f"cohorts/{cohort_id}"]
-    minted = {member.gen_id for member in plan.minted}  # of which nothing stands there
+    minted = {member.gen_id for member in plan.minted}  # these have no folder yet
     todo = (row.member.gen_id for row in rows_of_kind(plan.evaluations, "todo"))
     single = [f"{evaluations}/{gen_id}" for gen_id in todo if gen_id not in minted]
     for place in shared if leads_to(root, root / evaluations) else [*shared, *single]:
         real = leads_to(root, root / place)
         if real is not None:
-            yield Problem(place=place, finding=f"it leads out of the data root, to {real}.", next_step=LINK_STEP)
+            finding = f"a symbolic link leads out of the data root, to {real}."
+            yield Problem(place=place, finding=finding, next_step=LINK_STEP)
 
 
 def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
-    """With a cap on the cost each model to be called needs what its worst case is reckoned from."""
+    """Yield a problem for each called model whose worst-case cost is unknown, if the run has a cap on the cost."""
     if inputs.request.max_cost_usd is None:
         return
     called = {row.member.llm_model_id for row in plan.evaluations if row.action is Action.CALL}
@@ -197,37 +215,41 @@ def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
         if model.id in called and unpriced(model):
             yield Problem(
                 place=f"{MODELS}: {model.id}",
-                finding=f"max_cost_usd needs what its calls can cost, and {', '.join(unpriced(model))} is empty.",
-                next_step="Fill it in, leave the model out by models, or leave max_cost_usd out.",
+                finding=f"max_cost_usd needs the highest cost of a call; empty columns: {', '.join(unpriced(model))}.",
+                next_step="Fill in the columns, leave this model out of the run, or leave max_cost_usd out.",
             )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _KeptWordings:
-    """Members that exist already: the cells of those of another wording, how many tell none, and warnings."""
+class _ExistingMembers:
+    """The members that exist already, compared with today's inputs.
+
+    `changed` has the cell of each member with changed inputs. `unknown` counts the members for which the store does
+    not say with which inputs they were made.
+    """
 
     changed: tuple[Cell, ...]
     unknown: int
     warnings: tuple[str, ...]
 
 
-def _left_out(
-    stored: Iterable[StoredEvaluation], compare: Compare, is_out: Callable[[Wording], bool | None]
+def _matching_ids(
+    stored: Iterable[StoredEvaluation], compare: Compare, matches: Callable[[InputComparison], bool | None]
 ) -> frozenset[str]:
     replied = (found for found in stored if found.progress is not Progress.NO_REPLY)
-    return frozenset(found.gen_id for found in replied if is_out(compare(found.gen_id, found.cell)))
+    return frozenset(found.gen_id for found in replied if matches(compare(found.gen_id, found.cell)))
 
 
 def _existing(plan: Plan) -> list[Member]:
-    """Return the members that nobody is to be asked for."""
+    """Return the members that already have a reply, so that the run makes no call for them."""
     return [row.member for row in plan.evaluations if row.action is not Action.CALL]
 
 
-def _kept_wordings(plan: Plan, compare: Compare) -> _KeptWordings:
+def _compare_existing(plan: Plan, compare: Compare) -> _ExistingMembers:
     members = _existing(plan)
-    made = {member.gen_id: compare(member.gen_id, member.cell) for member in members}
-    changed = tuple(member.cell for member in members if made[member.gen_id].is_other)
-    unknown = sum(wording.is_other is None for wording in made.values())
-    changed_settings = sum(wording.other_settings for wording in made.values())
-    told = f"{changed_settings} existing evaluations were made with other settings than today's: kept."
-    return _KeptWordings(changed=changed, unknown=unknown, warnings=(told,) if changed_settings else ())
+    compared = {member.gen_id: compare(member.gen_id, member.cell) for member in members}
+    changed = tuple(member.cell for member in members if compared[member.gen_id].inputs_changed)
+    unknown = sum(comparison.inputs_changed is None for comparison in compared.values())
+    settings_changed = sum(comparison.settings_changed for comparison in compared.values())
+    warning = f"{settings_changed} existing evaluations were made with other settings than today's; they are reused."
+    return _ExistingMembers(changed=changed, unknown=unknown, warnings=(warning,) if settings_changed else ())

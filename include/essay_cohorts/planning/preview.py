@@ -1,4 +1,7 @@
-"""What a run would do right now: the dry run as the cohort page shows it. Writes nothing, the index neither."""
+"""Preview of a plan: what a run would do right now, as the cohort page shows it.
+
+The preview writes nothing, not even the index.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from essay_cohorts.settings import Settings
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreviewRow:
-    """One template by one model: evaluations by action, and what its calls may cost."""
+    """One template with one model: the number of evaluations for each action, and the estimated cost of the calls."""
 
     template_id: str
     model_id: str
@@ -24,13 +27,17 @@ class PreviewRow:
 
     @property
     def members(self) -> int:
-        """All evaluations of this template by this model."""
+        """Count all evaluations of this template by this model."""
         return sum(self.counts.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanPreview:
-    """The plan in numbers; `estimate` is that of all calls, `edited` counts reused ones made with another prompt."""
+    """The plan in numbers.
+
+    `estimate` covers all calls of the plan. `edited` counts the reused evaluations that were made with another prompt
+    or model than today's.
+    """
 
     cohort_id: str
     essays: int
@@ -45,7 +52,10 @@ class PlanPreview:
 
 
 def preview_plan(settings: Settings, conf: Mapping[str, Any]) -> PlanPreview:
-    """Plan what a trigger with `conf` would do. BadInput with every problem of the conf and of the inputs."""
+    """Plan what a trigger with `conf` would do.
+
+    Raises BadInput with every problem of the conf and of the inputs.
+    """
     prepared = prepare(settings, conf, RunRef("cohort_page", "preview"))
     counts: dict[tuple[str, str], Counter[Action]] = {}
     for row in prepared.plan.evaluations:

@@ -1,4 +1,4 @@
-"""Today's prompts of a plan: rendered once, for their hashes and sizes."""
+"""Today's prompts of a plan: each prompt is rendered once, and only the hash and the size are kept."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from essay_cohorts.planning.inputs import Inputs
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderedPrompt:
-    """A prompt's hash and its size in UTF-8 bytes, system message included; the text itself is not kept."""
+    """The hash and the size in UTF-8 bytes of a prompt, including the system message; the text is not kept."""
 
     sha256: str
     size: int
 
 
 def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
-    """Return the prompts by (essay, template). BadInput with every template that cannot be rendered for an essay."""
+    """Return the prompts by (essay, template).
+
+    Raises BadInput with a problem for every template and essay that cannot be rendered together.
+    """
     prompts: dict[tuple[str, str], RenderedPrompt] = {}
     problems: list[Problem] = []
     for template in inputs.templates:
@@ -31,8 +34,10 @@ def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
                 prompt = render(essay.text)
                 sha256 = prompt_hash(prompt.text, prompt.system)
                 size = len((prompt.system + prompt.text).encode("utf-8"))
-            except Exception as error:  # noqa: BLE001  (template code is the user's: whatever it raises is bad input)
-                finding = f"it cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
+            except Exception as error:  # noqa: BLE001  (a template is user code: every exception from it is bad input)
+                finding = (
+                    f"the template cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."
+                )
                 next_step = "Fix the template, or do not select the essay."
                 place = f"{template.place} or {template.system_place}" if template.system else template.place
                 problems.append(Problem(place=place, finding=finding, next_step=next_step))
@@ -46,7 +51,10 @@ def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
 def prompt_sizes(
     plan: Plan, models: Sequence[JudgeModel], prompts: Mapping[tuple[str, str], RenderedPrompt]
 ) -> dict[tuple[str, str], list[tuple[JudgeModel, int]]]:
-    """By template and model: for each call its model and the size of its prompt."""
+    """Return the model and the prompt size of each call, grouped by (template, model).
+
+    A template and model without calls has an empty list.
+    """
     by_id = {model.id: model for model in models}
     sizes: dict[tuple[str, str], list[tuple[JudgeModel, int]]] = {}
     for row in plan.evaluations:

@@ -1,4 +1,4 @@
-"""What a trigger asks for: the DAG's conf, checked."""
+"""Reads and checks the conf of a trigger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COST_USD = (0.000001, 1_000_000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortRequest:
-    """The conf of one run; None defers to the selection file, the environment or the catalog."""
+    """The conf of one run; for a key that is None, the selection file, the environment or the catalog decides."""
 
     cohort_id: str | None = None
     essay_ids: tuple[str, ...] | None = None
@@ -43,13 +43,13 @@ class CohortRequest:
     dry_run: bool = False
 
 
-_MODE_STEP = f'Write "{EVALUATION_ONLY}", or leave it out.'
+_MODE_STEP = f'Write "{EVALUATION_ONLY}", or leave mode out.'
 
 KEYS = tuple(field.name for field in fields(CohortRequest))
 
 
 def parse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[CohortRequest]:
-    """Check a conf: unknown keys, types, limits. A key that is absent, or null, has its default."""
+    """Check a conf: unknown keys, types and limits. A key that is missing or null gets its default."""
     problems = list(unknown_keys(conf, KEYS, place))
     values: dict[str, Any] = {}
     for key in KEYS:

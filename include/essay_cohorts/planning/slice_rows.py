@@ -1,4 +1,4 @@
-"""The rows of the run's plan that a slice stands for, and those that the store does not have yet."""
+"""The plan rows of a slice: reads and writes them, and finds the rows that still need a call or a score."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ def evaluation_rows(settings: Settings, planned: PlannedRun) -> tuple[PlanRow, .
     return tuple(row for row in rows if row.member.stage is Stage.EVALUATION)
 
 
-def rows_of(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanRow, ...]:
-    """Return the rows of the run's plan that a slice stands for."""
+def rows_of_slice(settings: Settings, planned: PlannedRun, part: Slice) -> tuple[PlanRow, ...]:
+    """Return the plan rows of a slice.
+
+    They come from the slice's own file. A run that version 0.1.0 planned has no such files: its rows come from
+    plan.csv.
+    """
     if planned.dry_run:
-        msg = "This is the plan of a dry run: nothing is called for it. Trigger again without dry_run."
+        msg = "This is the plan of a dry run, so no judge is called. Trigger again without dry_run."
         raise StoreError(msg)
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
-    own = folder.slice_plan(planned.run_key, part.name)
-    if own is not None:
-        return own
+    slice_rows = folder.slice_plan(planned.run_key, part.name)
+    if slice_rows is not None:
+        return slice_rows
     return tuple(rows_of_kind(evaluation_rows(settings, planned), part.kind)[part.start : part.stop])
 
 
@@ -46,13 +50,13 @@ def write_slices(settings: Settings, planned: PlannedRun, rows: Sequence[PlanRow
         pass
 
 
-def rows_left(store: GensDataLayer, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
-    """Return the rows without a parsed.txt."""
+def unparsed_rows(store: GensDataLayer, rows: Iterable[PlanRow]) -> Iterator[PlanRow]:
+    """Return the rows whose evaluation has no parsed.txt yet."""
     return (row for row in rows if not store.evaluation(row.member.gen_id).is_parsed())
 
 
 def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: PlannedRun) -> Iterator[PlanRow]:
-    """Yield the rows for which a judge has to be asked: see `needs_call`."""
+    """Yield the rows for which a judge must be asked: see `needs_call`."""
     for row in rows:
         evaluation = store.evaluation(row.member.gen_id)
         if needs_call(evaluation, read_state(evaluation), row, planned):
@@ -60,9 +64,10 @@ def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: Planned
 
 
 def needs_call(evaluation: EvaluationFolder, state: EvaluationState, row: PlanRow, planned: PlannedRun) -> bool:
-    """Return True when the judge is to be asked: there is no reply, or a refused one that this run may ask for again.
+    """Return True when the judge must be asked for this row.
 
-    A reply that this DagRun bought is never asked for again, whatever is retried or cleared.
+    This is so when there is no reply, or when the parser refused the reply and this run has retry_unscored. A reply
+    that this DagRun itself paid for is never asked for again, even if tasks are retried or cleared.
     """
     if row.action is not Action.CALL or state.is_parsed or state.is_pending:
         return False

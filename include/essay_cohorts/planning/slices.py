@@ -1,4 +1,4 @@
-"""How a cohort's evaluations are cut into slices, one mapped task instance each."""
+"""Divides a cohort's evaluations into slices; each slice is one mapped task instance."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from essay_cohorts.errors import Problem
 
 Kind = Literal["reuse", "todo"]
 
-# A task instance costs 0.35 to 0.5 s whatever it does, so single gen_ids are mapped only while they are few.
-SINGLES = 8
-# Below this many calls a second process costs more start-up (importing the LLM client) than it saves.
-CALLS_WORTH_A_SLICE = 25
-# One process has so many calls under way with ease; and what a server grants, one finds out sooner than several.
-CALLS_AT_ONCE_WORTH_A_SLICE = 16
-# One log line each: a log that a person can still open. 20,000 reused ones make 10 slices of 4 task instances.
-REUSED_IN_A_SLICE = 2_000
+# Up to this many evaluations, each one gets its own slice. More slices would be slow, because every task instance
+# costs 0.35 to 0.5 s, even if it does nothing.
+MAX_SINGLE_SLICES = 8
+# With fewer calls per slice, another process costs more time to start (to import the LLM client) than it saves.
+MIN_CALLS_PER_SLICE = 25
+# One process handles this many concurrent calls easily, and one process finds the rate limit of a server sooner than
+# several processes.
+MIN_CONCURRENCY_PER_SLICE = 16
+# Each reused evaluation is one line in the slice's log, and a person must be able to open that log. 20,000 reused
+# evaluations make 10 slices of 4 task instances each.
+REUSED_PER_SLICE = 2_000
 # Airflow's [core] max_map_length, above which expand() fails.
 MAX_SLICES = 1_024
 
 
-# Which actions of a plan the positions of a slice count; those of a refused reply are in no slice.
+# The actions of the plan rows in each kind of slice. Rows with a refused reply (Action.UNSCORED) are in no slice.
 _ACTIONS: Mapping[Kind, tuple[Action, ...]] = {"reuse": (Action.REUSE,), "todo": (Action.PARSE, Action.CALL)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """Positions [start, stop) among the evaluation rows of one kind in the run's plan, and a label for the grid.
+    """A range of the plan's evaluation rows of one kind: positions from `start` up to, but not including, `stop`.
 
-    `calls_at_once` bounds the slice's calls in flight.
+    `label` is shown in Airflow's grid. `calls_at_once` limits the slice's calls in flight.
     """
 
     kind: Kind
@@ -42,7 +45,7 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """The slice among those of its run, as a file's name: `todo-0-25`."""
+        """The slice's unique name in its run, used as a file name: `todo-0-25`."""
         return f"{self.kind}-{self.start}-{self.stop}"
 
     def to_xcom(self) -> dict[str, Any]:
@@ -51,11 +54,11 @@ class Slice:
 
 
 def rows_of_kind(evaluations: Sequence[PlanRow], kind: Kind) -> list[PlanRow]:
-    """Return the rows among which slices of this kind count their positions, in the plan's order."""
+    """Return the plan's rows of one kind, in the plan's order: a slice's `start` and `stop` are positions in them."""
     return [row for row in evaluations if row.action in _ACTIONS[kind]]
 
 
-def cut_slices(
+def make_slices(
     *,
     reuse_ids: Sequence[str],
     todo_ids: Sequence[str],
@@ -63,53 +66,56 @@ def cut_slices(
     max_concurrency: int,
     processes: int,
 ) -> tuple[Slice, ...]:
-    """Slices over all of both lists, those to do first; reused gen_ids get slices of their own.
+    """Divide both lists into slices of their own: first the slices to do, then the reused ones.
 
-    `batch_size` None chooses: one gen_id a slice while there are few, else about one slice a process (`processes` of
-    them can run at once). However they run, no more than `max_concurrency` calls are in flight over all slices.
+    When `batch_size` is None, each gen_id gets its own slice if there are only a few; otherwise there is about one
+    slice per process (`processes` can run at the same time). `max_concurrency` is divided among the slices to do, and
+    each of them may make at least one call at a time.
     """
-    reuse = _cut("reuse", reuse_ids, batch_size or _reuse_size(len(reuse_ids)))
-    todo = _cut("todo", todo_ids, batch_size or _todo_size(len(todo_ids), max_concurrency, processes))
+    reuse = _split("reuse", reuse_ids, batch_size or _reuse_size(len(reuse_ids)))
+    todo = _split("todo", todo_ids, batch_size or _todo_size(len(todo_ids), max_concurrency, processes))
     share = max(1, max_concurrency // max(1, len(todo)))
-    # When a cleared run has more slices than before, Airflow maps a task's further instances only once its first one
-    # is ready to run; a reused slice in front would be skipped, and the calls behind it would never be made.
+    # The slices to do must come first. When a cleared run has more slices than before, Airflow creates the additional
+    # task instances only when the first instance of the task is ready to run. A reused slice in first place would be
+    # skipped, so the calls of the additional slices would never be made.
     return (*(replace(part, calls_at_once=share) for part in todo), *reuse)
 
 
 def check_batch_size(batch_size: int | None, *, reuse: int, todo: int) -> tuple[Problem, ...]:
-    """Return a problem when an explicit `batch_size` makes more slices than Airflow maps."""
+    """Return a problem when an explicit `batch_size` makes more slices than Airflow can map."""
     if batch_size is None:
         return ()
-    slices = _pieces(reuse, batch_size) + _pieces(todo, batch_size)
+    slices = _ceil_div(reuse, batch_size) + _ceil_div(todo, batch_size)
     if slices <= MAX_SLICES:
         return ()
-    # One to spare: cut apart, the two lists make up to one slice more than their sum does.
-    enough = _pieces(reuse + todo, MAX_SLICES - 1)
+    # MAX_SLICES - 1, because two separate lists can make one slice more than one list of the same total length.
+    enough = _ceil_div(reuse + todo, MAX_SLICES - 1)
     return (
         Problem(
             place="conf: batch_size",
             finding=f"{batch_size} makes {slices:,} slices; Airflow maps {MAX_SLICES:,} at most.",
-            next_step=f"Write {enough} or more, or leave it out.",
+            next_step=f"Write {enough} or more, or leave batch_size out.",
         ),
     )
 
 
-def _pieces(total: int, size: int) -> int:
+def _ceil_div(total: int, size: int) -> int:
     return -(-total // size)
 
 
 def _reuse_size(total: int) -> int:
-    return 1 if total <= SINGLES else REUSED_IN_A_SLICE
+    return 1 if total <= MAX_SINGLE_SLICES else REUSED_PER_SLICE
 
 
 def _todo_size(total: int, max_concurrency: int, processes: int) -> int:
-    if total <= SINGLES:
+    if total <= MAX_SINGLE_SLICES:
         return 1
-    worth = max(1, max_concurrency // CALLS_AT_ONCE_WORTH_A_SLICE)
-    return _pieces(total, min(processes, worth, _pieces(total, CALLS_WORTH_A_SLICE)))
+    by_concurrency = max(1, max_concurrency // MIN_CONCURRENCY_PER_SLICE)
+    by_calls = _ceil_div(total, MIN_CALLS_PER_SLICE)
+    return _ceil_div(total, min(processes, by_concurrency, by_calls))
 
 
-def _cut(kind: Kind, gen_ids: Sequence[str], size: int) -> list[Slice]:
+def _split(kind: Kind, gen_ids: Sequence[str], size: int) -> list[Slice]:
     slices = []
     for start in range(0, len(gen_ids), size):
         part = gen_ids[start : start + size]
