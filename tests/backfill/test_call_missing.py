@@ -350,7 +350,7 @@ def test_a_prompt_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
     (store.root / f"gens/evaluation/{gen_id(1)}/prompt.txt").unlink()
-    with pytest.raises(RepliesMissing, match=r"prompt\.txt is gone since planning"):
+    with pytest.raises(RepliesMissing, match=r"prompt\.txt has disappeared since planning"):
         call(dag, planned)
     assert (failure_of(store, gen_id(1))["kind"], failure_of(store, gen_id(1))["attempts"]) == ("not_ready", 0)
     assert judge_server.calls() == 1
@@ -740,6 +740,6 @@ def test_the_log_tells_of_progress(
     essays(store, 3)
     dag.run({**ONE_CELL, "replicates": 1, "batch_size": 100})
     lines = log_lines()
-    assert f"Calling for 3 evaluations, 16 at once, at {judge_server.base_url}/" in lines
+    assert f"Calling judges for 3 evaluations, 16 at once, at {judge_server.base_url}/" in lines
     assert "3 of 3 calls done, 0 without a reply" in lines
     assert not [line for line in lines if API_KEY in line]

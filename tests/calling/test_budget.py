@@ -45,7 +45,7 @@ def test_room(budget: Budget, spending: Spending, worst: float | None, room: Roo
     """A request fits, may fit once others have ended, or will not fit any more."""
     assert budget.room_for(spending, worst) is room
     if room is Room.NO:
-        assert budget.in_words(spending, worst)
+        assert budget.explain_refusal(spending, worst)
 
 
 amounts = st.integers(0, 500).map(lambda cents: cents / 100)

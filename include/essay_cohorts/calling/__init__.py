@@ -1,1 +1,1 @@
-"""The calls of one slice: leases, budgets, the journal of requests, and what stops a run."""
+"""Calls the judges for the evaluations of one slice, with leases, a budget, a journal of requests, and stops."""

@@ -1,4 +1,4 @@
-"""The cap on what one DagRun may spend: is there room for one more request?"""
+"""The budget of one DagRun: decides whether one more request may be made."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from essay_cohorts.calls import Room, Spending
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """The most requests and USD of one DagRun, over all its slices, tries and clears; None: no cap."""
+    """The limits on the requests and the USD of one DagRun, with all its slices, tries and clears.
+
+    None means no limit.
+    """
 
     max_llm_calls: int | None = None
     max_cost_usd: float | None = None
 
     @property
     def is_set(self) -> bool:
-        """False when nothing is capped."""
+        """True when there is at least one limit."""
         return self.max_llm_calls is not None or self.max_cost_usd is not None
 
     def room_for(self, spending: Spending, worst_usd: float | None) -> Room:
-        """Return whether a request that can cost `worst_usd` fits beside what was spent and may yet be spent.
+        """Decide whether a request that may cost up to `worst_usd` fits into the budget.
 
-        LATER: not now, but it may once requests under way turn out to cost less than their worst case.
+        Settled costs, requests of unknown outcome and the worst case of the requests in flight count as spent. LATER
+        means that the request does not fit now, but may fit when requests in flight cost less than their worst case.
         """
         if self.max_llm_calls is not None and spending.calls >= self.max_llm_calls:
             return Room.NO
@@ -31,21 +35,23 @@ class Budget:
             return Room.YES
         if worst_usd is None:
             return Room.NO
-        certain = spending.settled_usd + spending.unknown_usd + worst_usd
-        if _fits(certain + spending.in_flight_usd, self.max_cost_usd):
+        without_in_flight = spending.settled_usd + spending.unknown_usd + worst_usd
+        if _fits(without_in_flight + spending.in_flight_usd, self.max_cost_usd):
             return Room.YES
-        return Room.LATER if spending.in_flight and _fits(certain, self.max_cost_usd) else Room.NO
+        return Room.LATER if spending.in_flight and _fits(without_in_flight, self.max_cost_usd) else Room.NO
 
-    def in_words(self, spending: Spending, worst_usd: float | None) -> str:
-        """Return why a request does not fit."""
+    def explain_refusal(self, spending: Spending, worst_usd: float | None) -> str:
+        """Return the reason why a request does not fit into the budget."""
         if self.max_llm_calls is not None and spending.calls >= self.max_llm_calls:
             return f"max_llm_calls {self.max_llm_calls} is used up"
         spent = spending.settled_usd + spending.unknown_usd
-        lost = f", of which {dollars(spending.unknown_usd)} for calls of unknown outcome" if spending.unknown else ""
-        worst = "an unknown cost" if worst_usd is None else f"at worst {dollars(worst_usd)}"
-        return f"max_cost_usd {self.max_cost_usd}: {dollars(spent)} is spent{lost}, and this call needs {worst}"
+        unknown = (
+            f", including {dollars(spending.unknown_usd)} for calls of unknown outcome" if spending.unknown else ""
+        )
+        worst = "has an unknown cost" if worst_usd is None else f"may cost up to {dollars(worst_usd)}"
+        return f"max_cost_usd {self.max_cost_usd}: {dollars(spent)} is spent{unknown}, and this call {worst}"
 
 
 def _fits(usd: float, cap: float) -> bool:
-    # Sums of prices with up to 9 decimals: what lies beyond is the arithmetic's.
+    # Prices have up to 9 decimals. Further decimals are rounding errors of the sum: 0.1 + 0.2 must fit into 0.3.
     return round(usd, 9) <= cap

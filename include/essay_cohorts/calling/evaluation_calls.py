@@ -1,4 +1,17 @@
-"""One evaluation's call from the side of the store: claimed and checked before it, written down after it."""
+"""The store's part in a call: claims and checks an evaluation before its call, and stores the answer after it.
+
+The order of the steps for one evaluation, and why a crash between them is harmless:
+
+1. The task takes the evaluation's lease, so that no other task calls a judge for the same evaluation.
+2. With the lease, the task reads the store again. If another run has stored a reply in the meantime, there is nothing
+   to call for. If an earlier process received a reply but died while it stored the reply, the task completes the
+   storing. So no reply is paid for twice.
+3. The request is reserved in the journal and then sent: see `spending.py`.
+4. The reply is stored in the evaluation's folder, and then the request is settled in the journal. After a crash
+   between the two, `settle_from_store` settles the request from the stored reply.
+5. The task releases the lease. After a crash the lease is not released, but another task can take it over once the
+   lease of the dead task is no longer refreshed.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +42,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A reply that the disk refuses is at least kept in the task's log, up to this many characters.
-_LOGGED_REPLY = 4_000
+# When a reply cannot be written to the disk, the task's log keeps its first characters, up to this number.
+_LOGGED_REPLY_CHARS = 4_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimedEvaluation:
-    """An evaluation that this task has the right to call for.
+    """An evaluation that this task may call a judge for.
 
-    `prompt` and `model` are what to ask whom. Without them there is nothing to ask: `answer` says what is missing, or
-    is None because the evaluation is done already.
+    `prompt` is to be sent to `model`. Without them there is no call to make: `failure` says what is missing in the
+    store, or is None because the evaluation needs no call any more.
     """
 
     row: PlanRow
@@ -46,15 +59,17 @@ class ClaimedEvaluation:
     spending: EvaluationSpending
     prompt: Prompt | None = None
     model: JudgeModel | None = None
-    answer: Failure | None = None
+    failure: Failure | None = None
 
 
 @dataclass(kw_only=True)
 class EvaluationCalls:
     """Claims the evaluations of one slice before their calls, and stores the answers.
 
-    `begun` are the evaluations that are claimed right now, `failures` those that got no reply. `waiting` are the
-    leases that another process held: they are kept, because a lease counts for how long it saw the other silent.
+    - `claimed` has the evaluations that are claimed right now, by gen_id.
+    - `failures` has the evaluations that got no reply.
+    - `held_elsewhere` has the leases that another process held at the last try. The lease objects are kept, because
+      each of them remembers for how long the other process has not refreshed its lease.
     """
 
     store: GensDataLayer
@@ -66,25 +81,25 @@ class EvaluationCalls:
     judge: Judge
     stops: RunStops
     failures: dict[str, Failure] = field(default_factory=dict)
-    waiting: dict[str, CallLease] = field(default_factory=dict)
-    begun: dict[str, ClaimedEvaluation] = field(default_factory=dict)
+    held_elsewhere: dict[str, CallLease] = field(default_factory=dict)
+    claimed: dict[str, ClaimedEvaluation] = field(default_factory=dict)
 
     def begin(self, row: PlanRow) -> ClaimedEvaluation | None:
-        """Claim an evaluation and reads the store again, so that what another run has finished is not paid for.
+        """Claim an evaluation and read the store again, because another run may have finished this evaluation.
 
-        None when another process calls for it.
+        Returns None when another process has the lease of the evaluation.
         """
         claimed = self._claim(row)
         if claimed is not None:
-            self.begun[row.member.gen_id] = claimed
+            self.claimed[row.member.gen_id] = claimed
         return claimed
 
     def finish(self, claimed: ClaimedEvaluation, answer: Reply | Failure | None) -> None:
-        """Write the answer down and gives the lease back."""
-        self.begun.pop(claimed.row.member.gen_id, None)
+        """Store the answer, or record the failure, and release the lease."""
+        self.claimed.pop(claimed.row.member.gen_id, None)
         try:
             if claimed.model:
-                claimed.spending.give_back(claimed.model)
+                claimed.spending.cancel_unsent(claimed.model)
             if isinstance(answer, Failure):
                 self._record_failure(claimed.row, answer)
             elif answer is not None and claimed.model and claimed.prompt:
@@ -92,27 +107,27 @@ class EvaluationCalls:
         finally:
             claimed.lease.release()
 
-    def give_back(self) -> None:
-        """Give back what is still claimed; for when no call is under way."""
-        with ExitStack() as last:
-            for claimed in list(self.begun.values()):
-                last.callback(self.finish, claimed, None)
+    def release_all(self) -> None:
+        """Release every evaluation that is still claimed. Call this only when no call is under way."""
+        with ExitStack() as stack:
+            for claimed in list(self.claimed.values()):
+                stack.callback(self.finish, claimed, None)
 
     def holder(self, gen_id: str) -> str:
-        """Return the task that held the lease of an evaluation when this one last tried, in words."""
-        return self.waiting[gen_id].holder()
+        """Describe the task that held the lease of an evaluation at this task's last try."""
+        return self.held_elsewhere[gen_id].holder()
 
     def _claim(self, row: PlanRow) -> ClaimedEvaluation | None:
         gen_id = row.member.gen_id
         evaluation = self.store.evaluation(gen_id)
-        lease = self.waiting.get(gen_id) or CallLease(evaluation.writable_claim(), self.task_lease)
+        lease = self.held_elsewhere.get(gen_id) or CallLease(evaluation.writable_claim(), self.task_lease)
         if not evaluation.exists():
             spending = self._spending_of(gen_id)
-            return ClaimedEvaluation(row=row, lease=lease, spending=spending, answer=_lost("its folder"))
+            return ClaimedEvaluation(row=row, lease=lease, spending=spending, failure=_missing("the folder"))
         if not lease.take():
-            self.waiting[gen_id] = lease
+            self.held_elsewhere[gen_id] = lease
             return None
-        self.waiting.pop(gen_id, None)
+        self.held_elsewhere.pop(gen_id, None)
         try:
             sys.audit("essay_cohorts.after_lease")
             return self._checked(row, evaluation, lease)
@@ -126,14 +141,14 @@ class EvaluationCalls:
             return ClaimedEvaluation(row=row, lease=lease, spending=spending)
         prompt, missing = evaluation.whole_prompt(), ""
         if evaluation.metadata() is None:
-            missing = "its metadata.json"
+            missing = "metadata.json"
         elif prompt is None or not prompt.text:
-            missing = "its prompt.txt"
+            missing = "prompt.txt"
         elif model is None:
             missing = f"model {row.member.llm_model_id} in 1_raw/llm_models.csv"
         if missing or not prompt or not model:
-            return ClaimedEvaluation(row=row, lease=lease, spending=spending, answer=_lost(missing))
-        # What would wait for its turn at a slow server is written down only when that turn comes.
+            return ClaimedEvaluation(row=row, lease=lease, spending=spending, failure=_missing(missing))
+        # A request that must wait for its turn at a slow server is reserved later, when it is about to be sent.
         if self.judge.asks_at_once(model):
             spending.reserve_now(model, prompt)
         return ClaimedEvaluation(row=row, lease=lease, spending=spending, prompt=prompt, model=model)
@@ -141,12 +156,12 @@ class EvaluationCalls:
     def _is_done_already(self, row: PlanRow, evaluation: EvaluationFolder) -> bool:
         state = read_state(evaluation)
         if not state.is_untouched and evaluation.complete_reply():
-            log.info("%s: put in place a reply that an earlier run had received", evaluation.gen_id)
+            log.info("%s: finished storing a reply that an earlier process received", evaluation.gen_id)
             state = read_state(evaluation)
         return not needs_call(evaluation, state, row, self.planned)
 
     def _spending_of(self, gen_id: str) -> EvaluationSpending:
-        return self.spending.of_evaluation(gen_id, partial(self._store, gen_id))
+        return self.spending.for_evaluation(gen_id, partial(self._store, gen_id))
 
     def _store(self, gen_id: str, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         sys.audit("essay_cohorts.after_receive")
@@ -154,7 +169,7 @@ class EvaluationCalls:
         try:
             self.store.evaluation(gen_id).store_reply(reply.text, record, reply.reasoning)
         except StoreError:
-            log.error("%s: paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY])
+            log.error("%s: the reply was paid for, but not stored: %s", gen_id, reply.text[:_LOGGED_REPLY_CHARS])
             self.spending.settle_now(model, reply.call, CallEnd.CHARGED, reply.usage)
             raise
         self.spending.settle_now(model, reply.call, CallEnd.REPLY, reply.usage)
@@ -169,5 +184,5 @@ class EvaluationCalls:
         log.warning("%s: no reply after %d attempts: %s", evaluation.gen_id, failure.attempts, failure.message)
 
 
-def _lost(what: str) -> Failure:
-    return Failure(kind="not_ready", message=f"{what} is gone since planning")
+def _missing(name: str) -> Failure:
+    return Failure(kind="not_ready", message=f"{name} has disappeared since planning")

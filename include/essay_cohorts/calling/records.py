@@ -1,4 +1,4 @@
-"""What is written down about a call: the record of a reply, of a failure, and the message about missing replies."""
+"""Makes the record of a reply, the record of a failure, and the error message about missing replies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED_IN_MESSAGE = 20
 def reply_record(
     model: JudgeModel, prompt: Prompt, reply: Reply, base_url: str, cohort_id: str, task: TaskRef
 ) -> dict[str, Any]:
-    """raw_metadata.json of a reply: from it one finds the log of the task that got it, and what it cost."""
+    """Return the content of a reply's raw_metadata.json: how the reply was made, its cost, and the task's log."""
     return {
         "llm_model_id": model.id,
         "model": model.model,
@@ -43,7 +43,7 @@ def reply_record(
 
 
 def failure_record(failure: Failure, task: TaskRef) -> dict[str, Any]:
-    """failure.json of an evaluation that got no reply."""
+    """Return the content of failure.json, for an evaluation that got no reply."""
     return {
         "kind": failure.kind,
         "status": failure.status,
@@ -57,7 +57,7 @@ def failure_record(failure: Failure, task: TaskRef) -> dict[str, Any]:
 
 
 def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
-    """Return which evaluations of a slice got no reply, why, and what to do."""
+    """Return a message that names the evaluations of a slice without a reply, the causes and the next step."""
     named = list(failures.items())[:_NAMED_IN_MESSAGE]
     lines = [f"  {gen_id}: {failure.message} (attempts: {failure.attempts})" for gen_id, failure in named]
     if len(failures) > len(named):

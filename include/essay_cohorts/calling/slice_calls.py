@@ -1,4 +1,10 @@
-"""The calls of one slice while they are under way: how many at once, who is asked next, and when the slice ends."""
+"""Runs the calls of one slice: limits how many are in flight, chooses the next evaluation, and ends the slice.
+
+A fixed number of workers (asyncio tasks) share one list of rows. Each worker holds a concurrency slot, claims the
+next row, asks the judge, stores the answer, and then takes the next row. A row that another process has claimed is
+set aside. When all other rows are done, the rows that were set aside are tried again for a limited time, because the
+other process may give up or die.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +42,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PROGRESS_LINES = 20
-# How often a call that is under way elsewhere is checked again, in s.
-_CHECK_AGAIN_S = 0.5
-# The first calls of a slice with more than _WAVE at once start so long after each other, in s: replies that come back
-# one by one cost a third less processor time to store than a wave of them.
-_WAVE, _START_S = 16, 0.01
+# The time between two tries to claim a row that another process has claimed, in s.
+_RECHECK_S = 0.5
+# In a slice with more than _MAX_SIMULTANEOUS_STARTS workers, each worker starts _START_INTERVAL_S (in s) after the
+# worker before it. Then the replies also arrive one after another, and storing them costs a third less processor time
+# than storing many replies that arrive at the same moment.
+_MAX_SIMULTANEOUS_STARTS, _START_INTERVAL_S = 16, 0.01
 IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 
@@ -56,10 +63,10 @@ class SliceTask:
 
 @dataclass(kw_only=True)
 class SliceCalls:
-    """The calls of one slice, made by workers that share the rows; each keeps one place among the calls in flight.
+    """The calls of one slice, made by workers that share the rows.
 
-    `calls` claims an evaluation for a worker and stores the answer. `broken` is the first error that is not a
-    judge's: it ends the slice.
+    `calls` claims an evaluation for a worker and stores the answer. `error` is an error that was not caused by a
+    judge, such as a full disk: it ends the slice. `done` counts the finished rows, `replies` those with a reply.
     """
 
     part: Slice
@@ -69,13 +76,13 @@ class SliceCalls:
     judge: Judge
     calls: EvaluationCalls
     workers: set[asyncio.Task[None]] = field(default_factory=set)
-    broken: Exception | None = None
+    error: Exception | None = None
     done: int = 0
     replies: int = 0
 
     @classmethod
     def open(cls, work: SliceTask, endpoint: Endpoint, task_lease: TaskLease, disk: DiskThreads) -> SliceCalls:
-        """Prepare the calls; what former runs left unsettled in the journal is settled from the store."""
+        """Prepare the calls, and settle requests that a crash left unsettled although their replies are stored."""
         from essay_cohorts.llm_client.client import Judge
 
         root, planned = work.settings.data_root, work.planned
@@ -96,7 +103,7 @@ class SliceCalls:
         return cls(
             part=work.part,
             disk=disk,
-            # Shared by the slices of all tries and runs of the cohort.
+            # All slices of all runs and tries of the cohort share these slots.
             slots=CallSlots(make_folder(root, folder.path / "slots"), planned.max_concurrency),
             elsewhere_wait_s=endpoint.rules.elsewhere_wait_s,
             judge=judge,
@@ -118,48 +125,57 @@ class SliceCalls:
         return self.calls.failures
 
     async def run(self, rows: list[PlanRow]) -> None:
-        """Call for all rows, at most the slice's share at once; a reply is on disk before its place is given on.
+        """Call for all rows, with at most the slice's share of the calls in flight.
 
-        A call that another run has under way is waited for, for a bounded time, and made when that run gives up.
+        A worker stores its reply on disk before it makes the next call. If another run has a call for a row in
+        flight, this method waits for a limited time, and makes the call itself if the other run gives up.
         """
         log.info(
-            "Calling for %d evaluations, %d at once, at %s", len(rows), self.part.calls_at_once, self.judge.base_url
+            "Calling judges for %d evaluations, %d at once, at %s",
+            len(rows),
+            self.part.calls_at_once,
+            self.judge.base_url,
         )
-        total, waiting, deadline = len(rows), rows, None
-        while waiting:
-            waiting = await self._round(waiting, total)
-            if self.broken is not None:
-                raise self.broken
-            if not waiting or self.calls.stops.is_ending:
+        total, remaining, deadline = len(rows), rows, None
+        while remaining:
+            remaining = await self._try_each_once(remaining, total)
+            if self.error is not None:
+                raise self.error
+            if not remaining or self.calls.stops.is_ending:
                 return
             if deadline is None:
                 deadline = time.monotonic() + self.elsewhere_wait_s
-                log.info("%d are under way elsewhere: waiting up to %g s", len(waiting), self.elsewhere_wait_s)
+                log.info(
+                    "Other tasks are calling judges for %d evaluations: waiting up to %g s",
+                    len(remaining),
+                    self.elsewhere_wait_s,
+                )
             if time.monotonic() > deadline:
                 break
-            await asyncio.sleep(_CHECK_AGAIN_S)
-        for row in waiting:
+            await asyncio.sleep(_RECHECK_S)
+        for row in remaining:
             holder = self.calls.holder(row.member.gen_id)
-            message = f"{holder} was still calling for it after {self.elsewhere_wait_s:g} s"
+            message = f"{holder} was still calling for this evaluation after {self.elsewhere_wait_s:g} s"
             self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
 
     def end_soon(self) -> None:
-        """From now on no request is sent; `run` returns once those that were sent have ended."""
-        under_way = len(self.calls.begun)
-        log.warning("The task is to end: no further requests; %d evaluations are under way", under_way)
+        """Send no further request from now on; `run` returns when the requests in flight have ended."""
+        claimed = len(self.calls.claimed)
+        log.warning("The task must end and sends no further requests; %d evaluations are in progress", claimed)
         self.calls.stops.is_ending = True
-        # Some would wait for long for a slot, for room in the budget or for their next attempt, and all in vain.
+        # Cancel the workers without a request in flight. They may wait for a long time for a slot, for room in the
+        # budget or for their next attempt, and would then send nothing.
         for worker in self.workers - self.judge.end_soon():
             worker.cancel()
 
     def close(self) -> None:
-        """Give back what is still claimed and writes the journal's last lines; for when no call is under way."""
-        with ExitStack() as last:
-            last.callback(self.calls.spending.journal.flush)
-            last.callback(self.calls.give_back)
+        """Release what is still claimed, then write the journal's last lines. No call may be under way."""
+        with ExitStack() as stack:
+            stack.callback(self.calls.spending.journal.flush)
+            stack.callback(self.calls.release_all)
 
-    async def _round(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
-        """Try each row once; returns those that another process has under way."""
+    async def _try_each_once(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
+        """Try each row once; return the rows that another process has claimed."""
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         count = min(self.part.calls_at_once, len(rows))
@@ -175,21 +191,21 @@ class SliceCalls:
         return elsewhere
 
     async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
-        """Call for one row after another, in one slot."""
+        """Call for one row after another, in one slot. This is one worker; `number` is its number, from 0."""
         try:
-            if self.part.calls_at_once > _WAVE:
-                await asyncio.sleep(number * _START_S)
+            if self.part.calls_at_once > _MAX_SIMULTANEOUS_STARTS:
+                await asyncio.sleep(number * _START_INTERVAL_S)
             async with self.slots.hold():
                 claimed = await self.disk.run(self._begin_next, waiting, elsewhere)
                 while claimed is not None:
                     answer = await self._ask(claimed)
-                    # Together: each trip to another thread costs as much as what is done there.
+                    # One trip to another thread for both steps, because a trip costs as much time as its work.
                     claimed = await self.disk.run(self._finish_and_begin_next, claimed, answer, waiting, elsewhere)
                     self.replies += isinstance(answer, Reply)
-                    await self.calls.spending.tell_settled()
+                    await self.calls.spending.notify_settled()
                     self._log_progress(total)
-        except Exception as error:  # noqa: BLE001  (raised by `run`, once the calls under way are stored)
-            self.broken = error
+        except Exception as error:  # noqa: BLE001  (`run` raises it when the calls in flight are stored)
+            self.error = error
 
     def _log_progress(self, total: int) -> None:
         self.done += 1
@@ -197,9 +213,9 @@ class SliceCalls:
             log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
-        """Return what the judge answers, or why there is nothing to ask."""
+        """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
         if not (claimed.prompt and claimed.model):
-            return claimed.answer
+            return claimed.failure
         return await self.judge.ask(claimed.model, claimed.prompt, claimed.spending)
 
     def _finish_and_begin_next(
@@ -213,9 +229,9 @@ class SliceCalls:
         return self._begin_next(waiting, elsewhere)
 
     def _begin_next(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> ClaimedEvaluation | None:
-        """Claim the next row that nobody else calls for; None when no row is left, or an error ended the slice."""
+        """Claim the next row that no other process has claimed; None when no row is left or the slice must end."""
         for row in waiting:
-            if self.broken is not None or self.calls.stops.is_ending:
+            if self.error is not None or self.calls.stops.is_ending:
                 return None
             claimed = self.calls.begin(row)
             if claimed is not None:

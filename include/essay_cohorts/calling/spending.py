@@ -1,4 +1,13 @@
-"""What a slice's requests are paid from: the DagRun's budget, through the cohort's journal of calls."""
+"""Records the requests of a slice in the cohort's journal of calls, and keeps the DagRun within its budget.
+
+Every request is recorded twice. Before it is sent, it is reserved: the journal gets a line with the highest cost that
+the request can have (its worst case). After it has ended, it is settled: the journal gets a second line with its end
+and its real cost. All slices of a run write to the same journal, so together they keep to one budget.
+
+A crash never makes a run spend more than its budget. A request that was reserved and not settled keeps its worst case
+in the budget, even if it was never sent. If the reply of such a request is in the store, `settle_from_store` settles
+the request later with the cost in the reply's record.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +28,19 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# Requests of other slices may end and turn out cheaper than their worst case: how often that is looked for, in s.
-_LOOK_AGAIN_S = 0.25
-# What a request may take beyond its total timeout until its end is written down, in s.
+# A request that waits for room in the budget checks the journal again after about this time, in s: requests of other
+# slices may have ended and cost less than their worst case.
+_RECHECK_S = 0.25
+# A request counts as in flight until this long after its total timeout, in s, so that its end can still be recorded.
 _GRACE_S = 60.0
 
 
-Store = Callable[[JudgeModel, Prompt, Reply], None]
+StoreReply = Callable[[JudgeModel, Prompt, Reply], None]
 
 
 @dataclass(kw_only=True)
 class SliceSpending:
-    """The spending of one slice: reserves the worst case before each request, settles the real cost after it."""
+    """The spending of one slice: reserves the worst case before each request, and settles the real cost after it."""
 
     journal: CallJournal
     budget: Budget
@@ -39,41 +49,46 @@ class SliceSpending:
     disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    def of_evaluation(self, gen_id: str, store: Store) -> EvaluationSpending:
-        """Return what the requests for one evaluation are paid from.
-
-        `store` stores a reply and settles its request.
-        """
-        return EvaluationSpending(spending=self, gen_id=gen_id, store=store)
+    def for_evaluation(self, gen_id: str, store_reply: StoreReply) -> EvaluationSpending:
+        """Return the spending of one evaluation. `store_reply` must store a reply and settle its request."""
+        return EvaluationSpending(spending=self, gen_id=gen_id, store_reply=store_reply)
 
     async def reserve(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> Failure | None:
-        """Reserve a request that may be sent now, or says why it may not; waits while the request may yet fit."""
-        intent, seen = self._intent(evaluation.gen_id, model, prompt), Spending()
+        """Reserve a request; return None when it may be sent now, or a Failure when it does not fit into the budget.
+
+        While the request does not fit now, but may fit after other requests have ended, this method waits.
+        """
+        intent, last_spending = self._intent(evaluation.gen_id, model, prompt), Spending()
 
         def room_for(spending: Spending) -> Room:
-            nonlocal seen
-            seen = spending
+            nonlocal last_spending
+            last_spending = spending
             return self.budget.room_for(spending, intent.worst_usd)
 
-        asked = room_for if self.budget.is_set else None
+        check = room_for if self.budget.is_set else None
         while True:
-            room = await self.disk.run(self._reserve_for, evaluation, intent, asked)
+            room = await self.disk.run(self._reserve_for, evaluation, intent, check)
             if room is Room.YES:
                 sys.audit("essay_cohorts.after_intent")
                 return None
             if room is Room.NO:
-                return Failure(kind=DEFERRED, message=f"budget: {self.budget.in_words(seen, intent.worst_usd)}")
-            await self._wait_for_an_end()
+                reason = self.budget.explain_refusal(last_spending, intent.worst_usd)
+                return Failure(kind=DEFERRED, message=f"budget: {reason}")
+            await self._wait_for_settlement()
 
     def reserve_now(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> None:
-        """As `reserve`, in this thread, for a run without a budget."""
+        """Reserve a request in this thread, for a run without a budget."""
         self._reserve_for(evaluation, self._intent(evaluation.gen_id, model, prompt), None)
         sys.audit("essay_cohorts.after_intent")
 
     def _reserve_for(
         self, evaluation: EvaluationSpending, intent: Intent, room_for: Callable[[Spending], Room] | None
     ) -> Room:
-        """Reserve and hands over in one step: who waits for it may be cancelled meanwhile."""
+        """Reserve a request and assign it to the evaluation, in one step.
+
+        The coroutine that waits for this thread may be cancelled in the meantime. The reserved request must be known
+        to the evaluation even then, so that `cancel_unsent` can settle it.
+        """
         room, call = self.journal.reserve(intent, room_for)
         if room is Room.YES:
             evaluation.reserved = call
@@ -89,28 +104,31 @@ class SliceSpending:
         )
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
-        """Write down how a request ended and what it cost."""
+        """Record how a request ended and what it cost, and wake the requests that wait for room in the budget."""
         await self.disk.run(self.settle_now, model, call, end, usage)
-        await self.tell_settled()
+        await self.notify_settled()
 
     def settle_now(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
-        """As `settle`, in this thread; those who wait for room are told by `tell_settled`."""
+        """Record the end and the cost in this thread. Call `notify_settled` later to wake the waiting requests."""
         cost = 0.0 if end is CallEnd.NOT_CHARGED else None
         if usage is not None:
             cost = cost_usd(model, usage)
-        # Nobody waits for room where nothing is capped, and of a reply the store itself tells what it cost.
-        later = end is CallEnd.REPLY and not self.budget.is_set
-        (self.journal.settle_later if later else self.journal.settle)(call, end, cost)
+        # The line may be written later, together with others, when the run has no budget (so no request waits for
+        # this line) and the reply is stored (so its cost is known even if the line is lost).
+        may_wait = end is CallEnd.REPLY and not self.budget.is_set
+        (self.journal.settle_later if may_wait else self.journal.settle)(call, end, cost)
 
-    async def tell_settled(self) -> None:
-        """Wake those who wait for room in the budget."""
+    async def notify_settled(self) -> None:
+        """Wake the requests that wait for room in the budget."""
         async with self._settled:
             self._settled.notify_all()
 
-    async def _wait_for_an_end(self) -> None:
+    async def _wait_for_settlement(self) -> None:
+        """Wait until this slice settles a request, but not longer than about _RECHECK_S."""
         async with self._settled:
             try:
-                pause = _LOOK_AGAIN_S * random.uniform(0.5, 1.5)  # noqa: S311  (spreads the lookers out)
+                # Random, so that the waiting requests do not all read the journal at the same moment.
+                pause = _RECHECK_S * random.uniform(0.5, 1.5)  # noqa: S311  (no need for a secure random number)
                 await asyncio.wait_for(self._settled.wait(), pause)
             except TimeoutError:
                 return
@@ -118,15 +136,18 @@ class SliceSpending:
 
 @dataclass(kw_only=True, slots=True)
 class EvaluationSpending:
-    """Reserves and settles for one evaluation; `reserved` is a request that is reserved and not sent yet."""
+    """The spending of one evaluation; `reserved` is the name of a request that is reserved and not sent yet."""
 
     spending: SliceSpending
     gen_id: str
-    store: Store
+    store_reply: StoreReply
     reserved: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
-        """Return the name of a request that is about to be sent, or why there is none: see SliceSpending.reserve."""
+        """Reserve a request, unless one is reserved already, and return its name, or a Failure.
+
+        See SliceSpending.reserve.
+        """
         if self.reserved is None:
             refused = await self.spending.reserve(self, model, prompt)
             if refused is not None:
@@ -135,28 +156,31 @@ class EvaluationSpending:
         return call
 
     def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
-        """Reserve the first request, in this thread, unless there is a budget to wait for."""
+        """Reserve the first request in this thread, unless there is a budget: then the request might have to wait."""
         if not self.spending.budget.is_set:
             self.spending.reserve_now(self, model, prompt)
 
-    def give_back(self, model: JudgeModel) -> None:
-        """Settle, in this thread, a reserved request that was never sent."""
+    def cancel_unsent(self, model: JudgeModel) -> None:
+        """Settle, in this thread, a request that was reserved and never sent. It costs nothing."""
         if self.reserved is not None:
             self.spending.settle_now(model, self.reserved, CallEnd.NOT_CHARGED, None)
             self.reserved = None
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
-        """See SliceSpending.settle."""
+        """Record the end of a request: see SliceSpending.settle."""
         await self.spending.settle(model, call, end, usage)
 
     async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        """Store a reply that broke off, before the judge is asked again: it was paid for."""
-        await self.spending.disk.run(self.store, model, prompt, reply)
-        await self.spending.tell_settled()
+        """Store a reply that broke off, before the judge is asked again, because the reply was paid for."""
+        await self.spending.disk.run(self.store_reply, model, prompt, reply)
+        await self.spending.notify_settled()
 
 
 def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:
-    """Settle requests whose replies are in the store, though the process that stored them died before it said so."""
+    """Settle the requests whose replies are in the store.
+
+    Such requests exist when a process died after it had stored a reply and before it had settled the request.
+    """
     for call in journal.unsettled():
         if call.is_under_way():
             continue

@@ -1,4 +1,8 @@
-"""What makes further calls of a run useless, as one slice sees it: stops that any slice found, and its own end."""
+"""The reasons for one slice to make no further calls: stops that any slice of the run found, and the task's own end.
+
+A stop is a cause that makes further calls useless, for example an invalid API key. The slice that finds the cause
+writes the stop to a file in the run's folder, so that the other slices of the run stop too.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,18 @@ from essay_cohorts.store.cohort_folder import CohortFolder
 
 log = logging.getLogger(__name__)
 
-_ENDING = Stop(model_id=None, kind="ended", message="the task was ended before its turn came: clear the run to go on")
+_ENDING = Stop(
+    model_id=None,
+    kind="ended",
+    message="the task was ended before this call was made: clear the run to continue",
+)
 
 
 class RunStops:
-    """The stops that concern one try of a slice; `is_ending` once the task is to end, whatever the others do."""
+    """The stops that concern one try of a slice.
+
+    `is_ending` is true once this task must end; then no further call is made, even without a stop.
+    """
 
     def __init__(self, folder: CohortFolder, planned: PlannedRun, task: TaskRef) -> None:
         self._folder, self._task = folder, task
@@ -23,17 +34,20 @@ class RunStops:
         self.is_ending = False
 
     def stop_for(self, model_id: str) -> Stop | None:
-        """Return the stop that concerns the model; those of earlier tries are thought to be fixed."""
-        return _ENDING if self.is_ending else self._written_for(model_id)
+        """Return the stop that concerns the model, or None.
 
-    def _written_for(self, model_id: str) -> Stop | None:
+        Stops that an earlier try wrote are ignored, because a later try means that a person has fixed the cause.
+        """
+        return _ENDING if self.is_ending else self._written_stop(model_id)
+
+    def _written_stop(self, model_id: str) -> Stop | None:
         stops = self._folder.stops(self._run_key, ignored=self._former)
         current = (stop for stop in stops if stop.try_number >= self._task.try_number)
         return next((stop for stop in current if stop.concerns(model_id)), None)
 
     def add_for(self, failure: Failure, model_id: str) -> None:
-        """Write the stop down that a failure calls for, where it does and none stands yet."""
-        if not failure.stops or self._written_for(model_id) is not None:
+        """Write a stop, if the failure makes further calls useless and no stop for this model exists yet."""
+        if not failure.stops or self._written_stop(model_id) is not None:
             return
         concerned = None if failure.stops == "run" else model_id
         stop = Stop(

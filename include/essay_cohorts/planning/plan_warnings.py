@@ -60,6 +60,6 @@ def open_delimiters(inputs: Inputs) -> Iterator[str]:
         for essay in inputs.essays:
             if closing is not None and closing in essay.text:
                 yield (
-                    f"{template.place}: essay {essay.gen_id} contains {closing!r}, the text after {{{{ response }}}}, "
+                    f"{template.place}: essay {essay.gen_id} has {closing!r}, the text after {{{{ response }}}}, "
                     "so a judge may think the essay ends there; use {{ boundary }} in the delimiter."
                 )

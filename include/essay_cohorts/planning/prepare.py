@@ -213,9 +213,10 @@ def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
     called = {row.member.llm_model_id for row in plan.evaluations if row.action is Action.CALL}
     for model in inputs.models:
         if model.id in called and unpriced(model):
+            empty = ", ".join(unpriced(model))
             yield Problem(
                 place=f"{MODELS}: {model.id}",
-                finding=f"max_cost_usd needs the highest cost of a call; empty columns: {', '.join(unpriced(model))}.",
+                finding=f"max_cost_usd needs the highest cost of a call; empty columns: {empty}.",
                 next_step="Fill in the columns, leave this model out of the run, or leave max_cost_usd out.",
             )
 
