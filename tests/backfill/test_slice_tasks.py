@@ -28,7 +28,7 @@ from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.ids import evaluation_gen_id, run_key
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import rows_of
+from essay_cohorts.planning.slice_rows import rows_of_slice
 from essay_cohorts.planning.slices import Slice
 from tests.conftest import DAG_ID, PlayedDag, killed_before, task_ref
 from tests.judge_server import JudgeServer
@@ -596,7 +596,7 @@ def test_slices_cover_each_evaluation_once(varied: StoreBuilder, dag: PlayedDag)
     for batch_size in (None, 1, 3):
         parts = [Slice(**part) for part in slice_tasks.batches(dag.settings, replace(planned, batch_size=batch_size))]
         found = Counter(
-            (part.kind, row.member.gen_id) for part in parts for row in rows_of(dag.settings, planned, part)
+            (part.kind, row.member.gen_id) for part in parts for row in rows_of_slice(dag.settings, planned, part)
         )
         kinds = {gen_id: "reuse" if action == "reuse" else "todo" for gen_id, action in actions(varied).items()}
         assert found == Counter((kind, gen_id) for gen_id, kind in kinds.items())
@@ -617,9 +617,9 @@ def test_a_slice_is_of_this_runs_plan(varied: StoreBuilder, dag: PlayedDag) -> N
     """A later planning of the same cohort does not change what an earlier run's slices stand for."""
     planned = dag.plan({"cohort_id": "c"}, run_id="1")
     part = Slice(**slice_tasks.batches(dag.settings, planned)[-1])
-    before = rows_of(dag.settings, planned, part)
+    before = rows_of_slice(dag.settings, planned, part)
     dag.plan({"cohort_id": "c", "templates": ["coherence"]}, run_id="2")
-    assert rows_of(dag.settings, planned, part) == before
+    assert rows_of_slice(dag.settings, planned, part) == before
 
 
 def test_a_run_without_its_plan_says_so(varied: StoreBuilder, dag: PlayedDag) -> None:
@@ -640,14 +640,14 @@ def test_a_slice_reads_its_own_plan(varied: StoreBuilder, dag: PlayedDag) -> Non
     run = varied.root / f"cohorts/c/runs/{planned.run_key}"
     plan = (run / "plan.csv").read_bytes()
     (run / "plan.csv").unlink()
-    own = [rows_of(dag.settings, planned, part) for part in parts]
+    own = [rows_of_slice(dag.settings, planned, part) for part in parts]
     assert sum(map(len, own)) == planned.planned - planned.unscored
     (run / "plan.csv").write_bytes(plan)
     (run / "slices" / f"{parts[0].name}.csv").write_text("torn")
     with pytest.raises(StoreError, match=re.escape(f"{parts[0].name}.csv is damaged")):
-        rows_of(dag.settings, planned, parts[0])
+        rows_of_slice(dag.settings, planned, parts[0])
     shutil.rmtree(run / "slices")
-    assert [rows_of(dag.settings, planned, part) for part in parts] == own
+    assert [rows_of_slice(dag.settings, planned, part) for part in parts] == own
 
 
 def test_skip_lines_are_exact(varied: StoreBuilder, dag: PlayedDag, caplog: pytest.LogCaptureFixture) -> None:
@@ -673,7 +673,7 @@ def test_every_stage_step_checks_for_itself(
     """Cleared one by one after the run, each of the three steps changes nothing, and says no line of check_parsed."""
     run = dag.run({"cohort_id": "c"})
     part = next(Slice(**part) for part in run.slices if part["kind"] == "todo")
-    done = [row.member.gen_id for row in rows_of(dag.settings, run.planned, part)]
+    done = [row.member.gen_id for row in rows_of_slice(dag.settings, run.planned, part)]
     before, calls = varied.files("gens"), judge_server.calls()
     for name, step in _stage_steps(dag, run.planned, part).items():
         logged = len(log_lines())

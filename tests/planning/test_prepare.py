@@ -185,7 +185,7 @@ def test_edited_prompts_are_counted(store: StoreBuilder, settings: Settings) -> 
     store.backfill(essay)
     conf = {"templates": ["novelty"], "models": ["judge-a"], "changed_inputs": "keep"}
     prepared = prepare(settings, conf, RUN)
-    assert (prepared.edited, prepared.unknown_wording) == (1, 2)
+    assert (prepared.edited, prepared.unknown_inputs) == (1, 2)
     assert set(evaluations(prepared).values()) == {Action.REUSE}
     store.write(f"gens/essay/{essay}/parsed.txt", "Another text.")
     assert prepare(settings, conf, RUN).edited == 2
