@@ -1,4 +1,4 @@
-"""Bad input: found while planning, all of it at once, before anything is written or paid for."""
+"""Bad input: planning reports all problems together, before anything is written or paid for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Damage = Callable[[StoreBuilder], object]
 
 
 class Expected(NamedTuple):
-    """A problem: its place, and a fragment of its finding and of its next step."""
+    """An expected problem: its place, and a part of its finding and of its next step."""
 
     place: str
     finding: str
@@ -35,38 +35,38 @@ class Expected(NamedTuple):
 
 
 def select(*lines: str) -> Damage:
-    """Another selection file."""
+    """Return a damage that replaces the selection file."""
     return lambda store: store.select(*lines)
 
 
 def write(name: str, text: str | bytes) -> Damage:
-    """Another content for a file."""
+    """Return a damage that replaces the content of a file."""
     return lambda store: store.write(name, text)
 
 
 def change(name: str, old: str, new: str) -> Damage:
-    """One text in a file replaced by another."""
+    """Return a damage that replaces one text in a file."""
 
     def apply(store: StoreBuilder) -> None:
         text = store.read(name)
-        assert old in text, "the table damages nothing"
+        assert old in text, "this row of the table changes nothing"
         store.write(name, text.replace(old, new, 1))
 
     return apply
 
 
 def remove(name: str) -> Damage:
-    """A file less."""
+    """Return a damage that deletes a file."""
     return lambda store: (store.root / name).unlink()
 
 
 def both(*damages: Damage) -> Damage:
-    """Several mistakes at once."""
+    """Return a damage that does several damages."""
     return lambda store: [damage(store) for damage in damages]
 
 
 def nothing(store: StoreBuilder) -> None:
-    """A good store: the conf is what is wrong."""
+    """Leave the store as it is: only the conf is wrong."""
 
 
 def row(
@@ -75,12 +75,12 @@ def row(
     *expected: tuple[str, str, str],
     conf: dict[str, Any] | None = None,
 ) -> Any:
-    """One line of the table."""
-    return pytest.param(damage, conf or {}, [Expected(*one) for one in expected], id=name)
+    """Return one row of the table of bad inputs."""
+    return pytest.param(damage, conf or {}, [Expected(*parts) for parts in expected], id=name)
 
 
 def conf_row(name: str, conf: dict[str, Any], place: str, finding: str, next_step: str) -> Any:
-    """A line of the table whose conf is wrong."""
+    """Return a row of the table in which only the conf is wrong."""
     return row(name, nothing, (f"conf: {place}", finding, next_step), conf=conf)
 
 
@@ -153,7 +153,7 @@ SELECTIONS = [
     row("not UTF-8", write(SELECTION, b"# caf\xe9\n"), (SELECTION, "not UTF-8 (byte 5)", "Save it as UTF-8")),
     *(
         row(
-            f"an id that is no id: {text[:12]!r}",
+            f"an invalid id: {text[:12]!r}",
             select(MODE, FIRST, text),
             (f"{SELECTION}:3", "is not a valid gen_id", ID_RULE),
         )
@@ -229,7 +229,7 @@ CATALOGS = [
         (f"{TEMPLATES}:2, column active", '"yes" is neither true nor false', "Write true, false, 1 or 0"),
     ),
     row(
-        "a row with a cell too many",
+        "a row with one cell too many",
         change(TEMPLATES, "coherence,coherence,,", "coherence,coherence,,,"),
         (f"{TEMPLATES}:3", "7 cells, the header 6", "Add or remove commas"),
     ),
@@ -288,7 +288,7 @@ CATALOGS = [
         (f"{NOVELTY}:1", "cannot be rendered", "Use plain text"),
     ),
     row(
-        "a template that reaches for Python",
+        "a template that accesses Python internals",
         write(NOVELTY, "{{ response.__class__.__mro__ }}"),
         (f"{NOVELTY}:1", "cannot be rendered", "Use plain text"),
     ),
@@ -340,7 +340,7 @@ CATALOGS = [
         (REPLICATION, "2 rows", "Write one"),
     ),
     row(
-        "replicates that are no number",
+        "replicates that are not a number",
         write(REPLICATION, "stage,replicates\nevaluation,four\n"),
         (f"{REPLICATION}:2, column replicates", '"four"', "a whole number from 1"),
     ),
@@ -374,7 +374,9 @@ CONFS = [
         "known, but evaluation_backfill does not run it",
         "judges essays that exist",
     ),
-    conf_row("mode with a slip", {"mode": "evaluation_only"}, "mode", "is not a mode", 'mean "evaluation-only"?'),
+    conf_row(
+        "misspelt mode in the conf", {"mode": "evaluation_only"}, "mode", "is not a mode", 'mean "evaluation-only"?'
+    ),
     row(
         "mode is a number",
         nothing,
@@ -492,7 +494,7 @@ SEVERAL = [
         conf={"maxconcurrency": 4},
     ),
     row(
-        "a selection and the essays of it",
+        "a selection and its essays",
         both(select(MODE, FIRST, "e_nowhere"), remove(f"gens/essay/{FIRST}/parsed.txt")),
         (f"{SELECTION}:2", "the essay's text, is missing", "Restore it"),
         (f"{SELECTION}:3", "no essay e_nowhere", "Correct the id"),
@@ -510,7 +512,7 @@ TABLE = [*SELECTIONS, *ESSAYS, *CATALOGS, *CONFS, *MEMBERSHIPS, *SEVERAL]
 
 @pytest.fixture
 def good(store: StoreBuilder) -> StoreBuilder:
-    """A store that can be planned: two essays selected on lines 3 and 4, one evaluation."""
+    """Return a store that can be planned: two essays selected on lines 3 and 4, one evaluation."""
     store.essay(1)
     store.essay(2)
     store.evaluation("v_old", FIRST)
@@ -519,7 +521,7 @@ def good(store: StoreBuilder) -> StoreBuilder:
 
 
 def test_the_good_store_is_good(good: StoreBuilder, dag: PlayedDag) -> None:
-    """Without damage the store can be planned: what fails below fails for its damage."""
+    """Without damage the store can be planned, so the tests below fail only because of their damage."""
     assert dag.plan({"cohort_id": "c"}).planned == 2 * 2 * 2 * 4
 
 
@@ -532,17 +534,17 @@ def test_bad_input(
     conf: dict[str, Any],
     expected: list[Expected],
 ) -> None:
-    """Each mistake is named with place, finding and next step, all at once; nothing is written, nobody called."""
+    """All mistakes are reported together, each with place, finding and next step; nothing is written or called."""
     damage(good)
     before = good.tree_hash()
     with pytest.raises(BadInput) as caught:
         dag.plan({"cohort_id": "c", **conf})
     found = sorted(caught.value.problems, key=lambda problem: problem.place)
-    wanted = sorted(expected, key=lambda one: one.place)
-    assert [problem.place for problem in found] == [one.place for one in wanted]
-    for problem, one in zip(found, wanted, strict=True):
-        assert one.finding in problem.finding
-        assert one.next_step in problem.next_step
+    wanted = sorted(expected, key=lambda problem: problem.place)
+    assert [problem.place for problem in found] == [problem.place for problem in wanted]
+    for problem, wanted_problem in zip(found, wanted, strict=True):
+        assert wanted_problem.finding in problem.finding
+        assert wanted_problem.next_step in problem.next_step
         assert str(problem) in str(caught.value)
     assert good.tree_hash() == before
     assert judge_server.calls() == 0

@@ -1,4 +1,4 @@
-"""A plan as a table for a log and a terminal."""
+"""The plan as a plain-text table, for a log and for a terminal."""
 
 import pytest
 
@@ -38,15 +38,15 @@ def test_the_table_counts_members_and_actions() -> None:
     ]
 
 
-def test_an_empty_plan_has_totals_of_nothing() -> None:
-    """A plan without evaluations is a table of its head and zeros."""
+def test_the_totals_of_an_empty_plan_are_zero() -> None:
+    """The table of a plan without evaluations has a header and a line of zeros."""
     lines = plan_table([]).splitlines()
     assert lines[0].split() == ["template", "model", "members", "reuse", "parse", "call", "unscored"]
     assert lines[-1].split() == ["all", "0", "0", "0", "0", "0"]
 
 
 def test_numbers_of_large_plans_are_whole() -> None:
-    """Twenty thousand evaluations are counted in full digits."""
+    """The count of twenty thousand evaluations is written in full, without a separator."""
     assert plan_table([row(Action.CALL)] * 20_000).splitlines()[-1].split()[1] == "20000"
 
 
@@ -60,19 +60,19 @@ def test_numbers_of_large_plans_are_whole() -> None:
     ],
 )
 def test_an_id_is_shown_as_it_is(model_id: str) -> None:
-    """An id that looks like the terminal library's markup is text like any other."""
+    """An id that looks like the terminal library's markup is shown as plain text."""
     text = plan_table([row(Action.CALL, "novelty", model_id)])
     assert model_id in text
     assert "\x1b" not in text
 
 
-def test_a_colon_in_an_id_is_no_picture() -> None:
-    """An id with a word between colons keeps it."""
+def test_an_emoji_code_in_an_id_is_shown_as_text() -> None:
+    """The terminal library does not replace a word between colons with an emoji."""
     assert "x:cat:y" in plan_table([row(Action.CALL, "novelty", "x:cat:y")])
 
 
 def test_long_ids_are_shown_whole() -> None:
-    """Ids up to their full length can be read and searched for in the log."""
+    """Ids of the maximum length are not shortened, so that they can be found in the log."""
     template_id, model_id = "t" * 100, "provider/" + "m" * 60
     text = plan_table([row(Action.CALL, template_id, model_id)])
     assert template_id in text

@@ -1,4 +1,4 @@
-"""How a cohort's evaluations are cut into slices: all of them, once, in few task instances."""
+"""Slices: they contain every evaluation of a cohort exactly once, in few task instances."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from essay_cohorts.domain import Action, Member, PlanRow, Stage
 from essay_cohorts.planning.slices import MAX_SLICES, Kind, Slice, check_batch_size, make_slices, rows_of_kind
 
 PROPERTY = settings(deadline=None, max_examples=150)
-# Tasks of the mapped group, and tasks outside of it.
+# The number of tasks in the mapped task group, and of tasks outside the group.
 MAPPED, OTHERS = 4, 4
 
 
@@ -18,7 +18,7 @@ def ids(count: int, prefix: str = "v") -> list[str]:
     return [f"{prefix}_{number}" for number in range(count)]
 
 
-def cut(
+def slices_for(
     reuse: int = 0, todo: int = 0, *, batch: int | None = None, at_once: int = 16, processes: int = 4
 ) -> list[Slice]:
     return list(
@@ -50,9 +50,9 @@ def of_kind(slices: list[Slice], kind: str) -> list[Slice]:
 
 
 @pytest.mark.parametrize("count", range(1, 9))
-def test_up_to_eight_to_do_are_mapped_one_each(count: int) -> None:
-    """A few evaluations are mapped one by one, each labelled with its gen_id."""
-    assert [(part.start, part.stop, part.label) for part in cut(todo=count)] == [
+def test_up_to_eight_evaluations_to_do_have_a_slice_each(count: int) -> None:
+    """If there are only a few evaluations, each has its own slice, labelled with the gen_id."""
+    assert [(part.start, part.stop, part.label) for part in slices_for(todo=count)] == [
         (number, number + 1, f"t_{number}") for number in range(count)
     ]
 
@@ -65,20 +65,22 @@ def test_up_to_eight_to_do_are_mapped_one_each(count: int) -> None:
         pytest.param(2_001, [2_000, 1], id="too many for one log"),
     ],
 )
-def test_reused_ones_are_single_while_few_and_then_by_two_thousand(count: int, sizes: list[int]) -> None:
-    """Up to eight reused evaluations have an instance each; more share one, as long as its log can be opened."""
-    assert [part.stop - part.start for part in cut(reuse=count)] == sizes
+def test_up_to_eight_reused_evaluations_have_a_slice_each_and_more_share_slices_of_2000(
+    count: int, sizes: list[int]
+) -> None:
+    """More than eight reused evaluations share a slice of up to 2,000, so that its log can still be opened."""
+    assert [part.stop - part.start for part in slices_for(reuse=count)] == sizes
 
 
-def test_nine_to_do_are_one_slice() -> None:
-    """Beyond eight, calls too few to be worth a second process share one slice."""
-    (part,) = cut(todo=9)
+def test_nine_evaluations_to_do_share_one_slice() -> None:
+    """More than eight calls share one slice, as long as a second process would not save time."""
+    (part,) = slices_for(todo=9)
     assert part == Slice(kind="todo", start=0, stop=9, label="t_0 .. t_8 (9)", calls_at_once=16)
 
 
-def test_many_to_do_are_about_a_slice_a_process() -> None:
-    """A large cohort's calls are spread over the processes of the machine, and their calls over the slices."""
-    parts = cut(todo=1000, processes=4, at_once=70)
+def test_many_evaluations_to_do_make_one_slice_per_process() -> None:
+    """A large cohort has one slice per process of the machine, and the slices share the calls in flight equally."""
+    parts = slices_for(todo=1000, processes=4, at_once=70)
     assert [part.stop - part.start for part in parts] == [250] * 4
     assert {part.calls_at_once for part in parts} == {17}
 
@@ -86,16 +88,16 @@ def test_many_to_do_are_about_a_slice_a_process() -> None:
 @pytest.mark.parametrize(
     ("todo", "processes", "at_once", "sizes"),
     [
-        pytest.param(25, 4, 64, [25], id="not worth a second process"),
-        pytest.param(26, 4, 64, [13, 13], id="worth a second process"),
-        pytest.param(1000, 8, 31, [1000], id="calls at once that one process makes with ease"),
-        pytest.param(1000, 8, 32, [500, 500], id="enough calls at once for two"),
+        pytest.param(25, 4, 64, [25], id="too few calls for a second process"),
+        pytest.param(26, 4, 64, [13, 13], id="enough calls for a second process"),
+        pytest.param(1000, 8, 31, [1000], id="too few concurrent calls for a second process"),
+        pytest.param(1000, 8, 32, [500, 500], id="enough concurrent calls for a second process"),
         pytest.param(1000, 8, 1, [1000], id="one call at once"),
     ],
 )
-def test_no_slice_has_too_little_to_call(todo: int, processes: int, at_once: int, sizes: list[int]) -> None:
-    """No more slices than have enough to call, and enough calls at once, to be worth their start."""
-    assert [part.stop - part.start for part in cut(todo=todo, processes=processes, at_once=at_once)] == sizes
+def test_no_slice_has_too_few_calls(todo: int, processes: int, at_once: int, sizes: list[int]) -> None:
+    """Each slice has enough calls, and enough concurrent calls, to be worth the start of its process."""
+    assert [part.stop - part.start for part in slices_for(todo=todo, processes=processes, at_once=at_once)] == sizes
 
 
 @pytest.mark.parametrize(
@@ -106,39 +108,39 @@ def test_no_slice_has_too_little_to_call(todo: int, processes: int, at_once: int
     ],
 )
 def test_the_rows_of_a_kind_are_those_that_its_slices_count(kind: Kind, positions: list[int]) -> None:
-    """A slice's positions count the plan's rows of its kind in their order; a refused reply is in none."""
+    """A slice's positions count the plan's rows of its kind, in the plan's order; refused replies are in no slice."""
     actions = [Action.CALL, Action.REUSE, Action.PARSE, Action.UNSCORED, Action.REUSE, Action.CALL]
     rows = [PlanRow(member=evaluation(f"v_{at}"), action=action, reason="") for at, action in enumerate(actions)]
     assert rows_of_kind(rows, kind) == [rows[at] for at in positions]
 
 
 def test_batch_size_one_maps_each_gen_id() -> None:
-    """With batch_size 1 each gen_id has its own instance, reused or not."""
-    parts = cut(20, 30, batch=1)
+    """With batch_size 1 each gen_id has its own slice, reused or not."""
+    parts = slices_for(20, 30, batch=1)
     assert len(parts) == 50
     assert {part.stop - part.start for part in parts} == {1}
 
 
-def test_reused_ones_get_slices_of_their_own_behind_the_rest() -> None:
-    """No slice mixes reused evaluations with others, so whole instances are skipped, and those to do come first."""
-    parts = cut(3, 2)
+def test_reused_evaluations_have_slices_of_their_own_after_the_others() -> None:
+    """No slice mixes reused evaluations with others, so whole task instances are skipped; slices to do come first."""
+    parts = slices_for(3, 2)
     assert [part.label for part in parts] == ["t_0", "t_1", "r_0", "r_1", "r_2"]
     assert [part.kind for part in parts] == ["todo"] * 2 + ["reuse"] * 3
 
 
-def test_nothing_to_do_and_nothing_to_reuse_is_no_slice() -> None:
+def test_an_empty_plan_has_no_slices() -> None:
     """An empty plan has no slices."""
-    assert cut() == []
+    assert slices_for() == []
 
 
 def test_more_slices_than_calls_allowed() -> None:
-    """More slices than calls allowed make one call each."""
-    assert {part.calls_at_once for part in cut(todo=5, at_once=3)} == {1}
+    """If there are more slices than allowed calls in flight, each slice makes one call at a time."""
+    assert {part.calls_at_once for part in slices_for(todo=5, at_once=3)} == {1}
 
 
-def test_a_slice_travels_as_json() -> None:
-    """XCom carries a slice as plain values from which it can be made again."""
-    part = cut(todo=9)[0]
+def test_a_slice_is_passed_on_as_json() -> None:
+    """XCom has a slice as plain values, from which the slice can be made again."""
+    part = slices_for(todo=9)[0]
     assert part.to_xcom() == {
         "kind": "todo",
         "start": 0,
@@ -158,8 +160,8 @@ processes = st.integers(1, 8)
 @PROPERTY
 @given(counts, counts, batch_sizes, concurrencies, processes)
 def test_slices_cover_every_position_once(reuse: int, todo: int, batch: int | None, at_once: int, cpus: int) -> None:
-    """Slice behind slice, each kind's positions are covered from first to last without gap or overlap."""
-    parts = cut(reuse, todo, batch=batch, at_once=at_once, processes=cpus)
+    """The slices of each kind contain all positions in order, without a gap or an overlap."""
+    parts = slices_for(reuse, todo, batch=batch, at_once=at_once, processes=cpus)
     for kind, total in (("reuse", reuse), ("todo", todo)):
         covered = [position for part in of_kind(parts, kind) for position in range(part.start, part.stop)]
         assert covered == list(range(total))
@@ -169,8 +171,8 @@ def test_slices_cover_every_position_once(reuse: int, todo: int, batch: int | No
 @PROPERTY
 @given(counts, counts, st.integers(1, 500), concurrencies)
 def test_batch_size_is_respected(reuse: int, todo: int, batch: int, at_once: int) -> None:
-    """With a batch_size each slice has that many, the last of a kind perhaps fewer."""
-    parts = cut(reuse, todo, batch=batch, at_once=at_once)
+    """With a batch_size, each slice has that many evaluations; only the last slice of a kind may have fewer."""
+    parts = slices_for(reuse, todo, batch=batch, at_once=at_once)
     for kind in ("reuse", "todo"):
         sizes = [part.stop - part.start for part in of_kind(parts, kind)]
         assert all(size == batch for size in sizes[:-1])
@@ -180,8 +182,8 @@ def test_batch_size_is_respected(reuse: int, todo: int, batch: int, at_once: int
 @PROPERTY
 @given(counts, counts, batch_sizes, concurrencies, processes)
 def test_calls_in_flight_are_bounded(reuse: int, todo: int, batch: int | None, at_once: int, cpus: int) -> None:
-    """The shares of all slices together are at most max_concurrency, or one call each where there are more slices."""
-    parts = cut(reuse, todo, batch=batch, at_once=at_once, processes=cpus)
+    """All slices together have at most max_concurrency calls in flight, or one call each if there are more slices."""
+    parts = slices_for(reuse, todo, batch=batch, at_once=at_once, processes=cpus)
     to_do = of_kind(parts, "todo")
     assert all(part.calls_at_once >= 1 for part in to_do)
     for part in to_do:
@@ -191,10 +193,10 @@ def test_calls_in_flight_are_bounded(reuse: int, todo: int, batch: int | None, a
 
 @PROPERTY
 @given(counts, counts, batch_sizes, processes)
-def test_labels_tell_first_last_and_count(reuse: int, todo: int, batch: int | None, cpus: int) -> None:
-    """A slice of one is labelled with its gen_id, a longer one with its first, its last and their number."""
+def test_labels_have_first_and_last_gen_id_and_count(reuse: int, todo: int, batch: int | None, cpus: int) -> None:
+    """The label of one evaluation is its gen_id; the label of several has the first, the last and their number."""
     all_ids = {"reuse": ids(reuse, "r"), "todo": ids(todo, "t")}
-    for part in cut(reuse, todo, batch=batch, processes=cpus):
+    for part in slices_for(reuse, todo, batch=batch, processes=cpus):
         gen_ids = all_ids[part.kind][part.start : part.stop]
         several = f"{gen_ids[0]} .. {gen_ids[-1]} ({len(gen_ids)})"
         assert part.label == (gen_ids[0] if len(gen_ids) == 1 else several)
@@ -215,15 +217,15 @@ def test_labels_tell_first_last_and_count(reuse: int, todo: int, batch: int | No
 def test_20_000_evaluations_need_fewer_than_100_task_instances(
     reuse: int, todo: int, cpus: int, at_once: int
 ) -> None:
-    """A big cohort's task instances stay few on every machine, whatever it reuses."""
-    parts = cut(reuse, todo, at_once=at_once, processes=cpus)
+    """A large cohort has few task instances on every machine, however many evaluations it reuses."""
+    parts = slices_for(reuse, todo, at_once=at_once, processes=cpus)
     assert MAPPED * len(parts) + OTHERS < 100
 
 
 @pytest.mark.parametrize("cpus", [1, 8])
-def test_an_automatic_size_never_meets_airflows_limit(cpus: int) -> None:
-    """Without a batch_size a million evaluations of each kind make fewer slices than Airflow maps."""
-    assert len(cut(1_000_000, 1_000_000, at_once=500, processes=cpus)) <= MAX_SLICES
+def test_an_automatic_size_never_exceeds_airflows_limit(cpus: int) -> None:
+    """Without a batch_size, even a million evaluations of each kind make no more slices than Airflow maps."""
+    assert len(slices_for(1_000_000, 1_000_000, at_once=500, processes=cpus)) <= MAX_SLICES
 
 
 @pytest.mark.parametrize(
@@ -232,11 +234,11 @@ def test_an_automatic_size_never_meets_airflows_limit(cpus: int) -> None:
         pytest.param(1, 0, 1025, id="one too many"),
         pytest.param(1, 512, 513, id="over both kinds"),
         pytest.param(10, 10_000, 10_000, id="ten"),
-        pytest.param(2, 1, 2047, id="a rest on both sides"),
+        pytest.param(2, 1, 2047, id="a remainder in both kinds"),
     ],
 )
 def test_more_slices_than_airflow_maps_are_refused(batch: int, reuse: int, todo: int) -> None:
-    """A batch_size that would meet max_map_length is refused while planning, and the size told is one that works."""
+    """Planning refuses a batch_size that would exceed max_map_length, and suggests a size that works."""
     (problem,) = check_batch_size(batch, reuse=reuse, todo=todo)
     assert problem.place == "conf: batch_size"
     assert "Airflow maps 1,024 at most" in problem.finding
@@ -252,8 +254,8 @@ def test_more_slices_than_airflow_maps_are_refused(batch: int, reuse: int, todo:
         pytest.param(1, 10_230, 11, id="one more"),
     ],
 )
-def test_the_size_told_is_hardly_larger_than_needed(reuse: int, todo: int, enough: int) -> None:
-    """Who mapped small slices on purpose is told a size that comes near to Airflow's limit."""
+def test_the_suggested_size_is_not_much_larger_than_needed(reuse: int, todo: int, enough: int) -> None:
+    """The suggestion is close to Airflow's limit, because the person chose small slices on purpose."""
     (problem,) = check_batch_size(1, reuse=reuse, todo=todo)
     assert problem.finding == f"1 makes {reuse + todo:,} slices; Airflow maps 1,024 at most."
     assert problem.next_step == f"Write {enough} or more, or leave batch_size out."
@@ -264,20 +266,20 @@ def test_the_size_told_is_hardly_larger_than_needed(reuse: int, todo: int, enoug
     [
         pytest.param(1, 0, 1024, id="just as many as Airflow maps"),
         pytest.param(1, 1024, 0, id="all reused"),
-        pytest.param(2, 1, 2046, id="a rest on one side"),
+        pytest.param(2, 1, 2046, id="a remainder in one kind"),
         pytest.param(1, 0, 0, id="nothing"),
         pytest.param(None, 0, 10_000_000, id="automatic"),
     ],
 )
 def test_as_many_slices_as_airflow_maps_are_fine(batch: int | None, reuse: int, todo: int) -> None:
-    """A batch_size up to Airflow's limit is taken as it is."""
+    """A batch_size that keeps to Airflow's limit is accepted."""
     assert check_batch_size(batch, reuse=reuse, todo=todo) == ()
 
 
 @PROPERTY
 @given(st.integers(1, 2000), st.integers(0, 300_000), st.integers(0, 300_000))
-def test_the_check_and_the_cut_agree(batch: int, reuse: int, todo: int) -> None:
-    """A size is refused exactly when cutting by it makes too many slices, and what is suggested is enough."""
+def test_the_check_and_the_slices_agree(batch: int, reuse: int, todo: int) -> None:
+    """A size is refused exactly when it makes too many slices, and the suggested size is large enough."""
     slices = -(-reuse // batch) + -(-todo // batch)
     problems = check_batch_size(batch, reuse=reuse, todo=todo)
     assert bool(problems) == (slices > MAX_SLICES)
@@ -287,7 +289,7 @@ def test_the_check_and_the_cut_agree(batch: int, reuse: int, todo: int) -> None:
         assert -(-reuse // enough) + -(-todo // enough) <= MAX_SLICES
 
 
-def test_a_share_changes_nothing_else_of_a_slice() -> None:
-    """The bound on calls depends on max_concurrency, the slices do not while it is large enough."""
-    one, other = cut(100, 100, at_once=64), cut(100, 100, at_once=128)
-    assert [replace(part, calls_at_once=0) for part in one] == [replace(part, calls_at_once=0) for part in other]
+def test_max_concurrency_changes_only_the_calls_at_once_of_a_slice() -> None:
+    """If max_concurrency is large enough, a higher value changes only the limit on the calls of each slice."""
+    low, high = slices_for(100, 100, at_once=64), slices_for(100, 100, at_once=128)
+    assert [replace(part, calls_at_once=0) for part in low] == [replace(part, calls_at_once=0) for part in high]
