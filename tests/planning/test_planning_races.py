@@ -1,4 +1,4 @@
-"""Planners side by side: in backfill mode they share what is missing, without it they never share."""
+"""Concurrent planners: in backfill mode they share the new evaluations, without backfill mode they never do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ONE_CELL: dict[str, Any] = {"templates": ["novelty"], "models": ["judge-a"], "re
 
 
 def at_once(actions: Sequence[Callable[[], object]]) -> list[int]:
-    """Runs each action in a process of its own, all let go at the same moment; returns their exit statuses."""
+    """Run each action in a process of its own, start all at the same moment, and return their exit statuses."""
     gate, opens = os.pipe()
     children = [_child(action, gate, opens) for action in actions]
     os.close(gate)
@@ -40,26 +40,26 @@ def _child(action: Callable[[], object], gate: int, opens: int) -> int:
         os.read(gate, 1)
         action()
         os._exit(0)
-    except BaseException:  # noqa: BLE001  (nothing of the child may return into the test)
+    except BaseException:  # noqa: BLE001  (the child process must never continue with the code of the test)
         traceback.print_exc()
     finally:
         os._exit(1)
 
 
 def members(store: StoreBuilder, cohort: str) -> list[str]:
-    """The evaluations of a cohort, by its membership.csv."""
+    """Return the evaluations in a cohort's membership.csv."""
     return [row["gen_id"] for row in store.rows(f"cohorts/{cohort}/membership.csv") if row["stage"] == "evaluation"]
 
 
 def planner(store: StoreBuilder, cohort: str, essay: str, *, include: bool) -> Callable[[], object]:
-    """Plans one cohort of one cell, as a DagRun of its own."""
+    """Return an action that plans one cohort of one cell, as a DagRun of its own."""
     conf = {**ONE_CELL, "cohort_id": cohort, "essay_ids": [essay], "include_existing_evaluations": include}
     dag = PlayedDag(root=store.root, base_url="")
     return lambda: dag.plan(conf, run_id=f"run of {cohort}")
 
 
-def held(store: StoreBuilder) -> set[str]:
-    """The evaluations in the store."""
+def stored(store: StoreBuilder) -> set[str]:
+    """Return the evaluations in the store."""
     return set(GensDataLayer.from_root(store.root).folder_names(Stage.EVALUATION))
 
 
@@ -67,45 +67,45 @@ COHORTS = [f"c{number}" for number in range(20)]
 
 
 def test_twenty_planners_in_backfill_mode_share_the_same_evaluations(store: StoreBuilder) -> None:
-    """All memberships list the same k ids, and the cell holds k."""
+    """All memberships have the same k ids, and the store has no more than these k."""
     essay = store.essay(1)
     assert at_once([planner(store, cohort, essay, include=True) for cohort in COHORTS]) == [0] * 20
     listed = {tuple(members(store, cohort)) for cohort in COHORTS}
     assert len(listed) == 1
-    assert held(store) == set(listed.pop())
-    assert len(held(store)) == K
+    assert stored(store) == set(listed.pop())
+    assert len(stored(store)) == K
 
 
 def test_twenty_planners_without_the_directive_share_none(store: StoreBuilder) -> None:
-    """Each cohort has k of its own, and no id is in two of them."""
+    """Each cohort has k evaluations of its own, and no id is in two cohorts."""
     essay = store.essay(1)
     assert at_once([planner(store, cohort, essay, include=False) for cohort in COHORTS]) == [0] * 20
     listed = [gen_id for cohort in COHORTS for gen_id in members(store, cohort)]
     assert len(listed) == len(set(listed)) == 20 * K
-    assert held(store) == set(listed)
+    assert stored(store) == set(listed)
 
 
 def test_planners_with_and_without_the_directive(store: StoreBuilder) -> None:
-    """Those without it have k of their own each; those with it take k of what there is, and add nothing needless."""
+    """Cohorts without the directive have k evaluations of their own; cohorts with it share where possible."""
     essay = store.essay(1)
     actions = [planner(store, cohort, essay, include=number % 2 == 0) for number, cohort in enumerate(COHORTS)]
     assert at_once(actions) == [0] * 20
     own = [gen_id for cohort in COHORTS[1::2] for gen_id in members(store, cohort)]
     assert len(own) == len(set(own)) == 10 * K
     assert {len(members(store, cohort)) for cohort in COHORTS[::2]} == {K}
-    assert len(held(store)) <= 11 * K
+    assert len(stored(store)) <= 11 * K
 
 
 def test_planners_of_one_cohort(store: StoreBuilder) -> None:
-    """One cohort planned by eight runs at once has k members a cell, whoever came first."""
+    """A cohort that eight runs plan at the same moment has k members per cell, whichever run was first."""
     essay = store.essay(1)
     assert at_once([planner(store, "c", essay, include=False) for _ in range(8)]) == [0] * 8
-    assert held(store) == set(members(store, "c"))
-    assert len(held(store)) == K
+    assert stored(store) == set(members(store, "c"))
+    assert len(stored(store)) == K
 
 
-def test_a_planner_that_was_killed_does_not_hold_up_the_next(store: StoreBuilder) -> None:
-    """The turn of a process that died while it had it is taken over."""
+def test_a_killed_planner_does_not_block_the_next_one(store: StoreBuilder) -> None:
+    """The next planner takes over the planning lock of a process that died."""
 
     def die() -> None:
         with planning_lock(store.root):
@@ -117,16 +117,16 @@ def test_a_planner_that_was_killed_does_not_hold_up_the_next(store: StoreBuilder
     assert not (store.root / LEASE).exists()
 
 
-def test_a_dry_run_waits_for_nobody(store: StoreBuilder) -> None:
-    """A dry run is planned while another planning has the turn."""
+def test_a_dry_run_does_not_wait_for_the_planning_lock(store: StoreBuilder) -> None:
+    """A dry run can be planned while another planner has the planning lock."""
     essay = store.essay(1)
     with planning_lock(store.root):
         planned = PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": [essay], "dry_run": True})
     assert planned.call == K
 
 
-def test_bad_input_is_told_while_another_plans(store: StoreBuilder) -> None:
-    """A mistake in the inputs is found without waiting for the turn, and nothing is written."""
+def test_bad_input_is_reported_while_another_run_plans(store: StoreBuilder) -> None:
+    """A mistake in the inputs is reported without waiting for the planning lock, and nothing is written."""
     store.essay(1)
     with planning_lock(store.root):
         tree = store.tree_hash()
@@ -136,8 +136,8 @@ def test_bad_input_is_told_while_another_plans(store: StoreBuilder) -> None:
 
 
 @contextmanager
-def blind_to_each_other(store: StoreBuilder) -> Iterator[None]:
-    """Within the block the turn is lost as soon as somebody has it, as on a file system that cannot hold it."""
+def broken_planning_lock(store: StoreBuilder) -> Iterator[None]:
+    """Delete the planning lock again and again within the block, as on a file system where locks do not work."""
     child = os.fork()
     if not child:
         while True:
@@ -153,22 +153,25 @@ STOPPED = 3
 
 
 def or_stopped(action: Callable[[], object]) -> Callable[[], object]:
-    """The action; its process ends with the status STOPPED when it finds that another planner was in its way."""
+    """Return the action; its process exits with STOPPED when the action finds that another planner interfered."""
 
-    def tried() -> None:
+    def try_action() -> None:
         try:
             action()
         except StoreError:
             os._exit(STOPPED)
 
-    return tried
+    return try_action
 
 
-def test_without_the_turn_an_id_is_refused_rather_than_shared(store: StoreBuilder) -> None:
-    """The second line of defence: a planner that finds another in its way stops, and succeeds later."""
+def test_without_the_planning_lock_an_id_is_refused_and_not_shared(store: StoreBuilder) -> None:
+    """Even without a working lock, no id is shared: a planner that finds another planner's seed stops.
+
+    When it plans again later, it succeeds.
+    """
     essay = store.essay(1)
     planners = {cohort: planner(store, cohort, essay, include=False) for cohort in COHORTS}
-    with blind_to_each_other(store):
+    with broken_planning_lock(store):
         statuses = at_once([or_stopped(action) for action in planners.values()])
     assert set(statuses) <= {0, STOPPED}
     stopped = [cohort for cohort, status in zip(COHORTS, statuses, strict=True) if status == STOPPED]
@@ -177,8 +180,8 @@ def test_without_the_turn_an_id_is_refused_rather_than_shared(store: StoreBuilde
     assert len(listed) == len(set(listed)) == len(COHORTS) * K
 
 
-def test_a_number_that_another_cohort_took_is_refused(store: StoreBuilder) -> None:
-    """A seed that is there already is shared in backfill mode and refused without."""
+def test_a_seed_of_another_cohort_is_refused_without_backfill_mode(store: StoreBuilder) -> None:
+    """A seed that exists already is shared in backfill mode, and refused without backfill mode."""
     layer = GensDataLayer.from_root(store.root)
     seed = {
         "parent_gen_id": "e_1",

@@ -1,4 +1,4 @@
-"""The plan as the page shows it: the numbers of a dry run, and not a file written."""
+"""The preview of a plan, as the page shows it: the numbers of a dry run, without writing a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODELS = (
 
 @pytest.fixture
 def mixed(store: StoreBuilder) -> StoreBuilder:
-    """Two essays in backfill mode, of which four evaluations exist in four states."""
+    """Return a store with two essays in backfill mode, and four evaluations in different states."""
     first, _ = store.essay(1), store.essay(2)
     store.evaluation("v_a", first, replicate=1)
     store.evaluation("v_b", first, replicate=2, score=None, reply="hm", refused="no score")
@@ -34,12 +34,12 @@ def mixed(store: StoreBuilder) -> StoreBuilder:
 
 
 def by_judge(preview: PlanPreview) -> dict[tuple[str, str], dict[Action, int]]:
-    """The counts of each row."""
+    """Return the counts of each row."""
     return {(row.template_id, row.model_id): dict(row.counts) for row in preview.rows}
 
 
 def test_rows_are_counted_by_judge_and_action(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Each template by each model has a row, in the order of the plan, which counts its evaluations by action."""
+    """Each template with each model has a row that counts its evaluations by action, in the order of the plan."""
     preview = preview_plan(dag.settings, {"cohort_id": "c", "changed_inputs": "keep"})
     assert (preview.cohort_id, preview.essays, preview.replicates, preview.edited) == ("c", 2, 4, 1)
     assert by_judge(preview) == {
@@ -58,7 +58,7 @@ def test_rows_are_counted_by_judge_and_action(mixed: StoreBuilder, dag: PlayedDa
 
 
 def test_rows_sum_up_to_the_totals(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Counts and calls of the rows add up to those of the plan; where one price is unknown so is the sum."""
+    """The counts and calls of the rows add up to the plan's; if one price is unknown, the sum is unknown too."""
     preview = preview_plan(dag.settings, {"changed_inputs": "keep"})
     assert sum((Counter(row.counts) for row in preview.rows), Counter()) == preview.totals
     assert all(row.estimate.calls == row.counts.get(Action.CALL, 0) for row in preview.rows)
@@ -69,7 +69,7 @@ def test_rows_sum_up_to_the_totals(mixed: StoreBuilder, dag: PlayedDag) -> None:
 
 
 def test_a_row_without_calls_costs_nothing(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Where everything is reused the estimate is 0 and not unknown."""
+    """If everything is reused, the estimate is 0 and not unknown."""
     store.evaluation("v_a", store.essay(1))
     store.backfill("e_essay1")
     preview = preview_plan(dag.settings, {"templates": ["novelty"], "models": ["judge-a"], "replicates": 1})
@@ -80,14 +80,14 @@ def test_a_row_without_calls_costs_nothing(store: StoreBuilder, dag: PlayedDag) 
 @pytest.mark.parametrize(
     "conf",
     [
-        pytest.param({}, id="plainly"),
-        pytest.param({"retry_unscored": True}, id="asking again"),
+        pytest.param({}, id="no options"),
+        pytest.param({"retry_unscored": True}, id="retry_unscored"),
         pytest.param({"templates": ["novelty"], "replicates": 2}, id="narrowed"),
-        pytest.param({"include_existing_evaluations": False}, id="all anew"),
+        pytest.param({"include_existing_evaluations": False}, id="nothing reused"),
     ],
 )
 def test_the_preview_is_what_the_run_plans(mixed: StoreBuilder, dag: PlayedDag, conf: dict[str, Any]) -> None:
-    """The run that is triggered with the same conf plans the same numbers and the same warnings."""
+    """A run with the same conf plans the same numbers and the same warnings."""
     conf = {**conf, "cohort_id": "c", "changed_inputs": "keep"}
     preview = preview_plan(dag.settings, conf)
     planned = dag.plan(conf)
@@ -99,15 +99,15 @@ def test_the_preview_is_what_the_run_plans(mixed: StoreBuilder, dag: PlayedDag, 
 
 
 def test_nothing_is_written(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Not a file, however much there is to mint; the index is neither made, nor fixed, nor taken away."""
+    """The preview writes no file, even if there is much to mint; it does not create, repair or delete the index."""
     mixed.write(".index/evaluations.sqlite", "damaged")
     before = mixed.tree_hash()
     assert preview_plan(dag.settings, {"cohort_id": "c", "changed_inputs": "keep"}).totals[Action.CALL] > 0
     assert mixed.tree_hash() == before
 
 
-def test_who_joins_and_who_leaves(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Compared with the cohort's membership as it stands."""
+def test_the_preview_has_the_members_that_join_and_leave(mixed: StoreBuilder, dag: PlayedDag) -> None:
+    """Joined and left members are the differences from the cohort's current membership."""
     dag.plan({"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "changed_inputs": "keep"})
     conf = {"cohort_id": "c", "essay_ids": ["e_essay2"], "templates": ["novelty"], "changed_inputs": "keep"}
     preview = preview_plan(dag.settings, conf)
@@ -118,8 +118,8 @@ def test_who_joins_and_who_leaves(mixed: StoreBuilder, dag: PlayedDag) -> None:
     assert not set(preview.joined) & set(preview.left)
 
 
-def test_every_problem_is_told_at_once(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """A conf with two mistakes is refused with both, and nothing is written."""
+def test_all_problems_are_reported_together(mixed: StoreBuilder, dag: PlayedDag) -> None:
+    """The error for a conf with two mistakes names both, and nothing is written."""
     before = mixed.tree_hash()
     with pytest.raises(BadInput) as caught:
         preview_plan(dag.settings, {"templates": ["novelti"], "models": ["judge-z"]})

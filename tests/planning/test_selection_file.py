@@ -1,4 +1,4 @@
-"""The selection file: what each line means, and how mistakes are told."""
+"""The selection file: what each line means, and how mistakes are reported."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -24,7 +24,7 @@ NOT_RUN = (
 
 
 def findings(text: str) -> list[str]:
-    """The problems of a selection, as their readers see them."""
+    """Return the problems of a selection as a person reads them."""
     return [str(problem) for problem in parse_selection(text, "sel.txt").problems]
 
 
@@ -44,7 +44,7 @@ def findings(text: str) -> list[str]:
     ],
 )
 def test_a_mode_line_names_the_mode(line: str) -> None:
-    """Every spelling of the mode that this DAG runs is read as that mode."""
+    """Every accepted spelling of this DAG's mode is read as that mode."""
     checked = parse_selection(f"{line}\ne_1\n", "sel.txt")
     assert checked.problems == ()
     assert checked.value.mode == EVALUATION_ONLY
@@ -68,7 +68,7 @@ def test_a_mode_line_names_the_mode(line: str) -> None:
     ],
 )
 def test_a_directive_line_switches_backfill_mode_on(line: str) -> None:
-    """Every name of the directive switches backfill mode on."""
+    """Every accepted name of the directive switches backfill mode on."""
     checked = parse_selection(f"{line}\ne_1\n", "sel.txt")
     assert checked.problems == ()
     assert checked.value.include_existing
@@ -86,7 +86,7 @@ def test_a_directive_line_switches_backfill_mode_on(line: str) -> None:
         pytest.param("# include-existing-evaluations: true", INCLUDE_EXISTING, id="with a value"),
         pytest.param("# include-existing-evaluations = false", INCLUDE_EXISTING, id="with false"),
         pytest.param("# include-existing-evaluations.", INCLUDE_EXISTING, id="full stop"),
-        pytest.param("# include-existing-evaluations (as agreed)", INCLUDE_EXISTING, id="remark behind"),
+        pytest.param("# include-existing-evaluations (as agreed)", INCLUDE_EXISTING, id="remark after it"),
         pytest.param(
             "# include-existing-evaluations please, for each of them was paid for", INCLUDE_EXISTING, id="long remark"
         ),
@@ -143,8 +143,8 @@ def test_a_directive_line_switches_backfill_mode_on(line: str) -> None:
         pytest.param("# mode\uff1a evaluation-only", "mode: evaluation-only", id="wide colon"),
     ],
 )
-def test_a_near_directive_is_an_error(line: str, meant: str) -> None:
-    """A line that is nearly a directive is refused with its number and what was probably meant: never ignored."""
+def test_a_misspelt_directive_is_an_error(line: str, meant: str) -> None:
+    """A line that is similar to a directive is refused with its number and a suggestion; it is never ignored."""
     text = f"{MODE}\n\n{line}\ne_1\n"
     (found,) = findings(text)
     assert found.startswith("sel.txt:3: ")
@@ -164,12 +164,12 @@ def test_a_near_directive_is_an_error(line: str, meant: str) -> None:
     ],
 )
 def test_a_shortened_directive_is_an_error(line: str) -> None:
-    """A directive cut short at a dash is nearly a directive, never a silent comment."""
+    """The beginning of a directive counts as a misspelt directive, and never as a comment."""
     assert len(findings(f"{MODE}\n{line}\ne_1\n")) == 1
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "expected"),
     [
         pytest.param("# mode: evalution-only", 'Did you mean "evaluation-only"?', id="a letter missing"),
         pytest.param("# mode: evaluation_only", 'Did you mean "evaluation-only"?', id="underscore"),
@@ -177,20 +177,20 @@ def test_a_shortened_directive_is_an_error(line: str) -> None:
         pytest.param("# mode: reuse-essay", 'Did you mean "reuse-essays"?', id="singular"),
         pytest.param("# mode: regenrate", 'Did you mean "regenerate"?', id="regenrate"),
         pytest.param(
-            "# mode: evaluation-only # later all", '"evaluation-only # later all" is not', id="remark behind"
+            "# mode: evaluation-only # later all", '"evaluation-only # later all" is not', id="remark after it"
         ),
         pytest.param("# mode:", 'Did you mean "evaluation-only"?', id="no mode"),
-        pytest.param("# mode: xyz", 'Did you mean "evaluation-only"?', id="like none"),
+        pytest.param("# mode: xyz", 'Did you mean "evaluation-only"?', id="similar to no mode"),
         pytest.param("# mode: reuse-drafts", f'mode "reuse-drafts" {NOT_RUN}', id="reuse-drafts"),
         pytest.param("# mode: reuse_drafts", f'mode "reuse_drafts" {NOT_RUN}', id="reuse_drafts"),
         pytest.param("# mode: Regenerate", f'mode "Regenerate" {NOT_RUN}', id="regenerate"),
     ],
 )
-def test_a_mode_that_cannot_be_run_is_an_error(line: str, told: str) -> None:
-    """A mode that is misspelt, or is another DAG's, is refused with its line and what to write."""
+def test_a_mode_that_cannot_be_run_is_an_error(line: str, expected: str) -> None:
+    """A misspelt mode, or a mode of another DAG, is refused with its line number and what to write."""
     (found,) = findings(f"e_1\n{line}\n")
     assert found.startswith("sel.txt:2: ")
-    assert told in found
+    assert expected in found
     assert parse_selection(f"e_1\n{line}\n", "sel.txt").value.mode is None
 
 
@@ -211,7 +211,7 @@ def test_a_mode_that_cannot_be_run_is_an_error(line: str, told: str) -> None:
         pytest.param("# re-run of 2025-05-01, see the notes", id="dates"),
         pytest.param("# filler texts", id="filler"),
         pytest.param("# skip", id="skip"),
-        pytest.param("# includ", id="too short to tell"),
+        pytest.param("# includ", id="too short for a directive"),
         pytest.param("# includes the essays of May", id="includes"),
         pytest.param("# mode", id="mode, alone"),
         pytest.param("# fill the rest later", id="fill"),
@@ -224,7 +224,7 @@ def test_a_mode_that_cannot_be_run_is_an_error(line: str, told: str) -> None:
     ],
 )
 def test_a_comment_stays_a_comment(line: str) -> None:
-    """A line of prose behind # changes nothing and is no error."""
+    """A line of prose after # changes nothing and is not an error."""
     checked = parse_selection(f"{MODE}\n{line}\ne_1\n", "sel.txt")
     assert checked.problems == ()
     assert not checked.value.include_existing
@@ -243,7 +243,7 @@ def test_a_comment_stays_a_comment(line: str) -> None:
     ],
 )
 def test_the_whole_file(text: str) -> None:
-    """Mode, directive and ids with their lines are read whatever the line ends and the BOM."""
+    """The mode, the directive, the ids and their line numbers are read, with any line ends, with or without a BOM."""
     checked = parse_selection(text, "sel.txt")
     assert checked.problems == ()
     value = checked.value
@@ -251,20 +251,20 @@ def test_the_whole_file(text: str) -> None:
     assert [(selected.gen_id, selected.line) for selected in value.ids] == [("e_1", 4), ("e_2", 5)]
 
 
-def test_a_bom_before_an_id_is_no_part_of_it() -> None:
-    """A file that begins with an id may have a BOM."""
+def test_a_bom_is_not_part_of_the_first_id() -> None:
+    """A file that begins with an id may have a BOM before the id."""
     checked = parse_selection("\ufeffe_1\n", "sel.txt")
     assert [selected.gen_id for selected in checked.value.ids] == ["e_1"]
 
 
 def test_the_order_of_the_file_is_the_order_of_the_selection() -> None:
-    """Ids keep their order, and ids of stores that follow no formula are ids too."""
+    """Ids keep the order of the file, and ids from older stores, which follow no formula, are valid."""
     checked = parse_selection("z_9\n43ftibqi56628az1\na.b-c_1\n", "sel.txt")
     assert [selected.gen_id for selected in checked.value.ids] == ["z_9", "43ftibqi56628az1", "a.b-c_1"]
 
 
-def test_the_directive_twice_is_one_directive() -> None:
-    """Saying it twice, in two words of the same meaning, is no contradiction."""
+def test_a_repeated_directive_counts_once() -> None:
+    """Two directives with the same meaning, even with different names, are not an error."""
     text = f"{MODE}\n# mode: reuse-essays\n# fill-up\n{INCLUDE}\ne_1\n"
     assert findings(text) == []
     assert parse_selection(text, "sel.txt").value.mode == EVALUATION_ONLY
@@ -286,17 +286,17 @@ def test_the_directive_twice_is_one_directive() -> None:
         pytest.param("# evaluation-only", True, id="the mode alone"),
         pytest.param("Mode: evaluation-only", True, id="mark missing"),
         pytest.param("fill-up", False, id="another directive, mark missing"),
-        pytest.param("# mode: regenerate\n# include-existing-evaluation", True, id="another misspelt behind it"),
-        pytest.param("# mode: regenerate\nfill-up", True, id="another without its mark behind it"),
+        pytest.param("# mode: regenerate\n# include-existing-evaluation", True, id="then another misspelt directive"),
+        pytest.param("# mode: regenerate\nfill-up", True, id="then another directive without its mark"),
     ],
 )
-def test_a_mode_that_was_tried_is_known(line: str, wrong: bool) -> None:
-    """Who tried to name a mode and failed need not be told in addition that none is named."""
+def test_an_invalid_mode_is_marked(line: str, wrong: bool) -> None:
+    """If a line has an invalid mode, `mode_is_wrong` is true, so that nobody reports a missing mode as well."""
     assert parse_selection(f"{line}\ne_1\n", "sel.txt").value.mode_is_wrong is wrong
 
 
 def test_no_mode_is_left_to_the_caller() -> None:
-    """A file without a mode has none: the conf may name it."""
+    """A file without a mode is not an error, because the conf may have the mode."""
     checked = parse_selection("e_1\n", "sel.txt")
     assert checked.problems == ()
     assert checked.value.mode is None
@@ -313,7 +313,7 @@ def test_no_mode_is_left_to_the_caller() -> None:
         pytest.param("x" * 101, id="101 characters"),
         pytest.param("e_1 e_2", id="two on a line"),
         pytest.param("e_1, e_2", id="comma"),
-        pytest.param("e_1 # good one", id="remark behind"),
+        pytest.param("e_1 # good one", id="remark after it"),
         pytest.param("é_1", id="not ASCII"),
         pytest.param("e_1\x00", id="NUL"),
         pytest.param("e\u200b_1", id="zero width space"),
@@ -322,25 +322,25 @@ def test_no_mode_is_left_to_the_caller() -> None:
     ],
 )
 def test_a_bad_id_is_an_error(bad: str) -> None:
-    """What could not name a folder is refused with its line and the rule."""
+    """An id that cannot be the name of a folder is refused with its line number and the rule for ids."""
     (found,) = findings(f"{MODE}\ne_ok\n{bad}\n")
     assert found.startswith("sel.txt:3: ")
     assert "is not a valid gen_id. An id is 1 to 100 of the characters" in found
 
 
 def test_a_bad_id_is_not_selected() -> None:
-    """What could not name a folder is not handed on to those who join paths."""
+    """An invalid id is not in the result, so that no code can make a path of it."""
     checked = parse_selection(f"{MODE}\ne_ok\n../x\n", "sel.txt")
     assert [selected.gen_id for selected in checked.value.ids] == ["e_ok"]
 
 
 def test_an_id_of_100_characters_is_fine() -> None:
-    """The longest id is one of 100 characters."""
+    """An id may have up to 100 characters."""
     assert findings("x" * 100) == []
 
 
 def test_a_duplicate_names_both_lines() -> None:
-    """A gen_id that stands there twice is refused with both line numbers, and selected once."""
+    """A gen_id that is in the file twice is refused with both line numbers, and selected once."""
     checked = parse_selection("e_1\n# Again:\ne_2\n\n e_1\ne_1\n", "sel.txt")
     found = [str(problem) for problem in checked.problems]
     assert found == [f"sel.txt:{line}: e_1 is already on line 1. Delete one of the two lines." for line in (5, 6)]
@@ -353,7 +353,7 @@ def test_case_counts_in_ids() -> None:
 
 
 def test_two_different_modes_are_an_error() -> None:
-    """A file with two modes is refused, with the line of the one that this DAG does not run."""
+    """A file with two modes is refused with the line number of the mode that this DAG does not run."""
     (found,) = findings(f"{MODE}\n# mode: regenerate\ne_1\n")
     assert found.startswith("sel.txt:2: ")
 
@@ -373,8 +373,8 @@ def test_no_ids_at_all_are_an_error(text: str) -> None:
     assert found == "sel.txt: the file selects no essay. Write the gen_ids of essays, one per line."
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """Every mistake of a file is told in one go, in the order of its lines."""
+def test_all_problems_are_reported_together() -> None:
+    """All mistakes of a file are reported together, in the order of the lines."""
     text = "\n".join(
         [
             "\ufeff# Selected by Anna",
@@ -402,7 +402,7 @@ def test_all_problems_are_told_at_once() -> None:
     ],
 )
 def test_only_line_ends_end_lines(text: str) -> None:
-    """A control character in a comment starts no line: nothing behind it is an id, and editors count the same."""
+    """A control character does not end a line, so text after it is not an id, and line numbers match the editor's."""
     (found,) = findings(text)
     assert found.startswith("sel.txt:2: ")
 
@@ -416,7 +416,7 @@ def test_only_line_ends_end_lines(text: str) -> None:
     ],
 )
 def test_read_mode(text: str, mode: str | None) -> None:
-    """A conf's mode is read as a file's is; a problem names the place that was given."""
+    """A conf's mode is read like a file's mode; a problem has the place that the caller gave."""
     checked = read_mode(text, "conf: mode")
     assert checked.value == mode
     assert [problem.place for problem in checked.problems] == ([] if mode else ["conf: mode"])
@@ -428,7 +428,7 @@ ids = st.lists(st.from_regex(ID_PATTERN, fullmatch=True), min_size=1, max_size=3
 @PROPERTY
 @given(ids, st.booleans(), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\ufeff"]))
 def test_a_written_selection_reads_back(gen_ids: list[str], include: bool, line_end: str, bom: str) -> None:
-    """The text written for a conf's essay_ids says, when read, the same: also after an editor of Windows."""
+    """The text that is written for a conf's essay_ids can be read again, even after a Windows editor saved it."""
     text = bom + selection_text(tuple(gen_ids), include_existing=include).replace("\n", line_end)
     checked = parse_selection(text, "sel.txt")
     assert checked.problems == ()
@@ -460,7 +460,7 @@ words = st.sampled_from(
 @example("# mode" + ":" * 1000)
 @example("#" + "-" * 10_000)
 def test_no_text_makes_the_parser_fail(text: str) -> None:
-    """Any text at all is parsed: to a selection, with each problem in place of an exception."""
+    """Every text is parsed to a selection or to problems, and never raises an exception."""
     checked = parse_selection(text, "sel.txt")
     assert checked.problems or checked.value.ids
     assert all(problem.place.startswith("sel.txt") and problem.next_step for problem in checked.problems)
@@ -479,7 +479,7 @@ def test_no_text_makes_the_parser_fail(text: str) -> None:
     ],
 )
 def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
-    """Whether a directive with two marks is meant or switched off nobody can tell, so it is asked."""
+    """A directive after two # is an error, because the author may have meant to switch the directive on or off."""
     checked = parse_selection(f"{line}\ne_1\n", "file.txt")
     assert [problem.place for problem in checked.problems] == ["file.txt:1"]
     assert "Did you mean" in checked.problems[0].next_step
@@ -495,7 +495,7 @@ def test_a_directive_behind_two_marks_is_an_error(line: str) -> None:
         pytest.param("Mode : evaluation-only", id="a mode, title case"),
     ],
 )
-def test_a_directive_without_its_mark_is_told_so(line: str) -> None:
-    """A line that would be a directive but for its # is not taken for the id of an essay."""
+def test_a_directive_without_its_mark_is_an_error(line: str) -> None:
+    """A directive without # is reported as such, and not as an invalid gen_id."""
     (problem,) = parse_selection(f"{line}\ne_1\n", "file.txt").problems
     assert str(problem) == f'file.txt:1: "{line}" is a directive, but the # is missing. Write "# {line}".'
