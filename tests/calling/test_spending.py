@@ -130,7 +130,7 @@ def test_requests_are_capped_retries_included(
     """With max_llm_calls 10 the server sees ten requests, whatever became of them; the next run does the rest."""
     essays = [priced.essay(number) for number in range(1, 11)]
     judge_server.faults(
-        *({"fault": "status", "status": 500, "times": 1, "contains": f"number {one}."} for one in range(1, 5))
+        *({"fault": "status", "status": 500, "times": 1, "contains": f"number {number}."} for number in range(1, 5))
     )
     conf = {**CONF, "essay_ids": essays, "replicates": 1, "models": ["judge-a"]}
     first = dag.run({**conf, "max_llm_calls": 10})

@@ -237,7 +237,7 @@ def test_estimates_are_by_template_and_model(store: StoreBuilder, settings: Sett
     assert (estimates["novelty", "judge-b"].output_tokens, estimates["novelty", "judge-b"].usd) == (20, None)
     assert (estimates["coherence", "judge-b"].calls, estimates["coherence", "judge-b"].usd) == (0, 0)
     for name in ("calls", "input_tokens", "output_tokens"):
-        assert sum(getattr(one, name) for one in estimates.values()) == getattr(prepared.estimate, name)
+        assert sum(getattr(item, name) for item in estimates.values()) == getattr(prepared.estimate, name)
 
 
 def test_the_estimate_is_unknown_where_a_model_has_no_price(selected: StoreBuilder, settings: Settings) -> None:
