@@ -1,4 +1,4 @@
-"""Evaluations of a changed template, essay or model: refused by default, kept or asked again where one says so."""
+"""Evaluations of a changed template, essay or model: refused by default, kept or asked again on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATE = "1_raw/templates/evaluation/novelty.txt"
 
 @pytest.fixture
 def judged(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> StoreBuilder:
-    """Two essays, judged twice each."""
+    """Return a store with two essays, judged twice each."""
     store.backfill(store.essay(1), store.essay(2))
     assert dag.run(CONF, run_id="first").summary.complete
     judge_server.reset()
@@ -31,42 +31,42 @@ def judged(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> St
 
 
 def edit_template(store: StoreBuilder) -> None:
-    """Another wording for all essays."""
+    """Change the prompts of all essays."""
     store.write(TEMPLATE, store.read(TEMPLATE) + "Be strict.\n")
 
 
 def edit_essay(store: StoreBuilder) -> None:
-    """Another wording for one essay."""
+    """Change the prompts of one essay."""
     store.write("gens/essay/e_essay1/parsed.txt", "Essay number 1. Another text.")
 
 
 def change_model(store: StoreBuilder) -> None:
-    """Another model under the same id."""
+    """Change the model of a judge, but not its id."""
     models = store.read("1_raw/llm_models.csv")
     store.write("1_raw/llm_models.csv", models.replace("example/judge-a", "example/judge-a-2"))
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "expected"),
     [
         pytest.param(edit_template, ["4 existing", "novelty 4", "e_essay1 2, e_essay2 2"], id="a template"),
         pytest.param(edit_essay, ["2 existing", "novelty 2", "e_essay1 2"], id="an essay"),
         pytest.param(change_model, ["4 existing", "novelty 4"], id="a model"),
     ],
 )
-def test_changed_inputs_are_refused(judged: StoreBuilder, dag: PlayedDag, edit: Any, told: list[str]) -> None:
-    """By default planning fails, counts by template and essay, names the ways out, and writes nothing."""
+def test_changed_inputs_are_refused(judged: StoreBuilder, dag: PlayedDag, edit: Any, expected: list[str]) -> None:
+    """By default planning fails with counts by template and essay and with the options, and writes nothing."""
     edit(judged)
     before = judged.tree_hash()
     with pytest.raises(BadInput) as caught:
         dag.plan(CONF, run_id="second")
     message = str(caught.value)
-    assert all(words in message for words in [*told, "a new id", '"keep"', '"ask_again"'])
+    assert all(words in message for words in [*expected, "a new id", '"keep"', '"ask_again"'])
     assert judged.tree_hash() == before
 
 
 def test_changed_inputs_are_kept(judged: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """With `keep` they are reused, counted, and nothing is called."""
+    """With `keep` the evaluations are reused and counted, and nothing is called."""
     edit_template(judged)
     run = dag.run({**CONF, "changed_inputs": "keep"}, run_id="second")
     assert (run.planned.edited, run.planned.reuse, judge_server.calls()) == (4, 4, 0)
@@ -74,7 +74,7 @@ def test_changed_inputs_are_kept(judged: StoreBuilder, dag: PlayedDag, judge_ser
 
 
 def test_changed_inputs_are_asked_again(judged: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """With `ask_again` new replicates are minted beside the former ones, once: then the new wording is reused."""
+    """With `ask_again` new replicates are minted once, next to the former ones; the next run reuses them."""
     edit_template(judged)
     former = {row["gen_id"] for row in judged.rows("cohorts/c/membership.csv") if row["stage"] == "evaluation"}
     run = dag.run({**CONF, "changed_inputs": "ask_again"}, run_id="second")
@@ -87,10 +87,10 @@ def test_changed_inputs_are_asked_again(judged: StoreBuilder, dag: PlayedDag, ju
     assert (again.planned.reuse, again.planned.call, judge_server.calls()) == (4, 0, 4)
 
 
-def test_other_settings_are_told_and_not_refused(
+def test_other_settings_are_warned_about_and_not_refused(
     judged: StoreBuilder, dag: PlayedDag, log_lines: Any, judge_server: JudgeServer
 ) -> None:
-    """Another temperature or limit is a warning: the scores are reused."""
+    """Another temperature or limit gives only a warning: the scores are reused."""
     set_temperature(judged)
     assert dag.run(CONF, run_id="second").planned.reuse == 4
     assert any("4 existing evaluations were made with other settings than today's" in line for line in log_lines())
@@ -98,7 +98,7 @@ def test_other_settings_are_told_and_not_refused(
 
 
 def set_temperature(store: StoreBuilder) -> None:
-    """Another setting under the same id."""
+    """Change the temperature of a judge, but not its id."""
     header, row = store.read("1_raw/llm_models.csv").splitlines()[:2]
     store.write("1_raw/llm_models.csv", f"{header},temperature\n{row},0.5\n")
 
@@ -114,7 +114,7 @@ def set_temperature(store: StoreBuilder) -> None:
 def test_what_is_mixed_is_marked(
     judged: StoreBuilder, dag: PlayedDag, edit: Any, mixes: str, column: str, other_settings: dict[str, int]
 ) -> None:
-    """Kept evaluations beside new ones: in scores.csv, the cell, the report, the statistics, and in `verify`."""
+    """A mix of kept and new evaluations is marked in scores.csv, cell, the report, the statistics and `verify`."""
     edit(judged)
     done = dag.run({**CONF, "replicates": 3, "changed_inputs": "keep"}, run_id="second")
     assert (done.planned.reuse, done.planned.call) == (4, 2)
@@ -124,13 +124,13 @@ def test_what_is_mixed_is_marked(
     snapshot = read_snapshot(dag.settings, "c")
     assert {snapshot.mixed.cell(cell.cell) for cell in snapshot.cells} == {mixes}
     assert f"≠ {mixes}" in judged.read("cohorts/c/report.html")
-    told = CliRunner().invoke(app, ["statistics", "--cohort", "c", "--data-root", str(judged.root)]).stdout
-    assert f"≠ novelty by judge-a: mixes {mixes}" in told
+    statistics = CliRunner().invoke(app, ["statistics", "--cohort", "c", "--data-root", str(judged.root)]).stdout
+    assert f"≠ novelty by judge-a: mixes {mixes}" in statistics
     verified = CliRunner().invoke(app, ["verify", "--json", "--data-root", str(judged.root)]).stdout
     assert json.loads(verified)["other_settings"] == other_settings
 
 
-def test_what_tells_nothing_is_not_refused(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_evaluations_without_a_record_are_not_refused(store: StoreBuilder, dag: PlayedDag) -> None:
     """Evaluations of older stores, without a prompt or a record, are reused."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, replicate=1)
@@ -139,8 +139,8 @@ def test_what_tells_nothing_is_not_refused(store: StoreBuilder, dag: PlayedDag) 
     assert dag.plan(CONF).reuse == 2
 
 
-def test_a_stored_prompt_tells_too(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Where no record holds the prompt's hash, the stored prompt itself is compared."""
+def test_a_stored_prompt_is_compared_too(store: StoreBuilder, dag: PlayedDag) -> None:
+    """If no record has the prompt's hash, the stored prompt itself is compared."""
     essay = store.essay(1)
     store.evaluation("v_1", essay)
     store.write("gens/evaluation/v_1/input.txt", "Another prompt.")
@@ -149,8 +149,8 @@ def test_a_stored_prompt_tells_too(store: StoreBuilder, dag: PlayedDag) -> None:
         dag.plan(CONF)
 
 
-def test_a_deployment_may_say_what_happens(tmp_path: Any) -> None:
-    """DD_CHANGED_INPUTS holds where a conf says nothing; a value that it cannot have is named."""
+def test_a_deployment_may_set_the_default(tmp_path: Any) -> None:
+    """DD_CHANGED_INPUTS is the default for a conf without the key; the error for an invalid value names the value."""
     given = {"DD_DATA_ROOT": str(tmp_path)}
     assert read_settings(given).changed_inputs == "refuse"
     assert read_settings({**given, "DD_CHANGED_INPUTS": "keep"}).changed_inputs == "keep"

@@ -1,4 +1,4 @@
-"""Essays, replies, ids and links that were made to do harm: each is stored as what it is, and does nothing else."""
+"""Essays, replies, ids and links that are meant to do harm: each is stored as it is, and has no other effect."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ TEXTS = [
 
 
 def only_folder(store: StoreBuilder) -> str:
-    """The folder of the only evaluation."""
+    """Return the folder of the only evaluation."""
     [folder] = {name.rsplit("/", 1)[0] for name in store.files("gens/evaluation")}
     return folder
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_an_essay_is_inserted_and_nothing_more(
+def test_an_essay_is_only_inserted_into_the_prompt(
     text: str, store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """The judge is sent the essay as it stands, between delimiters that it cannot write, and its reply decides."""
+    """The judge gets the unchanged essay between delimiters that are not in it; only the reply has the score."""
     essay = store.essay(1, text + "\nEssay number 1.")
     judge_server.faults({"fault": "reply", "content": "As it is.\nSCORE: 2.5"})
     run = dag.run({**ONE_CELL, "essay_ids": [essay]})
@@ -55,10 +55,10 @@ def test_an_essay_is_inserted_and_nothing_more(
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_reply_is_kept_as_it_came_and_runs_nowhere(
+def test_a_reply_is_stored_unchanged_and_never_executed(
     text: str, store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Whatever a judge says is stored to the byte; only what it states as a score counts; the pages show it inert."""
+    """A reply is stored byte by byte, only its score line counts, and the pages show it as plain text."""
     judge_server.faults({"fault": "reply", "content": text})
     run = dag.run({**ONE_CELL, "essay_ids": [store.essay(1)], "max_unscored": 1})
     folder = only_folder(store)
@@ -75,7 +75,7 @@ def test_a_reply_is_kept_as_it_came_and_runs_nowhere(
 def test_half_surrogate_pairs_in_a_reply_are_replaced(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """What UTF-8 cannot hold becomes a question mark, and the rest of a reply that was paid for is kept."""
+    """A character that UTF-8 cannot represent becomes a question mark, and the rest of the paid reply is kept."""
     judge_server.faults({"fault": "reply", "content": "half \ud83d of a pair\nSCORE: 4"})
     dag.run({**ONE_CELL, "essay_ids": [store.essay(1)]})
     folder = only_folder(store)
@@ -84,8 +84,8 @@ def test_half_surrogate_pairs_in_a_reply_are_replaced(
 
 
 @pytest.mark.parametrize("model_id", ["=1+1", "+x", "-x", "@cf/meta/llama"])
-def test_a_models_id_is_no_formula(model_id: str, store: StoreBuilder, dag: PlayedDag) -> None:
-    """In scores.csv, which spreadsheets open, an id like a formula is text; where programs read it is exact."""
+def test_a_models_id_is_not_a_formula(model_id: str, store: StoreBuilder, dag: PlayedDag) -> None:
+    """In scores.csv, for spreadsheets, an id that looks like a formula becomes text; in membership.csv it is exact."""
     store.models(model_id)
     run = dag.run({**ONE_CELL, "models": [model_id], "essay_ids": [store.essay(1)]})
     assert run.summary.complete
@@ -105,7 +105,7 @@ def test_a_models_id_is_no_formula(model_id: str, store: StoreBuilder, dag: Play
 def test_links_out_of_the_data_root_are_not_written_through(
     link: str, store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, tmp_path: Path
 ) -> None:
-    """A symbolic link that leads out of the data root ends planning with its name; nothing is written and called."""
+    """Planning fails with the name of a link that leads out of the data root; nothing is written or called."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (store.root / link).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def test_links_out_of_the_data_root_are_not_written_through(
 def test_an_evaluation_that_is_a_link_out_of_the_data_root(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, tmp_path: Path
 ) -> None:
-    """An evaluation's folder that leads elsewhere may be reused from; one that would be written to is bad input."""
+    """An evaluation in such a folder can be reused; if the run would write to the folder, planning fails."""
     essay, outside = store.essay(1), tmp_path / "outside"
     outside.mkdir()
     for gen_id, score in (("v_done", "6.0"), ("v_open", None)):
@@ -135,8 +135,8 @@ def test_an_evaluation_that_is_a_link_out_of_the_data_root(
     assert dag.run({**ONE_CELL, "essay_ids": [essay]}).summary.complete
 
 
-def test_the_key_is_nowhere(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """No file of the data root holds the API key, also when a server echoes it in an error."""
+def test_no_file_has_the_api_key(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """No file in the data root contains the API key, even if a server echoes the key in an error."""
     from tests.conftest import API_KEY
 
     judge_server.faults({"fault": "status", "status": 400, "message": f"bad key {API_KEY}"})

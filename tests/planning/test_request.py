@@ -1,4 +1,4 @@
-"""The conf of a run: every key, its limits, and how mistakes are told."""
+"""The conf of a run: every key, its limits, and how mistakes are reported."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ PROPERTY = settings(deadline=None, max_examples=200, suppress_health_check=[Heal
 
 
 def findings(conf: dict[str, Any]) -> list[str]:
-    """The problems of a conf, as their readers see them."""
+    """Return the problems of a conf as a person reads them."""
     return [str(problem) for problem in parse_request(conf).problems]
 
 
 def test_an_empty_conf_has_the_documented_defaults() -> None:
-    """A run triggered without a conf defers to file, environment and catalog, with 16 calls at once."""
+    """Without a conf, the selection file, the environment and the catalog decide; there are 16 calls in flight."""
     checked = parse_request({})
     assert checked.problems == ()
     assert checked.value == CohortRequest(
@@ -60,7 +60,7 @@ def test_the_keys_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_null_means_the_default(key: str) -> None:
-    """A key that is null is as good as absent."""
+    """A key that is null has the same effect as a missing key."""
     checked = parse_request({key: None})
     assert checked.problems == ()
     assert checked.value == CohortRequest()
@@ -94,7 +94,7 @@ def test_null_means_the_default(key: str) -> None:
     ],
 )
 def test_good_values(key: str, given_value: object, expected: object) -> None:
-    """A value within the limits is taken, lists as tuples, a mode in its canonical name."""
+    """A value within the limits is accepted; a list becomes a tuple, and a mode gets its canonical name."""
     checked = parse_request({key: given_value})
     assert checked.problems == ()
     assert getattr(checked.value, key) == expected
@@ -102,11 +102,11 @@ def test_good_values(key: str, given_value: object, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "given_value", "told"),
+    ("key", "given_value", "expected"),
     [
         pytest.param("cohort_id", "../x", "An id is 1 to 100", id="cohort_id, a path"),
         pytest.param("cohort_id", "", "An id is 1 to 100", id="cohort_id, empty"),
-        pytest.param("cohort_id", "a b", "An id is 1 to 100", id="cohort_id, a blank"),
+        pytest.param("cohort_id", "a b", "An id is 1 to 100", id="cohort_id, a space"),
         pytest.param("cohort_id", "x" * 101, "An id is 1 to 100", id="cohort_id, 101 characters"),
         pytest.param("cohort_id", 7, "An id is 1 to 100", id="cohort_id, a number"),
         pytest.param("cohort_id", ["c"], "An id is 1 to 100", id="cohort_id, a list"),
@@ -167,12 +167,12 @@ def test_good_values(key: str, given_value: object, expected: object) -> None:
         pytest.param("dry_run", [], "Write true or false.", id="dry_run, a list"),
     ],
 )
-def test_bad_values(key: str, given_value: object, told: str) -> None:
-    """A value of a wrong type, or outside of the limits, is refused with its key and what to write, never guessed."""
+def test_bad_values(key: str, given_value: object, expected: str) -> None:
+    """A value of a wrong type, or outside the limits, is refused with its key and what to write, never guessed."""
     checked = parse_request({key: given_value})
     (problem,) = checked.problems
     assert problem.place.startswith(f"conf: {key}")
-    assert told in str(problem)
+    assert expected in str(problem)
     assert getattr(checked.value, key) == getattr(CohortRequest(), key)
 
 
@@ -201,21 +201,21 @@ def test_bad_values(key: str, given_value: object, told: str) -> None:
     ],
 )
 def test_a_misspelt_key_is_an_error_with_a_suggestion(key: str, suggestion: str) -> None:
-    """A key that is unknown would have been ignored, and so is refused with the key that was meant."""
+    """An unknown key is refused with a suggestion, because it would otherwise be ignored silently."""
     (found,) = findings({key: True})
     assert found.startswith(f"conf: {key}: there is no such setting")
     assert found.endswith(f'Did you mean "{suggestion}"?')
 
 
 @pytest.mark.parametrize("key", ["zzzzzz", "", "42", "q"])
-def test_a_key_like_none_is_told_all_of_them(key: str) -> None:
-    """A key that is like none of the known ones is answered with all of them."""
+def test_the_error_for_a_strange_key_lists_all_keys(key: str) -> None:
+    """The error for a key that is not similar to any known key lists all known keys."""
     (found,) = findings({key: None})
     assert f"Known: {', '.join(KEYS)}." in found
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """Every mistake of a conf is told in one go; what is right is still read."""
+def test_all_problems_are_reported_together() -> None:
+    """All mistakes of a conf are reported together; the valid keys are still read."""
     checked = parse_request(
         {"dryrun": True, "replicates": 0, "essay_ids": ["a/b", "e_1", "e_1"], "mode": "x", "batch_size": 5},
         "the form",
@@ -230,14 +230,14 @@ def test_all_problems_are_told_at_once() -> None:
     assert checked.value == CohortRequest(batch_size=5)
 
 
-def test_a_mode_of_a_wrong_type_is_told_what_to_write() -> None:
-    """A mode that is no text is answered with a next step, as every other mistake is."""
+def test_the_error_for_a_mode_of_a_wrong_type_says_what_to_write() -> None:
+    """The error for a mode that is not a text has a next step, like the error for every other mistake."""
     (problem,) = parse_request({"mode": 1}).problems
     assert "evaluation-only" in problem.next_step
 
 
-def test_a_model_of_a_wrong_type_is_not_told_the_rule_for_paths() -> None:
-    """A model's id may hold a slash, so a bad entry is not answered with the rule that forbids one."""
+def test_the_error_for_a_model_of_a_wrong_type_does_not_state_the_rule_for_ids() -> None:
+    """A model's id may have a slash, so the error does not state the rule that forbids a slash."""
     (problem,) = parse_request({"models": [3]}).problems
     assert "An id is 1 to 100" not in problem.next_step
 
@@ -260,8 +260,8 @@ confs = st.dictionaries(st.one_of(st.sampled_from(KEYS), st.text(max_size=20)), 
 
 @PROPERTY
 @given(confs)
-def test_no_conf_makes_the_reader_fail(conf: dict[str, Any]) -> None:
-    """Whatever JSON a trigger sends, it is read to a request whose values keep the limits, or to problems."""
+def test_no_conf_makes_the_parser_fail(conf: dict[str, Any]) -> None:
+    """Every JSON object that a trigger sends gives a request within the limits, or problems."""
     checked = parse_request(conf)
     value = checked.value
     for key, (low, high) in LIMITS.items():
@@ -278,8 +278,8 @@ def test_no_conf_makes_the_reader_fail(conf: dict[str, Any]) -> None:
 
 @PROPERTY
 @given(confs)
-def test_what_is_not_refused_is_what_was_asked_for(conf: dict[str, Any]) -> None:
-    """A key without a problem has the value that was sent, not a default."""
+def test_an_accepted_key_has_the_value_that_was_sent(conf: dict[str, Any]) -> None:
+    """A key without a problem has the value that was sent, and not a default."""
     checked = parse_request(conf)
     refused = {problem.place.removeprefix("conf: ").split(",")[0] for problem in checked.problems}
     for key in KEYS:
