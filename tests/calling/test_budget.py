@@ -1,4 +1,4 @@
-"""Is there room for one more request? The decision alone, without any file."""
+"""The budget's decision whether one more request fits, without any file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ PRICED = JudgeModel(id="judge-a", model="m", max_tokens=1_000, input_usd_per_mto
         pytest.param(Budget(), Spending(calls=10**6, settled_usd=10.0**6), None, Room.YES, id="no cap"),
         pytest.param(Budget(max_llm_calls=3), Spending(calls=2), None, Room.YES, id="the last call"),
         pytest.param(Budget(max_llm_calls=3), Spending(calls=3), 0.0, Room.NO, id="no call left"),
-        pytest.param(Budget(max_llm_calls=3), Spending(calls=3, in_flight=3), 0.0, Room.NO, id="none comes back"),
+        pytest.param(
+            Budget(max_llm_calls=3), Spending(calls=3, in_flight=3), 0.0, Room.NO, id="calls in flight count"
+        ),
         pytest.param(Budget(max_cost_usd=1.0), Spending(settled_usd=0.5), 0.5, Room.YES, id="fits exactly"),
         pytest.param(Budget(max_cost_usd=1.0), Spending(settled_usd=0.5), 0.500001, Room.NO, id="a bit too much"),
         pytest.param(Budget(max_cost_usd=0.3), Spending(settled_usd=0.1), 0.2, Room.YES, id="0.1 + 0.2 fits in 0.3"),
@@ -35,14 +37,14 @@ PRICED = JudgeModel(id="judge-a", model="m", max_tokens=1_000, input_usd_per_mto
             Spending(settled_usd=0.6, in_flight=1, in_flight_usd=0.1),
             0.5,
             Room.NO,
-            id="will not fit whatever comes of the others",
+            id="does not fit, even if requests in flight cost nothing",
         ),
         pytest.param(Budget(max_cost_usd=1.0), Spending(), None, Room.NO, id="without a price nothing fits"),
         pytest.param(Budget(max_llm_calls=1, max_cost_usd=1.0), Spending(calls=1), 0.1, Room.NO, id="either cap"),
     ],
 )
 def test_room(budget: Budget, spending: Spending, worst: float | None, room: Room) -> None:
-    """A request fits, may fit once others have ended, or will not fit any more."""
+    """A request fits now, may fit when other requests have ended, or never fits."""
     assert budget.room_for(spending, worst) is room
     if room is Room.NO:
         assert budget.explain_refusal(spending, worst)
@@ -63,7 +65,7 @@ spendings = st.builds(
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(spendings, amounts, amounts, st.none() | st.integers(1, 20))
 def test_a_yes_never_passes_a_cap(spending: Spending, worst: float, cap: float, calls: int | None) -> None:
-    """All that is spent or may be, and the worst of the new request, together stay within the cap."""
+    """The money that is spent or reserved and the worst case of the new request are together within the cap."""
     budget = Budget(max_llm_calls=calls, max_cost_usd=cap)
     if budget.room_for(spending, worst) is Room.YES:
         at_most = spending.settled_usd + spending.in_flight_usd + spending.unknown_usd + worst
@@ -73,8 +75,8 @@ def test_a_yes_never_passes_a_cap(spending: Spending, worst: float, cap: float, 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(spendings, amounts, amounts)
-def test_later_only_while_something_may_free_room(spending: Spending, worst: float, cap: float) -> None:
-    """LATER means that requests are under way without which the new one would fit; else nobody would ever wake it."""
+def test_later_only_if_requests_in_flight_can_free_room(spending: Spending, worst: float, cap: float) -> None:
+    """LATER means that the request would fit without the requests in flight; otherwise it would wait for ever."""
     budget = Budget(max_cost_usd=cap)
     if budget.room_for(spending, worst) is Room.LATER:
         assert spending.in_flight
@@ -86,20 +88,20 @@ def test_later_only_while_something_may_free_room(spending: Spending, worst: flo
     ("prompt", "usd"),
     [
         pytest.param("", (64 * 1 + 1_000 * 10) / 1e6, id="empty"),
-        pytest.param("abcd", (68 * 1 + 1_000 * 10) / 1e6, id="a byte a letter"),
-        pytest.param("漢字", (70 * 1 + 1_000 * 10) / 1e6, id="three bytes a letter"),
-        pytest.param("\U0001f642", (68 * 1 + 1_000 * 10) / 1e6, id="four bytes a letter"),
-        pytest.param("\ud83d", (65 * 1 + 1_000 * 10) / 1e6, id="half a pair"),
+        pytest.param("abcd", (68 * 1 + 1_000 * 10) / 1e6, id="one byte per letter"),
+        pytest.param("漢字", (70 * 1 + 1_000 * 10) / 1e6, id="three bytes per letter"),
+        pytest.param("\U0001f642", (68 * 1 + 1_000 * 10) / 1e6, id="four bytes per letter"),
+        pytest.param("\ud83d", (65 * 1 + 1_000 * 10) / 1e6, id="half of a surrogate pair"),
     ],
 )
 def test_worst_case(prompt: str, usd: float) -> None:
-    """(UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price."""
+    """The worst case is (UTF-8 bytes of the prompt + 64) x input price + max_tokens x output price."""
     assert worst_case_usd(PRICED, prompt) == pytest.approx(usd)
 
 
 @pytest.mark.parametrize("column", ["input_usd_per_mtok", "output_usd_per_mtok", "max_tokens"])
 def test_without_a_column_there_is_no_worst_case(column: str) -> None:
-    """Each of the three columns is needed, and the one that is empty is named."""
+    """Each of the three columns is needed, and `unpriced` names the column that is empty."""
     empty: dict[str, Any] = {column: None}
     model = replace(PRICED, **empty)
     assert worst_case_usd(model, "x") is None

@@ -1,4 +1,4 @@
-"""Runs in processes of their own that need the same evaluations at the same moment."""
+"""Two runs in separate processes that need the same evaluations at the same moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 
 def conf(cohort: str, essays: list[str], **more: Any) -> dict[str, Any]:
-    """One cohort over these essays."""
+    """Return the conf of a cohort of these essays."""
     return {**ONE_CELL, "cohort_id": cohort, "essay_ids": essays, **more}
 
 
@@ -30,7 +30,7 @@ def conf(cohort: str, essays: list[str], **more: Any) -> dict[str, Any]:
 def run_beside(
     store: StoreBuilder, judge: JudgeServer, asked: dict[str, Any], run_id: str = "beside"
 ) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own, from the moment that the judge has its first request."""
+    """Start a run in another process, and enter the block when the judge has the run's first request."""
     before = judge.calls()
     command = [sys.executable, "-m", "tests.played_cohort", str(store.root), judge.base_url, run_id, "1"]
     with subprocess.Popen(
@@ -47,54 +47,53 @@ def run_beside(
             process.kill()
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the run beside said at its end."""
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return the result that the other run printed at its end."""
     out, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors[-2000:]
-    said: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return said
+    result: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return result
 
 
 def gen_id(essay: int) -> str:
-    """The evaluation of an essay."""
+    """Return the gen_id of an essay's evaluation."""
     return evaluation_gen_id(f"e_essay{essay}", "novelty", "judge-a", 1)
 
 
-def test_what_another_run_calls_for_is_waited_for(
-    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
-) -> None:
-    """Two cohorts over the same twelve evaluations: each is called for once, and both are complete."""
+def test_a_call_of_another_run_is_waited_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """Two cohorts have the same twelve evaluations: one call is made for each, and both cohorts are complete."""
     essays = [store.essay(number) for number in range(1, 13)]
     judge_server.faults({"fault": "latency", "seconds": 0.5})
-    with run_beside(store, judge_server, conf("left", essays)) as beside:
+    with run_beside(store, judge_server, conf("left", essays)) as other_process:
         run = dag.run(conf("right", essays))
-        assert told(beside)["complete"]
+        assert result_of(other_process)["complete"]
     assert run.summary.complete, run.summary.message
     assert judge_server.calls() == 12
 
 
-def test_what_a_killed_run_was_calling_for_is_called_for(
-    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
-) -> None:
-    """The other run is killed while its request is under way: this one asks again, and soon."""
+def test_a_call_of_a_killed_run_is_made_again(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """If the other run is killed while its request is in flight, this run soon asks again."""
     essays = [store.essay(1)]
     judge_server.faults({"fault": "hang", "times": 1})
-    with run_beside(store, judge_server, conf("left", essays)) as beside:
-        # Reaped too: a process that nobody has asked about is still there for others.
-        beside.kill()
-        beside.wait()
+    with run_beside(store, judge_server, conf("left", essays)) as other_process:
+        # Wait for the killed process: until then it is a zombie, and other processes believe that it is alive.
+        other_process.kill()
+        other_process.wait()
         run = dag.run(conf("right", essays))
     assert run.summary.complete
     assert judge_server.calls() == 2
 
 
-def test_what_takes_too_long_elsewhere_is_told_and_taken_later(
+def test_a_call_of_another_run_that_takes_too_long_is_reported(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Longer than elsewhere_wait_s: an outcome of its own, red, no failure of ours; cleared later it is green."""
+    """After elsewhere_wait_s, the outcome is in_flight_elsewhere, without a failure.json.
+
+    The run fails. When it is cleared later, it is complete without another call.
+    """
     essays = [store.essay(1), store.essay(2)]
     judge_server.faults({"fault": "latency", "seconds": 6, "contains": "number 1.", "times": 1})
-    with run_beside(store, judge_server, conf("left", essays[:1])) as beside:
+    with run_beside(store, judge_server, conf("left", essays[:1])) as other_process:
         dag.rules = {"elsewhere_wait_s": 0.5}
         run = dag.run(conf("right", essays))
         [row] = [row for row in store.rows("cohorts/right/scores.csv") if row["gen_id"] == gen_id(1)]
@@ -103,21 +102,21 @@ def test_what_takes_too_long_elsewhere_is_told_and_taken_later(
         assert "1 in flight elsewhere:" in run.summary.message
         assert "evaluation_backfill beside, evaluation.evaluation_raw 0, try 1 is calling for it" in row["reason"]
         assert not (store.root / "gens" / "evaluation" / gen_id(1) / "failure.json").exists()
-        assert told(beside)["complete"]
+        assert result_of(other_process)["complete"]
     calls = judge_server.calls()
     assert dag.run(conf("right", essays), try_number=2).summary.complete
     assert judge_server.calls() == calls
 
 
-def test_a_run_started_again_beside_its_former_process(
+def test_a_cleared_run_whose_former_process_is_still_alive(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Marked failed and cleared while its process still calls: nothing is bought twice, the bound on calls holds."""
+    """A run is cleared while its former process still makes calls: no call is made twice, max_concurrency holds."""
     essays = [store.essay(number) for number in range(1, 25)]
     judge_server.faults({"fault": "latency", "seconds": 0.4})
-    with run_beside(store, judge_server, conf("c", essays), run_id="run-1") as beside:
+    with run_beside(store, judge_server, conf("c", essays), run_id="run-1") as other_process:
         run = dag.run(conf("c", essays), run_id="run-1", try_number=2)
-        assert told(beside)["complete"]
+        assert result_of(other_process)["complete"]
     assert run.summary.complete
     stats = judge_server.stats()
     assert (stats["requests"], stats["peak_in_flight"]) == (24, 4)
@@ -127,12 +126,12 @@ def test_a_run_started_again_beside_its_former_process(
 def test_two_runs_that_ask_again_for_a_refused_reply_ask_once(
     latency_s: float, store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """retry_unscored in two runs at once buys one new reply, and the former one is kept."""
+    """Two simultaneous runs with retry_unscored make only one call, and the former reply is kept."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, score=None, reply="no", refused="no score line")
     judge_server.faults({"fault": "latency", "seconds": latency_s})
-    with run_beside(store, judge_server, conf("left", [essay], retry_unscored=True)) as beside:
+    with run_beside(store, judge_server, conf("left", [essay], retry_unscored=True)) as other_process:
         assert dag.run(conf("right", [essay], retry_unscored=True)).summary.complete
-        assert told(beside)["complete"]
+        assert result_of(other_process)["complete"]
     assert judge_server.calls() == 1
     assert store.read("gens/evaluation/v_1/raw.1.txt") == "no"

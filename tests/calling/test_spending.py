@@ -1,4 +1,4 @@
-"""The budget of a run against a judge over HTTP: the bill, as the server reckons it, never passes the cap."""
+"""The budget of a run with a judge over HTTP: the bill, as the server computes it, never exceeds the cap."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "max_unscore
 
 @pytest.fixture
 def priced(store: StoreBuilder) -> StoreBuilder:
-    """Two judges with prices and a limit."""
+    """Return a store with two judges that have prices and a token limit."""
     rows = "".join(
         f"{name},example/{name},true,{MAX_TOKENS},{price_in},{price_out}\n"
         for name, (price_in, price_out) in PRICES.items()
@@ -36,7 +36,7 @@ def priced(store: StoreBuilder) -> StoreBuilder:
 
 
 def bill(judge: JudgeServer) -> float:
-    """What the server would charge for all that it answered since the last reset, in USD."""
+    """Return what the server would charge for all its answers since the last reset, in USD."""
     usd = 0.0
     for model, tokens in judge.stats()["tokens"].items():
         price_in, price_out = PRICES[model.removeprefix("example/")]
@@ -45,8 +45,8 @@ def bill(judge: JudgeServer) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Books:
-    """What the store and the journal say was spent: on replies that are kept, and on requests that brought none."""
+class Costs:
+    """The costs by the store and the journal: of replies that are stored, and of requests without a reply."""
 
     replies_usd: float
     failed_usd: float
@@ -56,23 +56,23 @@ class Books:
         return round(self.replies_usd + self.failed_usd, 9)
 
 
-def books(store: StoreBuilder, cohort: str = "c") -> Books:
-    """Adds up the records of all replies, former ones too, and the journal's requests without one."""
+def recorded_costs(store: StoreBuilder, cohort: str = "c") -> Costs:
+    """Add up the records of all replies, including former ones, and the journal's requests without a reply."""
     records = [json.loads(text) for name, text in store.files("gens/evaluation").items() if "/raw_metadata" in name]
     lines = [json.loads(line) for line in store.read(f"cohorts/{cohort}/calls.jsonl").splitlines()]
-    return Books(
+    return Costs(
         replies_usd=sum(record["cost_usd"] for record in records),
         failed_usd=sum(line["cost_usd"] for line in lines if line.get("end") == CallEnd.CHARGED),
     )
 
 
 def outcomes(store: StoreBuilder) -> list[str]:
-    """The outcome of each evaluation of the cohort."""
+    """Return the outcome of each evaluation of the cohort."""
     return [row["outcome"] for row in store.rows("cohorts/c/scores.csv")]
 
 
 def deferred_worst_usd(store: StoreBuilder) -> float:
-    """The least that a deferred evaluation needs at worst."""
+    """Return the smallest worst case of the deferred evaluations, in USD."""
     worst = []
     for row in store.rows("cohorts/c/scores.csv"):
         if row["outcome"] == "deferred":
@@ -86,7 +86,7 @@ def deferred_worst_usd(store: StoreBuilder) -> float:
 def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     seed: int, priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Fifty calls at once, replies of random length: the bill is at most the cap, and the books tell it exactly."""
+    """With fifty calls at once and random replies, the bill is at most the cap, and the records match it."""
     rng = random.Random(seed)  # noqa: S311  (a made-up case)
     essays = [priced.essay(number) for number in range(1, 31)]
     cap = round(rng.uniform(0.012, 0.045), 4)
@@ -99,7 +99,7 @@ def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     conf = {**CONF, "essay_ids": essays, "replicates": 2}
     first = dag.run({**conf, "max_cost_usd": cap}, run_id="run-1")
     assert bill(judge_server) <= cap
-    assert books(priced).usd == bill(judge_server)
+    assert recorded_costs(priced).usd == bill(judge_server)
     totals = first.summary.totals
     assert totals.deferred > 0
     assert not first.summary.complete
@@ -113,11 +113,11 @@ def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     second = dag.run({**conf, "max_cost_usd": 100.0}, run_id="run-2")
     assert second.summary.complete, second.summary.message
     assert judge_server.calls() - asked == totals.deferred + totals.failed
-    assert books(priced).usd == bill(judge_server)
+    assert recorded_costs(priced).usd == bill(judge_server)
 
 
 def first_spending(store: StoreBuilder, run: PlayedRun) -> Any:
-    """What the journal says a run has spent."""
+    """Return the spending of a run by the journal."""
     from essay_cohorts.domain import RunRef
 
     folder = CohortFolder(root=store.root, cohort_id="c")
@@ -127,7 +127,7 @@ def first_spending(store: StoreBuilder, run: PlayedRun) -> Any:
 def test_requests_are_capped_retries_included(
     priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """With max_llm_calls 10 the server sees ten requests, whatever became of them; the next run does the rest."""
+    """With max_llm_calls 10, the server gets ten requests, including failed ones; the next run makes the rest."""
     essays = [priced.essay(number) for number in range(1, 11)]
     judge_server.faults(
         *({"fault": "status", "status": 500, "times": 1, "contains": f"number {number}."} for number in range(1, 5))
@@ -145,7 +145,7 @@ def test_requests_are_capped_retries_included(
 def test_the_budget_is_kept_when_the_run_is_cleared(
     priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A cleared run goes on with what its former try left of the budget; another trigger has a new one."""
+    """A cleared run continues with the rest of its budget; a new run has a new budget."""
     essays = [priced.essay(number) for number in range(1, 9)]
     conf = {**CONF, "essay_ids": essays, "replicates": 1, "models": ["judge-a"], "max_llm_calls": 3}
     dag.run(conf, try_number=1)
@@ -156,7 +156,7 @@ def test_the_budget_is_kept_when_the_run_is_cleared(
 
 
 def test_slices_share_the_budget(priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """However many slices a run has, together they keep to one cap."""
+    """All slices of a run together keep to one cap."""
     essays = [priced.essay(number) for number in range(1, 11)]
     run = dag.run({**CONF, "essay_ids": essays, "replicates": 2, "batch_size": 3, "max_llm_calls": 11})
     assert len(run.slices) > 10
@@ -171,14 +171,14 @@ def test_slices_share_the_budget(priced: StoreBuilder, dag: PlayedDag, judge_ser
         pytest.param({"fault": "disconnect"}, {}, id="a dropped connection"),
     ],
 )
-def test_a_request_of_unknown_end_keeps_its_worst_case(
+def test_a_request_of_unknown_outcome_keeps_its_worst_case(
     fault: dict[str, Any], rules: dict[str, float], priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """What may be on the bill counts as spent, and is told; the cap holds for it."""
+    """A request that may have been charged counts as spent at its worst case, and the summary reports it."""
     dag.rules = {"max_attempts": 2, **rules}
     judge_server.faults(fault)
     conf = {**CONF, "essay_ids": [priced.essay(1)], "replicates": 4, "models": ["judge-a"], "max_concurrency": 1}
-    # At worst one call costs a bit more than 0.005: four requests fit.
+    # The worst case of one call is a little more than 0.005, so four requests fit.
     run = dag.run({**conf, "max_cost_usd": 0.0225})
     assert judge_server.calls() == 4
     assert (run.summary.totals.failed, run.summary.totals.deferred) == (2, 2)
@@ -188,7 +188,7 @@ def test_a_request_of_unknown_end_keeps_its_worst_case(
 def test_a_model_without_a_worst_case_is_a_planning_error(
     priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """With max_cost_usd each model to be called needs prices and a limit: the error names model and columns."""
+    """With max_cost_usd, each called model needs prices and a limit; the error names the model and the columns."""
     priced.write(
         "1_raw/llm_models.csv",
         "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok\n"
@@ -213,7 +213,7 @@ def test_a_model_without_a_worst_case_is_a_planning_error(
 
 
 def test_a_model_with_nothing_to_call_needs_no_price(priced: StoreBuilder, dag: PlayedDag) -> None:
-    """What is only reused costs nothing, so its model may lack a price."""
+    """A model whose evaluations are all reused needs no price, because reusing costs nothing."""
     priced.models("judge-a")
     essay = priced.essay(1)
     priced.evaluation("v_1", essay)

@@ -1,4 +1,4 @@
-"""What keeps money and replies safe when people and processes get in each other's way."""
+"""No money and no reply is lost when people and processes interfere with each other."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tests.store_builder import StoreBuilder
 ONE_CELL = {"cohort_id": "c", "templates": ["novelty"], "models": ["judge-a"]}
 
 
-def test_a_reply_that_comes_after_the_score_does_not_replace_what_was_scored(tmp_path: Path) -> None:
-    """raw.txt stays the reply that the score was read from; the late one, paid for, is kept beside it."""
+def test_a_late_reply_does_not_replace_the_scored_reply(tmp_path: Path) -> None:
+    """raw.txt is still the reply that the score was read from; the late reply, also paid for, is kept next to it."""
     folder = tmp_path / "v_1"
     folder.mkdir()
     reply_files.store(folder, "SCORE: 1", {"run_id": "first"})
@@ -35,8 +35,8 @@ def test_a_reply_that_comes_after_the_score_does_not_replace_what_was_scored(tmp
     assert not list(folder.glob(".*.tmp"))
 
 
-def test_the_plan_of_a_dry_run_buys_nothing(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Steps refuse a dry run's plan themselves: what a scheduler skips is not what protects the money."""
+def test_the_plan_of_a_dry_run_makes_no_calls(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """Each step itself refuses the plan of a dry run, so that no money depends on a task that Airflow skips."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "dry_run": True})
     part = Slice(kind="todo", start=0, stop=4, label="all", calls_at_once=4)
     with pytest.raises(StoreError, match="dry run"):
@@ -45,10 +45,10 @@ def test_the_plan_of_a_dry_run_buys_nothing(store: StoreBuilder, dag: PlayedDag,
     assert not (store.root / "gens/evaluation").exists()
 
 
-def test_an_evaluation_that_lost_its_metadata_is_not_bought(
+def test_no_call_is_made_for_an_evaluation_without_metadata(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A reply without metadata.json would be found by no later cohort, so it is not paid for, and the run is red."""
+    """No later cohort would find a reply without metadata.json, so no call is made for it, and the run fails."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 2})
     lost = next((store.root / "gens/evaluation").iterdir())
     (lost / "metadata.json").unlink()
@@ -59,7 +59,7 @@ def test_an_evaluation_that_lost_its_metadata_is_not_bought(
 
 
 def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Credentials that cannot be used fail the planning of a cohort with calls, and nothing is seeded."""
+    """If the credentials are unusable, planning a cohort with calls fails, and nothing is seeded."""
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)]}
     tree = store.tree_hash()
 
@@ -73,16 +73,18 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
     assert plan_cohort.plan_cohort(dag.settings, {**conf, "dry_run": True}, task, refuse).call == 4
 
 
-def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]) -> None:
-    """Without backfill mode the plan says how many evaluations are not reused, why, and what reusing would cost."""
+def test_scores_that_are_not_reused_are_reported(
+    store: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
+) -> None:
+    """Without backfill mode, the plan says how many evaluations are not reused, why, and the cost of reusing them."""
     essay = store.essay(1)
     store.evaluation("x1", essay)
     store.select("# mode: evaluation-only", essay)
     dag.plan(ONE_CELL)
     (line,) = [line for line in log_lines() if "not reused" in line]
-    because = "because the selection has no line # include-existing-evaluations"
+    reason = "because the selection has no line # include-existing-evaluations"
     reused = "reusing them would leave 3 calls, cost unknown."
-    assert line == f"1 existing evaluations of these cells are not reused, {because}; {reused}"
+    assert line == f"1 existing evaluations of these cells are not reused, {reason}; {reused}"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_what_is_bought_anew_is_said(store: StoreBuilder, dag: PlayedDag, log_li
 def test_an_echoed_key_shows_in_no_file(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, shape: Callable[[str], str]
 ) -> None:
-    """Whatever shape a server gives the key that it echoes, no file of the data root holds it."""
+    """No file in the data root contains the key, in whatever form a server echoes the key."""
     echoed = shape(API_KEY)
     judge_server.faults({"fault": "status", "status": 400, "message": f"bad key {echoed}\nSkipping v_1: forged"})
     run = dag.run({**ONE_CELL, "essay_ids": [store.essay(1)]})
@@ -109,7 +111,7 @@ def test_an_echoed_key_shows_in_no_file(
 def test_a_stop_of_the_same_run_id_before_planning_is_ignored(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A run that was deleted and triggered again under its run_id does not obey the stops of the deleted one."""
+    """A run that was deleted and triggered again with the same run_id ignores the stops of the deleted run."""
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)]}
     judge_server.faults({"fault": "status", "status": 401, "message": "no"})
     assert not dag.run(conf, run_id="same").summary.complete

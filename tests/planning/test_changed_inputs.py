@@ -114,7 +114,7 @@ def set_temperature(store: StoreBuilder) -> None:
 def test_what_is_mixed_is_marked(
     judged: StoreBuilder, dag: PlayedDag, edit: Any, mixes: str, column: str, other_settings: dict[str, int]
 ) -> None:
-    """A mix of kept and new evaluations is marked in scores.csv, cell, the report, the statistics and `verify`."""
+    """A mix of old and new evaluations is marked in scores.csv, the cell, the report, the statistics and `verify`."""
     edit(judged)
     done = dag.run({**CONF, "replicates": 3, "changed_inputs": "keep"}, run_id="second")
     assert (done.planned.reuse, done.planned.call) == (4, 2)

@@ -85,7 +85,7 @@ def test_half_surrogate_pairs_in_a_reply_are_replaced(
 
 @pytest.mark.parametrize("model_id", ["=1+1", "+x", "-x", "@cf/meta/llama"])
 def test_a_models_id_is_not_a_formula(model_id: str, store: StoreBuilder, dag: PlayedDag) -> None:
-    """In scores.csv, for spreadsheets, an id that looks like a formula becomes text; in membership.csv it is exact."""
+    """An id that looks like a formula is escaped in scores.csv, for spreadsheets; membership.csv has the exact id."""
     store.models(model_id)
     run = dag.run({**ONE_CELL, "models": [model_id], "essay_ids": [store.essay(1)]})
     assert run.summary.complete
