@@ -1,4 +1,4 @@
-"""What real servers answer, played through a whole run: requests, files, the outcome, the cost, the journal."""
+"""Answers of real servers in a whole run: the requests, the files, the outcome, the cost and the journal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GEN_ID = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
 
 
 def chat(content: str | None, *, finish: str = "stop", usage: object = USAGE, **more: Any) -> dict[str, Any]:
-    """A chat completion; `more` goes into its message, `error` into its choice."""
+    """Return a chat completion; `more` goes into its message, `error` into its choice."""
     error = {"error": more.pop("error")} if "error" in more else {}
     message = {"role": "assistant", "content": content, **more}
     choice = {"index": 0, "finish_reason": finish, "message": message, **error}
@@ -49,7 +49,7 @@ def chat(content: str | None, *, finish: str = "stop", usage: object = USAGE, **
 
 
 def error(code: object, message: str = "Provider returned error", **more: Any) -> dict[str, Any]:
-    """An error's body."""
+    """Return the body of an error."""
     return {"error": {"message": message, "code": code, **more}}
 
 
@@ -59,7 +59,7 @@ Play = Callable[..., "Played"]
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """A run against a server, and what it left."""
+    """A run with a server, and the store after the run."""
 
     run: PlayedRun
     server: AnswerServer
@@ -67,42 +67,42 @@ class Played:
 
     @property
     def requests(self) -> int:
-        """How many requests the server saw."""
+        """The number of requests that the server got."""
         return len(self.server.asked)
 
     def record(self, name: str = "raw_metadata.json") -> dict[str, Any]:
-        """A JSON file of the first essay's evaluation."""
+        """Read a JSON file of the first essay's evaluation."""
         record: dict[str, Any] = json.loads(self.store.read(f"gens/evaluation/{GEN_ID}/{name}"))
         return record
 
     def text(self, name: str = "raw.txt") -> str | None:
-        """A file of the first essay's evaluation; None when there is none."""
+        """Read a file of the first essay's evaluation; return None if the file does not exist."""
         path = self.store.root / "gens/evaluation" / GEN_ID / name
         return path.read_text(encoding="utf-8") if path.exists() else None
 
     def scores(self) -> list[dict[str, str]]:
-        """The rows of scores.csv."""
+        """Return the rows of scores.csv."""
         return self.store.rows("cohorts/c/scores.csv")
 
     def counts(self) -> dict[str, int]:
-        """How many evaluations have each outcome."""
+        """Return the number of evaluations with each outcome."""
         outcomes = [row["outcome"] for row in self.scores()]
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
 
     def ends(self) -> list[str]:
-        """How the requests ended, by the journal."""
+        """Return the ends of the requests in the journal."""
         lines = map(json.loads, self.store.read("cohorts/c/calls.jsonl").splitlines())
         return [line["end"] for line in lines if "end" in line]
 
     def spent(self) -> float:
-        """What the journal knows that the run cost."""
+        """Return the known cost of the run in the journal."""
         lines = map(json.loads, self.store.read("cohorts/c/calls.jsonl").splitlines())
         return round(sum(line.get("cost_usd") or 0.0 for line in lines), 9)
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Iterator[Play]:
-    """Plays a run over so many essays against a server that answers as told."""
+    """Return a function that plays a run with a number of essays and a server with the given answers."""
     with ExitStack() as servers:
 
         def run(
@@ -130,7 +130,7 @@ def play(tmp_path: Path) -> Iterator[Play]:
         yield run
 
 
-# ---------------------------------------------------------------- answers that say little, or say it elsewhere
+# ---------------------------------------------------------------- answers without a text, or with a text elsewhere
 
 REASONED = "The link is new.\nSCORE: 8"
 
@@ -144,7 +144,7 @@ REASONED = "The link is new.\nSCORE: 8"
     ],
 )
 def test_reasoning_without_an_answer(play: Play, message: dict[str, Any]) -> None:
-    """A judge that only reasoned is asked once; what it reasoned is kept and not read as its answer."""
+    """A judge that only reasoned is asked once; its reasoning is kept, but not read as its answer."""
     played = play(Answer(body=chat(**message)))
     assert (played.requests, played.ends(), played.spent()) == (1, ["reply"], COST)
     assert (played.text(), played.text("reasoning.txt")) == ("", REASONED)
@@ -153,22 +153,22 @@ def test_reasoning_without_an_answer(play: Play, message: dict[str, Any]) -> Non
 
 
 def test_reasoning_as_the_answer(play: Play) -> None:
-    """A template that reads reasoning too takes it for an answer that is missing, and only then."""
+    """A template that reads reasoning too uses the reasoning as the answer, but only if the answer is empty."""
     played = play(Answer(body=chat("", reasoning=REASONED)), reads="reply_or_reasoning")
     assert (played.counts(), played.text("parsed.txt"), played.requests) == ({"scored": 1}, "8.0\n", 1)
     assert played.record("parsed_metadata.json")["parser_version"].endswith("+reasoning")
 
 
 def test_reasoning_is_read_later_without_a_call(play: Play) -> None:
-    """Once a template reads reasoning too, the next run scores a stored reply without an answer, for nothing."""
+    """If a template reads reasoning later, the next run scores the stored reasoning without a new call."""
     first = play(Answer(body=chat("", reasoning=REASONED)))
     assert first.counts() == {"unscored": 1}
     second = play(FINE, reads="reply_or_reasoning")
     assert (second.requests, second.counts(), second.text("parsed.txt")) == (0, {"scored": 1}, "8.0\n")
 
 
-def test_an_answer_wins_over_its_reasoning(play: Play) -> None:
-    """Reasoning beside an answer is kept, and never read."""
+def test_an_answer_has_priority_over_its_reasoning(play: Play) -> None:
+    """Reasoning next to an answer is kept, and never read."""
     played = play(Answer(body=chat("No.", reasoning=REASONED)), reads="reply_or_reasoning")
     assert (played.counts(), played.text(), played.text("reasoning.txt")) == ({"unscored": 1}, "No.", REASONED)
 
@@ -179,7 +179,7 @@ def test_an_answer_wins_over_its_reasoning(play: Play) -> None:
         pytest.param(chat(None, finish="content_filter"), "", "stopped by the content filter", id="filtered at once"),
         pytest.param(
             chat("First.\nSCORE: 3", finish="content_filter"), "First.\nSCORE: 3", "stopped by the content filter",
-            id="filtered in mid-sentence",
+            id="filtered in the middle",
         ),
         pytest.param(
             chat("SCORE: 3", finish="recitation"), "SCORE: 3",
@@ -189,15 +189,15 @@ def test_an_answer_wins_over_its_reasoning(play: Play) -> None:
             chat(None, finish="tool_calls", tool_calls=[{"function": {"arguments": '{"score": 7}'}}]),
             '{"score": 7}', "none of the last three lines begins with SCORE", id="a tool call only",
         ),
-        pytest.param(chat(""), "", "the reply is empty", id="nothing at all"),
+        pytest.param(chat(""), "", "the reply is empty", id="an empty text"),
         pytest.param(
             chat("First thoughts.\nSCORE: 3", finish="error", error=error(400)["error"]), "First thoughts.\nSCORE: 3",
             "the reply broke off: the server met an error before its end", id="an error that stays, in the choice",
         ),
     ],
 )  # fmt: skip
-def test_a_reply_that_is_no_score(play: Play, body: object, text: str, reason: str) -> None:
-    """What was paid for is asked for once, kept as it came, and unscored with the reason."""
+def test_a_reply_without_a_score(play: Play, body: object, text: str, reason: str) -> None:
+    """A reply without a score is paid for only once, is stored unchanged, and is unscored with a reason."""
     played = play(Answer(body=body))
     assert (played.requests, played.ends(), played.spent(), played.text()) == (1, ["reply"], COST, text)
     [row] = played.scores()
@@ -209,7 +209,7 @@ def test_a_reply_that_is_no_score(play: Play, body: object, text: str, reason: s
 
 
 def test_429_inside_an_answer(play: Play) -> None:
-    """Status 429 told inside an answer is not charged, and its Retry-After is waited for."""
+    """A status 429 inside an answer is not charged, and the run waits for its Retry-After."""
     limit = error(429, "Rate limit exceeded", metadata={"headers": {"Retry-After": "0.3"}})
     played = play(Answer(body=limit), FINE)
     assert (played.requests, played.ends(), played.counts()) == (2, ["not_charged", "reply"], {"scored": 1})
@@ -218,7 +218,7 @@ def test_429_inside_an_answer(play: Play) -> None:
 
 
 def test_429s_inside_answers_use_up_no_budget(play: Play) -> None:
-    """Twenty-two refusals for the pace before the first answer leave the whole budget for twenty evaluations."""
+    """Twenty-two answers with 429 before the first reply leave the whole budget for twenty evaluations."""
     limits = [Answer(body={"id": None, "choices": None, "usage": None, **error(429)})] * 22
     rules = {"first_wait_s": 0.05, "longest_wait_s": 0.5}
     played = play(*limits, FINE, essays=20, max_cost_usd=0.3, rules=rules)
@@ -230,7 +230,7 @@ def test_429s_inside_answers_use_up_no_budget(play: Play) -> None:
     [
         pytest.param(401, 1, ["not_charged"], id="401"),
         pytest.param(402, 1, ["not_charged"], id="402"),
-        pytest.param("402", 1, ["not_charged"], id="402 as a text"),
+        pytest.param("402", 1, ["not_charged"], id="402 as text"),
         pytest.param(403, 1, ["not_charged"], id="403"),
         pytest.param(404, 1, ["not_charged"], id="404"),
         pytest.param("invalid_api_key", 1, ["not_charged"], id="a name"),
@@ -238,8 +238,10 @@ def test_429s_inside_answers_use_up_no_budget(play: Play) -> None:
         pytest.param(504, 5, ["unknown"] * 5, id="504"),
     ],
 )
-def test_an_error_inside_an_answer_is_as_its_status(play: Play, code: object, requests: int, ends: list[str]) -> None:
-    """Errors inside an answer stop the run or are tried again exactly as their HTTP status."""
+def test_an_error_inside_an_answer_is_treated_like_its_status(
+    play: Play, code: object, requests: int, ends: list[str]
+) -> None:
+    """An error inside an answer stops the run or is tried again, exactly like its HTTP status."""
     played = play(Answer(body=error(code)), max_concurrency=1, essays=2 if requests == 1 else 1)
     assert (played.requests, played.ends()) == (requests, ends)
     assert "failed" in played.counts()
@@ -248,13 +250,13 @@ def test_an_error_inside_an_answer_is_as_its_status(play: Play, code: object, re
 
 
 def test_an_error_without_a_status(play: Play) -> None:
-    """An error of which nothing is known is not tried again, and its worst case stays reserved."""
+    """An unknown error is not tried again, and its worst case stays reserved."""
     played = play(Answer(body={"error": {"message": "Something happened"}}))
     assert (played.requests, played.ends(), played.counts()) == (1, ["unknown"], {"failed": 1})
 
 
 def test_a_reply_that_broke_off(play: Play) -> None:
-    """A broken reply is kept and asked for again; a draft of a score in it is never read."""
+    """A reply that broke off is kept, and the judge is asked again; a score in the broken reply is never read."""
     broken = Answer(body=chat("First thoughts.\nSCORE: 3", finish="error", error=error(502)["error"], usage=None))
     played = play(broken, FINE)
     assert (played.requests, played.counts(), played.text("parsed.txt")) == (2, {"scored": 1}, "5.0\n")
@@ -262,18 +264,18 @@ def test_a_reply_that_broke_off(play: Play) -> None:
     assert played.ends() == ["reply", "reply"]
 
 
-def test_replies_that_break_off_for_ever(play: Play) -> None:
-    """When the last attempt breaks off too, all are kept and the evaluation is unscored."""
+def test_all_replies_break_off(play: Play) -> None:
+    """If the last attempt breaks off too, all replies are kept, and the evaluation is unscored."""
     played = play(Answer(body=chat("Careful weighing.\nSCORE: {n}", finish="error")))
     assert (played.requests, played.counts(), played.spent()) == (5, {"unscored": 1}, round(5 * COST, 9))
     kept = [played.text(f"raw.{number}.txt") for number in (1, 2, 3, 4)]
     assert [*kept, played.text()] == [f"Careful weighing.\nSCORE: {number}" for number in range(1, 6)]
 
 
-def test_a_broken_reply_is_not_waited_for_too_long(play: Play) -> None:
-    """A server that broke off and asks for too long a wait is not asked again; the reply is kept."""
-    told = error(503, metadata={"headers": {"Retry-After": "5"}})["error"]
-    broken = Answer(body=chat("First thoughts.\nSCORE: 3", finish="error", error=told))
+def test_the_wait_after_a_broken_reply_is_limited(play: Play) -> None:
+    """If a reply broke off and its Retry-After is too long, the judge is not asked again; the reply is kept."""
+    too_long = error(503, metadata={"headers": {"Retry-After": "5"}})["error"]
+    broken = Answer(body=chat("First thoughts.\nSCORE: 3", finish="error", error=too_long))
     played = play(broken, FINE, rules={"longest_retry_after_s": 2})
     assert (played.requests, played.ends(), played.counts()) == (1, ["reply"], {"unscored": 1})
 
@@ -282,25 +284,25 @@ def test_a_broken_reply_is_not_waited_for_too_long(play: Play) -> None:
 
 
 def events(*chunks: object, end: str = "data: [DONE]\n\n") -> Answer:
-    """A stream of server-sent events."""
+    """Return an answer that is a stream of server-sent events."""
     lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
     return Answer(body=": PROCESSING\n\n" + lines + end, content_type="text/event-stream")
 
 
 def piece(content: str = "", finish: str | None = None, **more: Any) -> dict[str, Any]:
-    """A piece of a streamed completion."""
+    """Return a piece of a streamed completion."""
     choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
     return {"id": "chatcmpl-{n}", "object": "chat.completion.chunk", "model": "v/a", "choices": [choice], **more}
 
 
-def test_no_stream_is_asked_for(play: Play) -> None:
-    """The request says that the answer is not to be streamed."""
+def test_no_stream_is_requested(play: Play) -> None:
+    """The request says that the answer must not be streamed."""
     played = play(FINE)
     assert played.server.asked[0]["stream"] is False
 
 
 def test_a_streamed_reply_is_put_together(play: Play) -> None:
-    """A whole reply that came as a stream is kept as one text, with its usage."""
+    """A complete reply that came as a stream is stored as one text, with its usage."""
     played = play(
         events(piece("Because.\n"), piece("SCORE: 7"), piece(finish="stop"), {"choices": [], "usage": USAGE})
     )
@@ -308,13 +310,13 @@ def test_a_streamed_reply_is_put_together(play: Play) -> None:
 
 
 def test_a_stream_without_an_end_broke_off(play: Play) -> None:
-    """A stream that ends in its middle is kept, asked for again, and never scored."""
+    """A stream that ends too early is kept and never scored, and the judge is asked again."""
     played = play(events(piece("SCORE: 3"), end=""), FINE)
     assert (played.requests, played.text("raw.1.txt"), played.text("parsed.txt")) == (2, "SCORE: 3", "5.0\n")
 
 
-def test_a_done_line_behind_the_json(play: Play) -> None:
-    """`data: [DONE]` behind a whole answer costs no reply."""
+def test_a_done_line_after_the_json(play: Play) -> None:
+    """A line `data: [DONE]` after a complete answer does not make the answer invalid."""
     played = play(Answer(body=json.dumps(chat("SCORE: 5")) + "\n\ndata: [DONE]\n\n"), essays=2)
     assert (played.requests, played.counts()) == (2, {"scored": 2})
 
@@ -322,13 +324,13 @@ def test_a_done_line_behind_the_json(play: Play) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(Answer(body="<html>{n}</html>", content_type="text/html"), id="a page"),
+        pytest.param(Answer(body="<html>{n}</html>", content_type="text/html"), id="an HTML page"),
         pytest.param(Answer(body={"id": "{n}", "choices": []}), id="no choices"),
         pytest.param(Answer(body='data: {"id": "{n}"}\n\n'), id="events of something else"),
     ],
 )
-def test_answers_that_are_no_completion_stop_the_model(play: Play, answer: Answer) -> None:
-    """Three answers in a row that are no completion stop the model, whatever their words."""
+def test_answers_that_are_not_a_completion_stop_the_model(play: Play, answer: Answer) -> None:
+    """Three answers in a row that are not a completion stop the model, even if their texts differ."""
     played = play(answer, essays=30, max_concurrency=4)
     assert played.requests <= 3 + 4
     ends = played.ends()  # a call that was about to be sent when the model was stopped ends as not charged
@@ -339,15 +341,15 @@ def test_answers_that_are_no_completion_stop_the_model(play: Play, answer: Answe
 # ---------------------------------------------------------------- what stops a model, and what does not
 
 
-def test_a_request_id_does_not_hide_that_refusals_are_the_same(play: Play) -> None:
-    """Refusals that differ by a request id have one cause: the model is stopped after three."""
+def test_refusals_that_differ_only_by_a_request_id_are_the_same(play: Play) -> None:
+    """Refusals that differ only by a request id have the same cause, so the model is stopped after three."""
     words = "Unsupported value in the body. (request id: 20260101{n})"
     played = play(Answer(status=400, body={"error": {"message": words}}), essays=30, max_concurrency=4)
     assert played.requests <= 3 + 4
 
 
 def test_refusals_of_single_essays_stop_nothing(play: Play) -> None:
-    """Essays that a content filter refuses say nothing about the model: all others are scored."""
+    """If a content filter refuses some essays, the model is not stopped, and all other essays are scored."""
     words = "The response was filtered due to the prompt triggering the content management policy."
     refused = Answer(status=400, body=error("content_filter", words))
     fine = Answer(body=chat("SCORE: 5"), delay_s=0.3)
@@ -356,7 +358,7 @@ def test_refusals_of_single_essays_stop_nothing(play: Play) -> None:
 
 
 def test_timeouts_without_a_success_stop_the_model(play: Play) -> None:
-    """A model that never answers in time is not asked for ever, and the message names the setting to raise."""
+    """A model that never answers in time is stopped, and the message names the setting to raise."""
     slow = Answer(body=chat("SCORE: 5"), delay_s=0.6)
     played = play(slow, essays=20, max_concurrency=5, rules={"read_timeout_s": 0.2, "total_timeout_s": 5})
     assert played.requests <= 15
@@ -366,7 +368,7 @@ def test_timeouts_without_a_success_stop_the_model(play: Play) -> None:
 
 @pytest.mark.parametrize("status", [pytest.param(504, id="504"), pytest.param(524, id="524")])
 def test_gateway_timeouts_count_as_timeouts(play: Play, status: int) -> None:
-    """A gateway that gives up waiting stops the model as a read timeout does."""
+    """Gateway timeouts stop the model like read timeouts."""
     played = play(Answer(status=status, body={}), essays=20, max_concurrency=5)
     assert played.requests <= 15
     assert "read_timeout_s" in played.run.summary.message
@@ -388,7 +390,7 @@ def test_gateway_timeouts_count_as_timeouts(play: Play, status: int) -> None:
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_next_step(play: Play, body: object, step: str) -> None:
-    """A 400 that a setting causes names the setting; it is asked once, not charged, and the message is stored."""
+    """The stored message of a 400 names the setting that caused it; there is one request and no charge."""
     played = play(Answer(status=400, body=body))
     assert (played.requests, played.ends(), played.counts()) == (1, ["not_charged"], {"failed": 1})
     assert step in played.record("failure.json")["message"]
@@ -401,37 +403,40 @@ def test_a_refusal_names_the_next_step(play: Play, body: object, step: str) -> N
     "headers",
     [
         pytest.param({"retry-after-ms": "300"}, id="milliseconds"),
-        pytest.param({"Retry-After": "300ms"}, id="a number with its unit"),
+        pytest.param({"Retry-After": "300ms"}, id="a number with a unit"),
         pytest.param({"retry-after-ms": "soon", "Retry-After": "0.3"}, id="the other header"),
-        pytest.param({"retry-after-ms": "300", "Retry-After": "60"}, id="the finer one first"),
+        pytest.param({"retry-after-ms": "300", "Retry-After": "60"}, id="milliseconds have priority"),
     ],
 )
 def test_retry_after_in_its_shapes(play: Play, headers: dict[str, str]) -> None:
-    """What a server asks to wait is waited for, however it writes it."""
+    """The run waits as long as the server asks, in whatever form the server says so."""
     played = play(Answer(status=429, body=error(None, "slow down"), headers=headers), FINE)
     assert (played.requests, played.counts()) == (2, {"scored": 1})
     assert 0.29 < played.server.arrived[1] - played.server.arrived[0] < 10
 
 
-# ---------------------------------------------------------------- what it cost
+# ---------------------------------------------------------------- costs
 
 
 @pytest.mark.parametrize(
     ("usage", "cached_price", "cost"),
     [
         pytest.param({**USAGE, "cost": 0.0042}, "", 0.0042, id="the server's own cost"),
-        pytest.param({**USAGE, "cost": 0}, "", COST, id="a cost of nothing is not believed where there are prices"),
+        pytest.param({**USAGE, "cost": 0}, "", COST, id="a cost of 0 is ignored if there are prices"),
         pytest.param(USAGE, "", COST, id="cached tokens without a price of their own"),
-        pytest.param(USAGE, "0.1", round((104 + 89.6 + 2000) / 1e6, 9), id="cached tokens with one"),
+        pytest.param(USAGE, "0.1", round((104 + 89.6 + 2000) / 1e6, 9), id="cached tokens with a price of their own"),
         pytest.param(
-            {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 1110}, "", 0.0102, id="reasoning beside"
+            {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 1110},
+            "",
+            0.0102,
+            id="reasoning tokens only in the total",
         ),
         pytest.param({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, "", None, id="nothing counted"),
         pytest.param(None, "", None, id="no usage"),
     ],
 )
 def test_cost(play: Play, usage: object, cached_price: str, cost: float | None) -> None:
-    """A reply's cost is the server's own, else by its tokens; where these are unknown the cost is too."""
+    """A reply's cost is the server's own, else it is computed from the tokens; without tokens it is unknown."""
     models = PRICED.format(more=",cached_input_usd_per_mtok", cells=f",{cached_price}")
     played = play(Answer(body=chat("SCORE: 5", usage=usage)), models=models)
     assert played.record()["cost_usd"] == cost
@@ -439,7 +444,7 @@ def test_cost(play: Play, usage: object, cached_price: str, cost: float | None) 
 
 
 def test_usage_is_recorded(play: Play) -> None:
-    """The record of a reply holds what the server counted, cached and reasoning tokens and its own cost included."""
+    """The record of a reply has the server's counts, including cached and reasoning tokens, and its cost."""
     played = play(Answer(body=chat("SCORE: 5", usage={**USAGE, "cost": 0.0042})))
     assert played.record()["usage"] == {
         "prompt_tokens": 1000,
@@ -452,19 +457,19 @@ def test_usage_is_recorded(play: Play) -> None:
 
 
 def test_an_unknown_usage_keeps_its_worst_case_reserved(play: Play) -> None:
-    """A server that counts nothing cannot make a run pass its cap."""
+    """If a server counts no tokens, the run still keeps to its cap."""
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     played = play(Answer(body=chat("SCORE: 5", usage=nothing)), essays=20, max_cost_usd=0.05)
     assert played.requests <= 5
     assert played.counts()["deferred"] == 20 - played.requests
 
 
-# ---------------------------------------------------------------- whatever the answer
+# ---------------------------------------------------------------- random answers
 
 
 @dataclass(kw_only=True)
 class CountingSpending:
-    """Lets every request be made; counts those that may have cost something."""
+    """A spending that allows every request, and counts the requests that may have cost something."""
 
     charged: int = 0
     kept: list[str] = field(default_factory=list)
@@ -482,7 +487,7 @@ class CountingSpending:
 words = st.sampled_from([None, "", " ", "SCORE: 7", "<think>", [{"text": "x"}], 7])
 odd_codes: list[object] = [None, 200, 400, 401, 402, 403, 404, 418, "content_filter", "x", 0, [], "model_not_found"]
 codes = st.sampled_from(odd_codes)
-told = st.one_of(st.none(), st.fixed_dictionaries({"message": st.just("no"), "code": codes}), st.just("no"))
+errors_inside = st.one_of(st.none(), st.fixed_dictionaries({"message": st.just("no"), "code": codes}), st.just("no"))
 messages = st.fixed_dictionaries(
     {},
     optional={
@@ -497,19 +502,23 @@ choices = st.fixed_dictionaries(
     {"message": messages},
     optional={
         "finish_reason": st.sampled_from([None, "stop", "length", "content_filter", "tool_calls"]),
-        "error": told,
+        "error": errors_inside,
     },
 )
 bodies = st.fixed_dictionaries(
     {},
-    optional={"choices": st.lists(choices, max_size=2), "error": told, "usage": st.one_of(st.none(), st.just(USAGE))},
+    optional={
+        "choices": st.lists(choices, max_size=2),
+        "error": errors_inside,
+        "usage": st.one_of(st.none(), st.just(USAGE)),
+    },
 )
 
 
 @given(body=bodies)
 @settings(deadline=None, max_examples=60)
 def test_no_answer_is_charged_twice(body: dict[str, Any]) -> None:
-    """An answer with status 200 that is no 5xx or 429 by another name is asked for once, whatever it holds."""
+    """An answer with status 200 is asked for only once, unless its content is an error 5xx or 429."""
     with AnswerServer(answers=[Answer(body=body)]).serving() as server:
         spending = CountingSpending()
         answer = asyncio.run(ask(server.base_url, spending))
@@ -519,7 +528,7 @@ def test_no_answer_is_charged_twice(body: dict[str, Any]) -> None:
 
 
 async def ask(base_url: str, spending: CountingSpending) -> object:
-    """The answer to one prompt."""
+    """Ask the server one prompt and return the answer."""
     http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
     async with AsyncOpenAI(api_key="sk-test-0123456789", base_url=base_url, http_client=http) as client:
         rules = CallRules(max_attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
