@@ -5,8 +5,9 @@ The order of the steps for one evaluation, and why a crash between them is harml
 1. The task takes the evaluation's lease, so that no other task calls a judge for the same evaluation.
 2. With the lease, the task reads the store again. If another run has stored a reply in the meantime, there is nothing
    to call for. If an earlier process received a reply but died while it stored the reply, the task completes the
-   storing. So no reply is paid for twice.
-3. The request is reserved in the journal and then sent: see `spending.py`.
+   storing. So a reply that was received is not paid for again.
+3. The request is reserved in the journal and then sent: see `spending.py`. If the task dies before the reply arrives,
+   the reply is lost and another task asks again. The lost request keeps its worst case in the run's budget.
 4. The reply is stored in the evaluation's folder, and then the request is settled in the journal. After a crash
    between the two, `settle_from_store` settles the request from the stored reply.
 5. The task releases the lease. After a crash the lease is not released, but another task can take it over once the
@@ -69,7 +70,7 @@ class EvaluationCalls:
     - `claimed` has the evaluations that are claimed right now, by gen_id.
     - `failures` has the evaluations that got no reply.
     - `held_elsewhere` has the leases that another process held at the last try. The lease objects are kept, because
-      each of them remembers for how long the other process has not refreshed its lease.
+      each of them measures for how long it has seen an empty claim file (see `CallLease`).
     """
 
     store: GensDataLayer
