@@ -98,7 +98,7 @@ def test_a_run_has_at_most_so_many_events_of_each_kind(
     half: StoreBuilder, dag: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slices share the limit by their sizes; what is beyond it is remembered all the same."""
-    monkeypatch.setattr(announce, "MOST_EVENTS", 4)
+    monkeypatch.setattr(announce, "MAX_EVENTS", 4)
     conf = {**ONE_CELL, "replicates": 10, "batch_size": 4}
     run = dag.run(conf)
     assert [part["stop"] - part["start"] for part in run.slices if part["kind"] == "todo"] == [4, 4]

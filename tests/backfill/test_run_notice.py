@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.backfill.run_notice import MOST_CHARACTERS, notice_of_end, notice_of_failure
+from essay_cohorts.backfill.run_notice import MAX_CHARACTERS, notice_of_end, notice_of_failure
 
 LINK = "http://127.0.0.1/log"
 
@@ -35,7 +35,7 @@ def test_a_long_message_is_cut_and_the_link_stays() -> None:
     """A chat would cut the end, and with it the link."""
     notice = notice_of_end({"cohort_id": "c", "message": "x" * 5_000, "deferred": 0}, complete=False, link=LINK)
     message, link = notice.body.rsplit("\n", 1)
-    assert (len(message), message[-5:], link) == (MOST_CHARACTERS, "x ...", LINK)
+    assert (len(message), message[-5:], link) == (MAX_CHARACTERS, "x ...", LINK)
 
 
 def test_a_task_without_a_summary_names_itself() -> None:

@@ -733,12 +733,10 @@ def test_the_shell_line_lists_what_was_skipped(varied: StoreBuilder, dag: Played
     [
         pytest.param(
             lambda s: (s.root / "gens/essay/e_essay1/parsed.txt").unlink(),
-            "the text of essay e_essay1 is gone",
+            "the text of essay e_essay1 is missing",
             id="essay",
         ),
-        pytest.param(
-            lambda s: s.templates("coherence"), "template novelty is not active any more", id="template's row"
-        ),
+        pytest.param(lambda s: s.templates("coherence"), "template novelty is no longer active", id="template's row"),
     ],
 )
 def test_what_is_lost_after_planning_is_said(
@@ -859,7 +857,7 @@ def test_edited_templates_are_counted_and_not_acted_on(
     made_with_novelty = sum(count for (_, template, _), count in SHORTFALL.items() if template == "novelty")
     assert run.planned.edited == made_with_novelty
     assert (
-        f"{made_with_novelty} existing evaluations were made with another prompt or model than today's: kept."
+        f"{made_with_novelty} existing evaluations were made with another prompt or model than today's; they are kept."
         in log_lines()
     )
     assert judge_server.calls() == 0

@@ -186,7 +186,7 @@ def test_a_planned_reuse_that_vanished_is_not_run(
     assert not run.summary.complete
     [line] = [line for line in run.summary.message.splitlines() if line.startswith("  v_a: ")]
     assert "when the run was planned" in line
-    assert "gone" in line
+    assert "missing" in line
     assert judge_server.calls() == 1
 
 

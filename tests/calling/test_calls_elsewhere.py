@@ -101,7 +101,7 @@ def test_what_takes_too_long_elsewhere_is_told_and_taken_later(
         assert row["outcome"] == "in_flight_elsewhere"
         assert not run.summary.complete
         assert "1 in flight elsewhere:" in run.summary.message
-        assert "evaluation_backfill beside, evaluation.evaluation_raw 0, try 1 is calling for it" in row["reason"]
+        assert "evaluation_backfill beside, evaluation.evaluation_raw 0, try 1 is calling the judge" in row["reason"]
         assert not (store.root / "gens" / "evaluation" / gen_id(1) / "failure.json").exists()
         assert told(beside)["complete"]
     calls = judge_server.calls()

@@ -117,7 +117,7 @@ def test_a_lease_says_who_is_calling(
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
         assert "run-7" in found.reason
-        assert "try 2 is calling for it" in found.reason
+        assert "try 2 is calling the judge" in found.reason
 
 
 names = ["metadata.json", "raw.txt", "parsed.txt", "parsed_metadata.json", "failure.json", "call.json"]

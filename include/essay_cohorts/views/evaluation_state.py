@@ -69,7 +69,7 @@ def shown_state(found: EvaluationState, caller: str | None = None, last_run: Run
             return ShownState(state=MemberState.UNSCORED, reason=NO_NUMBER)
         return ShownState(state=MemberState.SCORED, score=score) if found.counts else _MADE_UP
     if caller is not None:
-        return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
+        return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling the judge")
     if found.is_untouched:
         return ShownState(state=MemberState.NO_REPLY, reason=NOT_ASKED)
     replied = found.progress is Progress.REPLIED
