@@ -23,9 +23,9 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# Limit per run for each kind of evaluation: scored and reused. Airflow needs about 2 ms per event. It stores the events
-# of a task in one transaction, and during this time no other process can write to an SQLite database. Evaluations
-# without an event are still in the counts of the cohort's event.
+# Limit per run for each kind of evaluation: scored and reused. Airflow needs about 2 ms per event. It stores the
+# events of a task in one transaction, and during this time no other process can write to an SQLite database.
+# Evaluations without an event are still in the counts of the cohort's event.
 MAX_EVENTS = 1_000
 
 

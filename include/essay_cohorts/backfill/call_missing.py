@@ -30,8 +30,8 @@ async def call_missing(
 ) -> dict[str, int]:
     """Get a reply for each evaluation of the slice that has none; return {"called": n}.
 
-    `connect` is awaited only if there is something to call. If some evaluations got no reply, RepliesMissing is raised
-    after all evaluations of the slice were tried. Each evaluation that this task tried without success has a
+    `connect` is awaited only if there is something to call. If some evaluations got no reply, RepliesMissing is
+    raised after all evaluations of the slice were tried. Each evaluation that this task tried without success has a
     failure.json. When the coroutine is cancelled, it sends no further request, waits for the replies to the requests
     that it has sent, and stores them.
     """
@@ -43,7 +43,7 @@ async def call_missing(
     endpoint, disk = await connect(), DiskThreads()
     work = SliceTask(settings=settings, planned=planned, part=part, task=task)
     async with endpoint.client:
-        # The task lease is released last: while this task still stores replies, no other process may take it for dead.
+        # Release the task lease last: while this task stores replies, no other process may take it for dead.
         with TaskLease(settings.data_root, task) as task_lease:
             calls = SliceCalls.open(work, endpoint, task_lease, disk)
             try:
@@ -57,7 +57,7 @@ async def call_missing(
 
 
 async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
-    """Run the calls. When cancelled, wait for the replies to the requests that were sent, because they are paid for."""
+    """Run the calls; when cancelled, wait for the replies to requests that were sent, because they are paid for."""
     running = asyncio.ensure_future(calls.run(rows))
     try:
         await asyncio.shield(running)
@@ -69,7 +69,7 @@ async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
             running.cancel()
             await asyncio.wait({running})
             raise
-        # If the calls failed meanwhile, for example because the disk is full, raise that error: it tells more than the
-        # cancellation.
+        # If the calls failed meanwhile, for example because the disk is full, raise that error: it tells more than
+        # the cancellation.
         running.result()
         raise

@@ -1,8 +1,8 @@
 """Plans a cohort and writes its plan, its seeds, its membership and its manifest: the first step of a run.
 
 A seed is the folder of a new evaluation with only its metadata.json. The files are written in a fixed order: plan,
-seeds, membership, selection, manifest, and last the record of the run. A crash between two of them is harmless, because
-planning again finds the seeds and the membership that were written, and continues from them.
+seeds, membership, selection, manifest, and last the record of the run. A crash between two of them is harmless,
+because planning again finds the seeds and the membership that were written, and continues from them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The steps of the DAG's tasks after planning, except the calls: cut the slices, check, write prompts, score replies.
 
-Tasks pass only small values to each other: the PlannedRun and the slices. Each step reads its slice's part of the plan
-from a file, and reads from the store whether an evaluation is done. So what a run pays for never depends on which tasks
-the scheduler skips.
+Tasks pass only small values to each other: the PlannedRun and the slices. Each step reads its slice's part of the
+plan from a file, and reads from the store whether an evaluation is done. So what a run pays for never depends on
+which tasks the scheduler skips.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _MISSING = (Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE)
 class Totals:
     """Counts of a run's evaluations. Each planned evaluation has exactly one of the outcomes `reused` to `not_run`.
 
-    `called` counts the evaluations whose reply this run paid for; `cost_usd` is the cost of these replies, None if the
-    price of one of them is unknown.
+    `called` counts the evaluations whose reply this run paid for; `cost_usd` is the cost of these replies, None if
+    the price of one of them is unknown.
     """
 
     planned: int
