@@ -52,15 +52,15 @@ def again(
     write: bool = False,
     told: list[str] | None = None,
     parsers: dict[str, Parser] | None = None,
-    most_rows: int | None = None,
+    max_rows: int | None = None,
     **asked: Any,
 ) -> ReparseReport:
     """Scores the store's replies again."""
     request = ReparseRequest(write=write, **asked)
-    tell = (told if told is not None else []).append
+    show = (told if told is not None else []).append
     given = PARSERS if parsers is None else parsers
     task = task_ref("run-r", "reparse", 1)
-    return reparse(Settings(data_root=store.root), request, task, tell, most_rows=most_rows, parsers=given)
+    return reparse(Settings(data_root=store.root), request, task, show, max_rows=max_rows, parsers=given)
 
 
 def put(store: StoreBuilder, gen_id: str, name: str, value: str | dict[str, Any]) -> None:
@@ -313,7 +313,10 @@ def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(stor
         assert lease.take()
         for write in (False, True):
             [row] = again(store, write=write).of(Effect.SKIPPED)
-            assert row.why == "evaluation_backfill run-1, evaluation.evaluation_raw 0, try 1 is working on it"
+            assert (
+                row.why
+                == "evaluation_backfill run-1, evaluation.evaluation_raw 0, try 1 is working on this evaluation"
+            )
         assert store.read("gens/evaluation/v_1/parsed.txt") == "3.0\n"
     assert again(store, write=True).counts == {Effect.CHANGED: 1}
     assert store.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
@@ -335,7 +338,7 @@ def test_a_lease_taken_between_the_look_and_the_write_is_respected(store: StoreB
 
         report = again(store, write=True, told=TakesIt())
     assert report.counts == {Effect.SKIPPED: 1}
-    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on it" in told[1]
+    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on this evaluation" in told[1]
     assert store.read("gens/evaluation/v_1/parsed.txt") == "3.0\n"
 
 
@@ -514,7 +517,7 @@ def test_a_reply_in_temporary_files_is_left_to_its_cohort(store: StoreBuilder, e
     put(store, "v_1", ".raw_metadata.json.0123456789ab.tmp", {"reply_sha256": sha})
     tree = store.tree_hash()
     [row] = again(store, write=True).of(Effect.SKIPPED)
-    assert "waits in temporary files" in row.why
+    assert "is in temporary files" in row.why
     assert store.tree_hash() == tree
 
 
@@ -595,15 +598,15 @@ def test_a_long_look_tells_how_far_it_is(
     store: StoreBuilder, essay: str, log_lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log line every so many replies, and a capped table."""
-    monkeypatch.setattr("essay_cohorts.reparsing.reparse._REPLIES_A_LINE", 2)
+    monkeypatch.setattr("essay_cohorts.reparsing.reparse._REPLIES_PER_LINE", 2)
     for number in range(5):
         store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
     told: list[str] = []
-    again(store, write=True, told=told, most_rows=3)
+    again(store, write=True, told=told, max_rows=3)
     assert "and 2 more" in told[0]
     assert log_lines() == [
-        "2 evaluations looked at",
-        "4 evaluations looked at",
+        "2 evaluations read",
+        "4 evaluations read",
         "2 of 5 written",
         "4 of 5 written",
     ]

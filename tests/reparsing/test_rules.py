@@ -159,7 +159,7 @@ def test_the_table_shows_exactly_the_changed_ones() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    """With `most_rows` the rest is a number."""
+    """With `max_rows` the table ends with the number of the other rows."""
     text = changes_text(report(*(row(f"v_{number}") for number in range(1_205))), 200)
     assert text.rstrip().endswith("\nand 1,005 more")
     assert text.count("v_") == 200
@@ -181,9 +181,9 @@ def test_what_no_line_can_show_is_made_visible() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        pytest.param(report(row("v", UNCHANGED)), "1 evaluations: 1 as they were. LLM calls: 0.", id="counts"),
+        pytest.param(report(row("v", UNCHANGED)), "1 evaluations: 1 unchanged. LLM calls: 0.", id="counts"),
         pytest.param(report(row("v", UNCHANGED)), "Nothing was written.", id="nothing to do"),
-        pytest.param(report(row("v")), "Nothing was written. Add --write to apply it", id="only shown"),
+        pytest.param(report(row("v")), "Nothing was written. Add --write to apply the changes", id="only shown"),
         pytest.param(report(row("v", RENEWED), written=True), "No score changed.", id="renewed"),
         pytest.param(report(row("v"), written=True), "Next: cohorts aggregate", id="aggregate"),
         pytest.param(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
 from essay_cohorts.views.coverage import (
-    CELLS_A_PAGE,
-    MOST_COLUMNS,
+    CELLS_PER_PAGE,
+    MAX_COLUMNS,
     CellCoverage,
     CellState,
     MatrixPage,
@@ -196,9 +196,9 @@ def test_a_page_that_is_not_there(asked: int, got: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "hidden"),
     [
-        pytest.param(MOST_COLUMNS - 1, 0, id="below the cap"),
-        pytest.param(MOST_COLUMNS, 0, id="at the cap"),
-        pytest.param(MOST_COLUMNS + 5, 5, id="beyond the cap"),
+        pytest.param(MAX_COLUMNS - 1, 0, id="below the cap"),
+        pytest.param(MAX_COLUMNS, 0, id="at the cap"),
+        pytest.param(MAX_COLUMNS + 5, 5, id="beyond the cap"),
     ],
 )
 def test_the_number_of_columns_has_a_cap(columns: int, hidden: int) -> None:
@@ -238,7 +238,7 @@ queries = st.builds(
 @PROPERTY
 @given(
     st.integers(0, 130),
-    st.sampled_from([1, 3, 20, MOST_COLUMNS + 1]),
+    st.sampled_from([1, 3, 20, MAX_COLUMNS + 1]),
     st.lists(st.none() | st.floats(0, 9), min_size=1, max_size=7),
     queries,
 )
@@ -256,12 +256,12 @@ def test_pages_hold_every_row_once(essays: int, columns: int, means: list[float 
         essay
         for essay, found in by_essay.items()
         if query.text in essay
-        and (not query.states or any(each.state in query.states for each in found[:MOST_COLUMNS]))
+        and (not query.states or any(each.state in query.states for each in found[:MAX_COLUMNS]))
     }
     assert len(ids) == len(expected) == first.essays
     assert set(ids) == expected
     assert {(page.essays, page.pages) for page in pages} == {(first.essays, first.pages)}
-    size = min(50, max(10, CELLS_A_PAGE // min(columns, MOST_COLUMNS)))
+    size = min(50, max(10, CELLS_PER_PAGE // min(columns, MAX_COLUMNS)))
     assert first.pages == max(1, math.ceil(len(rows) / size))
     assert all(len(page.rows) == size for page in pages[:-1])
 
