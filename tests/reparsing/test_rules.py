@@ -1,4 +1,4 @@
-"""Scoring stored replies again, the pure part: what may be asked for, and what a new verdict means."""
+"""The pure rules of scoring stored replies again: the request, and the effect of a new verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANGED, RENEWED, UNCHANGED, BY_HAND = Effect.CHANGED, Effect.RENEWED, Effect.UN
 
 
 def verdict(score: float | None) -> Verdict:
-    """A verdict of today's parser."""
+    """Return a verdict of today's parser."""
     return Verdict(parser=PARSER, score=score, reason="" if score is not None else "no score line")
 
 
@@ -76,7 +76,7 @@ def verdict(score: float | None) -> Verdict:
 def test_what_a_new_verdict_means(
     parsed: str | None, record: dict[str, Any], score: float | None, effect: Effect, before: str, after: str
 ) -> None:
-    """The effect, and the score before and after."""
+    """The decision has the effect, and the score before and after."""
     assert decide(parsed, VerdictRecord(record), verdict(score)) == Decision(
         effect=effect, before=before, after=after
     )
@@ -94,7 +94,7 @@ def test_what_a_new_verdict_means(
     ],
 )
 def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[str, Any], effect: Effect) -> None:
-    """A score beside a newer record is a person's only when it is not the one that was to be replaced."""
+    """A score that differs from a newer record is a correction, unless it belongs to the record that was replaced."""
     assert decide(parsed, VerdictRecord(NOW), verdict(7.0), half_replaced=VerdictRecord(came_with)).effect is effect
 
 
@@ -111,7 +111,7 @@ def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[s
     ],
 )
 def test_a_conf_becomes_a_request(conf: dict[str, Any], request_: ReparseRequest) -> None:
-    """Absent and null are the default."""
+    """A key that is absent or null gets its default."""
     checked = parse_reparse_request(conf)
     assert (checked.value, checked.problems) == (request_, ())
 
@@ -128,25 +128,25 @@ def test_a_conf_becomes_a_request(conf: dict[str, Any], request_: ReparseRequest
     ],
 )
 def test_a_wrong_conf_is_told(conf: dict[str, Any], told: list[str]) -> None:
-    """Every mistake, with its key."""
+    """Every mistake is reported with its key."""
     problems = "\n".join(map(str, parse_reparse_request(conf).problems))
     for each in told:
         assert each in problems
 
 
 def row(gen_id: str, effect: Effect = CHANGED, why: str = "in_last_line 2") -> Reparsed:
-    """One evaluation of a report."""
+    """Return one evaluation of a report."""
     return Reparsed(gen_id=gen_id, effect=effect, cell=Cell("e_1", "t", "m"), before="7.0", after="5.0", why=why)
 
 
 def report(*rows: Reparsed, written: bool = False, stale: tuple[str, ...] = ()) -> ReparseReport:
-    """A report of these rows."""
+    """Return a report of these rows."""
     counts = {effect: sum(each.effect is effect for each in rows) for effect in Effect}
     return ReparseReport(written=written, counts=counts, rows=rows, stale_cohorts=stale)
 
 
 def test_the_table_shows_exactly_the_changed_ones() -> None:
-    """A line for each, aligned; what is renewed or as it was has none."""
+    """Each changed row has an aligned line; renewed and unchanged rows have none."""
     text = changes_text(report(row("v_1"), row("v_22"), row("v_3", RENEWED), row("v_4", UNCHANGED)))
     assert text.splitlines()[:3] == [
         "gen_id  essay  template  model  before  after  why",
@@ -166,7 +166,7 @@ def test_a_long_table_is_cut_and_says_so() -> None:
 
 
 def test_those_that_share_a_reason_share_a_line() -> None:
-    """Five names and how many more."""
+    """The line has five names and the number of the others."""
     gone = [row(f"v_{number}", Effect.SKIPPED, "the template is gone") for number in range(9)]
     text = changes_text(report(*gone, row("x", Effect.DAMAGED, "it cannot be read")))
     assert text.splitlines()[0] == "Skipped: v_0, v_1, v_2, v_3, v_4 and 4 more: the template is gone"
@@ -174,7 +174,7 @@ def test_those_that_share_a_reason_share_a_line() -> None:
 
 
 def test_what_no_line_can_show_is_made_visible() -> None:
-    """A store of others may hold anything."""
+    """The files of a store may contain any characters."""
     assert "'a\\nb'" in changes_text(report(row("v_1", why="a\nb")))
 
 
@@ -193,7 +193,7 @@ def test_what_no_line_can_show_is_made_visible() -> None:
     ],
 )
 def test_the_totals_say_what_to_do_next(given: ReparseReport, told: str) -> None:
-    """And that nothing was called."""
+    """The text names the next step, and says that nothing was called."""
     assert told in totals_text(given)
 
 
