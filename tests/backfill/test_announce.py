@@ -62,7 +62,7 @@ def test_a_second_run_announces_nothing_more(half: StoreBuilder, dag: PlayedDag)
     assert (reused(dag, second), scored(dag, second), completed(dag, second)) == ([], [], False)
 
 
-def test_another_cohort_announces_its_reused_ones_itself(half: StoreBuilder, dag: PlayedDag) -> None:
+def test_another_cohort_announces_its_reused_evaluations_itself(half: StoreBuilder, dag: PlayedDag) -> None:
     """Each cohort announces its own members, even if another cohort paid for them."""
     run = dag.run(ONE_CELL)
     assert (len(reused(dag, run)), len(scored(dag, run))) == (2, 2)
@@ -85,7 +85,7 @@ def test_a_reply_without_a_score_is_not_announced(half: StoreBuilder, dag: Playe
     assert scored(dag, run) == gen_ids(half, "call")
 
 
-def test_a_changed_score_completes_the_cohort_anew(half: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_changed_score_completes_the_cohort_again(half: StoreBuilder, dag: PlayedDag) -> None:
     """An aggregation waits for this event: one more replicate, or a score that was read again."""
     assert completed(dag, dag.run(ONE_CELL))
     half.write("gens/evaluation/old1/parsed.txt", "8.5\n")
@@ -94,7 +94,7 @@ def test_a_changed_score_completes_the_cohort_anew(half: StoreBuilder, dag: Play
     assert completed(dag, dag.run({**ONE_CELL, "replicates": 5}, run_id="run-4"))
 
 
-def test_a_run_has_at_most_so_many_events_of_each_kind(
+def test_a_run_has_a_limit_of_events_of_each_kind(
     half: StoreBuilder, dag: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slices share the limit in proportion to their sizes; what is beyond the limit is recorded as announced too."""
@@ -120,7 +120,7 @@ def test_the_ledger_is_readable(half: StoreBuilder, dag: PlayedDag) -> None:
     assert f'"run_key": "{key}"' in half.read("cohorts/c/announced/completion.json")
 
 
-def test_a_slice_of_reused_ones_that_lost_a_score_announces_none_twice(half: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_reuse_slice_that_lost_a_score_announces_nothing_twice(half: StoreBuilder, dag: PlayedDag) -> None:
     """If `check_parsed` cannot skip the whole slice, its other evaluations were already announced as reused."""
     half.evaluation("old3", "e_essay1", replicate=3)
     run = dag.run({**ONE_CELL, "replicates": 3})
@@ -129,7 +129,7 @@ def test_a_slice_of_reused_ones_that_lost_a_score_announces_none_twice(half: Sto
     assert [announce.announce_scored(dag.settings, run.planned, part) for part in slices] == [[]] * len(slices)
 
 
-def test_a_scores_csv_that_somebody_touched_completes_nothing(half: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_touched_scores_csv_completes_nothing(half: StoreBuilder, dag: PlayedDag) -> None:
     """A scores.csv newer than the report is not trusted; the scores are read from the store, and are the same."""
     assert completed(dag, dag.run(ONE_CELL))
     second = dag.run(ONE_CELL, run_id="run-2")

@@ -83,7 +83,7 @@ def write_prompts(dag: PlayedDag, planned: PlannedRun) -> None:
 # ---------------------------------------------------------------- nothing to call
 
 
-def test_without_anything_to_call_nobody_is_connected(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_without_anything_to_call_there_is_no_connection(store: StoreBuilder, dag: PlayedDag) -> None:
     """The Connection is not even read when every evaluation has a score or a reply."""
     essay = store.essay(1)
     store.evaluation("v_1", essay)
@@ -95,7 +95,7 @@ def test_without_anything_to_call_nobody_is_connected(store: StoreBuilder, dag: 
     assert dag.go_on(planned).summary.complete
 
 
-def test_a_connection_that_cannot_be_used_is_said_before_any_call(
+def test_an_unusable_connection_is_reported_before_any_call(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Bad input in the Connection is raised unchanged, and nothing was called."""
@@ -108,7 +108,7 @@ def test_a_connection_that_cannot_be_used_is_said_before_any_call(
     assert judge_server.calls() == 0
 
 
-def test_a_retry_calls_only_for_those_without_a_reply(
+def test_a_retry_calls_only_where_there_is_no_reply(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """The next try of the step calls only for the evaluations without a reply."""
@@ -126,7 +126,7 @@ def test_a_retry_calls_only_for_those_without_a_reply(
 
 
 @pytest.mark.parametrize("retry", [pytest.param(False, id="plainly"), pytest.param(True, id="with retry_unscored")])
-def test_a_reply_that_another_run_bought_meanwhile_is_not_bought_again(
+def test_a_reply_of_another_run_is_not_paid_for_again(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, retry: bool
 ) -> None:
     """If another run got the reply after this run was planned, this run does not call, whether scored or not."""
@@ -168,7 +168,7 @@ PRICED = (
 
 
 @pytest.mark.parametrize("capped", [False, True], ids=["no budget", "a budget that is waited for"])
-def test_a_task_that_is_ended_stores_what_it_asked_for(
+def test_a_cancelled_task_stores_the_replies_under_way(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, capped: bool
 ) -> None:
     """No further request is sent, the replies under way are stored, and no lease or journal entry stays open."""
@@ -190,7 +190,7 @@ def test_a_task_that_is_ended_stores_what_it_asked_for(
     assert call(dag, planned, try_number=2) == {"called": 12 - at_once}
 
 
-def test_a_task_that_is_ended_waits_for_no_further_attempt(
+def test_a_cancelled_task_makes_no_further_attempt(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Requests that wait for a retry or for their turn end at once, and no call is made for them."""
@@ -207,7 +207,7 @@ def test_a_task_that_is_ended_waits_for_no_further_attempt(
     assert nothing_is_held(store)
 
 
-def test_what_goes_wrong_while_a_task_is_ended_is_told(
+def test_an_error_while_a_task_is_cancelled_is_raised(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """The error names the disk that refused the last replies, because a retry would only pay for them again."""
@@ -226,7 +226,7 @@ def test_what_goes_wrong_while_a_task_is_ended_is_told(
         asyncio.run(with_a_full_disk())
 
 
-def test_a_task_that_is_broken_off_gives_back_what_it_held(
+def test_a_task_cancelled_twice_releases_its_leases(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Cancelled again while it waits for its last replies, the step leaves no lease and logs the requests it sent."""
@@ -296,7 +296,7 @@ def test_the_record_of_a_failure(store: StoreBuilder, dag: PlayedDag, judge_serv
     }
 
 
-def test_cleared_after_healing_only_the_failed_one_is_called(
+def test_cleared_after_a_fix_only_the_failed_evaluation_is_called(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Once the server works again, clearing the run makes exactly one call, and the run ends green."""
@@ -344,7 +344,7 @@ def test_failures_are_named_up_to_a_readable_number(
 # ---------------------------------------------------------------- inputs deleted after planning
 
 
-def test_a_prompt_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+def test_a_deleted_prompt(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """An evaluation without its prompt is not called: its record says why, and the others are called."""
     essays(store, 2)
     planned = dag.plan({**ONE_CELL, "replicates": 1})
@@ -356,7 +356,7 @@ def test_a_prompt_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server
     assert judge_server.calls() == 1
 
 
-def test_a_model_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+def test_a_deleted_model(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """A model that was removed from the CSV after planning is not called; another model is."""
     essays(store, 1)
     planned = dag.plan({"cohort_id": "c", "templates": ["novelty"], "replicates": 1})
@@ -440,7 +440,7 @@ def test_made_up_replies_are_refused_by_a_real_store(
 @pytest.mark.parametrize(
     ("try_number", "calls"), [pytest.param(1, 0, id="first try"), pytest.param(2, 2, id="a later try")]
 )
-def test_stops_that_were_there_before(
+def test_stops_of_an_earlier_time(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, try_number: int, calls: int
 ) -> None:
     """A first try obeys a stop of another slice of its run; a later try ignores the stops that it finds."""
@@ -531,7 +531,7 @@ def refused(store: StoreBuilder) -> StoreBuilder:
 AGAIN: dict[str, Any] = {**ONE_CELL, "replicates": 2, "retry_unscored": True}
 
 
-def test_refused_replies_are_left_alone_unasked(
+def test_refused_replies_are_left_alone_by_default(
     refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Without retry_unscored a refused reply costs nothing more, and the run is red."""
@@ -542,7 +542,9 @@ def test_refused_replies_are_left_alone_unasked(
     assert "retry_unscored" in run.summary.message
 
 
-def test_asked_again_once(refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+def test_a_refused_reply_is_called_again_once(
+    refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
     """retry_unscored makes one call for the refused reply; the former reply, record and verdict are kept."""
     run = dag.run(AGAIN)
     assert judge_server.calls() == 1
@@ -657,7 +659,7 @@ def test_what_a_crash_left_is_scored_without_the_calling_step(tmp_path: Path, ju
         assert counts["scored"] == crashed.whole, f"killed before {crashed.point}"
 
 
-def test_the_prompt_of_what_a_crash_left_stays(tmp_path: Path, judge_server: JudgeServer) -> None:
+def test_the_prompt_of_a_reply_that_a_crash_left_stays(tmp_path: Path, judge_server: JudgeServer) -> None:
     """A template edited after the crash does not replace the prompt of a reply in temporary files."""
     for crashed in crashed_calls(tmp_path, judge_server):
         store = StoreBuilder(crashed.dag.root)
@@ -696,7 +698,7 @@ def test_on_a_disk_that_is_full_already_nothing_is_called(
     assert judge_server.calls() == 0
 
 
-def test_calls_under_way_are_stored_when_one_breaks(
+def test_calls_under_way_are_stored_when_one_fails(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """An error while one reply is stored does not lose the replies that are under way."""
@@ -733,7 +735,7 @@ def test_a_paid_reply_is_stored_whatever_is_in_it(
 # ---------------------------------------------------------------- the log
 
 
-def test_the_log_tells_of_progress(
+def test_the_log_shows_progress(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, log_lines: Logged
 ) -> None:
     """A person who watches the log sees which models are called and how many calls are done."""

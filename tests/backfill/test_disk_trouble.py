@@ -61,9 +61,9 @@ def see(trouble: str, folder: Path) -> Seen:
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        told = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(done.stdout.splitlines()[-1])
         assert list(root.iterdir()) == [], "the folder below the mount point was written to"
-        return Seen(requests=judge.calls(), **told)
+        return Seen(requests=judge.calls(), **result)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_permission_denied(write: Callable[[Path], object], tmp_path: Path) -> N
     folder = tmp_path / "v_1"
     folder.mkdir(mode=0o555)
     (folder / "metadata.json").write_text("{}", encoding="utf-8")
-    assert "Permission denied" in as_somebody_else(lambda: write(folder), tmp_path)
+    assert "Permission denied" in as_another_user(lambda: write(folder), tmp_path)
     assert [path.name for path in folder.iterdir()] == ["metadata.json"]
 
 
-def as_somebody_else(action: Callable[[], object], folder: Path) -> str:
+def as_another_user(action: Callable[[], object], folder: Path) -> str:
     """Return the StoreError's text when `action` runs without the rights to `folder`; root would have all rights."""
     for above in (folder, *folder.parents):
         if above.stat().st_uid == os.getuid():

@@ -208,7 +208,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("place", ["title", "reason", "gen_id", "essay_id", "template_id", "model_id", "cohort_id"])
-def test_hostile_text_is_inert_wherever_it_stands(text: str, place: str) -> None:
+def test_hostile_text_is_inert_everywhere(text: str, place: str) -> None:
     """Markup in a title, a reason or an id is shown as text: it creates no element and no attribute."""
     fields = {"title": "T", "reason": "R", "gen_id": "v_1", "essay_id": "e_1", "template_id": "t", "model_id": "m"}
     fields = {**fields, "cohort_id": "c", place: text}
@@ -228,7 +228,7 @@ def test_hostile_text_is_inert_wherever_it_stands(text: str, place: str) -> None
         "span",
         "title",
     }
-    assert [told for told in page.text if text.strip() in told]
+    assert [each for each in page.text if text.strip() in each]
 
 
 texts = st.text(alphabet="<>&\"'/= ax{}%!-\n\x00é", max_size=20)
@@ -260,7 +260,7 @@ def test_an_empty_cohort_renders() -> None:
 
 def test_the_totals_are_shown() -> None:
     """The page shows the cohort's totals by name, and what all runs and the last run did."""
-    told = Page.of(fixed_report()).text
+    texts = Page.of(fixed_report()).text
     assert {
         ("16", "evaluations"),
         ("0", "made here"),
@@ -268,8 +268,8 @@ def test_the_totals_are_shown() -> None:
         ("1", "unscored"),
         ("1", "failed"),
         ("1", "not run"),
-    } <= set(pairwise(told))
-    assert "All runs: 12 requests, $0.1500. The last run: 6 reused, 8 called, 8 requests, $0.1000." in told
+    } <= set(pairwise(texts))
+    assert "All runs: 12 requests, $0.1500. The last run: 6 reused, 8 called, 8 requests, $0.1000." in texts
 
 
 @pytest.mark.parametrize(("number", "mark"), [pytest.param(0, True, id="mixed"), pytest.param(1, False, id="alike")])
@@ -277,17 +277,17 @@ def test_what_is_mixed_is_marked(number: int, mark: bool) -> None:
     """A cell and a judge whose scores answer several prompts have a mark; others have none."""
     made = [Provenance("v/a", "", "old"), Provenance("v/a", "", "new" if number == 0 else "old")]
     rows = [row(f"v_{place}", Outcome.SCORED, 5.0, made=each) for place, each in enumerate(made)]
-    told = Page.of(render_report(report_of(rows))).text
-    assert ("≠ several prompts" in told) is mark
-    assert ("≠ mixes several prompts in 1 cell" in told) is mark
+    texts = Page.of(render_report(report_of(rows))).text
+    assert ("≠ several prompts" in texts) is mark
+    assert ("≠ mixes several prompts in 1 cell" in texts) is mark
 
 
 def test_an_unknown_cost_is_said_to_be_unknown() -> None:
     """An unknown cost is not shown as 0."""
     rows = [row("v_1", Outcome.SCORED, 5.0, called=True)]
     spent = replace(NO_ACCOUNT, all_runs=Spending(calls=1), last_run=Spending(calls=1))
-    told = Page.of(render_report(report_of(rows, account=spent))).text
-    assert "All runs: 1 request, cost unknown. The last run: 0 reused, 1 called, 1 request, cost unknown." in told
+    texts = Page.of(render_report(report_of(rows, account=spent))).text
+    assert "All runs: 1 request, cost unknown. The last run: 0 reused, 1 called, 1 request, cost unknown." in texts
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_an_unknown_cost_is_said_to_be_unknown() -> None:
         pytest.param(Outcome.NOT_RUN, None, "○ 0/2", id="not run"),
     ],
 )
-def test_a_cells_state_is_told_by_shape_and_number(outcome: Outcome, score: float | None, shown: str) -> None:
+def test_a_cells_state_is_shown_by_shape_and_number(outcome: Outcome, score: float | None, shown: str) -> None:
     """The coverage matrix shows a cell's state without colour, together with the number of its scores."""
     assert shown in Page.of(render_report(report_of([row("v_1", outcome, score)]))).text
 
@@ -318,30 +318,30 @@ def test_essays_and_columns_come_in_the_plans_order() -> None:
 def test_what_has_no_score_is_listed_with_its_reason() -> None:
     """Each evaluation that was refused, failed or not run is listed with its outcome and reason; others are not."""
     html = fixed_report()
-    told = Page.of(html[html.index("<h2>Without a score</h2>") :]).text
-    assert [text for text in told if text.startswith("v_")] == ["v_12", "v_13", "v_14"]
-    assert 'HTTP 402 & "payment <required>" (attempts: 1)' in told
-    assert "not run" in told
+    texts = Page.of(html[html.index("<h2>Without a score</h2>") :]).text
+    assert [text for text in texts if text.startswith("v_")] == ["v_12", "v_13", "v_14"]
+    assert 'HTTP 402 & "payment <required>" (attempts: 1)' in texts
+    assert "not run" in texts
 
 
 @pytest.mark.parametrize(
     ("count", "more"),
     [pytest.param(500, None, id="as many as listed"), pytest.param(503, "And 3 more; see scores.csv.", id="more")],
 )
-def test_a_long_list_is_cut_and_says_so(count: int, more: str | None) -> None:
+def test_a_long_list_is_cut_and_its_rest_counted(count: int, more: str | None) -> None:
     """Of many evaluations without a score the first 500 are listed, followed by the number of the others."""
     rows = [row(f"v_{number}", Outcome.NOT_RUN, reason="no call was made") for number in range(count)]
-    told = Page.of(render_report(report_of(rows))).text
-    assert sum(text.startswith("v_") for text in told) == 500
-    assert [text for text in told if text.startswith("And ")] == ([more] if more else [])
+    texts = Page.of(render_report(report_of(rows))).text
+    assert sum(text.startswith("v_") for text in texts) == 500
+    assert [text for text in texts if text.startswith("And ")] == ([more] if more else [])
 
 
-def test_a_reused_one_without_a_readable_score_is_listed() -> None:
+def test_a_reused_evaluation_without_a_readable_score_is_listed() -> None:
     """The page does not claim that every evaluation has a score if one has none."""
     reason = "parsed.txt holds no number from 0 to 9"
-    told = Page.of(render_report(report_of([row("v_1", Outcome.REUSED, None, reason=reason)]))).text
-    assert "Every planned evaluation has a score." not in told
-    assert reason in told
+    texts = Page.of(render_report(report_of([row("v_1", Outcome.REUSED, None, reason=reason)]))).text
+    assert "Every planned evaluation has a score." not in texts
+    assert reason in texts
 
 
 def test_a_lost_cell_shows_instead_of_breaking_the_page() -> None:

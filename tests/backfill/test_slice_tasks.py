@@ -176,8 +176,8 @@ def test_a_store_that_marks_neither_templates_nor_models(
     assert [request["model"] for request in judge_server.requests()] == ["api/a"]
     with pytest.raises(BadInput) as caught:
         dag.plan({**conf, "models": ["judge-b"], "templates": ["novlty"]})
-    steps_told = [problem.next_step for problem in caught.value.problems]
-    assert steps_told == ['Did you mean "novelty"?', 'Did you mean "judge-a"?']
+    next_steps = [problem.next_step for problem in caught.value.problems]
+    assert next_steps == ['Did you mean "novelty"?', 'Did you mean "judge-a"?']
     with pytest.raises(BadInput) as caught:
         dag.plan({"essay_ids": conf["essay_ids"]})
     assert [problem.place for problem in caught.value.problems] == [
@@ -186,7 +186,9 @@ def test_a_store_that_marks_neither_templates_nor_models(
     ]
 
 
-def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+def test_new_calls_for_everything_must_be_requested(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
     """Without backfill mode existing evaluations are not counted, and are not changed either."""
     essay = store.essay(1)
     for n in range(1, 5):
@@ -228,7 +230,7 @@ def test_unfinished_work_is_taken_up(store: StoreBuilder, dag: PlayedDag, judge_
     assert run.summary.complete
 
 
-def test_a_reply_that_a_machine_left_that_is_no_more_is_scored(
+def test_a_pending_reply_of_a_dead_machine_is_scored(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step waits once per slice, until the dead task's lease has been silent long enough, not per evaluation."""
@@ -473,7 +475,7 @@ def test_the_manifest_keeps_its_date_while_the_inputs_stay(store: StoreBuilder, 
     assert changed["created_at"] == json.loads(first)["created_at"]
 
 
-def test_other_inputs_keep_the_former_membership_and_say_who_left(
+def test_other_inputs_keep_the_former_membership_and_report_changes(
     store: StoreBuilder, dag: PlayedDag, log_lines: Logged
 ) -> None:
     """After planning with another essay the former membership is kept, and joined and left are reported."""
@@ -562,7 +564,7 @@ def grown_cell(root: Path) -> PlayedDag:
     return dag
 
 
-def test_killed_at_any_point_of_planning_anew_former_members_stay(tmp_path: Path) -> None:
+def test_killed_at_any_point_of_replanning_former_members_stay(tmp_path: Path) -> None:
     """A crash while a cohort grows does not replace its former members by other evaluations."""
     conf = {**ONE_CELL, "replicates": 2}
     for point in itertools.count(1):
@@ -739,7 +741,7 @@ def test_the_shell_line_lists_what_was_skipped(varied: StoreBuilder, dag: Played
         pytest.param(lambda s: s.templates("coherence"), "template novelty is no longer active", id="template's row"),
     ],
 )
-def test_what_is_lost_after_planning_is_said(
+def test_an_input_lost_after_planning_is_logged(
     store: StoreBuilder,
     dag: PlayedDag,
     judge_server: JudgeServer,

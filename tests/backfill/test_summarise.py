@@ -118,7 +118,7 @@ def test_a_former_plan_of_the_cohort_is_not_accounted_for(mixed: StoreBuilder, d
     assert not (mixed.root / "cohorts/c/scores.csv").exists()
 
 
-def test_a_dry_run_is_only_told_of(mixed: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_dry_run_is_only_described(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """The summary of a dry run gives the plan's totals and writes nothing."""
     planned = dag.plan({**ONE_CELL, "dry_run": True})
     before = mixed.tree_hash()
@@ -250,7 +250,7 @@ def test_the_report_is_one_page_with_everything_escaped(store: StoreBuilder, dag
     )
 
 
-def test_many_missing_ones_are_named_up_to_a_readable_number(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_many_missing_evaluations_are_named_up_to_a_readable_number(store: StoreBuilder, dag: PlayedDag) -> None:
     """A message about many evaluations names twenty and points to scores.csv for the rest."""
     summary = planned_only(dag, {**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 25})
     assert summary.message.count("no call was made") == 1
@@ -281,7 +281,7 @@ def test_xcom_is_small(mixed: StoreBuilder, dag: PlayedDag) -> None:
 # ---------------------------------------------------------------- green although work is missing
 
 
-def test_asking_again_that_never_happened_is_not_run(
+def test_a_repeated_call_that_never_happened_is_not_run(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """If retry_unscored could not call, for example without a Connection, the run is red despite max_unscored."""
@@ -294,7 +294,7 @@ def test_asking_again_that_never_happened_is_not_run(
     assert not run.summary.complete
 
 
-def test_a_reply_that_was_to_be_read_anew_and_was_not_is_not_run(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_refused_reply_that_was_not_read_again_is_not_run(store: StoreBuilder, dag: PlayedDag) -> None:
     """A reply that a former parser refused and that this run could not read has the outcome not run."""
     store.evaluation("v_1", store.essay(1), score=None, reply="SCORE: 4", refused="old")
     record = json.loads(store.read("gens/evaluation/v_1/parsed_metadata.json"))

@@ -50,14 +50,14 @@ def again(
     store: StoreBuilder,
     *,
     write: bool = False,
-    told: list[str] | None = None,
+    shown: list[str] | None = None,
     parsers: dict[str, Parser] | None = None,
     max_rows: int | None = None,
     **asked: Any,
 ) -> ReparseReport:
     """Score the store's replies again."""
     request = ReparseRequest(write=write, **asked)
-    show = (told if told is not None else []).append
+    show = (shown if shown is not None else []).append
     given = PARSERS if parsers is None else parsers
     task = task_ref("run-r", "reparse", 1)
     return reparse(Settings(data_root=store.root), request, task, show, max_rows=max_rows, parsers=given)
@@ -221,15 +221,15 @@ def test_a_template_s_parser_counts_inactive_ones_too(store: StoreBuilder, essay
     store.write("1_raw/evaluation_templates.csv", rows)
     for gen_id, template in (("v_1", "novelty"), ("v_2", "coherence"), ("v_3", "gone"), ("v_4", "gone")):
         store.evaluation(gen_id, essay, template=template, reply="4\nSCORE: 6")
-    told: list[str] = []
-    report = again(store, write=True, told=told, parsers={**PARSERS, "in_first_line": first})
+    shown: list[str] = []
+    report = again(store, write=True, shown=shown, parsers={**PARSERS, "in_first_line": first})
     assert [(row.gen_id, row.after, row.why) for row in report.of(Effect.CHANGED)] == [
         ("v_1", "4.0", "in_first_line 1")
     ]
     assert of(store, "v_1")["parsed_metadata.json"]["parser_name"] == "in_first_line"
     assert report.counts[Effect.RENEWED] == 1
     skipped = "Skipped: v_3, v_4: the template gone is not in 1_raw/evaluation_templates.csv"
-    assert skipped in told[0]
+    assert skipped in shown[0]
 
 
 def test_only_what_was_asked_for_is_touched(store: StoreBuilder, essay: str, dag: PlayedDag) -> None:
@@ -304,7 +304,7 @@ def test_a_run_reads_the_replies_that_version_1_refused(
     assert judge_server.calls() == 0
 
 
-def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(store: StoreBuilder, essay: str) -> None:
+def test_a_live_claim_is_skipped_and_a_dead_claim_is_not(store: StoreBuilder, essay: str) -> None:
     """An evaluation with a live claim is skipped and its task named; the claim of a dead task does not count."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
@@ -322,23 +322,23 @@ def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(stor
     assert store.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
 
 
-def test_a_lease_taken_between_the_look_and_the_write_is_respected(store: StoreBuilder, essay: str) -> None:
+def test_a_claim_taken_between_read_and_write_is_respected(store: StoreBuilder, essay: str) -> None:
     """The claim is taken right before the write: if another task has it, nothing is written."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
-    told: list[str] = []
+    shown: list[str] = []
     with TaskLease(store.root, task_ref("run-1", "x", 1)) as task_lease:
         lease = CallLease(layer.evaluation("v_1").claim, task_lease)
 
         class TakesIt(list[str]):
             def append(self, text: str) -> None:
-                if not told:
+                if not shown:
                     lease.take()
-                told.append(text)
+                shown.append(text)
 
-        report = again(store, write=True, told=TakesIt())
+        report = again(store, write=True, shown=TakesIt())
     assert report.counts == {Effect.SKIPPED: 1}
-    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on this evaluation" in told[1]
+    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on this evaluation" in shown[1]
     assert store.read("gens/evaluation/v_1/parsed.txt") == "3.0\n"
 
 
@@ -361,7 +361,7 @@ def a_file_for_a_folder(store: StoreBuilder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         pytest.param(torn_metadata, "its metadata.json is missing or unusable", id="torn metadata"),
         pytest.param(another_reply, "its raw.txt is not the reply that raw_metadata.json records", id="torn reply"),
@@ -369,8 +369,8 @@ def a_file_for_a_folder(store: StoreBuilder) -> None:
         pytest.param(a_file_for_a_folder, "it cannot be read", id="a link to itself"),
     ],
 )
-def test_a_damaged_folder_is_told_and_stops_no_other(
-    store: StoreBuilder, essay: str, harm: Callable[[StoreBuilder], None], told: str
+def test_a_damaged_folder_is_reported_and_stops_no_other(
+    store: StoreBuilder, essay: str, harm: Callable[[StoreBuilder], None], message: str
 ) -> None:
     """Nothing in the damaged folder is changed; the next evaluation is scored."""
     for gen_id in ("v_0", "v_1"):
@@ -378,11 +378,11 @@ def test_a_damaged_folder_is_told_and_stops_no_other(
     harm(store)
     report = again(store, write=True)
     assert report.counts == {Effect.DAMAGED: 1, Effect.CHANGED: 1}
-    assert told in report.of(Effect.DAMAGED)[0].why
+    assert message in report.of(Effect.DAMAGED)[0].why
     assert store.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
 
 
-def test_what_cannot_be_written_is_told_and_stops_no_other(store: StoreBuilder, essay: str, tmp_path: Path) -> None:
+def test_a_failed_write_is_reported_and_stops_no_other(store: StoreBuilder, essay: str, tmp_path: Path) -> None:
     """A folder that links out of the data root stays unchanged, and the command ends with an error."""
     for gen_id in ("v_0", "v_1"):
         store.evaluation(gen_id, essay, reply=REPLY_6, score=3.0)
@@ -396,15 +396,15 @@ def test_what_cannot_be_written_is_told_and_stops_no_other(store: StoreBuilder, 
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         pytest.param({"cohort_id": "nowhere"}, "there is no cohort nowhere", id="unknown cohort"),
         pytest.param({"templates": ("noveltee", "x")}, 'Did you mean "novelty"?', id="unknown template"),
         pytest.param({}, 'there is no parser "in_lst_line". Did you mean "in_last_line"?', id="unknown parser"),
     ],
 )
-def test_wrong_inputs_are_told_before_anything_is_written(
-    store: StoreBuilder, essay: str, asked: dict[str, Any], told: str
+def test_wrong_inputs_are_reported_before_anything_is_written(
+    store: StoreBuilder, essay: str, asked: dict[str, Any], message: str
 ) -> None:
     """All mistakes are in one message, and the store is unchanged."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
@@ -413,7 +413,7 @@ def test_wrong_inputs_are_told_before_anything_is_written(
     tree = store.tree_hash()
     with pytest.raises(BadInput) as raised:
         again(store, write=True, **asked)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert store.tree_hash() == tree
 
 
@@ -453,16 +453,16 @@ def finished(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> 
 CONF = {"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "models": ["judge-a"], "replicates": 3}
 
 
-def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+def test_new_verdicts_are_shown_everywhere(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """Status, cohort page, `aggregate`, planning and evaluation page agree; a run then calls nobody."""
     head, *_ = finished.read("cohorts/c/membership.csv").splitlines()
     finished.write("cohorts/other/membership.csv", f"{head}\nevaluation,v_9,other,e_essay1,combo,novelty,judge-a,1\n")
     finished.write("cohorts/damaged/membership.csv", b"\xff\n")
-    told: list[str] = []
-    report = again(finished, write=True, told=told)
+    shown: list[str] = []
+    report = again(finished, write=True, shown=shown)
     assert report.counts == {Effect.CHANGED: 2, Effect.RENEWED: 1}
     assert report.stale_cohorts == ("c",)
-    assert "scores.csv and report.html of c." in told[-1]
+    assert "scores.csv and report.html of c." in shown[-1]
 
     [cell] = cohort_status(dag.settings, "c").cells
     assert (cell.counts[MemberState.SCORED], cell.counts[MemberState.UNSCORED]) == (2, 1)
@@ -521,7 +521,7 @@ def test_a_reply_in_temporary_files_is_left_to_its_cohort(store: StoreBuilder, e
     assert store.tree_hash() == tree
 
 
-def test_a_failure_that_is_older_than_the_reply_goes(store: StoreBuilder, essay: str) -> None:
+def test_a_failure_older_than_the_reply_is_removed(store: StoreBuilder, essay: str) -> None:
     """A crash left the failure.json; next to a verdict it would say that there is no reply."""
     store.evaluation("v_1", essay, score=None, reply=REPLY_NONE)
     put(store, "v_1", "failure.json", {"kind": "timeout", "message": "no answer", "attempts": 3})
@@ -594,16 +594,16 @@ def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) 
     assert not [name for name in store.files() if name.endswith((".tmp", "call.json", ".lease"))]
 
 
-def test_a_long_look_tells_how_far_it_is(
+def test_a_long_reparse_logs_its_progress(
     store: StoreBuilder, essay: str, log_lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log has one line per so many replies, and the table is cut."""
     monkeypatch.setattr("essay_cohorts.reparsing.reparse._REPLIES_PER_LINE", 2)
     for number in range(5):
         store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
-    told: list[str] = []
-    again(store, write=True, told=told, max_rows=3)
-    assert "and 2 more" in told[0]
+    shown: list[str] = []
+    again(store, write=True, shown=shown, max_rows=3)
+    assert "and 2 more" in shown[0]
     assert log_lines() == [
         "2 evaluations read",
         "4 evaluations read",

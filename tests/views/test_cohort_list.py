@@ -45,7 +45,7 @@ def test_cohorts_are_found_by_name(three: Path, text: str, names: list[str]) -> 
     assert [entry.cohort_id for entry in list_cohorts(three, text)] == names
 
 
-def test_backfill_mode_is_told(three: Path) -> None:
+def test_backfill_mode_is_shown(three: Path) -> None:
     """Only a cohort whose selection has directives includes existing evaluations."""
     assert {one.cohort_id: one.includes_existing for one in list_cohorts(three)} == {
         "summer.v2": False,
@@ -64,7 +64,7 @@ def test_backfill_mode_is_told(three: Path) -> None:
         pytest.param('{"created_at": ""}', id="no time"),
     ],
 )
-def test_without_a_manifest_the_membership_tells_the_age(store: StoreBuilder, manifest: str | None) -> None:
+def test_without_a_manifest_the_membership_gives_the_age(store: StoreBuilder, manifest: str | None) -> None:
     """A cohort whose manifest has no time is as old as its membership.csv."""
     add(store, "c", manifest, written_at=86_400)
     expected = CohortEntry(cohort_id="c", created_at="1970-01-02T00:00:00+00:00", includes_existing=False)

@@ -83,11 +83,11 @@ def test_a_score_that_came_later_is_not_shared() -> None:
 def test_members_are_in_one_group_each(first: list[ScoreRow], second: list[ScoreRow]) -> None:
     """The groups are disjoint; left and both make the first cohort, joined and both the second."""
     found = compare(first, second)
-    here, there = ([row.member.gen_id for row in rows] for rows in (first, second))
-    assert sorted([*found.joined, *found.left, *found.both]) == sorted({*here, *there})
-    assert list(found.both) == [gen_id for gen_id in here if gen_id in there]
-    assert list(found.left) == [gen_id for gen_id in here if gen_id not in there]
-    assert list(found.joined) == [gen_id for gen_id in there if gen_id not in here]
+    first_ids, second_ids = ([row.member.gen_id for row in rows] for rows in (first, second))
+    assert sorted([*found.joined, *found.left, *found.both]) == sorted({*first_ids, *second_ids})
+    assert list(found.both) == [gen_id for gen_id in first_ids if gen_id in second_ids]
+    assert list(found.left) == [gen_id for gen_id in first_ids if gen_id not in second_ids]
+    assert list(found.joined) == [gen_id for gen_id in second_ids if gen_id not in first_ids]
 
 
 @PROPERTY
@@ -108,13 +108,13 @@ def test_every_scored_cell_is_accounted_for(first: list[ScoreRow], second: list[
 @given(cohorts, cohorts)
 def test_a_swap_turns_the_signs(first: list[ScoreRow], second: list[ScoreRow]) -> None:
     """After a swap, members that joined have left, and each difference has the other sign."""
-    there, back = compare(first, second), compare(second, first)
-    assert (there.joined, there.left, set(there.both)) == (back.left, back.joined, set(back.both))
-    assert (there.only_first, there.only_second) == (back.only_second, back.only_first)
-    assert by_cell(there) == {cell: (-gap, shared) for cell, (gap, shared) in by_cell(back).items()}
-    for key, gap in by_essay(there).items():
-        assert gap == pytest.approx(-by_essay(back)[key], abs=1e-9)
-    assert by_essay(there).keys() == by_essay(back).keys()
+    forward, backward = compare(first, second), compare(second, first)
+    assert (forward.joined, forward.left, set(forward.both)) == (backward.left, backward.joined, set(backward.both))
+    assert (forward.only_first, forward.only_second) == (backward.only_second, backward.only_first)
+    assert by_cell(forward) == {cell: (-gap, shared) for cell, (gap, shared) in by_cell(backward).items()}
+    for key, gap in by_essay(forward).items():
+        assert gap == pytest.approx(-by_essay(backward)[key], abs=1e-9)
+    assert by_essay(forward).keys() == by_essay(backward).keys()
 
 
 @PROPERTY

@@ -90,7 +90,7 @@ def test_every_row_is_in_one_cell(rows: list[ScoreRow]) -> None:
         assert (each.state is CellState.MISSING) <= (each.scored == 0)
 
 
-def test_states_are_told_in_words() -> None:
+def test_states_have_words() -> None:
     """The words for a person have no underscore."""
     assert CellState.IN_FLIGHT.words == "in flight"
 
@@ -187,7 +187,7 @@ def test_nothing_has_one_empty_page() -> None:
         pytest.param(-5, 1, id="below"),
     ],
 )
-def test_a_page_that_is_not_there(asked: int, got: int) -> None:
+def test_a_page_out_of_range(asked: int, got: int) -> None:
     """A page number out of range gives the nearest page."""
     page = matrix(grid(120, 1), MatrixQuery(page=asked), {})
     assert (page.page, page.pages, page.essays) == (got, 3, 120)
@@ -282,5 +282,5 @@ def test_scores_are_in_order_and_rows_without_one_come_last(
         chosen = [row.cells[query.column or 0]] if one_column else row.cells
         found = [cell.mean for cell in chosen if cell and cell.mean is not None]
         scores.append(sum(found) / len(found) if found else None)
-    there = [score for score in scores if score is not None]
-    assert scores == sorted(there, reverse=query.descending) + [None] * (len(scores) - len(there))
+    known = [score for score in scores if score is not None]
+    assert scores == sorted(known, reverse=query.descending) + [None] * (len(scores) - len(known))

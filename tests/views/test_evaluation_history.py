@@ -133,7 +133,7 @@ def test_what_cannot_be_an_id_is_refused(scored: StoreBuilder, gen_id: str) -> N
         read(scored, gen_id)
 
 
-def test_an_evaluation_that_is_not_there(scored: StoreBuilder) -> None:
+def test_a_missing_evaluation(scored: StoreBuilder) -> None:
     """The error names the evaluation; a file in place of its folder is not an evaluation."""
     scored.write("gens/evaluation/v_file", "")
     for gen_id in ("v_2", "v_file"):
@@ -210,7 +210,7 @@ def test_without_a_reply_the_failure_names_the_task(store: StoreBuilder) -> None
         pytest.param(None, id="a folder"),
     ],
 )
-def test_damaged_files_are_told_as_they_are(scored: StoreBuilder, name: str, content: bytes | None) -> None:
+def test_damaged_files_are_shown_as_they_are(scored: StoreBuilder, name: str, content: bytes | None) -> None:
     """Whatever one file is, the other files are still shown."""
     path = scored.root / FOLDER / name
     if content is None:
@@ -232,7 +232,7 @@ def test_a_former_file_that_leads_nowhere(scored: StoreBuilder) -> None:
     assert read(scored).former == (FormerFile(name="raw.1.txt", number=1, text=""),)
 
 
-def test_an_essay_id_that_is_none_is_not_looked_up(scored: StoreBuilder) -> None:
+def test_an_invalid_essay_id_is_not_looked_up(scored: StoreBuilder) -> None:
     """A parent that is not an id never becomes a path, even if such a file exists."""
     scored.write("gens/secret/parsed.txt", "secret")
     scored.evaluation("v_2", "../secret")

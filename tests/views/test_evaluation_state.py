@@ -101,7 +101,7 @@ def test_what_a_folder_says(store: StoreBuilder, files: dict[str, str], expected
         pytest.param({"parsed.txt": "7.5\n"}, True, SCORED, id="a score wins over a caller"),
     ],
 )
-def test_a_lease_says_who_is_calling(
+def test_a_claim_names_the_calling_task(
     store: StoreBuilder, files: dict[str, str], living: bool, state: MemberState
 ) -> None:
     """A claim counts while its task lives, and only without a score."""

@@ -120,9 +120,9 @@ def test_a_snapshot_is_what_status_says(
 
 
 def _check_against_status(dag: PlayedDag) -> None:
-    snapshot, told = snapshot_of(dag), cohort_status(dag.settings, "c")
-    cells = told.cells
-    assert snapshot.account == told.account
+    snapshot, status = snapshot_of(dag), cohort_status(dag.settings, "c")
+    cells = status.cells
+    assert snapshot.account == status.account
     assert [cell.cell for cell in snapshot.cells] == [cell.cell for cell in cells]
     for covered, status in zip(snapshot.cells, cells, strict=True):
         found = Counter(row.outcome for row in snapshot.rows if row.member.cell == status.cell)
@@ -146,7 +146,7 @@ def test_a_snapshot_is_what_the_store_holds(
     assert scores == held
 
 
-def test_what_did_not_run_differs_in_words_alone(
+def test_evaluations_not_run_differ_only_in_their_reason(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """For evaluations that no task worked on, a run's reason names the log; the store's reason names the state."""
@@ -154,8 +154,8 @@ def test_what_did_not_run_differs_in_words_alone(
     dag.run(CONF)
     reasons = {row["gen_id"]: row["reason"] for row in mixed.rows(SCORES)}
     rows = snapshot_of(dag).rows
-    told = [replace(row, reason=reasons[row.member.gen_id]) for row in rows]
-    assert scores_text(told).encode() == (mixed.root / SCORES).read_bytes()
+    expected = [replace(row, reason=reasons[row.member.gen_id]) for row in rows]
+    assert scores_text(expected).encode() == (mixed.root / SCORES).read_bytes()
     assert {row.reason for row in rows if row.outcome is Outcome.NOT_RUN} == {"no call was made yet"}
     assert all(row.reason == reasons[row.member.gen_id] for row in rows if row.outcome is not Outcome.NOT_RUN)
 
@@ -271,7 +271,7 @@ def scores_after_run(store: StoreBuilder, offset_ns: int, run_id: str) -> None:
         written_at(store.root / name, offset_ns, run)
 
 
-def test_reused_is_what_the_last_run_took_as_it_was(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_reused_is_what_the_last_run_did_not_change(store: StoreBuilder, dag: PlayedDag) -> None:
     """What a run scores is scored until the next run is planned, which reuses it; its scores.csv says the same."""
     store.essay(1)
     planned = dag.plan(ONE_CELL)
@@ -295,7 +295,7 @@ def test_reused_is_what_the_last_run_took_as_it_was(store: StoreBuilder, dag: Pl
         pytest.param(1, "scored", id="newer: scores.csv tells"),
     ],
 )
-def test_who_tells_what_was_reused(store: StoreBuilder, dag: PlayedDag, offset_ns: int, expected: str) -> None:
+def test_the_source_of_what_was_reused(store: StoreBuilder, dag: PlayedDag, offset_ns: int, expected: str) -> None:
     """The last run's plan decides, until scores.csv is newer than that run's run.json."""
     store.essay(1)
     dag.run(ONE_CELL)
@@ -316,7 +316,7 @@ def test_a_score_of_this_run_is_not_reused(store: StoreBuilder, dag: PlayedDag) 
     assert counts(dag) == {"not_run": 1, "scored": 1}
 
 
-def test_without_runs_scores_csv_tells(mixed: StoreBuilder, dag: PlayedDag) -> None:
+def test_without_runs_scores_csv_decides(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """If the runs were deleted, scores.csv still says what was reused, but the last run is unknown."""
     dag.run(CONF)
     before = snapshot_of(dag).rows
@@ -336,7 +336,7 @@ def test_a_dry_run_changes_nothing(mixed: StoreBuilder, dag: PlayedDag) -> None:
 # ---------------------------------------------------------------- what cannot be read
 
 
-def test_a_cohort_that_is_not_there(mixed: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_missing_cohort(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """The error names the existing cohorts."""
     dag.plan(CONF)
     with pytest.raises(BadInput, match=r"no cohort nowhere .*Cohorts here: c\."):
@@ -352,7 +352,7 @@ def test_a_membership_that_is_damaged(mixed: StoreBuilder, dag: PlayedDag) -> No
         snapshot_of(dag)
 
 
-def test_a_plan_that_is_gone(mixed: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_missing_plan(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """If only the missing plan could say what is reused, nothing counts as reused; the rest is shown."""
     planned = dag.plan(CONF)
     (mixed.root / "cohorts/c/runs" / planned.run_key / "plan.csv").unlink()
@@ -427,7 +427,7 @@ def test_what_the_manifest_says(mixed: StoreBuilder, dag: PlayedDag) -> None:
     assert (made().created_at, made().includes_existing) == ("", False)
 
 
-def test_missing_is_what_a_run_may_still_bring() -> None:
+def test_missing_is_what_a_run_can_still_score() -> None:
     """Evaluations that failed, were refused or are in flight are counted separately."""
     snapshot = made(counts=Counter({outcome: 10**number for number, outcome in enumerate(Outcome)}))
     assert snapshot.with_score == 11

@@ -104,7 +104,7 @@ def test_errors_are_not_kept() -> None:
     assert len(store.read) == 3
 
 
-def test_an_error_ends_what_was_shown_before() -> None:
+def test_an_error_ends_the_former_snapshot() -> None:
     """When a cohort cannot be read any more, its former snapshot is not shown instead."""
     store = Store()
     cache = store.cache()
@@ -169,7 +169,7 @@ def test_readers_of_different_cohorts_do_not_wait_for_each_other() -> None:
         assert [one.cohort_id for one in pool.map(partial(cache.get, SETTINGS), ["a", "b"])] == ["a", "b"]
 
 
-def test_after_an_error_those_who_waited_read_themselves() -> None:
+def test_after_an_error_the_waiting_readers_read_again() -> None:
     """The error of one reading is raised for its reader; the others get a snapshot, read once."""
     start, store = Barrier(4), Store(errors=[StoreError("once")])
     cache = store.cache()
