@@ -124,9 +124,9 @@ def _check_against_status(dag: PlayedDag) -> None:
     cells = status.cells
     assert snapshot.account == status.account
     assert [cell.cell for cell in snapshot.cells] == [cell.cell for cell in cells]
-    for covered, status in zip(snapshot.cells, cells, strict=True):
-        found = Counter(row.outcome for row in snapshot.rows if row.member.cell == status.cell)
-        said = status.counts
+    for covered, counted in zip(snapshot.cells, cells, strict=True):
+        found = Counter(row.outcome for row in snapshot.rows if row.member.cell == counted.cell)
+        said = counted.counts
         assert covered.scored == found[Outcome.REUSED] + found[Outcome.SCORED] == said[MemberState.SCORED]
         assert found[Outcome.UNSCORED] == said[MemberState.UNSCORED]
         assert found[Outcome.FAILED] == said[MemberState.FAILED]
