@@ -1,4 +1,4 @@
-"""What Airflow is told of finished work: each evaluation once a cohort, each completion once, nothing untrue."""
+"""What a run announces to Airflow: each evaluation once per cohort, and each completion once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE_CELL: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models"
 
 
 def scored(dag: PlayedDag, run: PlayedRun) -> list[str]:
-    """What the run's slices announce, in their order."""
+    """Return what the run's slices announce, in their order."""
     slices = (Slice(**part) for part in run.slices if part["kind"] == "todo")
     return [gen_id for part in slices for gen_id in announce.announce_scored(dag.settings, run.planned, part)]
 
@@ -29,14 +29,14 @@ def completed(dag: PlayedDag, run: PlayedRun) -> bool:
 
 
 def gen_ids(store: StoreBuilder, action: str) -> list[str]:
-    """The evaluations of the cohort's latest plan with this action; a plan has drafts and essays too."""
+    """Return the evaluations with this action in the cohort's latest plan; a plan has drafts and essays too."""
     rows = store.rows("cohorts/c/plan.csv")
     return [row["gen_id"] for row in rows if row["stage"] == "evaluation" and row["action"] == action]
 
 
 @pytest.fixture
 def half(store: StoreBuilder) -> StoreBuilder:
-    """An essay with two of the four evaluations of its one cell."""
+    """Return a store with one essay that has two of the four evaluations of its only cell."""
     essay = store.essay(1)
     for replicate in (1, 2):
         store.evaluation(f"old{replicate}", essay, replicate=replicate)
@@ -45,7 +45,7 @@ def half(store: StoreBuilder) -> StoreBuilder:
 
 
 def test_a_cohort_s_first_run_announces_each_of_its_evaluations_once(half: StoreBuilder, dag: PlayedDag) -> None:
-    """Two reused, two scored: four different gen_ids, and no draft or essay among them."""
+    """Two are reused and two are scored: the run announces four different gen_ids, and no draft or essay."""
     run = dag.run(ONE_CELL)
     assert reused(dag, run) == ["old1", "old2"] == gen_ids(half, "reuse")
     assert scored(dag, run) == gen_ids(half, "call")
@@ -53,7 +53,7 @@ def test_a_cohort_s_first_run_announces_each_of_its_evaluations_once(half: Store
 
 
 def test_a_second_run_announces_nothing_more(half: StoreBuilder, dag: PlayedDag) -> None:
-    """What the first run scored is reused by the second, and was announced already; the cohort has no new score."""
+    """The second run reuses what the first run scored and announced; the cohort has no new score."""
     first = dag.run(ONE_CELL)
     assert (len(reused(dag, first)), len(scored(dag, first)), completed(dag, first)) == (2, 2, True)
     second = dag.run(ONE_CELL, run_id="run-2")
@@ -62,8 +62,8 @@ def test_a_second_run_announces_nothing_more(half: StoreBuilder, dag: PlayedDag)
     assert (reused(dag, second), scored(dag, second), completed(dag, second)) == ([], [], False)
 
 
-def test_another_cohort_announces_its_reused_ones_itself(half: StoreBuilder, dag: PlayedDag) -> None:
-    """Each cohort tells of its own members, whichever cohort has paid for them."""
+def test_another_cohort_announces_its_reused_evaluations_itself(half: StoreBuilder, dag: PlayedDag) -> None:
+    """Each cohort announces its own members, even if another cohort paid for them."""
     run = dag.run(ONE_CELL)
     assert (len(reused(dag, run)), len(scored(dag, run))) == (2, 2)
     other = dag.run({**ONE_CELL, "cohort_id": "d"}, run_id="run-2")
@@ -71,22 +71,22 @@ def test_another_cohort_announces_its_reused_ones_itself(half: StoreBuilder, dag
 
 
 def test_a_task_that_died_before_airflow_knew_announces_again(half: StoreBuilder, dag: PlayedDag) -> None:
-    """What a run remembered itself does not count for it: its tasks' next tries say the same."""
+    """A task ignores its own record, so that its next try announces the same evaluations again."""
     run = dag.run(ONE_CELL)
     first = (reused(dag, run), scored(dag, run), completed(dag, run))
     assert (reused(dag, run), scored(dag, run), completed(dag, run)) == first
 
 
 def test_a_reply_without_a_score_is_not_announced(half: StoreBuilder, dag: PlayedDag) -> None:
-    """A refused reply has no score: its evaluation is not finished."""
+    """A refused reply has no score, so its evaluation is not finished."""
     half.evaluation("old3", "e_essay1", replicate=3, score=None, reply="No score here.")
     run = dag.run({**ONE_CELL, "max_unscored": 1})
     assert "old3" in gen_ids(half, "parse")
     assert scored(dag, run) == gen_ids(half, "call")
 
 
-def test_a_changed_score_completes_the_cohort_anew(half: StoreBuilder, dag: PlayedDag) -> None:
-    """Whoever aggregates waits for this: one more replicate, or a score that was read again."""
+def test_a_changed_score_completes_the_cohort_again(half: StoreBuilder, dag: PlayedDag) -> None:
+    """An aggregation waits for this event: one more replicate, or a score that was read again."""
     assert completed(dag, dag.run(ONE_CELL))
     half.write("gens/evaluation/old1/parsed.txt", "8.5\n")
     assert completed(dag, dag.run(ONE_CELL, run_id="run-2"))
@@ -94,11 +94,11 @@ def test_a_changed_score_completes_the_cohort_anew(half: StoreBuilder, dag: Play
     assert completed(dag, dag.run({**ONE_CELL, "replicates": 5}, run_id="run-4"))
 
 
-def test_a_run_has_at_most_so_many_events_of_each_kind(
+def test_a_run_has_a_limit_of_events_of_each_kind(
     half: StoreBuilder, dag: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slices share the limit by their sizes; what is beyond it is remembered all the same."""
-    monkeypatch.setattr(announce, "MOST_EVENTS", 4)
+    """Slices share the limit in proportion to their sizes; what is beyond the limit is recorded as announced too."""
+    monkeypatch.setattr(announce, "MAX_EVENTS", 4)
     conf = {**ONE_CELL, "replicates": 10, "batch_size": 4}
     run = dag.run(conf)
     assert [part["stop"] - part["start"] for part in run.slices if part["kind"] == "todo"] == [4, 4]
@@ -112,7 +112,7 @@ def test_a_run_has_at_most_so_many_events_of_each_kind(
 
 
 def test_the_ledger_is_readable(half: StoreBuilder, dag: PlayedDag) -> None:
-    """A file a task, a gen_id a line: anybody can see what was announced."""
+    """The ledger has one file per task and one gen_id per line, so that a person can read what was announced."""
     run = dag.run(ONE_CELL)
     assert (reused(dag, run), completed(dag, run)) == (["old1", "old2"], True)
     key = run.planned.run_key
@@ -120,8 +120,8 @@ def test_the_ledger_is_readable(half: StoreBuilder, dag: PlayedDag) -> None:
     assert f'"run_key": "{key}"' in half.read("cohorts/c/announced/completion.json")
 
 
-def test_a_slice_of_reused_ones_that_lost_a_score_announces_none_twice(half: StoreBuilder, dag: PlayedDag) -> None:
-    """When `check_parsed` cannot skip it as a whole, the others of the slice were announced as reused already."""
+def test_a_reuse_slice_that_lost_a_score_announces_nothing_twice(half: StoreBuilder, dag: PlayedDag) -> None:
+    """If `check_parsed` cannot skip the whole slice, its other evaluations were already announced as reused."""
     half.evaluation("old3", "e_essay1", replicate=3)
     run = dag.run({**ONE_CELL, "replicates": 3})
     assert reused(dag, run) == ["old1", "old2", "old3"]
@@ -129,8 +129,8 @@ def test_a_slice_of_reused_ones_that_lost_a_score_announces_none_twice(half: Sto
     assert [announce.announce_scored(dag.settings, run.planned, part) for part in slices] == [[]] * len(slices)
 
 
-def test_a_scores_csv_that_somebody_touched_completes_nothing(half: StoreBuilder, dag: PlayedDag) -> None:
-    """Younger than the report it is not believed; the scores are then those of the store, and the same."""
+def test_a_touched_scores_csv_completes_nothing(half: StoreBuilder, dag: PlayedDag) -> None:
+    """A scores.csv newer than the report is not trusted; the scores are read from the store, and are the same."""
     assert completed(dag, dag.run(ONE_CELL))
     second = dag.run(ONE_CELL, run_id="run-2")
     scores = half.root / "cohorts" / "c" / "scores.csv"

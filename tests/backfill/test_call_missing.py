@@ -33,58 +33,58 @@ ONE_CELL: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models"
 
 
 def essays(store: StoreBuilder, count: int) -> list[str]:
-    """That many essays, selected for backfill; with k = 1 they make as many evaluations a template and model."""
+    """Add `count` essays, selected for backfill; with k = 1 each needs one evaluation per template and model."""
     ids = [store.essay(n) for n in range(1, count + 1)]
     store.backfill(*ids)
     return ids
 
 
 def gen_id(essay: int, *, template: str = "novelty", model: str = "judge-a", replicate: int = 1) -> str:
-    """The id that is minted for an essay of this number."""
+    """Return the id that is minted for an essay of this number."""
     return evaluation_gen_id(f"e_essay{essay}", template, model, replicate)
 
 
 def failure_of(store: StoreBuilder, name: str) -> dict[str, Any]:
-    """An evaluation's failure.json."""
+    """Return an evaluation's failure.json."""
     record: dict[str, Any] = json.loads(store.read(f"gens/evaluation/{name}/failure.json"))
     return record
 
 
 def holds(store: StoreBuilder, name: str, file: str) -> bool:
-    """Whether an evaluation has a file."""
+    """Return whether an evaluation has a file."""
     return (store.root / "gens" / "evaluation" / name / file).exists()
 
 
 def call(dag: PlayedDag, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1) -> dict[str, int]:
-    """The calling step alone, over all evaluations to do as one slice."""
+    """Run only the calling step, with all evaluations to do as one slice."""
     return asyncio.run(calling_step(dag, planned, run_id=run_id, try_number=try_number))
 
 
 async def calling_step(
     dag: PlayedDag, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1
 ) -> dict[str, int]:
-    """What `call` runs."""
+    """Return the coroutine that `call` runs."""
     part = Slice(kind="todo", start=0, stop=1_000, label="all", calls_at_once=planned.max_concurrency)
     task = task_ref(run_id, "evaluation.evaluation_raw", try_number, 0)
     return await call_missing(dag.settings, planned, part, task, dag.connect)
 
 
 async def until_called(judge: JudgeServer, calls: int) -> None:
-    """Waits until the judge has so many requests."""
+    """Wait until the judge has received this many requests."""
     while judge.calls() < calls:  # noqa: ASYNC110  (the server is another process)
         await asyncio.sleep(0.02)
 
 
 def write_prompts(dag: PlayedDag, planned: PlannedRun) -> None:
-    """The prompts of all evaluations to do."""
+    """Write the prompts of all evaluations to do."""
     slice_tasks.write_prompts(dag.settings, planned, Slice(kind="todo", start=0, stop=1_000, label="all"))
 
 
 # ---------------------------------------------------------------- nothing to call
 
 
-def test_without_anything_to_call_nobody_is_connected(store: StoreBuilder, dag: PlayedDag) -> None:
-    """The Connection is not even looked at when every evaluation has a score or a reply."""
+def test_without_anything_to_call_there_is_no_connection(store: StoreBuilder, dag: PlayedDag) -> None:
+    """The Connection is not even read when every evaluation has a score or a reply."""
     essay = store.essay(1)
     store.evaluation("v_1", essay)
     store.evaluation("v_2", essay, replicate=2, score=None, reply="SCORE: 5")
@@ -95,10 +95,10 @@ def test_without_anything_to_call_nobody_is_connected(store: StoreBuilder, dag: 
     assert dag.go_on(planned).summary.complete
 
 
-def test_a_connection_that_cannot_be_used_is_said_before_any_call(
+def test_an_unusable_connection_is_reported_before_any_call(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Bad input of the Connection comes through as it is, and nothing was called."""
+    """Bad input in the Connection is raised unchanged, and nothing was called."""
     essays(store, 1)
     dag.no_connection = BadInput([])
     planned = dag.plan({**ONE_CELL, "replicates": 1})
@@ -108,10 +108,10 @@ def test_a_connection_that_cannot_be_used_is_said_before_any_call(
     assert judge_server.calls() == 0
 
 
-def test_a_retry_calls_only_for_those_without_a_reply(
+def test_a_retry_calls_only_where_there_is_no_reply(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """The step tried again asks for what is missing and for nothing else."""
+    """The next try of the step calls only for the evaluations without a reply."""
     essays(store, 3)
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
@@ -126,10 +126,10 @@ def test_a_retry_calls_only_for_those_without_a_reply(
 
 
 @pytest.mark.parametrize("retry", [pytest.param(False, id="plainly"), pytest.param(True, id="with retry_unscored")])
-def test_a_reply_that_another_run_bought_meanwhile_is_not_bought_again(
+def test_a_reply_of_another_run_is_not_paid_for_again(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, retry: bool
 ) -> None:
-    """What was missing when this run was planned, and has a reply by now, is not called for, scored or not."""
+    """If another run got the reply after this run was planned, this run does not call, whether scored or not."""
     essays(store, 1)
     conf = {**ONE_CELL, "replicates": 1, "retry_unscored": retry}
     mine, others = (dag.plan(conf, run_id=run_id) for run_id in ("run-1", "run-2"))
@@ -141,13 +141,13 @@ def test_a_reply_that_another_run_bought_meanwhile_is_not_bought_again(
     assert dag.go_on(mine).summary.complete
 
 
-# ---------------------------------------------------------------- ended before its time
+# ---------------------------------------------------------------- cancelled before the end
 
 
 async def call_and_cancel(
     dag: PlayedDag, planned: PlannedRun, judge: JudgeServer, *, after_calls: int, times: int = 1
 ) -> None:
-    """The calling step, cancelled once so many requests are under way, and again 0.1 s later as often as is said."""
+    """Cancel the calling step once this many requests are under way, and again after 0.1 s as often as given."""
     calling = asyncio.ensure_future(calling_step(dag, planned))
     await until_called(judge, after_calls)
     for _ in range(times):
@@ -157,7 +157,7 @@ async def call_and_cancel(
 
 
 def nothing_is_held(store: StoreBuilder) -> bool:
-    """No lease, no card, no temporary file."""
+    """Return whether the store has no lease, no task lease and no temporary file."""
     return not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
 
 
@@ -168,14 +168,14 @@ PRICED = (
 
 
 @pytest.mark.parametrize("capped", [False, True], ids=["no budget", "a budget that is waited for"])
-def test_a_task_that_is_ended_stores_what_it_asked_for(
+def test_a_cancelled_task_stores_the_replies_under_way(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, capped: bool
 ) -> None:
-    """No further request is sent, the replies under way are stored, and nothing stays held or unsettled."""
+    """No further request is sent, the replies under way are stored, and no lease or journal entry stays open."""
     essays(store, 12)
     store.write("1_raw/llm_models.csv", PRICED)
     judge_server.faults({"fault": "latency", "seconds": 0.6})
-    # Room for the worst case of two requests; each will cost much less.
+    # The budget covers the worst case of two requests; each of them will cost much less.
     budget = {"max_cost_usd": 0.005} if capped else {}
     at_once = 2 if capped else 4
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 4, **budget})
@@ -190,10 +190,10 @@ def test_a_task_that_is_ended_stores_what_it_asked_for(
     assert call(dag, planned, try_number=2) == {"called": 12 - at_once}
 
 
-def test_a_task_that_is_ended_waits_for_no_further_attempt(
+def test_a_cancelled_task_makes_no_further_attempt(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A request to be tried again later, and those that wait for their turn, end at once and are not called for."""
+    """Requests that wait for a retry or for their turn end at once, and no call is made for them."""
     essays(store, 6)
     judge_server.faults({"fault": "status", "status": 429, "retry_after": 60})
     dag.rules = {"max_attempts": 9}
@@ -207,10 +207,10 @@ def test_a_task_that_is_ended_waits_for_no_further_attempt(
     assert nothing_is_held(store)
 
 
-def test_what_goes_wrong_while_a_task_is_ended_is_told(
+def test_an_error_while_a_task_is_cancelled_is_raised(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A disk that refuses the last replies is said as such: a retry would only pay for them again."""
+    """The error names the disk that refused the last replies, because a retry would only pay for them again."""
     essays(store, 2)
     judge_server.faults({"fault": "latency", "seconds": 0.6})
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
@@ -226,10 +226,10 @@ def test_what_goes_wrong_while_a_task_is_ended_is_told(
         asyncio.run(with_a_full_disk())
 
 
-def test_a_task_that_is_broken_off_gives_back_what_it_held(
+def test_a_task_cancelled_twice_releases_its_leases(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Cancelled again while it waits for its last replies, it leaves no lease, and says which requests were sent."""
+    """Cancelled again while it waits for its last replies, the step leaves no lease and logs the requests it sent."""
     essays(store, 3)
     judge_server.faults({"fault": "hang"})
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
@@ -246,7 +246,7 @@ def test_a_task_that_is_broken_off_gives_back_what_it_held(
 
 
 def test_a_slice_that_goes_wrong_in_every_way(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Garbage, a cut reply, a 500 for ever and a 400 leave the rest of the slice scored, and are told apart."""
+    """Garbage, a cut reply, a permanent 500 and a 400 are told apart; the rest of the slice is scored."""
     essays(store, 6)
     judge_server.faults(
         {"fault": "garbage", "contains": "number 2."},
@@ -279,7 +279,7 @@ def test_a_slice_that_goes_wrong_in_every_way(store: StoreBuilder, dag: PlayedDa
 
 
 def test_the_record_of_a_failure(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """failure.json says what happened, how often it was tried, and in which run and try."""
+    """failure.json records what happened, how often it was tried, and in which run and try."""
     essays(store, 1)
     judge_server.faults({"fault": "status", "status": 503, "message": "Later."})
     dag.run({**ONE_CELL, "replicates": 1}, run_id="run-9", try_number=2)
@@ -296,10 +296,10 @@ def test_the_record_of_a_failure(store: StoreBuilder, dag: PlayedDag, judge_serv
     }
 
 
-def test_cleared_after_healing_only_the_failed_one_is_called(
+def test_cleared_after_a_fix_only_the_failed_evaluation_is_called(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Once the server is well, clearing the run makes exactly one call, and the run ends green."""
+    """Once the server works again, clearing the run makes exactly one call, and the run ends green."""
     essays(store, 3)
     judge_server.faults({"fault": "status", "status": 500, "contains": "number 2."})
     conf = {**ONE_CELL, "replicates": 1}
@@ -309,14 +309,14 @@ def test_cleared_after_healing_only_the_failed_one_is_called(
     assert judge_server.calls() == 1
     assert run.summary.complete
     assert not holds(store, gen_id(2), "failure.json")
-    # The replies of the first try were bought by this DagRun too.
+    # This DagRun also paid for the replies of its first try.
     assert run.summary.totals.called == 3
 
 
 def test_the_same_conf_again_is_as_good_as_clearing(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A new run of the same conf takes up what the failed one left, and calls only for that."""
+    """A new run of the same conf continues what the failed run left, and calls only for the missing replies."""
     essays(store, 3)
     judge_server.faults({"fault": "status", "status": 500, "contains": "number 2."})
     conf = {**ONE_CELL, "replicates": 1}
@@ -341,11 +341,11 @@ def test_failures_are_named_up_to_a_readable_number(
     assert "and 3 more" in str(error)
 
 
-# ---------------------------------------------------------------- what is gone since planning
+# ---------------------------------------------------------------- inputs deleted after planning
 
 
-def test_a_prompt_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """An evaluation without its prompt is not called for: its record says why, and the others are called."""
+def test_a_deleted_prompt(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """An evaluation without its prompt is not called: its record says why, and the others are called."""
     essays(store, 2)
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
@@ -356,8 +356,8 @@ def test_a_prompt_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server
     assert judge_server.calls() == 1
 
 
-def test_a_model_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """A model that was taken from the CSV after planning is not called; another one is."""
+def test_a_deleted_model(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """A model that was removed from the CSV after planning is not called; another model is."""
     essays(store, 1)
     planned = dag.plan({"cohort_id": "c", "templates": ["novelty"], "replicates": 1})
     write_prompts(dag, planned)
@@ -381,7 +381,7 @@ def test_a_model_that_is_gone(store: StoreBuilder, dag: PlayedDag, judge_server:
 def test_a_wrong_key_costs_few_calls(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, batch_size: int | None, max_concurrency: int
 ) -> None:
-    """With 200 missing and a key that is refused at most max_concurrency calls are made over all slices."""
+    """With 200 missing replies and a refused key, at most max_concurrency calls are made over all slices."""
     essays(store, 50)
     dag.processes = 4
     message = f"Incorrect API key provided: {API_KEY}"
@@ -412,7 +412,7 @@ def test_a_wrong_key_costs_few_calls(
 def test_how_far_a_stop_reaches(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, status: int, other_called: bool
 ) -> None:
-    """A cause stops the model that it concerns, or the run; the other model's calls are made or not accordingly."""
+    """A cause stops the model that it concerns, or the whole run; the other model is called or not accordingly."""
     essays(store, 10)
     judge_server.faults({"fault": "status", "status": status, "message": "No.", "model": "example/judge-a"})
     conf = {"cohort_id": "c", "templates": ["novelty"], "replicates": 1, "max_concurrency": 1, "batch_size": 100}
@@ -426,7 +426,7 @@ def test_how_far_a_stop_reaches(
 def test_made_up_replies_are_refused_by_a_real_store(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Without the marker file the offline judge's first reply stops the run, and nothing of it is stored."""
+    """Without the marker file, the offline judge's first reply stops the run, and nothing of it is stored."""
     essays(store, 10)
     (store.root / "1_raw/OFFLINE_OK").unlink()
     run = dag.run({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
@@ -440,10 +440,10 @@ def test_made_up_replies_are_refused_by_a_real_store(
 @pytest.mark.parametrize(
     ("try_number", "calls"), [pytest.param(1, 0, id="first try"), pytest.param(2, 2, id="a later try")]
 )
-def test_stops_that_were_there_before(
+def test_stops_of_an_earlier_time(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, try_number: int, calls: int
 ) -> None:
-    """A first try obeys a stop of another slice of its run; a later try ignores those that it finds."""
+    """A first try obeys a stop of another slice of its run; a later try ignores the stops that it finds."""
     essays(store, 2)
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     folder = CohortFolder(root=store.root, cohort_id="c")
@@ -462,7 +462,7 @@ def test_stops_that_were_there_before(
 def test_a_cleared_run_ignores_the_stops_of_its_former_try(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """After the key was fixed, clearing the run calls for everything, stops of the first try or not."""
+    """After the key was fixed, clearing the run calls for everything, despite the stops of the first try."""
     essays(store, 3)
     judge_server.faults({"fault": "status", "status": 401})
     conf = {**ONE_CELL, "replicates": 1}
@@ -497,7 +497,7 @@ def test_a_stop_ends_the_retries_of_calls_under_way(
 def test_calls_in_flight_never_exceed_the_limit(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, batch_size: int | None
 ) -> None:
-    """With a slow server and slices side by side several calls are in flight, and never more than max_concurrency."""
+    """With a slow server and parallel slices, several calls are in flight, but never more than max_concurrency."""
     essays(store, 12)
     judge_server.faults({"fault": "latency", "seconds": 0.1})
     run = dag.run({**ONE_CELL, "replicates": 1, "max_concurrency": 3, "batch_size": batch_size})
@@ -514,12 +514,12 @@ def test_one_at_a_time(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeS
     assert judge_server.stats()["peak_in_flight"] == 1
 
 
-# ---------------------------------------------------------------- asking again for refused replies
+# ---------------------------------------------------------------- calling again for refused replies
 
 
 @pytest.fixture
 def refused(store: StoreBuilder) -> StoreBuilder:
-    """An essay with one evaluation whose reply was refused by an earlier run, and one that is scored."""
+    """Return a store with an essay that has one scored evaluation and one whose reply an earlier run refused."""
     essay = store.essay(1)
     store.evaluation("v_refused", essay, replicate=1, score=None, reply="hm", refused="no score")
     store.json("gens/evaluation/v_refused/raw_metadata.json", {"dag_id": DAG_ID, "run_id": "long ago"})
@@ -531,7 +531,7 @@ def refused(store: StoreBuilder) -> StoreBuilder:
 AGAIN: dict[str, Any] = {**ONE_CELL, "replicates": 2, "retry_unscored": True}
 
 
-def test_refused_replies_are_left_alone_unasked(
+def test_refused_replies_are_left_alone_by_default(
     refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """Without retry_unscored a refused reply costs nothing more, and the run is red."""
@@ -542,8 +542,10 @@ def test_refused_replies_are_left_alone_unasked(
     assert "retry_unscored" in run.summary.message
 
 
-def test_asked_again_once(refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """retry_unscored makes one call for the refused one; the former reply, its record and verdict are kept."""
+def test_a_refused_reply_is_called_again_once(
+    refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """retry_unscored makes one call for the refused reply; the former reply, record and verdict are kept."""
     run = dag.run(AGAIN)
     assert judge_server.calls() == 1
     assert run.summary.complete
@@ -556,7 +558,7 @@ def test_asked_again_once(refused: StoreBuilder, dag: PlayedDag, judge_server: J
 def test_once_a_dag_run_however_often_it_is_cleared(
     refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Refused again, it is not asked a second time by the same DagRun: not by a retry, not by a clear."""
+    """If the second reply is refused too, the same DagRun makes no third call, neither on a retry nor on a clear."""
     judge_server.faults({"fault": "garbage"})
     first = dag.run(AGAIN)
     assert judge_server.calls() == 1
@@ -575,7 +577,7 @@ def test_once_a_dag_run_however_often_it_is_cleared(
 def test_a_call_that_failed_may_be_made_again(
     refused: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """When asking again got no reply the former one stays in place, and clearing the run asks once more."""
+    """When the new call got no reply, the former reply stays in place, and clearing the run calls once more."""
     judge_server.faults({"fault": "status", "status": 500})
     run = dag.run(AGAIN)
     assert run.summary.totals.failed == 1
@@ -591,7 +593,7 @@ def test_a_call_that_failed_may_be_made_again(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Crashed:
-    """A run of one evaluation whose calling step was killed: how many calls it made, and whether a reply is whole."""
+    """A run of one evaluation whose calling step was killed: its number of calls, and whether a reply is complete."""
 
     point: int
     dag: PlayedDag
@@ -601,7 +603,7 @@ class Crashed:
 
 
 def crashed_calls(tmp_path: Path, judge_server: JudgeServer) -> Iterator[Crashed]:
-    """A run for each point at which its calling step can be killed, and one where it came to its end."""
+    """Yield a run for each point at which its calling step can be killed, and one that reached its end."""
     for point in itertools.count(1):
         store = StoreBuilder.sample(tmp_path / f"point {point}")
         essays(store, 1)
@@ -638,7 +640,7 @@ ONE: dict[str, Any] = {**ONE_CELL, "replicates": 1}
 def test_killed_at_any_point_of_a_call_nothing_is_paid_for_twice(
     tmp_path: Path, judge_server: JudgeServer, go_on: Callable[[Crashed], PlayedRun]
 ) -> None:
-    """After a crash at any point, whoever goes on calls only if no whole reply was on the disk."""
+    """After a crash at any point, the next run calls only if there was no complete reply on the disk."""
     seen = set()
     for crashed in crashed_calls(tmp_path, judge_server):
         run = go_on(crashed)
@@ -649,7 +651,7 @@ def test_killed_at_any_point_of_a_call_nothing_is_paid_for_twice(
 
 
 def test_what_a_crash_left_is_scored_without_the_calling_step(tmp_path: Path, judge_server: JudgeServer) -> None:
-    """A whole reply in temporary files is scored also when the calling step does not run again."""
+    """A complete reply in temporary files is scored even if the calling step does not run again."""
     for crashed in crashed_calls(tmp_path, judge_server):
         part = Slice(kind="todo", start=0, stop=1, label="")
         task = task_ref("run-1", "evaluation.evaluation_parsed", 1, 0)
@@ -657,8 +659,8 @@ def test_what_a_crash_left_is_scored_without_the_calling_step(tmp_path: Path, ju
         assert counts["scored"] == crashed.whole, f"killed before {crashed.point}"
 
 
-def test_the_prompt_of_what_a_crash_left_stays(tmp_path: Path, judge_server: JudgeServer) -> None:
-    """A template edited after the crash does not replace the prompt that a reply in temporary files answers."""
+def test_the_prompt_of_a_reply_that_a_crash_left_stays(tmp_path: Path, judge_server: JudgeServer) -> None:
+    """A template edited after the crash does not replace the prompt of a reply in temporary files."""
     for crashed in crashed_calls(tmp_path, judge_server):
         store = StoreBuilder(crashed.dag.root)
         name = f"gens/evaluation/{gen_id(1)}/prompt.txt"
@@ -671,7 +673,7 @@ def test_the_prompt_of_what_a_crash_left_stays(tmp_path: Path, judge_server: Jud
 def test_a_full_disk_stops_calling_at_once(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, log_lines: Logged
 ) -> None:
-    """When a reply cannot be stored no further call is made, the error says so, and the reply is in the log."""
+    """When a reply cannot be stored, no further call is made, the error says so, and the reply is in the log."""
     essays(store, 5)
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 1})
     write_prompts(dag, planned)
@@ -687,7 +689,7 @@ def test_a_full_disk_stops_calling_at_once(
 def test_on_a_disk_that_is_full_already_nothing_is_called(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """What cannot even be announced on disk is not bought."""
+    """A call that cannot be recorded on disk beforehand is not made."""
     essays(store, 5)
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
@@ -696,7 +698,7 @@ def test_on_a_disk_that_is_full_already_nothing_is_called(
     assert judge_server.calls() == 0
 
 
-def test_calls_under_way_are_stored_when_one_breaks(
+def test_calls_under_way_are_stored_when_one_fails(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
     """An error while one reply is stored does not lose the replies that are under way."""
@@ -722,7 +724,7 @@ def test_calls_under_way_are_stored_when_one_breaks(
 def test_a_paid_reply_is_stored_whatever_is_in_it(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, rule: dict[str, str]
 ) -> None:
-    """A reply whose record UTF-8 cannot hold is stored all the same, and paid for once."""
+    """A reply whose record cannot be encoded as UTF-8 is stored anyway, and paid for once."""
     essays(store, 1)
     judge_server.faults({"fault": "reply", "content": "SCORE: 7", **rule})
     dag.run({**ONE_CELL, "replicates": 1})
@@ -733,10 +735,10 @@ def test_a_paid_reply_is_stored_whatever_is_in_it(
 # ---------------------------------------------------------------- the log
 
 
-def test_the_log_tells_of_progress(
+def test_the_log_shows_progress(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, log_lines: Logged
 ) -> None:
-    """A person who watches the log sees whom the calls go to and how many are done."""
+    """A person who watches the log sees which models are called and how many calls are done."""
     essays(store, 3)
     dag.run({**ONE_CELL, "replicates": 1, "batch_size": 100})
     lines = log_lines()

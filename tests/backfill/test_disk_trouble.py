@@ -1,4 +1,4 @@
-"""A disk that fills up, refuses writes or goes away while calls are under way: nothing half-written or hidden."""
+"""A disk that fills up, refuses writes or disappears during calls: nothing is half-written or hidden."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mount namespace
 NOBODY = 65534
 TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
 INTENT = Intent(gen_id="v_1", llm_model_id="judge-a", worst_usd=None, longest_s=1.0, task=TASK)
-# More than the room that a full disk has left.
+# More than the space that is left on a full disk.
 REPLY = "x" * 60_000 + "\nSCORE: 5"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What a run on a disk in trouble left: its error, its log, the disk's files and the requests at the judge."""
+    """The results of a run on a broken disk: its error, its log, the disk's files and the requests at the judge."""
 
     error: str
     log: list[str]
@@ -46,7 +46,7 @@ class Seen:
 
 
 def see(trouble: str, folder: Path) -> Seen:
-    """A cohort of six, three at once: the trouble comes while the first three are being answered."""
+    """Run a cohort of six, three at once; the disk breaks while the first three are being answered."""
     root = folder / "data"
     root.mkdir()
     with JudgeServer.started(folder, "--latency-s", "1.5") as judge:
@@ -61,9 +61,9 @@ def see(trouble: str, folder: Path) -> Seen:
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        told = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(done.stdout.splitlines()[-1])
         assert list(root.iterdir()) == [], "the folder below the mount point was written to"
-        return Seen(requests=judge.calls(), **told)
+        return Seen(requests=judge.calls(), **result)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def see(trouble: str, folder: Path) -> Seen:
     ],
 )
 def test_a_disk_in_trouble(trouble: str, finding: str, tmp_path: Path) -> None:
-    """The error says what is wrong and what to do, replies that were paid for are in the log, and nothing is torn."""
+    """The error names cause and next step, paid replies are in the log, and no file is incomplete."""
     assert trouble in TROUBLES
     seen = see(trouble, tmp_path)
     assert finding in seen.error
@@ -87,15 +87,15 @@ def test_a_disk_in_trouble(trouble: str, finding: str, tmp_path: Path) -> None:
 
 
 def test_what_a_full_disk_cost_is_known_and_bought_again_once_there_is_room(tmp_path: Path) -> None:
-    """Three replies were lost to the full disk and counted as paid; the next run buys those and the three others."""
+    """Three replies lost to the full disk count as paid; the next run calls for those three and the others."""
     seen = see("full", tmp_path)
     assert seen.then["complete"], seen.then["message"]
     assert seen.requests == 3 + 6
     assert seen.ends == {"charged": 3, "reply": 6}
 
 
-class WrittenCard(TaskLease):
-    """A card that needs no file."""
+class FilelessTaskLease(TaskLease):
+    """A task lease that needs no file."""
 
     def claim(self) -> str:
         return '{"caller": "0123456789ab"}'
@@ -107,23 +107,25 @@ class WrittenCard(TaskLease):
         pytest.param(lambda folder: write_text(folder / "raw.txt", "new"), id="a file"),
         pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
         pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
-        pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a card"),
-        pytest.param(lambda folder: CallLease(folder / "call.json", WrittenCard(folder, TASK)).take(), id="a lease"),
+        pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a task lease"),
+        pytest.param(
+            lambda folder: CallLease(folder / "call.json", FilelessTaskLease(folder, TASK)).take(), id="a claim"
+        ),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
-        pytest.param(lambda folder: planning_lock(folder).__enter__(), id="the turn to plan"),
+        pytest.param(lambda folder: planning_lock(folder).__enter__(), id="the planning lock"),
     ],
 )
 def test_permission_denied(write: Callable[[Path], object], tmp_path: Path) -> None:
-    """A folder that may not be written to is a StoreError that says so, and nothing is left in it."""
+    """A folder without write permission gives a StoreError that says so, and nothing is left in the folder."""
     folder = tmp_path / "v_1"
     folder.mkdir(mode=0o555)
     (folder / "metadata.json").write_text("{}", encoding="utf-8")
-    assert "Permission denied" in as_somebody_else(lambda: write(folder), tmp_path)
+    assert "Permission denied" in as_another_user(lambda: write(folder), tmp_path)
     assert [path.name for path in folder.iterdir()] == ["metadata.json"]
 
 
-def as_somebody_else(action: Callable[[], object], folder: Path) -> str:
-    """What a StoreError says when `action` runs in a process without the rights to `folder`; root has them all."""
+def as_another_user(action: Callable[[], object], folder: Path) -> str:
+    """Return the StoreError's text when `action` runs without the rights to `folder`; root would have all rights."""
     for above in (folder, *folder.parents):
         if above.stat().st_uid == os.getuid():
             above.chmod(above.stat().st_mode | 0o055)

@@ -1,7 +1,7 @@
-"""report.html: what it shows, and that nothing in it can act or be fetched.
+"""report.html: its content, and that nothing in it can run or be fetched.
 
-The golden page is rewritten by `UPDATE_GOLDEN=1 pytest tests/test_report.py`; look at it in a browser before
-committing it.
+`UPDATE_GOLDEN=1 pytest tests/backfill/test_html_report.py` writes the golden page again; look at the page in a
+browser before you commit it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 @dataclass
 class Page(HTMLParser):
-    """A page as a browser takes it apart: its elements with their attributes, and its text."""
+    """A page as a browser parses it: its elements with their attributes, and its text."""
 
     elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ def report_of(rows: Sequence[ScoreRow], **changes: Any) -> ReportInputs:
 
 
 def fixed_rows() -> list[ScoreRow]:
-    """Two essays, two templates, two judges, two replicates: with every outcome among them."""
+    """Return rows of two essays, two templates, two judges and two replicates, with every outcome among them."""
     rows: list[ScoreRow] = []
     for essay, template, model, start in [
         ("e_tides", "novelty", "judge-a", 6.0),
@@ -116,7 +116,7 @@ def fixed_rows() -> list[ScoreRow]:
     ]:
         cell = Cell(essay, template, model)
         number = len(rows)
-        # One cell was judged by two wordings of its prompt.
+        # One cell was judged with two wordings of its prompt.
         made = Provenance("v/a", "model=v/a", "old" if number == 0 else "new")
         rows.append(row(f"v_{number:02}", Outcome.REUSED, start, cell, made=made))
         today, score = made._replace(prompt_sha256="new"), 9.0 - start / 2
@@ -136,7 +136,7 @@ def fixed_report() -> str:
 
 
 def test_the_page_is_the_golden_one() -> None:
-    """The report of a fixed cohort is, character by character, the page that was looked at and committed."""
+    """The report of a fixed cohort is identical to the reviewed page that was committed."""
     html = fixed_report()
     if os.environ.get("UPDATE_GOLDEN") == "1":
         GOLDEN.parent.mkdir(exist_ok=True)
@@ -156,7 +156,7 @@ def test_the_page_is_whole_html() -> None:
 
 
 def assert_inert(html: str) -> Page:
-    """A page without scripts, event handlers, forms, frames and anything that a browser would fetch."""
+    """Check that a page has no script, event handler, form or frame, and nothing that a browser would fetch."""
     page = Page.of(html)
     assert not page.tags & {
         "script",
@@ -184,7 +184,7 @@ def assert_inert(html: str) -> Page:
 
 
 def test_nothing_is_fetched_from_anywhere() -> None:
-    """The page stands alone: no script, no handler, no reference to another file, and a policy that forbids them."""
+    """The page is self-contained: no script, handler or reference to another file, and a policy that forbids them."""
     page = assert_inert(fixed_report())
     assert not [value for _, attributes in page.elements for value in attributes.values() if "//" in (value or "")]
 
@@ -208,8 +208,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("place", ["title", "reason", "gen_id", "essay_id", "template_id", "model_id", "cohort_id"])
-def test_hostile_text_is_inert_wherever_it_stands(text: str, place: str) -> None:
-    """Markup in a title, a reason or an id is shown as text: it makes no element and no attribute."""
+def test_hostile_text_is_inert_everywhere(text: str, place: str) -> None:
+    """Markup in a title, a reason or an id is shown as text: it creates no element and no attribute."""
     fields = {"title": "T", "reason": "R", "gen_id": "v_1", "essay_id": "e_1", "template_id": "t", "model_id": "m"}
     fields = {**fields, "cohort_id": "c", place: text}
     cell = Cell(fields["essay_id"], fields["template_id"], fields["model_id"])
@@ -228,7 +228,7 @@ def test_hostile_text_is_inert_wherever_it_stands(text: str, place: str) -> None
         "span",
         "title",
     }
-    assert [told for told in page.text if text.strip() in told]
+    assert [each for each in page.text if text.strip() in each]
 
 
 texts = st.text(alphabet="<>&\"'/= ax{}%!-\n\x00é", max_size=20)
@@ -237,7 +237,7 @@ texts = st.text(alphabet="<>&\"'/= ax{}%!-\n\x00é", max_size=20)
 @PROPERTY
 @given(texts, texts, texts, texts, texts)
 def test_any_text_is_inert(title: str, reason: str, gen_id: str, template_id: str, model_id: str) -> None:
-    """Whatever the texts, the page has the elements and attributes that it has with harmless ones."""
+    """Whatever the texts are, the page has the same elements and attributes as with harmless texts."""
 
     def page(*parts: str) -> Page:
         title, reason, gen_id, template_id, model_id = parts
@@ -251,7 +251,7 @@ def test_any_text_is_inert(title: str, reason: str, gen_id: str, template_id: st
 
 
 def test_an_empty_cohort_renders() -> None:
-    """A cohort without evaluations has a page that says so in zeros."""
+    """A cohort without evaluations has a page with zeros."""
     page = assert_inert(render_report(report_of([], account=NO_ACCOUNT)))
     assert page.text.count("0") == 6
     assert "All runs: 0 requests, $0.0000. The last run: 0 reused, 0 called, 0 requests, $0.0000." in page.text
@@ -259,8 +259,8 @@ def test_an_empty_cohort_renders() -> None:
 
 
 def test_the_totals_are_shown() -> None:
-    """The page's totals are those of the cohort, by name; beside them what all runs and the last one did."""
-    told = Page.of(fixed_report()).text
+    """The page shows the cohort's totals by name, and what all runs and the last run did."""
+    texts = Page.of(fixed_report()).text
     assert {
         ("16", "evaluations"),
         ("0", "made here"),
@@ -268,26 +268,26 @@ def test_the_totals_are_shown() -> None:
         ("1", "unscored"),
         ("1", "failed"),
         ("1", "not run"),
-    } <= set(pairwise(told))
-    assert "All runs: 12 requests, $0.1500. The last run: 6 reused, 8 called, 8 requests, $0.1000." in told
+    } <= set(pairwise(texts))
+    assert "All runs: 12 requests, $0.1500. The last run: 6 reused, 8 called, 8 requests, $0.1000." in texts
 
 
 @pytest.mark.parametrize(("number", "mark"), [pytest.param(0, True, id="mixed"), pytest.param(1, False, id="alike")])
 def test_what_is_mixed_is_marked(number: int, mark: bool) -> None:
-    """A cell and a judge whose scores answer several prompts bear a mark, others none."""
+    """A cell and a judge whose scores answer several prompts have a mark; others have none."""
     made = [Provenance("v/a", "", "old"), Provenance("v/a", "", "new" if number == 0 else "old")]
     rows = [row(f"v_{place}", Outcome.SCORED, 5.0, made=each) for place, each in enumerate(made)]
-    told = Page.of(render_report(report_of(rows))).text
-    assert ("≠ several prompts" in told) is mark
-    assert ("≠ mixes several prompts in 1 cell" in told) is mark
+    texts = Page.of(render_report(report_of(rows))).text
+    assert ("≠ several prompts" in texts) is mark
+    assert ("≠ mixes several prompts in 1 cell" in texts) is mark
 
 
 def test_an_unknown_cost_is_said_to_be_unknown() -> None:
-    """A cost that nobody knows is not shown as 0."""
+    """An unknown cost is not shown as 0."""
     rows = [row("v_1", Outcome.SCORED, 5.0, called=True)]
     spent = replace(NO_ACCOUNT, all_runs=Spending(calls=1), last_run=Spending(calls=1))
-    told = Page.of(render_report(report_of(rows, account=spent))).text
-    assert "All runs: 1 request, cost unknown. The last run: 0 reused, 1 called, 1 request, cost unknown." in told
+    texts = Page.of(render_report(report_of(rows, account=spent))).text
+    assert "All runs: 1 request, cost unknown. The last run: 0 reused, 1 called, 1 request, cost unknown." in texts
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_an_unknown_cost_is_said_to_be_unknown() -> None:
         pytest.param(Outcome.NOT_RUN, None, "○ 0/2", id="not run"),
     ],
 )
-def test_a_cells_state_is_told_by_shape_and_number(outcome: Outcome, score: float | None, shown: str) -> None:
-    """The coverage matrix tells a cell's state without colour, with how many of its scores there are."""
+def test_a_cells_state_is_shown_by_shape_and_number(outcome: Outcome, score: float | None, shown: str) -> None:
+    """The coverage matrix shows a cell's state without colour, together with the number of its scores."""
     assert shown in Page.of(render_report(report_of([row("v_1", outcome, score)]))).text
 
 
@@ -316,36 +316,36 @@ def test_essays_and_columns_come_in_the_plans_order() -> None:
 
 
 def test_what_has_no_score_is_listed_with_its_reason() -> None:
-    """Each evaluation that was refused, failed or not run is listed with outcome and reason; others are not."""
+    """Each evaluation that was refused, failed or not run is listed with its outcome and reason; others are not."""
     html = fixed_report()
-    told = Page.of(html[html.index("<h2>Without a score</h2>") :]).text
-    assert [text for text in told if text.startswith("v_")] == ["v_12", "v_13", "v_14"]
-    assert 'HTTP 402 & "payment <required>" (attempts: 1)' in told
-    assert "not run" in told
+    texts = Page.of(html[html.index("<h2>Without a score</h2>") :]).text
+    assert [text for text in texts if text.startswith("v_")] == ["v_12", "v_13", "v_14"]
+    assert 'HTTP 402 & "payment <required>" (attempts: 1)' in texts
+    assert "not run" in texts
 
 
 @pytest.mark.parametrize(
     ("count", "more"),
     [pytest.param(500, None, id="as many as listed"), pytest.param(503, "And 3 more; see scores.csv.", id="more")],
 )
-def test_a_long_list_is_cut_and_says_so(count: int, more: str | None) -> None:
-    """Of very many evaluations without a score the first 500 are listed, and how many more there are is said."""
+def test_a_long_list_is_cut_and_its_rest_counted(count: int, more: str | None) -> None:
+    """Of many evaluations without a score the first 500 are listed, followed by the number of the others."""
     rows = [row(f"v_{number}", Outcome.NOT_RUN, reason="no call was made") for number in range(count)]
-    told = Page.of(render_report(report_of(rows))).text
-    assert sum(text.startswith("v_") for text in told) == 500
-    assert [text for text in told if text.startswith("And ")] == ([more] if more else [])
+    texts = Page.of(render_report(report_of(rows))).text
+    assert sum(text.startswith("v_") for text in texts) == 500
+    assert [text for text in texts if text.startswith("And ")] == ([more] if more else [])
 
 
-def test_a_reused_one_without_a_readable_score_is_listed() -> None:
-    """The page does not say that every evaluation has a score while one has none."""
+def test_a_reused_evaluation_without_a_readable_score_is_listed() -> None:
+    """The page does not claim that every evaluation has a score if one has none."""
     reason = "parsed.txt holds no number from 0 to 9"
-    told = Page.of(render_report(report_of([row("v_1", Outcome.REUSED, None, reason=reason)]))).text
-    assert "Every planned evaluation has a score." not in told
-    assert reason in told
+    texts = Page.of(render_report(report_of([row("v_1", Outcome.REUSED, None, reason=reason)]))).text
+    assert "Every planned evaluation has a score." not in texts
+    assert reason in texts
 
 
 def test_a_lost_cell_shows_instead_of_breaking_the_page() -> None:
-    """Rows that are lost leave an empty cell: the page that would show the loss is written all the same."""
+    """Lost rows leave an empty cell: the page, which shows the loss, is written anyway."""
     rows = [
         row("v_1", Outcome.SCORED, 5.0, Cell("e_1", "novelty", "judge-a")),
         row("v_2", Outcome.SCORED, 5.0, Cell("e_2", "style", "judge-a")),

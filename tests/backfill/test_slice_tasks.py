@@ -1,4 +1,4 @@
-"""The DAG's steps over real files and a real server, played without Airflow: what is reused is never paid for."""
+"""The DAG's steps with real files and a real server, but without Airflow: reused evaluations are never paid for."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ ONE_CELL: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models"
 
 
 def members(store: StoreBuilder, cohort_id: str = "c") -> list[str]:
-    """The gen_ids of a cohort's evaluations, in membership order."""
+    """Return the gen_ids of a cohort's evaluations, in membership order."""
     rows = store.rows(f"cohorts/{cohort_id}/membership.csv")
     return [row["gen_id"] for row in rows if row["stage"] == "evaluation"]
 
 
 def actions(store: StoreBuilder, cohort_id: str = "c") -> dict[str, str]:
-    """The planned action of each evaluation."""
+    """Return the planned action of each evaluation."""
     rows = store.rows(f"cohorts/{cohort_id}/plan.csv")
     return {row["gen_id"]: row["action"] for row in rows if row["stage"] == "evaluation"}
 
 
 def evaluations(store: StoreBuilder) -> set[str]:
-    """The folders of evaluations in the store, hidden ones too."""
+    """Return the folders of evaluations in the store, including hidden ones."""
     return {path.name for path in (store.root / "gens" / "evaluation").iterdir()}
 
 
 def skip_lines(lines: list[str]) -> list[str]:
-    """The gen_ids of the lines that say so, in order."""
+    """Return the gen_ids of the skip lines, in order."""
     found = (re.fullmatch(r"Skipping (\S+): parsed\.txt already exists", line) for line in lines)
     return [match[1] for match in found if match]
 
@@ -67,7 +67,7 @@ def skip_lines(lines: list[str]) -> list[str]:
 
 @pytest.fixture
 def varied(store: StoreBuilder) -> StoreBuilder:
-    """Two essays whose cells hold from none to five evaluations, and an essay that is not selected; k = 4."""
+    """Return a store of two essays whose cells have zero to five evaluations, and an unselected essay; k = 4."""
     first, second, other = (store.essay(n) for n in (1, 2, 3))
     for n in range(1, 6):
         store.evaluation(f"full{n}", first, template="novelty", model="judge-a", replicate=n, score=n)
@@ -94,7 +94,7 @@ SHORTFALL = Counter(
 
 
 def test_only_what_is_missing_is_called(varied: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """The server is asked for exactly the plan's shortfall of each cell, and every member ends with a score."""
+    """The server gets exactly the calls that each cell lacks by plan, and every member ends with a score."""
     run = dag.run({"cohort_id": "c"})
     assert judge_server.tally() == SHORTFALL
     assert (run.planned.call, run.planned.reuse, run.planned.planned) == (25, 7, 32)
@@ -103,7 +103,7 @@ def test_only_what_is_missing_is_called(varied: StoreBuilder, dag: PlayedDag, ju
 
 
 def test_what_existed_is_untouched(varied: StoreBuilder, dag: PlayedDag) -> None:
-    """Every file of a generation that existed is byte for byte what it was, metadata.json above all."""
+    """Every file of a generation that existed is identical byte for byte, above all metadata.json."""
     before = varied.files("gens")
     dag.run({"cohort_id": "c"})
     after = varied.files("gens")
@@ -111,7 +111,7 @@ def test_what_existed_is_untouched(varied: StoreBuilder, dag: PlayedDag) -> None
 
 
 def test_a_second_run_calls_nothing(varied: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Run again, the cohort has the same membership to the byte, reuses all of it, and asks nobody."""
+    """The second run of a cohort has an identical membership, reuses all of it, and calls nobody."""
     dag.run({"cohort_id": "c"}, run_id="run-1")
     membership, gens = varied.read("cohorts/c/membership.csv"), varied.files("gens")
     judge_server.reset()
@@ -128,7 +128,7 @@ def test_a_second_run_calls_nothing(varied: StoreBuilder, dag: PlayedDag, judge_
 def test_another_cohort_over_the_same_essays_calls_nothing(
     varied: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """What one cohort paid for, the next one includes."""
+    """A cohort reuses what another cohort paid for."""
     dag.run({"cohort_id": "c"}, run_id="run-1")
     judge_server.reset()
     assert dag.run({"cohort_id": "d"}, run_id="run-2").summary.complete
@@ -146,7 +146,7 @@ def test_another_cohort_over_the_same_essays_calls_nothing(
 def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, former: str, now: str
 ) -> None:
-    """What was made under one form of its id is reused under the other, and only what is missing is called."""
+    """Evaluations under one form of the id are reused under the other; only missing evaluations are called."""
     essay = store.essay(1)
     old = evaluation_gen_id(essay, "novelty", former, 1)
     store.evaluation(old, essay, model=former, replicate=1)
@@ -168,7 +168,7 @@ def test_a_judge_whose_accent_is_written_in_two_ways_is_one_judge(
 def test_a_store_that_marks_neither_templates_nor_models(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Those that the conf names are used from plan to score; one that does not exist is told with what there is."""
+    """The items that the conf names are used from plan to score; an unknown name gets an error with suggestions."""
     store.write("1_raw/evaluation_templates.csv", "template_id\nnovelty\nunwritten\n")
     store.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\nwriter,\n")
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1}
@@ -176,8 +176,8 @@ def test_a_store_that_marks_neither_templates_nor_models(
     assert [request["model"] for request in judge_server.requests()] == ["api/a"]
     with pytest.raises(BadInput) as caught:
         dag.plan({**conf, "models": ["judge-b"], "templates": ["novlty"]})
-    steps_told = [problem.next_step for problem in caught.value.problems]
-    assert steps_told == ['Did you mean "novelty"?', 'Did you mean "judge-a"?']
+    next_steps = [problem.next_step for problem in caught.value.problems]
+    assert next_steps == ['Did you mean "novelty"?', 'Did you mean "judge-a"?']
     with pytest.raises(BadInput) as caught:
         dag.plan({"essay_ids": conf["essay_ids"]})
     assert [problem.place for problem in caught.value.problems] == [
@@ -186,8 +186,10 @@ def test_a_store_that_marks_neither_templates_nor_models(
     ]
 
 
-def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Without backfill mode existing evaluations are not counted, and are not touched either."""
+def test_new_calls_for_everything_must_be_requested(
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Without backfill mode existing evaluations are not counted, and are not changed either."""
     essay = store.essay(1)
     for n in range(1, 5):
         store.evaluation(f"v{n}", essay, replicate=n)
@@ -201,7 +203,7 @@ def test_buying_anew_must_be_asked_for(store: StoreBuilder, dag: PlayedDag, judg
 def test_of_fifty_existing_the_first_four_are_taken(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """With k = 4 a new cohort takes the first four of fifty by gen_id, whatever their replicates, and calls none."""
+    """With k = 4 a new cohort takes the first four of fifty by gen_id, with any replicates, and calls nobody."""
     essay = store.essay(1)
     for n in range(50):
         store.evaluation(f"v_{(n * 37) % 50:02}", essay, replicate=n + 1)
@@ -212,7 +214,7 @@ def test_of_fifty_existing_the_first_four_are_taken(
 
 
 def test_unfinished_work_is_taken_up(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Of two scored, one with a reply and one without, the reply is scored for free and one call is made."""
+    """Of two scored, one replied and one without a reply, the reply is scored for free and one call is made."""
     essay = store.essay(1)
     store.evaluation("scored1", essay, replicate=1)
     store.evaluation("scored2", essay, replicate=2)
@@ -228,10 +230,10 @@ def test_unfinished_work_is_taken_up(store: StoreBuilder, dag: PlayedDag, judge_
     assert run.summary.complete
 
 
-def test_a_reply_that_a_machine_left_that_is_no_more_is_scored(
+def test_a_pending_reply_of_a_dead_machine_is_scored(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its claim is waited for until its card has been silent for long enough, once for all evaluations of a slice."""
+    """The step waits once per slice, until the dead task's lease has been silent long enough, not per evaluation."""
     monkeypatch.setattr(slice_tasks, "TaskLease", partial(TaskLease, lease_s=1.0))
     essays = [store.essay(number) for number in (1, 2)]
     store.backfill(*essays)
@@ -243,21 +245,21 @@ def test_a_reply_that_a_machine_left_that_is_no_more_is_scored(
             store.json(f"gens/evaluation/{gen_id}/.raw_metadata.json.0123456789ab.tmp", reply)
             store.write(f"gens/evaluation/{gen_id}/.raw.txt.0123456789ab.tmp", "SCORE: 8\n")
             store.write(f"gens/evaluation/{gen_id}/call.json", other.claim())
-        [card] = (store.root / ".callers").iterdir()
-        left = card.read_text(encoding="ascii").replace("host=", "host=not-")
-    card.write_text(left, encoding="ascii")
+        [task_lease] = (store.root / ".callers").iterdir()
+        text = task_lease.read_text(encoding="ascii").replace("host=", "host=not-")
+    task_lease.write_text(text, encoding="ascii")
     assert dag.run({**ONE_CELL, "replicates": 1}).summary.complete
     assert judge_server.calls() == 0
     assert [store.read(f"gens/evaluation/v_{number}/parsed.txt") for number in (0, 1)] == ["8.0\n"] * 2
 
 
 def reply_record_of(text: str) -> dict[str, Any]:
-    """What vouches for a reply in temporary files."""
+    """Return a record that proves that a reply in temporary files is complete."""
     return {"reply_sha256": sha256(text.encode()).hexdigest()}
 
 
 def test_gaps_of_replicates_are_filled(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Where replicates 1 and 3 exist, 2 and 4 are minted, with the ids that the formula gives."""
+    """If replicates 1 and 3 exist, 2 and 4 are minted, with the ids that the formula gives."""
     essay = store.essay(1)
     store.evaluation("a1", essay, replicate=1)
     store.evaluation("a3", essay, replicate=3)
@@ -268,7 +270,7 @@ def test_gaps_of_replicates_are_filled(store: StoreBuilder, dag: PlayedDag) -> N
 
 
 def test_every_reply_can_be_traced_to_its_log(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A reply's record names model, tokens, cost, cohort and the very try of the task that bought it."""
+    """A reply's record names model, tokens, cost, cohort and the exact try of the task that paid for it."""
     store.write(
         "1_raw/llm_models.csv",
         "id,model,for_evaluation,temperature,max_tokens,input_usd_per_mtok,output_usd_per_mtok\n"
@@ -308,7 +310,7 @@ def test_every_reply_can_be_traced_to_its_log(store: StoreBuilder, dag: PlayedDa
 def test_the_prompt_is_the_template_with_the_essay(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """The stored prompt is the one that was sent; the essay is in it as it is, also when it looks like Jinja."""
+    """The stored prompt is the prompt that was sent; the essay's text is unchanged, even if it looks like Jinja."""
     essay = store.essay(1, "Essay number 1. {{ boom }} {% raise %}\r\n漢字\n")
     dag.run({**ONE_CELL, "essay_ids": [essay], "replicates": 1})
     [gen_id] = members(store)
@@ -321,7 +323,7 @@ SYSTEM = "1_raw/templates/evaluation/novelty.system.txt"
 
 
 def test_what_is_sent_is_what_is_configured(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """The body holds the system message first, the stored prompt, the model's options, and asks for no stream."""
+    """The body has the system message, the stored prompt and the model's options, and asks for no stream."""
     store.write(SYSTEM, "You judge essays strictly. {{ boundary }} marks one.\n")
     store.write(
         "1_raw/llm_models.csv",
@@ -355,7 +357,7 @@ def test_what_is_sent_is_what_is_configured(store: StoreBuilder, dag: PlayedDag,
 
 
 def test_without_a_system_message_nothing_of_it_is_written(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Prompt, hash and manifest of a template without one are as they always were."""
+    """Prompt, hash and manifest of a template without a system message are the same as in former versions."""
     dag.run({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
     [gen_id] = members(store)
     assert not (store.root / f"gens/evaluation/{gen_id}/system_prompt.txt").exists()
@@ -366,7 +368,7 @@ def test_without_a_system_message_nothing_of_it_is_written(store: StoreBuilder, 
 
 
 def test_a_system_message_that_came_later(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Evaluations made without it are reused and counted as made with another prompt; a new one is sent it."""
+    """Evaluations made without the system message are reused and counted as edited; a new call gets the message."""
     essay = store.essay(1)
     conf = {**ONE_CELL, "essay_ids": [essay]}
     dag.run({**conf, "replicates": 1}, run_id="1")
@@ -378,7 +380,7 @@ def test_a_system_message_that_came_later(store: StoreBuilder, dag: PlayedDag, j
 
 
 def test_a_call_sends_what_is_stored(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """A system message that is edited or deleted after the prompts were written changes nothing that is sent."""
+    """Editing or deleting a system message after the prompts were written does not change what is sent."""
     store.write(SYSTEM, "Be strict.")
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
     part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
@@ -408,7 +410,7 @@ def test_a_dry_run_writes_the_two_plan_files_only(
 
 
 def test_a_dry_run_plans_what_a_run_then_does(varied: StoreBuilder, dag: PlayedDag) -> None:
-    """The plan of a dry run is the plan of the run after it, to the byte."""
+    """The plan of a dry run is identical, byte for byte, to the plan of the run after it."""
     dag.run({"cohort_id": "c", "dry_run": True}, run_id="dry")
     plan = varied.read("cohorts/c/plan.csv")
     dag.plan({"cohort_id": "c"}, run_id="real")
@@ -433,14 +435,14 @@ def test_a_run_writes_nothing_outside_its_places(varied: StoreBuilder, dag: Play
 
 
 def golden_record(store: StoreBuilder, name: str) -> str:
-    """A record's text with what differs from run to run and machine to machine replaced."""
+    """Return a record's text; parts that differ between runs and machines are replaced."""
     text = store.read(name)
     text = re.sub(r'("created_at": )"[^"]+"', r'\1"(time)"', text)
     return text.replace(platform.python_version(), "(python)").replace(f'"{VERSION}"', '"(version)"')
 
 
 def test_manifest_and_run_record_are_as_the_format_says(store: StoreBuilder, dag: PlayedDag) -> None:
-    """manifest.json says what makes the cohort this cohort, run.json what one planning was asked for and found."""
+    """manifest.json records what defines the cohort; run.json records the conf and the result of one planning."""
     essay = store.essay(1)
     store.evaluation("v_old", essay)
     store.backfill(essay)
@@ -453,7 +455,7 @@ def test_manifest_and_run_record_are_as_the_format_says(store: StoreBuilder, dag
 
 
 def test_the_run_key_names_dag_run_and_try(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Each planning of a DagRun has a folder of its own."""
+    """Each planning of a DagRun has its own folder."""
     store.backfill(store.essay(1))
     keys = [dag.plan({"cohort_id": "c"}, run_id="r", try_number=n).run_key for n in (1, 2)]
     assert keys == [run_key(DAG_ID, "r", 1), run_key(DAG_ID, "r", 2)]
@@ -461,7 +463,7 @@ def test_the_run_key_names_dag_run_and_try(store: StoreBuilder, dag: PlayedDag) 
 
 
 def test_the_manifest_keeps_its_date_while_the_inputs_stay(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Planning the same again does not touch the manifest; other inputs rewrite it, with the first date."""
+    """Planning again with the same inputs keeps the manifest; other inputs rewrite it with the first date."""
     store.backfill(store.essay(1))
     dag.plan(ONE_CELL, run_id="1")
     first = store.read("cohorts/c/manifest.json")
@@ -473,10 +475,10 @@ def test_the_manifest_keeps_its_date_while_the_inputs_stay(store: StoreBuilder, 
     assert changed["created_at"] == json.loads(first)["created_at"]
 
 
-def test_other_inputs_keep_the_former_membership_and_say_who_left(
+def test_other_inputs_keep_the_former_membership_and_report_changes(
     store: StoreBuilder, dag: PlayedDag, log_lines: Logged
 ) -> None:
-    """Planned with another essay the cohort's former membership is kept, and joined and left are reported."""
+    """After planning with another essay the former membership is kept, and joined and left are reported."""
     store.essay(1)
     store.essay(2)
     store.backfill("e_essay1")
@@ -493,7 +495,7 @@ def test_other_inputs_keep_the_former_membership_and_say_who_left(
 
 
 def test_the_plan_is_logged(varied: StoreBuilder, dag: PlayedDag, log_lines: Logged) -> None:
-    """The log shows the plan as a table by template and model, with totals and what the calls may cost."""
+    """The log shows the plan as a table by template and model, with totals and the cost of the calls."""
     dag.plan({"cohort_id": "c"})
     text = "\n".join(log_lines())
     assert re.search(r"^template +model +members +reuse +parse +call +unscored$", text, re.MULTILINE)
@@ -503,7 +505,7 @@ def test_the_plan_is_logged(varied: StoreBuilder, dag: PlayedDag, log_lines: Log
 
 
 def test_xcom_carries_counts_not_ids(varied: StoreBuilder, dag: PlayedDag) -> None:
-    """Between tasks travel a few numbers and slices, small whatever the cohort's size."""
+    """Tasks pass only a few numbers and slices to each other, however large the cohort is."""
     planned = dag.plan({"cohort_id": "c"})
     slices = slice_tasks.batches(dag.settings, planned)
     assert len(json.dumps(planned.to_xcom())) < 1_500
@@ -515,7 +517,7 @@ def test_xcom_carries_counts_not_ids(varied: StoreBuilder, dag: PlayedDag) -> No
 
 
 def one_short_cell(root: Path) -> PlayedDag:
-    """A store whose one cell, k = 4, has one scored, one refused and two to mint."""
+    """Return a store whose one cell, k = 4, has one scored and one refused evaluation, and two to mint."""
     store = StoreBuilder.sample(root)
     essay = store.essay(1)
     store.evaluation("zz_scored", essay, replicate=2)
@@ -525,7 +527,7 @@ def one_short_cell(root: Path) -> PlayedDag:
 
 
 def test_killed_at_any_point_of_planning_the_members_are_the_same(tmp_path: Path) -> None:
-    """Planning again after a crash at any of its file-system calls gives the members that it would have given."""
+    """Planning again after a crash at any of its file-system calls gives the same members as without a crash."""
     undisturbed = one_short_cell(tmp_path / "undisturbed")
     undisturbed.plan(ONE_CELL)
     expected = (undisturbed.root / "cohorts/c/membership.csv").read_bytes()
@@ -550,7 +552,7 @@ def _visible(store: StoreBuilder) -> set[str]:
 
 
 def grown_cell(root: Path) -> PlayedDag:
-    """A cohort with one evaluation of a cell; since then others, whose ids sort before, came into the store."""
+    """Return a cohort with one evaluation, to whose cell others were added later; their ids sort before it."""
     store = StoreBuilder.sample(root)
     essay = store.essay(1)
     store.evaluation("m_member", essay, replicate=1)
@@ -562,8 +564,8 @@ def grown_cell(root: Path) -> PlayedDag:
     return dag
 
 
-def test_killed_at_any_point_of_planning_anew_former_members_stay(tmp_path: Path) -> None:
-    """A crash while a cohort grows does not put other evaluations in its former members' places."""
+def test_killed_at_any_point_of_replanning_former_members_stay(tmp_path: Path) -> None:
+    """A crash while a cohort grows does not replace its former members by other evaluations."""
     conf = {**ONE_CELL, "replicates": 2}
     for point in itertools.count(1):
         dag = grown_cell(tmp_path / f"point {point}")
@@ -576,7 +578,7 @@ def test_killed_at_any_point_of_planning_anew_former_members_stay(tmp_path: Path
 
 
 def test_a_combo_that_utf8_cannot_hold_is_planned(store: StoreBuilder, dag: PlayedDag) -> None:
-    """An essay whose metadata holds half a surrogate pair does not keep the cohort from being planned twice."""
+    """An essay whose metadata holds half a surrogate pair does not prevent planning the cohort twice."""
     essay = store.essay(1)
     name = f"gens/essay/{essay}/metadata.json"
     store.write(name, store.read(name).replace('"combo-1"', '"combo \\ud83d"'))
@@ -606,7 +608,7 @@ def test_slices_cover_each_evaluation_once(varied: StoreBuilder, dag: PlayedDag)
 def test_no_more_slices_call_than_tasks_run_at_once(
     store: StoreBuilder, dag: PlayedDag, tasks_at_once: int, slices: int
 ) -> None:
-    """Of slices that wait for each other each would use only its share of the calls allowed."""
+    """With more slices than tasks at once, waiting slices would leave their share of the allowed calls unused."""
     store.backfill(*(store.essay(number) for number in range(1, 61)))
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 50})
     parts = slice_tasks.batches(dag.settings, planned, tasks_at_once)
@@ -614,7 +616,7 @@ def test_no_more_slices_call_than_tasks_run_at_once(
 
 
 def test_a_slice_is_of_this_runs_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
-    """A later planning of the same cohort does not change what an earlier run's slices stand for."""
+    """A later planning of the same cohort does not change the rows of an earlier run's slices."""
     planned = dag.plan({"cohort_id": "c"}, run_id="1")
     part = Slice(**slice_tasks.batches(dag.settings, planned)[-1])
     before = rows_of_slice(dag.settings, planned, part)
@@ -634,7 +636,7 @@ def test_a_run_without_its_plan_says_so(varied: StoreBuilder, dag: PlayedDag) ->
 
 
 def test_a_slice_reads_its_own_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
-    """`batches` writes each slice's rows down once; a run that 0.1.0 cut has only the whole plan; damage is named."""
+    """`batches` writes each slice's rows; a run that 0.1.0 planned has only the whole plan; damage is named."""
     planned = dag.plan({"cohort_id": "c"})
     parts = [Slice(**part) for part in slice_tasks.batches(dag.settings, planned)]
     run = varied.root / f"cohorts/c/runs/{planned.run_key}"
@@ -651,7 +653,7 @@ def test_a_slice_reads_its_own_plan(varied: StoreBuilder, dag: PlayedDag) -> Non
 
 
 def test_skip_lines_are_exact(varied: StoreBuilder, dag: PlayedDag, caplog: pytest.LogCaptureFixture) -> None:
-    """check_parsed logs the line of the contract for each that is done, and says how many are left."""
+    """check_parsed logs the documented line for each evaluation that is done, and returns how many are not done."""
     planned = dag.plan({"cohort_id": "c"})
     reuse = Slice(kind="reuse", start=0, stop=100, label="")
     todo = Slice(kind="todo", start=0, stop=100, label="")
@@ -670,7 +672,7 @@ def test_skip_lines_are_exact(varied: StoreBuilder, dag: PlayedDag, caplog: pyte
 def test_every_stage_step_checks_for_itself(
     varied: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, log_lines: Logged
 ) -> None:
-    """Cleared one by one after the run, each of the three steps changes nothing, and says no line of check_parsed."""
+    """Each of the three steps, cleared after the run, changes nothing and does not log a line of check_parsed."""
     run = dag.run({"cohort_id": "c"})
     part = next(Slice(**part) for part in run.slices if part["kind"] == "todo")
     done = [row.member.gen_id for row in rows_of_slice(dag.settings, run.planned, part)]
@@ -697,7 +699,7 @@ def _stage_steps(dag: PlayedDag, planned: PlannedRun, part: Slice) -> dict[str, 
 def test_a_score_is_done_whatever_else_is_missing(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A parsed.txt without prompt.txt and raw.txt is done: nothing is written, nobody is called."""
+    """An evaluation with parsed.txt but without prompt.txt and raw.txt is done: nothing is written or called."""
     essay = store.essay(1)
     store.evaluation("v_1", essay)
     (store.root / "gens/evaluation/v_1/raw.txt").unlink()
@@ -709,7 +711,7 @@ def test_a_score_is_done_whatever_else_is_missing(
 
 
 def test_the_shell_line_lists_what_was_skipped(varied: StoreBuilder, dag: PlayedDag, log_lines: Logged) -> None:
-    """The documented grep, cut and xargs print exactly the gen_ids for which a run logs that it skips them."""
+    """The documented grep, cut and xargs print exactly the gen_ids that a run logs as skipped."""
     script = (
         'grep "^evaluation," data/cohorts/c/membership.csv | cut -d, -f2 \\\n'
         """  | xargs -I {} sh -c 'if [ -f "data/gens/evaluation/{}/parsed.txt" ]; then echo "{}"; fi'"""
@@ -733,15 +735,13 @@ def test_the_shell_line_lists_what_was_skipped(varied: StoreBuilder, dag: Played
     [
         pytest.param(
             lambda s: (s.root / "gens/essay/e_essay1/parsed.txt").unlink(),
-            "the text of essay e_essay1 is gone",
+            "the text of essay e_essay1 is missing",
             id="essay",
         ),
-        pytest.param(
-            lambda s: s.templates("coherence"), "template novelty is not active any more", id="template's row"
-        ),
+        pytest.param(lambda s: s.templates("coherence"), "template novelty is no longer active", id="template's row"),
     ],
 )
-def test_what_is_lost_after_planning_is_said(
+def test_an_input_lost_after_planning_is_logged(
     store: StoreBuilder,
     dag: PlayedDag,
     judge_server: JudgeServer,
@@ -749,7 +749,7 @@ def test_what_is_lost_after_planning_is_said(
     message: str,
     log_lines: Logged,
 ) -> None:
-    """An essay or a template that vanishes after planning is said, and nothing is called for it."""
+    """The log names an essay or a template that was deleted after planning, and no call is made for it."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)]})
     lose(store)
     run = dag.go_on(planned)
@@ -760,7 +760,7 @@ def test_what_is_lost_after_planning_is_said(
 
 
 def test_templates_broken_after_planning_are_bad_input(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A CSV that is broken while a run is under way stops the step with file and line."""
+    """A CSV that is broken during a run stops the step with an error that names file and line."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)]})
     part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
     store.write("1_raw/evaluation_templates.csv", "template_id,active\nnovelty,perhaps\n")
@@ -771,7 +771,7 @@ def test_templates_broken_after_planning_are_bad_input(store: StoreBuilder, dag:
 def test_a_former_prompt_under_its_other_name_is_sent(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """An unfinished evaluation of another store, whose input.txt is today's prompt, gets no second prompt file."""
+    """An unfinished evaluation of another store whose input.txt is today's prompt gets no second prompt file."""
     essay = store.essay(1)
     conf = {**ONE_CELL, "essay_ids": [essay], "replicates": 1}
     dag.run({**conf, "cohort_id": "first"})
@@ -787,7 +787,7 @@ def test_a_former_prompt_under_its_other_name_is_sent(
 
 
 def test_the_prompt_of_a_stored_reply_stays(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A template edited between two tries does not replace the prompt that a stored reply answers."""
+    """A template edited between two tries does not replace the prompt of a stored reply."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
     part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
     prompts, call, _ = _stage_steps(dag, planned, part).values()
@@ -813,7 +813,7 @@ def test_the_prompt_of_a_stored_reply_stays(store: StoreBuilder, dag: PlayedDag)
 def test_a_stored_reply_is_scored_for_free(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, reply: str, score: str | None, reason: str
 ) -> None:
-    """A stored reply is scored without a call; one that is refused has a verdict with the reason and no score."""
+    """A stored reply is scored without a call; a refused reply has a verdict with the reason and no score."""
     store.evaluation("v_1", store.essay(1), score=None, reply=reply)
     store.backfill("e_essay1")
     run = dag.run({**ONE_CELL, "replicates": 1})
@@ -830,7 +830,7 @@ def test_a_stored_reply_is_scored_for_free(
 def test_a_refused_reply_is_not_judged_twice_by_one_parser(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A reply that this parser refused stays unscored in later runs; one refused by a former version is read anew."""
+    """A reply that this parser refused stays unscored; a reply that a former version refused is read again."""
     essay = store.essay(1)
     store.evaluation("v_now", essay, replicate=1, score=None, reply="hm", refused="no score")
     store.evaluation("v_then", essay, replicate=2, score=None, reply="SCORE: 4.")
@@ -850,7 +850,7 @@ def test_a_refused_reply_is_not_judged_twice_by_one_parser(
 def test_edited_templates_are_counted_and_not_acted_on(
     varied: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, log_lines: Logged
 ) -> None:
-    """After an edit of a template the evaluations made with the former text are counted, reused and left alone."""
+    """After a template was edited, evaluations with the former text are counted, reused and left unchanged."""
     dag.run({"cohort_id": "c"}, run_id="1")
     varied.write("1_raw/templates/evaluation/novelty.txt", "Judge novelty anew. {{ response }} SCORE: n")
     judge_server.reset()
@@ -858,10 +858,8 @@ def test_edited_templates_are_counted_and_not_acted_on(
     run = dag.run({"cohort_id": "c", "changed_inputs": "keep"}, run_id="2")
     made_with_novelty = sum(count for (_, template, _), count in SHORTFALL.items() if template == "novelty")
     assert run.planned.edited == made_with_novelty
-    assert (
-        f"{made_with_novelty} existing evaluations were made with another prompt or model than today's: kept."
-        in log_lines()
-    )
+    made = "existing evaluations were made with another prompt or model than today's; they are kept."
+    assert f"{made_with_novelty} {made}" in log_lines()
     assert judge_server.calls() == 0
     assert varied.files("gens") == gens
     assert run.summary.complete

@@ -1,4 +1,4 @@
-"""A store that another program wrote: its conventions are read, its files are left as they are."""
+"""A store that another program wrote: its conventions are understood, and its files stay as they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.store_builder import StoreBuilder
 
 
 def test_another_person_s_store_works(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Extra CSV columns, True/False, a BOM, input.txt, legacy ids and no replicate: reused, filled up, kept."""
+    """Extra CSV columns, True/False, a BOM, input.txt, legacy ids, no replicate: all are reused, filled, kept."""
     store.write(
         "1_raw/evaluation_templates.csv",
         "\ufeffowner,template_id,template_name,active,created\r\nlab,novelty,Novelty,True,2024\r\n"

@@ -54,7 +54,7 @@ rows_of_any_kind = st.lists(st.one_of(scored, scoreless), max_size=40)
 @PROPERTY
 @given(rows_of_any_kind)
 def test_totals_add_up_for_any_outcomes(rows: list[ScoreRow]) -> None:
-    """Each row has one outcome, and so the outcomes sum up to what was planned."""
+    """Each row has one outcome, so the outcomes sum up to the number planned."""
     totals = count_totals(rows, planned=len(rows))
     counts = Counter(one.outcome for one in rows)
     assert totals.adds_up
@@ -94,13 +94,13 @@ def test_a_row_lost_or_added_shows(rows: list[ScoreRow], difference: int) -> Non
     ],
 )
 def test_calls_and_their_cost(rows: list[ScoreRow], called: int, cost: float | None) -> None:
-    """Only what this run called counts as its cost, and the cost is unknown where one of its prices is."""
+    """Only the calls of this run count in its cost; the cost is unknown if one of its prices is unknown."""
     totals = count_totals(rows, planned=len(rows))
     assert (totals.called, totals.cost_usd) == (called, cost)
 
 
 def test_totals_of_a_plan_without_rows() -> None:
-    """A plan of nothing has totals of nothing, which add up."""
+    """An empty plan has totals of 0, which add up."""
     totals = count_totals([], planned=0)
     nothing = {outcome.value: 0 for outcome in Outcome}
     expected = Totals(planned=0, called=0, cost_usd=0, **nothing)
@@ -109,7 +109,7 @@ def test_totals_of_a_plan_without_rows() -> None:
 
 
 def test_a_cell_is_summed_up() -> None:
-    """A cell tells its members by outcome and the mean of the scores that it has."""
+    """A cell counts its members by outcome and has the mean of its scores."""
     rows = [
         row(Outcome.REUSED, 6.0),
         row(Outcome.SCORED, 7.0),
@@ -136,14 +136,14 @@ def test_a_cell_is_summed_up() -> None:
     ],
 )
 def test_the_state_of_a_cell_is_its_worst(outcomes: list[Outcome], state: str) -> None:
-    """A cell is called by the worst that holds of one of its members."""
+    """A cell has the worst state of its members."""
     scores = {Outcome.REUSED: 5.0, Outcome.SCORED: 5.0}
     (summary,) = summarise_cells([row(outcome, scores.get(outcome)) for outcome in outcomes])
     assert summary.state == state
 
 
 def test_a_cell_with_an_unreadable_score_is_not_complete() -> None:
-    """A member whose parsed.txt holds no number from 0 to 9 leaves its cell short of a score."""
+    """A member whose parsed.txt holds no number from 0 to 9 counts as missing a score."""
     (summary,) = summarise_cells([row(Outcome.REUSED, None)])
     assert summary.state != "complete"
 
@@ -151,7 +151,7 @@ def test_a_cell_with_an_unreadable_score_is_not_complete() -> None:
 @PROPERTY
 @given(rows_of_any_kind)
 def test_cells_are_what_plain_counting_gives(rows: list[ScoreRow]) -> None:
-    """Each cell comes once, in the order of the rows, with the counts and the mean that plain Python finds."""
+    """Each cell comes once, in the order of the rows, with the counts and the mean that plain Python computes."""
     order = list(dict.fromkeys(one.member.cell for one in rows))
     summaries = summarise_cells(rows)
     assert [summary.cell for summary in summaries] == order
@@ -171,7 +171,7 @@ def test_cells_are_what_plain_counting_gives(rows: list[ScoreRow]) -> None:
 @PROPERTY
 @given(rows_of_any_kind)
 def test_judges_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> None:
-    """Each template and model comes once, with the mean, sample deviation and range of the statistics module."""
+    """Each template and model comes once, with the mean, deviation and range of the statistics module."""
     judges = summarise_judges(rows)
     assert [(judge.template_id, judge.model_id) for judge in judges] == list(
         dict.fromkeys((one.member.template_id, one.member.llm_model_id) for one in rows)
@@ -198,7 +198,7 @@ def test_judges_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> No
     ],
 )
 def test_a_score_falls_into_the_bin_below_it(score: float, number: int) -> None:
-    """A bin holds the scores from its number to below the next; the last one holds 9 alone."""
+    """A bin holds the scores from its number to below the next number; the last bin holds only 9."""
     (judge,) = summarise_judges(one_cell(score))
     assert judge.bins == tuple(int(position == number) for position in range(BINS))
 
@@ -222,25 +222,25 @@ def test_a_judge_is_summed_up_over_essays() -> None:
 
 
 def test_one_score_has_no_deviation() -> None:
-    """The deviation of a single score is not known, which is not 0."""
+    """The deviation of a single score is unknown, which is not 0."""
     (judge,) = summarise_judges(one_cell(7.0))
     assert judge.sd is None
 
 
 def test_a_judge_without_scores_has_no_mean() -> None:
-    """A judge whose replies were all refused has neither a mean of 0 nor any bin."""
+    """A judge whose replies were all refused has neither a mean of 0 nor a score in any bin."""
     (judge,) = summarise_judges([row(Outcome.UNSCORED)] * 3)
     assert (judge.members, judge.scored, judge.mean, judge.sd, judge.lowest) == (3, 0, None, None, None)
     assert sum(judge.bins) == 0
 
 
 def test_nothing_to_sum_up() -> None:
-    """No rows make no cells and no judges."""
+    """No rows give no cells and no judges."""
     assert (summarise_cells([]), summarise_judges([])) == ((), ())
 
 
 def test_ids_that_look_like_numbers_stay_text() -> None:
-    """An essay called 007 and a model called nan are themselves in the summary."""
+    """An essay called 007 and a model called nan keep their names in the summary."""
     cell = Cell("007", "1e5", "nan")
     (summary,) = summarise_cells([replace(one, outcome=Outcome.REUSED) for one in [row(Outcome.SCORED, 5.0, cell)]])
     assert summary.cell == cell

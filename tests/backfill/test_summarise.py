@@ -1,4 +1,4 @@
-"""The end of a run: each member has one outcome by the store's state, and nothing that is missing is green."""
+"""The end of a run: each member has one outcome by the store's state, and a run with missing scores is not green."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ ONE_CELL: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models"
 
 
 def outcomes(store: StoreBuilder) -> dict[str, str]:
-    """The outcome of each evaluation by scores.csv."""
+    """Return the outcome of each evaluation from scores.csv."""
     return {row["gen_id"]: row["outcome"] for row in store.rows("cohorts/c/scores.csv")}
 
 
 def planned_only(dag: PlayedDag, conf: dict[str, Any]) -> Summary:
-    """The summary of a run of which only plan_cohort did anything."""
+    """Return the summary of a run in which only plan_cohort did anything."""
     return summarise_cohort(dag.settings, dag.plan(conf), RUN)
 
 
 def counts(summary: Summary) -> dict[str, int]:
-    """The totals that must add up to `planned`."""
+    """Return the totals that must add up to `planned`."""
     totals = summary.totals
     return {name: getattr(totals, name) for name in ("reused", "scored", "unscored", "failed", "not_run")}
 
 
 @pytest.fixture
 def mixed(store: StoreBuilder) -> StoreBuilder:
-    """One cell, k = 4: one scored, one refused earlier, one with a reply, one to call."""
+    """Return a store with one cell, k = 4: one scored, one refused earlier, one with a reply, one to call."""
     essay = store.essay(1)
     store.evaluation("v_a", essay, replicate=1, score=6.5)
     store.evaluation("v_b", essay, replicate=2, score=None, reply="hm", refused="no score")
@@ -54,7 +54,7 @@ MINTED = evaluation_gen_id("e_essay1", "novelty", "judge-a", 4)
 
 
 def test_each_member_has_one_outcome(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Reused, scored, unscored: the totals add up, scores.csv has a row each, and the message says all of it."""
+    """Reused, scored, unscored: the totals add up, scores.csv has one row each, and the message says all of this."""
     run = dag.run(ONE_CELL)
     assert outcomes(mixed) == {"v_a": "reused", "v_b": "unscored", "v_c": "scored", MINTED: "scored"}
     assert counts(run.summary) == {"reused": 1, "scored": 2, "unscored": 1, "failed": 0, "not_run": 0}
@@ -66,7 +66,7 @@ def test_each_member_has_one_outcome(mixed: StoreBuilder, dag: PlayedDag) -> Non
 
 
 def test_scores_csv_is_read_from_the_store(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """scores.csv holds the scores of parsed.txt, who first produced each, and the reasons of those without."""
+    """scores.csv has the scores of parsed.txt, their origin cohorts, and the reasons of those without a score."""
     dag.run(ONE_CELL)
     rows = {row["gen_id"]: row for row in mixed.rows("cohorts/c/scores.csv")}
     assert (rows["v_a"]["score"], rows["v_a"]["origin_cohort_id"], rows["v_a"]["reason"]) == ("6.5", "old", "")
@@ -81,7 +81,7 @@ def test_scores_csv_is_read_from_the_store(mixed: StoreBuilder, dag: PlayedDag) 
     [pytest.param(0, False, id="none accepted"), pytest.param(1, True, id="one"), pytest.param(2, True, id="two")],
 )
 def test_max_unscored(mixed: StoreBuilder, dag: PlayedDag, max_unscored: int, complete: bool) -> None:
-    """The run is red when more replies are refused than are accepted; the message then says how to go on."""
+    """The run is red if more replies are refused than are accepted; then the message says how to continue."""
     run = dag.run({**ONE_CELL, "max_unscored": max_unscored})
     assert run.summary.complete is complete
     assert ("v_b: no score" in run.summary.message) is not complete
@@ -89,7 +89,7 @@ def test_max_unscored(mixed: StoreBuilder, dag: PlayedDag, max_unscored: int, co
 
 
 def test_the_number_to_accept_is_the_number_there_is(store: StoreBuilder, dag: PlayedDag) -> None:
-    """Three refused are too many for two: all three are named."""
+    """Three refused replies are too many for a limit of two: all three are named."""
     essay = store.essay(1)
     for n in (1, 2, 3):
         store.evaluation(f"v_{n}", essay, replicate=n, score=None, reply="hm", refused=f"reason {n}")
@@ -101,7 +101,7 @@ def test_the_number_to_accept_is_the_number_there_is(store: StoreBuilder, dag: P
 
 
 def test_without_a_plan_planning_failed(dag: PlayedDag, store: StoreBuilder) -> None:
-    """When plan_cohort left no result the summary says that planning failed, and writes nothing."""
+    """If plan_cohort left no result, the summary says that planning failed, and writes nothing."""
     before = store.tree_hash()
     with pytest.raises(CohortIncomplete, match="Planning failed"):
         summarise_cohort(dag.settings, None, RUN)
@@ -109,7 +109,7 @@ def test_without_a_plan_planning_failed(dag: PlayedDag, store: StoreBuilder) -> 
 
 
 def test_a_former_plan_of_the_cohort_is_not_accounted_for(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """A run whose own plan.csv is gone fails, also when the cohort has the plan of another run."""
+    """A run whose own plan.csv was deleted fails, even if the cohort has the plan of another run."""
     planned = dag.plan(ONE_CELL)
     dag.plan(ONE_CELL, run_id="run-2")
     shutil.rmtree(mixed.root / "cohorts/c/runs" / planned.run_key)
@@ -118,7 +118,7 @@ def test_a_former_plan_of_the_cohort_is_not_accounted_for(mixed: StoreBuilder, d
     assert not (mixed.root / "cohorts/c/scores.csv").exists()
 
 
-def test_a_dry_run_is_only_told_of(mixed: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_dry_run_is_only_described(mixed: StoreBuilder, dag: PlayedDag) -> None:
     """The summary of a dry run gives the plan's totals and writes nothing."""
     planned = dag.plan({**ONE_CELL, "dry_run": True})
     before = mixed.tree_hash()
@@ -131,7 +131,7 @@ def test_a_dry_run_is_only_told_of(mixed: StoreBuilder, dag: PlayedDag) -> None:
 
 
 def test_a_run_in_which_nothing_ran_is_red(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """When all mapped tasks failed before they did anything, what was to be done is named as not run."""
+    """If all mapped tasks failed before they did anything, the planned evaluations are named as not run."""
     summary = planned_only(dag, {**ONE_CELL, "max_unscored": 9})
     assert counts(summary) == {"reused": 1, "scored": 0, "unscored": 1, "failed": 0, "not_run": 2}
     assert not summary.complete
@@ -141,7 +141,7 @@ def test_a_run_in_which_nothing_ran_is_red(mixed: StoreBuilder, dag: PlayedDag) 
 
 
 def test_an_old_failure_is_not_this_runs(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A failure.json of an earlier run does not make this run's evaluation a failed one: it was not run."""
+    """A failure.json of an earlier run does not make this run's evaluation failed: it was not run."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, score=None)
     store.json("gens/evaluation/v_1/failure.json", {"dag_id": DAG_ID, "run_id": "earlier", "attempts": 5})
@@ -152,7 +152,7 @@ def test_an_old_failure_is_not_this_runs(store: StoreBuilder, dag: PlayedDag) ->
 
 
 def test_a_failure_of_this_run_is_failed(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """What the server said, and how often it was asked, is in the message and in scores.csv."""
+    """The server's answer and the number of attempts are in the message and in scores.csv."""
     judge_server.faults({"fault": "status", "status": 500, "message": "On fire."})
     run = dag.run({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
     [row] = store.rows("cohorts/c/scores.csv")
@@ -178,7 +178,7 @@ def _lose_score_and_reply(store: StoreBuilder) -> None:
 def test_a_planned_reuse_that_vanished_is_not_run(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, lose: Callable[[StoreBuilder], None]
 ) -> None:
-    """What was there when the run was planned and is gone is never called for: it is not run, and the run is red."""
+    """A planned reuse that was deleted is never called: its outcome is not run, and the run is red."""
     planned = dag.plan({**ONE_CELL, "max_unscored": 1})
     lose(mixed)
     run = dag.go_on(planned)
@@ -186,14 +186,14 @@ def test_a_planned_reuse_that_vanished_is_not_run(
     assert not run.summary.complete
     [line] = [line for line in run.summary.message.splitlines() if line.startswith("  v_a: ")]
     assert "when the run was planned" in line
-    assert "gone" in line
+    assert "missing" in line
     assert judge_server.calls() == 1
 
 
 def test_a_planned_reuse_that_lost_its_score_is_scored_again(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """While the reply is still there a vanished score is read from it again, for free."""
+    """If the reply still exists, a deleted score is read from the reply again, without a call."""
     planned = dag.plan({**ONE_CELL, "max_unscored": 1})
     (mixed.root / "gens/evaluation/v_a/parsed.txt").unlink()
     run = dag.go_on(planned)
@@ -203,7 +203,7 @@ def test_a_planned_reuse_that_lost_its_score_is_scored_again(
 
 
 def test_counts_that_do_not_add_up_are_red(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """When the plan says more members than there are rows the run fails, although every row is fine."""
+    """If the plan has more members than there are rows, the run fails, although every row is fine."""
     run = dag.run({**ONE_CELL, "max_unscored": 1})
     assert run.summary.complete
     summary = summarise_cohort(dag.settings, replace(run.planned, planned=5), RUN)
@@ -212,7 +212,7 @@ def test_counts_that_do_not_add_up_are_red(mixed: StoreBuilder, dag: PlayedDag) 
 
 
 def test_called_counts_what_this_dag_run_bought(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """The replies that a DagRun bought are counted apart from the outcomes, over all its tries and no other run's."""
+    """The replies that a DagRun paid for are counted over all its tries, without those of other runs."""
     first = dag.run({**ONE_CELL, "max_unscored": 1})
     cleared = dag.run({**ONE_CELL, "max_unscored": 1}, try_number=2)
     other = dag.run({**ONE_CELL, "max_unscored": 1}, run_id="run-2")
@@ -221,7 +221,7 @@ def test_called_counts_what_this_dag_run_bought(mixed: StoreBuilder, dag: Played
 
 
 def test_costs_are_summed_where_prices_are_known(store: StoreBuilder, dag: PlayedDag) -> None:
-    """With prices the message says what the run's calls cost, and a second run costs nothing."""
+    """With prices the message says what the run's calls cost; a second run costs nothing."""
     store.write(
         "1_raw/llm_models.csv",
         "id,model,for_evaluation,input_usd_per_mtok,output_usd_per_mtok\njudge-a,m,true,1000,2000\n",
@@ -250,7 +250,7 @@ def test_the_report_is_one_page_with_everything_escaped(store: StoreBuilder, dag
     )
 
 
-def test_many_missing_ones_are_named_up_to_a_readable_number(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_many_missing_evaluations_are_named_up_to_a_readable_number(store: StoreBuilder, dag: PlayedDag) -> None:
     """A message about many evaluations names twenty and points to scores.csv for the rest."""
     summary = planned_only(dag, {**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 25})
     assert summary.message.count("no call was made") == 1
@@ -259,7 +259,7 @@ def test_many_missing_ones_are_named_up_to_a_readable_number(store: StoreBuilder
 
 
 def test_xcom_is_small(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """What the last task returns is a few numbers and texts."""
+    """The last task returns only a few numbers and texts."""
     assert set(dag.run({**ONE_CELL, "max_unscored": 1}).summary.to_xcom()) == {
         "cohort_id",
         "planned",
@@ -281,10 +281,10 @@ def test_xcom_is_small(mixed: StoreBuilder, dag: PlayedDag) -> None:
 # ---------------------------------------------------------------- green although work is missing
 
 
-def test_asking_again_that_never_happened_is_not_run(
+def test_a_repeated_call_that_never_happened_is_not_run(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """When retry_unscored could not ask, as without a Connection, the run is red whatever max_unscored says."""
+    """If retry_unscored could not call, for example without a Connection, the run is red despite max_unscored."""
     mixed.evaluation("v_d", "e_essay1", replicate=4, score=8.0)
     dag.no_connection = BadInput([])
     run = dag.run({**ONE_CELL, "retry_unscored": True, "max_unscored": 9})
@@ -294,8 +294,8 @@ def test_asking_again_that_never_happened_is_not_run(
     assert not run.summary.complete
 
 
-def test_a_reply_that_was_to_be_read_anew_and_was_not_is_not_run(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A reply that a former parser refused, and that this run did not get to read, is not run."""
+def test_a_refused_reply_that_was_not_read_again_is_not_run(store: StoreBuilder, dag: PlayedDag) -> None:
+    """A reply that a former parser refused and that this run could not read has the outcome not run."""
     store.evaluation("v_1", store.essay(1), score=None, reply="SCORE: 4", refused="old")
     record = json.loads(store.read("gens/evaluation/v_1/parsed_metadata.json"))
     store.json("gens/evaluation/v_1/parsed_metadata.json", {**record, "parser_version": "0"})
@@ -307,7 +307,7 @@ def test_a_reply_that_was_to_be_read_anew_and_was_not_is_not_run(store: StoreBui
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=repr(text)) for text in ("\n", "seven\n", "70\n", "7/10\n")])
 def test_a_parsed_txt_without_a_score_is_not_green(store: StoreBuilder, dag: PlayedDag, text: str) -> None:
-    """A member whose parsed.txt holds no number from 0 to 9 has no score, and the run is not green over it."""
+    """A member whose parsed.txt holds no number from 0 to 9 has no score, and the run is not green."""
     store.evaluation("v_1", store.essay(1))
     store.write("gens/evaluation/v_1/parsed.txt", text)
     store.backfill("e_essay1")
@@ -317,7 +317,7 @@ def test_a_parsed_txt_without_a_score_is_not_green(store: StoreBuilder, dag: Pla
 
 
 def test_a_reply_wins_over_a_failure_that_a_crash_left(store: StoreBuilder, dag: PlayedDag) -> None:
-    """With raw.txt in place a failure.json of the same run, which a crash kept from being removed, does not count."""
+    """If raw.txt exists, a failure.json of the same run, which a crash left behind, does not count."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, score=None, reply="hm")
     store.json("gens/evaluation/v_1/raw_metadata.json", {"dag_id": DAG_ID, "run_id": "run-1"})

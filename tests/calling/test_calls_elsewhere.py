@@ -100,7 +100,7 @@ def test_a_call_of_another_run_that_takes_too_long_is_reported(
         assert row["outcome"] == "in_flight_elsewhere"
         assert not run.summary.complete
         assert "1 in flight elsewhere:" in run.summary.message
-        assert "evaluation_backfill beside, evaluation.evaluation_raw 0, try 1 is calling for it" in row["reason"]
+        assert "evaluation_backfill beside, evaluation.evaluation_raw 0, try 1 is calling the judge" in row["reason"]
         assert not (store.root / "gens" / "evaluation" / gen_id(1) / "failure.json").exists()
         assert result_of(other_process)["complete"]
     calls = judge_server.calls()

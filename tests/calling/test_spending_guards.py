@@ -55,7 +55,7 @@ def test_no_call_is_made_for_an_evaluation_without_metadata(
     run = dag.go_on(planned)
     assert judge_server.calls() == 1
     assert not run.summary.complete
-    assert f"{lost.name}: its metadata.json was there" in run.summary.message
+    assert f"{lost.name}: its metadata.json existed" in run.summary.message
 
 
 def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: PlayedDag) -> None:

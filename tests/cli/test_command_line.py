@@ -172,7 +172,7 @@ DAMAGES = [
     pytest.param({"gens/evaluation/x9/raw.txt": "?"}, "gens/evaluation/x9", "missing", id="no metadata"),
     pytest.param({"gens/essay/e_essay1/parsed.txt": ""}, "gens/essay/e_essay1", "empty", id="essay without text"),
     pytest.param(
-        {"gens/evaluation/x1/.raw.txt.ab.tmp": "half"}, "gens/evaluation/x1", "torn temporary", id="torn reply"
+        {"gens/evaluation/x1/.raw.txt.ab.tmp": "half"}, "gens/evaluation/x1", "incomplete temporary", id="torn reply"
     ),
     pytest.param(
         {"gens/evaluation/x1/raw_metadata.json": '{"reply_sha256": "00"}'},

@@ -1,4 +1,4 @@
-"""What the offline judge made up counts for nothing in a data root whose scores are to be real."""
+"""Replies of the offline judge count for nothing in a data root that accepts only real scores."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models": ["
 
 
 def run(store: StoreBuilder, *words: str) -> Any:
-    """A command on this data root."""
+    """Run a command on this data root."""
     return CliRunner().invoke(app, [*words, "--data-root", str(store.root)])
 
 
 @pytest.fixture
 def practised(store: StoreBuilder, dag: PlayedDag) -> StoreBuilder:
-    """Two essays, practised on with the offline judge three times each; then OFFLINE_OK was deleted."""
+    """Return a store of two essays, judged three times each by the offline judge; then OFFLINE_OK was deleted."""
     essays = [store.essay(number) for number in (1, 2)]
     store.backfill(*essays)
     dag.run(CONF, run_id="practice")
@@ -50,12 +50,12 @@ def practised(store: StoreBuilder, dag: PlayedDag) -> StoreBuilder:
     ],
 )
 def test_a_reply_says_that_it_is_made_up(name: str, made_up: bool) -> None:
-    """By the name that the server gave its model."""
+    """The name that the server gave its model decides."""
     assert says_made_up(name) is made_up
 
 
 def test_it_is_not_reused(practised: StoreBuilder, dag: PlayedDag, log_lines: Any) -> None:
-    """The plan mints new replicates, whose numbers the made-up ones leave free, and names the command."""
+    """The plan mints new replicates; it does not use the numbers of the made-up ones, and it names the command."""
     former = set(GensDataLayer.from_root(practised.root).folder_names(Stage.EVALUATION))
     planned = dag.plan({**CONF, "dry_run": True}, run_id="real")
     assert (planned.reuse, planned.parse, planned.call) == (0, 0, 6)
@@ -67,7 +67,7 @@ def test_it_is_not_reused(practised: StoreBuilder, dag: PlayedDag, log_lines: An
 
 
 def test_real_ones_beside_it_are_reused(practised: StoreBuilder, dag: PlayedDag) -> None:
-    """Only what is missing beside the real ones is called for."""
+    """Only evaluations that are missing beside the real ones are called."""
     practised.evaluation("v_real", "e_essay1", replicate=9, score=5.0)
     practised.json("gens/evaluation/v_real/raw_metadata.json", {"response_model": "gpt-5"})
     planned = dag.plan({**CONF, "dry_run": True}, run_id="real")
@@ -75,7 +75,7 @@ def test_real_ones_beside_it_are_reused(practised: StoreBuilder, dag: PlayedDag)
 
 
 def test_it_is_not_counted(practised: StoreBuilder) -> None:
-    """Not by the page, `status`, the aggregated scores or the statistics, though scores.csv is older than that."""
+    """The page, `status`, the aggregated scores and the statistics ignore it, although scores.csv is older."""
     settings = read_settings({"DD_DATA_ROOT": str(practised.root)})
     snapshot = read_snapshot(settings, "c")
     assert snapshot.counts == {Outcome.NOT_RUN: 6}
@@ -87,14 +87,14 @@ def test_it_is_not_counted(practised: StoreBuilder) -> None:
     assert "made up" in status.stdout
     rows = read_aggregated(practised.root / AGGREGATED, made_up_counts=False)
     assert {(row.score, row.error) for row in rows} == {(None, f"made_up: {MADE_UP_REASON}")}
-    told = json.loads(run(practised, "statistics", "--json").stdout)
-    assert [each["scored"] for each in told["means"]] == [0, 0]
+    statistics = json.loads(run(practised, "statistics", "--json").stdout)
+    assert [each["scored"] for each in statistics["means"]] == [0, 0]
     done = aggregate_scores(practised.root)
     assert (done.scored, done.errors, done.taken_over) == (0, {"made_up": 6}, 0)
 
 
 def test_a_refused_reply_of_it_is_not_scored_later(practised: StoreBuilder, dag: PlayedDag) -> None:
-    """Neither is one that waits to be scored."""
+    """A made-up reply that waits to be scored is not scored either."""
     for row in practised.rows("cohorts/c/scores.csv"):
         (practised.root / "gens/evaluation" / row["gen_id"] / "parsed.txt").unlink()
     planned = dag.plan({**CONF, "dry_run": True}, run_id="real")
@@ -103,7 +103,7 @@ def test_a_refused_reply_of_it_is_not_scored_later(practised: StoreBuilder, dag:
 
 
 def test_verify_names_it(practised: StoreBuilder) -> None:
-    """It is no damage."""
+    """A made-up evaluation is not damage."""
     done = run(practised, "verify")
     assert done.exit_code == 0
     assert "6 evaluations of the offline judge are made up" in done.stdout
@@ -111,7 +111,7 @@ def test_verify_names_it(practised: StoreBuilder) -> None:
 
 
 def test_it_is_set_aside(practised: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Shown first, moved with --write; planned again its cohort has the same ids, which real judges are asked for."""
+    """It is shown first and moved with --write; its cohort then has the same ids, and real judges are called."""
     before = {name.removeprefix("gens/"): text for name, text in practised.files("gens/evaluation").items()}
     members = practised.read("cohorts/c/membership.csv")
     tree = practised.tree_hash()
@@ -131,7 +131,7 @@ def test_it_is_set_aside(practised: StoreBuilder, dag: PlayedDag, judge_server: 
 
 
 def test_it_is_set_aside_twice(practised: StoreBuilder, dag: PlayedDag) -> None:
-    """What was set aside before under the same id stays."""
+    """An evaluation that was set aside before under the same id stays."""
     run(practised, "set-aside", "--write")
     practised.write(OFFLINE_OK, "")
     dag.run(CONF, run_id="more practice")
@@ -143,7 +143,7 @@ def test_it_is_set_aside_twice(practised: StoreBuilder, dag: PlayedDag) -> None:
 
 
 def test_where_it_counts_nothing_is_set_aside(store: StoreBuilder, dag: PlayedDag) -> None:
-    """And every command says that made-up scores count here, beside its output."""
+    """Nothing is set aside, and every command says beside its output that made-up scores count here."""
     store.backfill(store.essay(1))
     dag.run(CONF, run_id="practice")
     refused = run(store, "set-aside", "--write")
@@ -155,5 +155,5 @@ def test_where_it_counts_nothing_is_set_aside(store: StoreBuilder, dag: PlayedDa
 
 
 def test_a_real_root_has_no_banner(practised: StoreBuilder) -> None:
-    """Neither the commands nor, once it is rewritten, the report."""
+    """Neither the commands nor the report, once it is written again, show the banner."""
     assert run(practised, "status", "c").stderr == ""

@@ -1,4 +1,4 @@
-"""Stored replies scored again: what is read and left alone, written and kept, and what dies on the way."""
+"""Stored replies scored again: what is read, written and kept, and what a crash leaves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO = {"success": False, "score": None, "reason": "none of the last three lines b
 
 @pytest.fixture
 def essay(store: StoreBuilder) -> str:
-    """The essay that is judged."""
+    """Return the essay that is judged."""
     return store.essay(1)
 
 
@@ -50,21 +50,21 @@ def again(
     store: StoreBuilder,
     *,
     write: bool = False,
-    told: list[str] | None = None,
+    shown: list[str] | None = None,
     parsers: dict[str, Parser] | None = None,
-    most_rows: int | None = None,
+    max_rows: int | None = None,
     **asked: Any,
 ) -> ReparseReport:
-    """Scores the store's replies again."""
+    """Score the store's replies again."""
     request = ReparseRequest(write=write, **asked)
-    tell = (told if told is not None else []).append
+    show = (shown if shown is not None else []).append
     given = PARSERS if parsers is None else parsers
     task = task_ref("run-r", "reparse", 1)
-    return reparse(Settings(data_root=store.root), request, task, tell, most_rows=most_rows, parsers=given)
+    return reparse(Settings(data_root=store.root), request, task, show, max_rows=max_rows, parsers=given)
 
 
 def put(store: StoreBuilder, gen_id: str, name: str, value: str | dict[str, Any]) -> None:
-    """A file of an evaluation."""
+    """Write a file of an evaluation."""
     path = f"gens/evaluation/{gen_id}/{name}"
     if isinstance(value, dict):
         store.json(path, value)
@@ -73,7 +73,7 @@ def put(store: StoreBuilder, gen_id: str, name: str, value: str | dict[str, Any]
 
 
 def of(store: StoreBuilder, gen_id: str) -> dict[str, Any]:
-    """The verdict's files of an evaluation, former ones too."""
+    """Return the verdict files of an evaluation, including former ones."""
     folder = f"gens/evaluation/{gen_id}/"
     texts = {name.removeprefix(folder): text.decode() for name, text in store.files(folder).items()}
     return {
@@ -172,7 +172,7 @@ BY_NOW = NOW | SIX
 def test_what_becomes_of_a_stored_evaluation(
     store: StoreBuilder, essay: str, reply: str | None, stands: dict[str, Any], effect: Effect, left: dict[str, Any]
 ) -> None:
-    """Shown without a write; then written with its history; the third time there is nothing left to do."""
+    """The result is shown without a write, then written with its history; a third time there is nothing to do."""
     store.evaluation("v_1", essay, score=None, reply=reply)
     for name, value in stands.items():
         put(store, "v_1", name, value)
@@ -190,7 +190,7 @@ def test_what_becomes_of_a_stored_evaluation(
 
 
 def times(store: StoreBuilder) -> dict[str, tuple[int, int, int]]:
-    """When each file below the root was last changed, and which one it is."""
+    """Return the times and the inode of each file below the root."""
     return {
         str(path.relative_to(store.root)): (path.stat().st_mtime_ns, path.stat().st_ctime_ns, path.stat().st_ino)
         for path in (store.root / "gens").rglob("*")
@@ -198,7 +198,7 @@ def times(store: StoreBuilder) -> dict[str, tuple[int, int, int]]:
 
 
 def test_a_truncated_reply_stays_unscored(store: StoreBuilder, essay: str) -> None:
-    """Whatever its last line says."""
+    """A truncated reply stays unscored, whatever its last line says."""
     store.evaluation("v_1", essay, score=None, reply=REPLY_6)
     put(store, "v_1", "raw_metadata.json", {"finish_reason": "length"})
     [row] = again(store, write=True).of(Effect.CHANGED)
@@ -221,19 +221,19 @@ def test_a_template_s_parser_counts_inactive_ones_too(store: StoreBuilder, essay
     store.write("1_raw/evaluation_templates.csv", rows)
     for gen_id, template in (("v_1", "novelty"), ("v_2", "coherence"), ("v_3", "gone"), ("v_4", "gone")):
         store.evaluation(gen_id, essay, template=template, reply="4\nSCORE: 6")
-    told: list[str] = []
-    report = again(store, write=True, told=told, parsers={**PARSERS, "in_first_line": first})
+    shown: list[str] = []
+    report = again(store, write=True, shown=shown, parsers={**PARSERS, "in_first_line": first})
     assert [(row.gen_id, row.after, row.why) for row in report.of(Effect.CHANGED)] == [
         ("v_1", "4.0", "in_first_line 1")
     ]
     assert of(store, "v_1")["parsed_metadata.json"]["parser_name"] == "in_first_line"
     assert report.counts[Effect.RENEWED] == 1
-    told_of = "Skipped: v_3, v_4: the template gone is not in 1_raw/evaluation_templates.csv"
-    assert told_of in told[0]
+    skipped = "Skipped: v_3, v_4: the template gone is not in 1_raw/evaluation_templates.csv"
+    assert skipped in shown[0]
 
 
 def test_only_what_was_asked_for_is_touched(store: StoreBuilder, essay: str, dag: PlayedDag) -> None:
-    """A cohort's members, a template's replies, or both."""
+    """Only a cohort's members, only a template's replies, or both are changed."""
     dag.plan(
         {"cohort_id": "c", "essay_ids": [essay], "templates": ["novelty"], "models": ["judge-a"], "replicates": 1}
     )
@@ -253,7 +253,7 @@ def test_only_what_was_asked_for_is_touched(store: StoreBuilder, essay: str, dag
 
 
 def test_a_store_judged_by_version_1(store: StoreBuilder, essay: str, judge_server: JudgeServer) -> None:
-    """Exactly the replies that version 2 reads differently are listed, and nobody is called; then nothing is left."""
+    """Exactly the replies that version 2 reads differently are listed, without a call; then nothing is left to do."""
     replies: dict[str, tuple[str, float | None, str]] = {
         "v_plain": ("Well.\nSCORE: 6\n", 6.0, "6.0"),
         "v_decoy": ("<think>\nPerhaps\nSCORE: 3\nbut wait", 3.0, "unscored"),
@@ -291,7 +291,7 @@ def test_a_store_judged_by_version_1(store: StoreBuilder, essay: str, judge_serv
 def test_a_run_reads_the_replies_that_version_1_refused(
     store: StoreBuilder, essay: str, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """A run scores them without a call, and keeps the score of a reply that version 1 had scored."""
+    """A run scores the refused replies without a call, and keeps the score that version 1 had read."""
     for replicate, (gen_id, reply) in enumerate({"v_1": "SCORE: 8.", "v_2": "- SCORE: [7]"}.items(), start=1):
         store.evaluation(gen_id, essay, replicate=replicate, score=None, reply=reply)
         put(store, gen_id, "parsed_metadata.json", V1 | NO)
@@ -304,38 +304,41 @@ def test_a_run_reads_the_replies_that_version_1_refused(
     assert judge_server.calls() == 0
 
 
-def test_what_somebody_calls_for_is_skipped_and_what_a_dead_one_left_is_not(store: StoreBuilder, essay: str) -> None:
-    """A live lease is named and stays; a lease of a task that is gone stops nobody."""
+def test_a_live_claim_is_skipped_and_a_dead_claim_is_not(store: StoreBuilder, essay: str) -> None:
+    """An evaluation with a live claim is skipped and its task named; the claim of a dead task does not count."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
-    with TaskLease(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as card:
-        lease = CallLease(layer.evaluation("v_1").claim, card)
+    with TaskLease(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as task_lease:
+        lease = CallLease(layer.evaluation("v_1").claim, task_lease)
         assert lease.take()
         for write in (False, True):
             [row] = again(store, write=write).of(Effect.SKIPPED)
-            assert row.why == "evaluation_backfill run-1, evaluation.evaluation_raw 0, try 1 is working on it"
+            assert (
+                row.why
+                == "evaluation_backfill run-1, evaluation.evaluation_raw 0, try 1 is working on this evaluation"
+            )
         assert store.read("gens/evaluation/v_1/parsed.txt") == "3.0\n"
     assert again(store, write=True).counts == {Effect.CHANGED: 1}
     assert store.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
 
 
-def test_a_lease_taken_between_the_look_and_the_write_is_respected(store: StoreBuilder, essay: str) -> None:
-    """The lease is taken right before the write: who got it meanwhile is told, and nothing is written over."""
+def test_a_claim_taken_between_read_and_write_is_respected(store: StoreBuilder, essay: str) -> None:
+    """The claim is taken right before the write: if another task has it, nothing is written."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     layer = GensDataLayer.from_root(store.root)
-    told: list[str] = []
-    with TaskLease(store.root, task_ref("run-1", "x", 1)) as card:
-        lease = CallLease(layer.evaluation("v_1").claim, card)
+    shown: list[str] = []
+    with TaskLease(store.root, task_ref("run-1", "x", 1)) as task_lease:
+        lease = CallLease(layer.evaluation("v_1").claim, task_lease)
 
         class TakesIt(list[str]):
             def append(self, text: str) -> None:
-                if not told:
+                if not shown:
                     lease.take()
-                told.append(text)
+                shown.append(text)
 
-        report = again(store, write=True, told=TakesIt())
+        report = again(store, write=True, shown=TakesIt())
     assert report.counts == {Effect.SKIPPED: 1}
-    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on it" in told[1]
+    assert "Skipped: v_1: evaluation_backfill run-1, x -1, try 1 is working on this evaluation" in shown[1]
     assert store.read("gens/evaluation/v_1/parsed.txt") == "3.0\n"
 
 
@@ -358,7 +361,7 @@ def a_file_for_a_folder(store: StoreBuilder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         pytest.param(torn_metadata, "its metadata.json is missing or unusable", id="torn metadata"),
         pytest.param(another_reply, "its raw.txt is not the reply that raw_metadata.json records", id="torn reply"),
@@ -366,21 +369,21 @@ def a_file_for_a_folder(store: StoreBuilder) -> None:
         pytest.param(a_file_for_a_folder, "it cannot be read", id="a link to itself"),
     ],
 )
-def test_a_damaged_folder_is_told_and_stops_no_other(
-    store: StoreBuilder, essay: str, harm: Callable[[StoreBuilder], None], told: str
+def test_a_damaged_folder_is_reported_and_stops_no_other(
+    store: StoreBuilder, essay: str, harm: Callable[[StoreBuilder], None], message: str
 ) -> None:
-    """Nothing in it is changed; the next one is scored."""
+    """Nothing in the damaged folder is changed; the next evaluation is scored."""
     for gen_id in ("v_0", "v_1"):
         store.evaluation(gen_id, essay, reply=REPLY_6, score=3.0)
     harm(store)
     report = again(store, write=True)
     assert report.counts == {Effect.DAMAGED: 1, Effect.CHANGED: 1}
-    assert told in report.of(Effect.DAMAGED)[0].why
+    assert message in report.of(Effect.DAMAGED)[0].why
     assert store.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
 
 
-def test_what_cannot_be_written_is_told_and_stops_no_other(store: StoreBuilder, essay: str, tmp_path: Path) -> None:
-    """A folder that a link leads out of the data root stays as it is, and the whole ends with an error."""
+def test_a_failed_write_is_reported_and_stops_no_other(store: StoreBuilder, essay: str, tmp_path: Path) -> None:
+    """A folder that links out of the data root stays unchanged, and the command ends with an error."""
     for gen_id in ("v_0", "v_1"):
         store.evaluation(gen_id, essay, reply=REPLY_6, score=3.0)
     (store.root / "gens/evaluation/v_0").rename(tmp_path / "elsewhere")
@@ -393,29 +396,29 @@ def test_what_cannot_be_written_is_told_and_stops_no_other(store: StoreBuilder, 
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "message"),
     [
         pytest.param({"cohort_id": "nowhere"}, "there is no cohort nowhere", id="unknown cohort"),
         pytest.param({"templates": ("noveltee", "x")}, 'Did you mean "novelty"?', id="unknown template"),
         pytest.param({}, 'there is no parser "in_lst_line". Did you mean "in_last_line"?', id="unknown parser"),
     ],
 )
-def test_wrong_inputs_are_told_before_anything_is_written(
-    store: StoreBuilder, essay: str, asked: dict[str, Any], told: str
+def test_wrong_inputs_are_reported_before_anything_is_written(
+    store: StoreBuilder, essay: str, asked: dict[str, Any], message: str
 ) -> None:
-    """One message, and the store is as it was."""
+    """All mistakes are in one message, and the store is unchanged."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     if not asked:
         store.write("1_raw/evaluation_templates.csv", "template_id,parser,active\nnovelty,in_lst_line,true\n")
     tree = store.tree_hash()
     with pytest.raises(BadInput) as raised:
         again(store, write=True, **asked)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert store.tree_hash() == tree
 
 
 def test_an_unknown_parser_of_another_template_does_not_matter(store: StoreBuilder, essay: str) -> None:
-    """Only the templates that are asked for must be readable."""
+    """Only the parsers of the requested templates must exist."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
     rows = "template_id,parser,active\nnovelty,,true\ncoherence,nobody,true\n"
     store.write("1_raw/evaluation_templates.csv", rows)
@@ -423,7 +426,7 @@ def test_an_unknown_parser_of_another_template_does_not_matter(store: StoreBuild
 
 
 def test_an_empty_store_has_nothing_to_do(store: StoreBuilder) -> None:
-    """And nothing is made in it."""
+    """In an empty store no file is made."""
     tree = store.tree_hash()
     assert sum(again(store, write=True).counts.values()) == 0
     assert store.tree_hash() == tree
@@ -431,9 +434,9 @@ def test_an_empty_store_has_nothing_to_do(store: StoreBuilder) -> None:
 
 @pytest.fixture
 def finished(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> StoreBuilder:
-    """A cohort of three scored evaluations, aggregated; of which an older parser read two otherwise than today's.
+    """Return an aggregated cohort of three scored evaluations, two of which an older parser read differently.
 
-    v_1 is to become unscored, v_2 to get another score, v_3 stays.
+    Scored again, v_1 becomes unscored, v_2 gets another score, and v_3 stays unchanged.
     """
     essay = store.essay(1)
     for number, reply in enumerate((REPLY_NONE, REPLY_6, "SCORE: 3"), start=1):
@@ -450,16 +453,16 @@ def finished(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> 
 CONF = {"cohort_id": "c", "essay_ids": ["e_essay1"], "templates": ["novelty"], "models": ["judge-a"], "replicates": 3}
 
 
-def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """Status, the cohort page, `aggregate`, planning, the evaluation's page; a run's scores.csv, without a call."""
+def test_new_verdicts_are_shown_everywhere(finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
+    """Status, cohort page, `aggregate`, planning and evaluation page agree; a run then calls nobody."""
     head, *_ = finished.read("cohorts/c/membership.csv").splitlines()
     finished.write("cohorts/other/membership.csv", f"{head}\nevaluation,v_9,other,e_essay1,combo,novelty,judge-a,1\n")
     finished.write("cohorts/damaged/membership.csv", b"\xff\n")
-    told: list[str] = []
-    report = again(finished, write=True, told=told)
+    shown: list[str] = []
+    report = again(finished, write=True, shown=shown)
     assert report.counts == {Effect.CHANGED: 2, Effect.RENEWED: 1}
     assert report.stale_cohorts == ("c",)
-    assert "scores.csv and report.html of c." in told[-1]
+    assert "scores.csv and report.html of c." in shown[-1]
 
     [cell] = cohort_status(dag.settings, "c").cells
     assert (cell.counts[MemberState.SCORED], cell.counts[MemberState.UNSCORED]) == (2, 1)
@@ -495,7 +498,7 @@ def test_everybody_sees_the_new_verdicts(finished: StoreBuilder, dag: PlayedDag,
 def test_a_refused_reply_may_be_asked_for_again(
     finished: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """With retry_unscored the judge is asked once for it; all history stays."""
+    """With retry_unscored the judge is called once for it; all history stays."""
     again(finished, write=True)
     judge_server.faults({"fault": "reply", "content": "SCORE: 8"})
     dag.run({**CONF, "retry_unscored": True}, run_id="run-2")
@@ -506,7 +509,7 @@ def test_a_refused_reply_may_be_asked_for_again(
 
 
 def test_a_reply_in_temporary_files_is_left_to_its_cohort(store: StoreBuilder, essay: str) -> None:
-    """Beside an older reply that would be scored: the newer one, paid for, is put in place first."""
+    """It is skipped despite an older reply that could be scored: the newer reply, already paid for, comes first."""
     store.evaluation("v_1", essay, score=None, reply=REPLY_NONE)
     pending = "SCORE: 8"
     put(store, "v_1", ".raw.txt.0123456789ab.tmp", pending)
@@ -514,12 +517,12 @@ def test_a_reply_in_temporary_files_is_left_to_its_cohort(store: StoreBuilder, e
     put(store, "v_1", ".raw_metadata.json.0123456789ab.tmp", {"reply_sha256": sha})
     tree = store.tree_hash()
     [row] = again(store, write=True).of(Effect.SKIPPED)
-    assert "waits in temporary files" in row.why
+    assert "is in temporary files" in row.why
     assert store.tree_hash() == tree
 
 
-def test_a_failure_that_is_older_than_the_reply_goes(store: StoreBuilder, essay: str) -> None:
-    """A crash left it; beside a verdict it would tell that no reply came."""
+def test_a_failure_older_than_the_reply_is_removed(store: StoreBuilder, essay: str) -> None:
+    """A crash left the failure.json; next to a verdict it would say that there is no reply."""
     store.evaluation("v_1", essay, score=None, reply=REPLY_NONE)
     put(store, "v_1", "failure.json", {"kind": "timeout", "message": "no answer", "attempts": 3})
     os.utime(store.root / "gens/evaluation/v_1/failure.json", (1, 1))
@@ -543,7 +546,7 @@ reparse(Settings(data_root=Path(sys.argv[1])), ReparseRequest(write=True), task)
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("point", [pytest.param(point, id=point) for point in REPLACING_POINTS])
 def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, point: str, number: int) -> None:
-    """The second `reparse --write` ends in the right state: no score, no history lost, a correction still one."""
+    """The second `reparse --write` ends in the right state: scores, history and corrections are kept."""
     store.evaluation("v_1", essay, score=3.0, reply=REPLY_6)
     store.evaluation("v_2", essay, score=3.0, reply=REPLY_NONE)
     store.evaluation("v_3", essay, score=9.0, reply=REPLY_6)
@@ -572,7 +575,7 @@ def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, po
 
 
 def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) -> None:
-    """Two processes over the same store: one history each, the right scores, and no lease stays."""
+    """Two processes on the same store write one history per evaluation and the right scores, and leave no claim."""
     old = V1 | SIX | {"score": 3.0}
     for number in range(150):
         store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
@@ -591,19 +594,19 @@ def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) 
     assert not [name for name in store.files() if name.endswith((".tmp", "call.json", ".lease"))]
 
 
-def test_a_long_look_tells_how_far_it_is(
+def test_a_long_reparse_logs_its_progress(
     store: StoreBuilder, essay: str, log_lines: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A log line every so many replies, and a capped table."""
-    monkeypatch.setattr("essay_cohorts.reparsing.reparse._REPLIES_A_LINE", 2)
+    """The log has one line per so many replies, and the table is cut."""
+    monkeypatch.setattr("essay_cohorts.reparsing.reparse._REPLIES_PER_LINE", 2)
     for number in range(5):
         store.evaluation(f"v_{number}", essay, score=3.0, reply=REPLY_6)
-    told: list[str] = []
-    again(store, write=True, told=told, most_rows=3)
-    assert "and 2 more" in told[0]
+    shown: list[str] = []
+    again(store, write=True, shown=shown, max_rows=3)
+    assert "and 2 more" in shown[0]
     assert log_lines() == [
-        "2 evaluations looked at",
-        "4 evaluations looked at",
+        "2 evaluations read",
+        "4 evaluations read",
         "2 of 5 written",
         "4 of 5 written",
     ]

@@ -1,4 +1,4 @@
-"""Scoring stored replies again, the pure part: what may be asked for, and what a new verdict means."""
+"""The pure rules of scoring stored replies again: the request, and the effect of a new verdict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANGED, RENEWED, UNCHANGED, BY_HAND = Effect.CHANGED, Effect.RENEWED, Effect.UN
 
 
 def verdict(score: float | None) -> Verdict:
-    """A verdict of today's parser."""
+    """Return a verdict of today's parser."""
     return Verdict(parser=PARSER, score=score, reason="" if score is not None else "no score line")
 
 
@@ -76,7 +76,7 @@ def verdict(score: float | None) -> Verdict:
 def test_what_a_new_verdict_means(
     parsed: str | None, record: dict[str, Any], score: float | None, effect: Effect, before: str, after: str
 ) -> None:
-    """The effect, and the score before and after."""
+    """The decision has the effect, and the score before and after."""
     assert decide(parsed, VerdictRecord(record), verdict(score)) == Decision(
         effect=effect, before=before, after=after
     )
@@ -93,8 +93,8 @@ def test_what_a_new_verdict_means(
         pytest.param("void\n", OLD | {"score": 5.0}, BY_HAND, id="a remark written in place since"),
     ],
 )
-def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[str, Any], effect: Effect) -> None:
-    """A score beside a newer record is a person's only when it is not the one that was to be replaced."""
+def test_a_replacement_that_died_is_not_a_correction(parsed: str, came_with: dict[str, Any], effect: Effect) -> None:
+    """A score that differs from a newer record is a correction, unless it belongs to the record that was replaced."""
     assert decide(parsed, VerdictRecord(NOW), verdict(7.0), half_replaced=VerdictRecord(came_with)).effect is effect
 
 
@@ -111,13 +111,13 @@ def test_a_replacement_that_died_is_no_correction(parsed: str, came_with: dict[s
     ],
 )
 def test_a_conf_becomes_a_request(conf: dict[str, Any], request_: ReparseRequest) -> None:
-    """Absent and null are the default."""
+    """A key that is absent or null gets its default."""
     checked = parse_reparse_request(conf)
     assert (checked.value, checked.problems) == (request_, ())
 
 
 @pytest.mark.parametrize(
-    ("conf", "told"),
+    ("conf", "messages"),
     [
         pytest.param({"wirte": True}, ["conf: wirte: there is no such setting", 'Did you mean "write"?'], id="key"),
         pytest.param({"write": "yes"}, ["conf: write: 'yes' is not valid. Write true or false."], id="write"),
@@ -127,26 +127,26 @@ def test_a_conf_becomes_a_request(conf: dict[str, Any], request_: ReparseRequest
         pytest.param({"write": 1, "templates": "a"}, ["conf: write", "conf: templates"], id="all at once"),
     ],
 )
-def test_a_wrong_conf_is_told(conf: dict[str, Any], told: list[str]) -> None:
-    """Every mistake, with its key."""
+def test_a_wrong_conf_is_reported(conf: dict[str, Any], messages: list[str]) -> None:
+    """Every mistake is reported with its key."""
     problems = "\n".join(map(str, parse_reparse_request(conf).problems))
-    for each in told:
-        assert each in problems
+    for message in messages:
+        assert message in problems
 
 
 def row(gen_id: str, effect: Effect = CHANGED, why: str = "in_last_line 2") -> Reparsed:
-    """One evaluation of a report."""
+    """Return one evaluation of a report."""
     return Reparsed(gen_id=gen_id, effect=effect, cell=Cell("e_1", "t", "m"), before="7.0", after="5.0", why=why)
 
 
 def report(*rows: Reparsed, written: bool = False, stale: tuple[str, ...] = ()) -> ReparseReport:
-    """A report of these rows."""
+    """Return a report of these rows."""
     counts = {effect: sum(each.effect is effect for each in rows) for effect in Effect}
     return ReparseReport(written=written, counts=counts, rows=rows, stale_cohorts=stale)
 
 
-def test_the_table_shows_exactly_the_changed_ones() -> None:
-    """A line for each, aligned; what is renewed or as it was has none."""
+def test_the_table_shows_exactly_the_changed_evaluations() -> None:
+    """Each changed row has an aligned line; renewed and unchanged rows have none."""
     text = changes_text(report(row("v_1"), row("v_22"), row("v_3", RENEWED), row("v_4", UNCHANGED)))
     assert text.splitlines()[:3] == [
         "gen_id  essay  template  model  before  after  why",
@@ -158,32 +158,32 @@ def test_the_table_shows_exactly_the_changed_ones() -> None:
     assert changes_text(report(row("v_3", RENEWED))) == ""
 
 
-def test_a_long_table_is_cut_and_says_so() -> None:
-    """With `most_rows` the rest is a number."""
+def test_a_long_table_is_cut_and_its_rest_counted() -> None:
+    """With `max_rows` the table ends with the number of the other rows."""
     text = changes_text(report(*(row(f"v_{number}") for number in range(1_205))), 200)
     assert text.rstrip().endswith("\nand 1,005 more")
     assert text.count("v_") == 200
 
 
-def test_those_that_share_a_reason_share_a_line() -> None:
-    """Five names and how many more."""
-    gone = [row(f"v_{number}", Effect.SKIPPED, "the template is gone") for number in range(9)]
-    text = changes_text(report(*gone, row("x", Effect.DAMAGED, "it cannot be read")))
+def test_evaluations_with_the_same_reason_share_a_line() -> None:
+    """The line has five names and the number of the others."""
+    skipped = [row(f"v_{number}", Effect.SKIPPED, "the template is gone") for number in range(9)]
+    text = changes_text(report(*skipped, row("x", Effect.DAMAGED, "it cannot be read")))
     assert text.splitlines()[0] == "Skipped: v_0, v_1, v_2, v_3, v_4 and 4 more: the template is gone"
     assert text.splitlines()[1] == "Damaged: x: it cannot be read"
 
 
-def test_what_no_line_can_show_is_made_visible() -> None:
-    """A store of others may hold anything."""
+def test_unprintable_text_is_made_visible() -> None:
+    """The files of a store may contain any characters."""
     assert "'a\\nb'" in changes_text(report(row("v_1", why="a\nb")))
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
-        pytest.param(report(row("v", UNCHANGED)), "1 evaluations: 1 as they were. LLM calls: 0.", id="counts"),
+        pytest.param(report(row("v", UNCHANGED)), "1 evaluations: 1 unchanged. LLM calls: 0.", id="counts"),
         pytest.param(report(row("v", UNCHANGED)), "Nothing was written.", id="nothing to do"),
-        pytest.param(report(row("v")), "Nothing was written. Add --write to apply it", id="only shown"),
+        pytest.param(report(row("v")), "Nothing was written. Add --write to apply the changes", id="only shown"),
         pytest.param(report(row("v", RENEWED), written=True), "No score changed.", id="renewed"),
         pytest.param(report(row("v"), written=True), "Next: cohorts aggregate", id="aggregate"),
         pytest.param(
@@ -192,9 +192,9 @@ def test_what_no_line_can_show_is_made_visible() -> None:
         pytest.param(report(), "0 evaluations. LLM calls: 0.", id="an empty store"),
     ],
 )
-def test_the_totals_say_what_to_do_next(given: ReparseReport, told: str) -> None:
-    """And that nothing was called."""
-    assert told in totals_text(given)
+def test_the_totals_say_what_to_do_next(given: ReparseReport, message: str) -> None:
+    """The text names the next step, and says that nothing was called."""
+    assert message in totals_text(given)
 
 
 def test_the_counts_add_up() -> None:

@@ -1,4 +1,4 @@
-"""The list of cohorts: by manifests alone, the newest first, whatever else lies in cohorts/."""
+"""The list of cohorts: from manifests alone, the newest first, whatever else is in cohorts/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.store_builder import StoreBuilder
 
 
 def add(store: StoreBuilder, name: str, manifest: str | None, written_at: int = 0) -> None:
-    """A cohort of this name; `written_at` is the time of its membership.csv, in s since 1970."""
+    """Add a cohort with this name; `written_at` is the time of its membership.csv, in s since 1970."""
     path = store.write(f"cohorts/{name}/membership.csv", "stage\n")
     os.utime(path, (written_at, written_at))
     if manifest is not None:
@@ -22,7 +22,7 @@ def add(store: StoreBuilder, name: str, manifest: str | None, written_at: int = 
 
 @pytest.fixture
 def three(store: StoreBuilder) -> Path:
-    """The data root of three cohorts."""
+    """Return the data root of three cohorts."""
     add(store, "Spring", '{"created_at": "2026-03-01T10:00:00Z"}')
     add(store, "winter", '{"created_at": "2026-01-01T10:00:00Z", "directives": ["include-existing-evaluations"]}')
     add(store, "summer.v2", '{"created_at": "2026-07-01T10:00:00Z", "directives": []}')
@@ -41,12 +41,12 @@ def three(store: StoreBuilder) -> Path:
     ],
 )
 def test_cohorts_are_found_by_name(three: Path, text: str, names: list[str]) -> None:
-    """The text is looked for in ids, and the newest cohort comes first."""
+    """The text is searched in ids, and the newest cohort comes first."""
     assert [entry.cohort_id for entry in list_cohorts(three, text)] == names
 
 
-def test_backfill_mode_is_told(three: Path) -> None:
-    """Only a cohort whose selection has directives includes what exists."""
+def test_backfill_mode_is_shown(three: Path) -> None:
+    """Only a cohort whose selection has directives includes existing evaluations."""
     assert {one.cohort_id: one.includes_existing for one in list_cohorts(three)} == {
         "summer.v2": False,
         "Spring": False,
@@ -64,15 +64,15 @@ def test_backfill_mode_is_told(three: Path) -> None:
         pytest.param('{"created_at": ""}', id="no time"),
     ],
 )
-def test_without_a_manifest_the_membership_tells_the_age(store: StoreBuilder, manifest: str | None) -> None:
-    """A cohort whose manifest says nothing is as old as its membership.csv."""
+def test_without_a_manifest_the_membership_gives_the_age(store: StoreBuilder, manifest: str | None) -> None:
+    """A cohort whose manifest has no time is as old as its membership.csv."""
     add(store, "c", manifest, written_at=86_400)
     expected = CohortEntry(cohort_id="c", created_at="1970-01-02T00:00:00+00:00", includes_existing=False)
     assert list_cohorts(store.root) == (expected,)
 
 
 def test_what_is_no_cohort_is_not_listed(store: StoreBuilder) -> None:
-    """A folder without members, or with a name that is no id, is none."""
+    """A folder without members, or with a name that is not an id, is not a cohort."""
     add(store, "c", "{}")
     add(store, "copy of c", "{}")
     add(store, ".hidden", "{}")
@@ -82,12 +82,12 @@ def test_what_is_no_cohort_is_not_listed(store: StoreBuilder) -> None:
 
 
 def test_a_data_root_without_cohorts(tmp_path: Path) -> None:
-    """Nothing was planned here yet."""
+    """A data root in which nothing was planned has no cohorts."""
     assert list_cohorts(tmp_path / "nowhere") == ()
 
 
 def test_cohorts_as_they_are_planned(store: StoreBuilder, dag: PlayedDag) -> None:
-    """A planned cohort is listed from then on, with the time of its first planning; a dry run is not."""
+    """A planned cohort is listed with the time of its first planning; a dry run is not listed."""
     store.backfill(store.essay(1))
     dag.plan({"cohort_id": "first"})
     (planned,) = list_cohorts(store.root)

@@ -1,4 +1,4 @@
-"""Two cohorts side by side: members are in exactly one group, and a swap changes the sign and nothing else."""
+"""Two cohorts compared: each member is in exactly one group, and a swap changes only the signs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ E1A, E1B, E2A = Cell("e1", "t", "a"), Cell("e1", "t", "b"), Cell("e2", "t", "a")
 
 
 def rows_of(scores: dict[int, float | None]) -> list[ScoreRow]:
-    """A row an id; the id says the cell, so that both cohorts agree on it."""
+    """Return one row per id; the id determines the cell, so that both cohorts agree on it."""
     return [
         score_row(score, Cell(f"e{number % 3}", "tu"[number % 2], "ab"[number // 6]), gen_id=f"v_{number}")
         for number, score in scores.items()
@@ -27,7 +27,7 @@ cohorts = st.dictionaries(st.integers(0, 11), st.none() | st.floats(0, 9)).map(r
 
 
 def test_two_cohorts_by_hand() -> None:
-    """Members, cells and essays of two small cohorts, the largest difference first."""
+    """The comparison has members, cells and essays of two small cohorts, the largest difference first."""
     first = [score_row(4.0, E1A, gen_id="v_1"), score_row(6.0, E1A, gen_id="v_2"), score_row(3.0, E1B, gen_id="v_3")]
     second = [
         score_row(4.0, E1A, gen_id="v_1"),
@@ -64,14 +64,14 @@ def test_templates_stay_apart() -> None:
 def test_a_cell_without_scores_has_no_difference(
     first: list[float | None], second: list[float | None], only: tuple[int, int]
 ) -> None:
-    """What one cohort did not score is not 0: there is nothing to compare, and it is counted."""
+    """A cell that one cohort did not score is not 0: it is counted, not compared."""
     found = compare(score_rows({E1A: first}), score_rows({E1A: second}))
     assert (found.cells, found.essays, (found.only_first, found.only_second)) == ((), (), only)
     assert len(found.both) == 1
 
 
 def test_a_score_that_came_later_is_not_shared() -> None:
-    """The same evaluation counts as shared once it has a score on both sides."""
+    """The same evaluation counts as shared if it has a score in both cohorts."""
     before = [score_row(5.0, E1A, gen_id="v_1"), score_row(None, E1A, gen_id="v_2")]
     after = [score_row(5.0, E1A, gen_id="v_1"), score_row(6.0, E1A, gen_id="v_2")]
     for first, second in ((before, after), (after, before)):
@@ -81,19 +81,19 @@ def test_a_score_that_came_later_is_not_shared() -> None:
 @PROPERTY
 @given(cohorts, cohorts)
 def test_members_are_in_one_group_each(first: list[ScoreRow], second: list[ScoreRow]) -> None:
-    """Joined, left and both are disjoint; with both they make up either cohort, in its order."""
+    """The groups are disjoint; left and both make the first cohort, joined and both the second."""
     found = compare(first, second)
-    here, there = ([row.member.gen_id for row in rows] for rows in (first, second))
-    assert sorted([*found.joined, *found.left, *found.both]) == sorted({*here, *there})
-    assert list(found.both) == [gen_id for gen_id in here if gen_id in there]
-    assert list(found.left) == [gen_id for gen_id in here if gen_id not in there]
-    assert list(found.joined) == [gen_id for gen_id in there if gen_id not in here]
+    first_ids, second_ids = ([row.member.gen_id for row in rows] for rows in (first, second))
+    assert sorted([*found.joined, *found.left, *found.both]) == sorted({*first_ids, *second_ids})
+    assert list(found.both) == [gen_id for gen_id in first_ids if gen_id in second_ids]
+    assert list(found.left) == [gen_id for gen_id in first_ids if gen_id not in second_ids]
+    assert list(found.joined) == [gen_id for gen_id in second_ids if gen_id not in first_ids]
 
 
 @PROPERTY
 @given(cohorts, cohorts)
 def test_every_scored_cell_is_accounted_for(first: list[ScoreRow], second: list[ScoreRow]) -> None:
-    """Cells of both and cells of one alone add up; shared ones are no more than either side's scores."""
+    """Common cells and cells of one cohort add up; shared scores are at most the scores of each cohort."""
     found = compare(first, second)
     for rows, only in ((first, found.only_first), (second, found.only_second)):
         assert len(found.cells) + only == sum(each.scored > 0 for each in summarise_cells(rows))
@@ -107,30 +107,30 @@ def test_every_scored_cell_is_accounted_for(first: list[ScoreRow], second: list[
 @PROPERTY
 @given(cohorts, cohorts)
 def test_a_swap_turns_the_signs(first: list[ScoreRow], second: list[ScoreRow]) -> None:
-    """The other way round, who joined has left and each difference has the other sign."""
-    there, back = compare(first, second), compare(second, first)
-    assert (there.joined, there.left, set(there.both)) == (back.left, back.joined, set(back.both))
-    assert (there.only_first, there.only_second) == (back.only_second, back.only_first)
-    assert by_cell(there) == {cell: (-gap, shared) for cell, (gap, shared) in by_cell(back).items()}
-    for key, gap in by_essay(there).items():
-        assert gap == pytest.approx(-by_essay(back)[key], abs=1e-9)
-    assert by_essay(there).keys() == by_essay(back).keys()
+    """After a swap, members that joined have left, and each difference has the other sign."""
+    forward, backward = compare(first, second), compare(second, first)
+    assert (forward.joined, forward.left, set(forward.both)) == (backward.left, backward.joined, set(backward.both))
+    assert (forward.only_first, forward.only_second) == (backward.only_second, backward.only_first)
+    assert by_cell(forward) == {cell: (-gap, shared) for cell, (gap, shared) in by_cell(backward).items()}
+    for key, gap in by_essay(forward).items():
+        assert gap == pytest.approx(-by_essay(backward)[key], abs=1e-9)
+    assert by_essay(forward).keys() == by_essay(backward).keys()
 
 
 @PROPERTY
 @given(cohorts)
 def test_a_cohort_does_not_differ_from_itself(rows: list[ScoreRow]) -> None:
-    """Nobody joined or left, all scores are shared, and every difference is 0."""
+    """No member joined or left, all scores are shared, and every difference is 0."""
     found = compare(rows, rows)
     assert (found.joined, found.left, found.only_first, found.only_second) == ((), (), 0, 0)
     assert [(one.difference, one.shared) for one in found.cells] == [(0.0, one.first.scored) for one in found.cells]
 
 
 def by_cell(found: Comparison) -> dict[Cell, tuple[float, int]]:
-    """Difference and shared scores of each cell."""
+    """Return the difference and the shared scores of each cell."""
     return {one.cell: (one.difference, one.shared) for one in found.cells}
 
 
 def by_essay(found: Comparison) -> dict[tuple[str, str], float]:
-    """The difference of each essay under each template."""
+    """Return the difference of each essay under each template."""
     return {(one.essay_id, one.template_id): one.difference for one in found.essays}

@@ -1,4 +1,4 @@
-"""The coverage matrix: what a cell is called, and that filters, orders and pages lose no row."""
+"""The coverage matrix: the state of a cell; filters, orders and pages lose no row."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
 from essay_cohorts.views.coverage import (
-    CELLS_A_PAGE,
-    MOST_COLUMNS,
+    CELLS_PER_PAGE,
+    MAX_COLUMNS,
     CellCoverage,
     CellState,
     MatrixPage,
@@ -49,14 +49,14 @@ FLIGHT, DEFERRED, REUSED = Outcome.IN_FLIGHT_ELSEWHERE, Outcome.DEFERRED, Outcom
     ],
 )
 def test_the_state_of_a_cell(outcomes: list[Outcome], state: CellState) -> None:
-    """A cell is called by the first state that holds, in whatever order its rows come."""
+    """A cell has the first state that applies, whatever the order of its rows."""
     rows = [score_row(5.0 if one in (REUSED, SCORED) else None, outcome=one) for one in outcomes]
     for order in (rows, rows[::-1]):
         assert [cell.state for cell in summarise_cells(order)] == [state]
 
 
 def test_a_cell_counts_its_members_and_means_its_scores() -> None:
-    """The mean is that of the scores there are; a score of 0 is one."""
+    """The mean is that of the existing scores; 0 is a score."""
     rows = score_rows({CELL: [0.0, 3.0, None], ("e_2", "novelty", "judge-a"): [None]})
     first, second = summarise_cells(rows)
     assert (first.cell, first.members, first.scored, first.mean) == (CELL, 3, 2, 1.5)
@@ -90,8 +90,8 @@ def test_every_row_is_in_one_cell(rows: list[ScoreRow]) -> None:
         assert (each.state is CellState.MISSING) <= (each.scored == 0)
 
 
-def test_states_are_told_in_words() -> None:
-    """A person reads no underscore."""
+def test_states_have_words() -> None:
+    """The words for a person have no underscore."""
     assert CellState.IN_FLIGHT.words == "in flight"
 
 
@@ -113,7 +113,7 @@ TITLES = {"e_a": "On Tides", "e_b": "On Ledgers"}
 
 
 def shown(query: MatrixQuery) -> list[str]:
-    """The essays of the page, in order."""
+    """Return the essays of the page, in order."""
     return [row.essay_id for row in matrix(summarise_cells(GRID), query, TITLES).rows]
 
 
@@ -154,12 +154,12 @@ def shown(query: MatrixQuery) -> list[str]:
     ],
 )
 def test_which_rows_come_in_which_order(query: MatrixQuery, essays: list[str]) -> None:
-    """Filters narrow, sorts order, and essays without a score come last whichever way scores are sorted."""
+    """Filters select, sorts order, and essays without a score come last in both directions."""
     assert shown(query) == essays
 
 
 def test_columns_are_those_of_the_filter() -> None:
-    """Columns come in the order of the cells; where an essay has no such cell there is None."""
+    """Columns are in the order of the cells; if an essay has no such cell, the value is None."""
     page = matrix(summarise_cells(GRID), MatrixQuery(), {})
     assert page.columns == columns_of(summarise_cells(GRID)) == (("t", "m"), ("t", "n"), ("u", "m"))
     assert page.rows[2].cells[2] is None
@@ -172,7 +172,7 @@ def test_columns_are_those_of_the_filter() -> None:
 
 
 def test_nothing_has_one_empty_page() -> None:
-    """A cohort without cells has a page all the same."""
+    """A cohort without cells has one page."""
     empty = MatrixPage(columns=(), hidden_columns=0, rows=(), essays=0, page=1, pages=1)
     assert matrix([], MatrixQuery(page=7), {}) == empty
 
@@ -187,8 +187,8 @@ def test_nothing_has_one_empty_page() -> None:
         pytest.param(-5, 1, id="below"),
     ],
 )
-def test_a_page_that_is_not_there(asked: int, got: int) -> None:
-    """A page beyond the ends is the nearest one."""
+def test_a_page_out_of_range(asked: int, got: int) -> None:
+    """A page number out of range gives the nearest page."""
     page = matrix(grid(120, 1), MatrixQuery(page=asked), {})
     assert (page.page, page.pages, page.essays) == (got, 3, 120)
 
@@ -196,13 +196,13 @@ def test_a_page_that_is_not_there(asked: int, got: int) -> None:
 @pytest.mark.parametrize(
     ("columns", "hidden"),
     [
-        pytest.param(MOST_COLUMNS - 1, 0, id="below the cap"),
-        pytest.param(MOST_COLUMNS, 0, id="at the cap"),
-        pytest.param(MOST_COLUMNS + 5, 5, id="beyond the cap"),
+        pytest.param(MAX_COLUMNS - 1, 0, id="below the cap"),
+        pytest.param(MAX_COLUMNS, 0, id="at the cap"),
+        pytest.param(MAX_COLUMNS + 5, 5, id="beyond the cap"),
     ],
 )
 def test_the_number_of_columns_has_a_cap(columns: int, hidden: int) -> None:
-    """What does not fit is counted, and a filter brings it back."""
+    """Columns beyond the cap are counted, and a filter can show them."""
     cells = grid(2, columns)
     page = matrix(cells, MatrixQuery(), {})
     assert (len(page.columns), page.hidden_columns) == (columns - hidden, hidden)
@@ -212,7 +212,7 @@ def test_the_number_of_columns_has_a_cap(columns: int, hidden: int) -> None:
 
 
 def grid(essays: int, columns: int, means: Sequence[float | None] = (5.0,)) -> list[CellCoverage]:
-    """A full matrix; the means are dealt out row by row, over and over."""
+    """Return a full matrix; the means are repeated row by row."""
     return [
         CellCoverage(
             cell=Cell(f"e_{essay * 7919 % 1000}", "t", f"m{column}"),
@@ -238,12 +238,12 @@ queries = st.builds(
 @PROPERTY
 @given(
     st.integers(0, 130),
-    st.sampled_from([1, 3, 20, MOST_COLUMNS + 1]),
+    st.sampled_from([1, 3, 20, MAX_COLUMNS + 1]),
     st.lists(st.none() | st.floats(0, 9), min_size=1, max_size=7),
     queries,
 )
 def test_pages_hold_every_row_once(essays: int, columns: int, means: list[float | None], query: MatrixQuery) -> None:
-    """From the first page to the last, each row that fits comes once, and all pages but the last are full."""
+    """Over all pages each matching row comes once, and all pages but the last are full."""
     cells = grid(essays, columns, means)
     first = matrix(cells, query, {})
     pages = [matrix(cells, replace(query, page=number), {}) for number in range(1, first.pages + 1)]
@@ -256,12 +256,12 @@ def test_pages_hold_every_row_once(essays: int, columns: int, means: list[float 
         essay
         for essay, found in by_essay.items()
         if query.text in essay
-        and (not query.states or any(each.state in query.states for each in found[:MOST_COLUMNS]))
+        and (not query.states or any(each.state in query.states for each in found[:MAX_COLUMNS]))
     }
     assert len(ids) == len(expected) == first.essays
     assert set(ids) == expected
     assert {(page.essays, page.pages) for page in pages} == {(first.essays, first.pages)}
-    size = min(50, max(10, CELLS_A_PAGE // min(columns, MOST_COLUMNS)))
+    size = min(50, max(10, CELLS_PER_PAGE // min(columns, MAX_COLUMNS)))
     assert first.pages == max(1, math.ceil(len(rows) / size))
     assert all(len(page.rows) == size for page in pages[:-1])
 
@@ -271,7 +271,7 @@ def test_pages_hold_every_row_once(essays: int, columns: int, means: list[float 
 def test_scores_are_in_order_and_rows_without_one_come_last(
     essays: int, columns: int, means: list[float | None], query: MatrixQuery
 ) -> None:
-    """By score, rows rise or fall; by missing ones too; what has no score stands behind in either direction."""
+    """Rows rise or fall by score or by missing scores; rows without a score come last in both directions."""
     query = replace(query, sort=Sort.SCORE)
     cells = grid(essays, columns, means)
     pages = range(1, matrix(cells, query, {}).pages + 1)
@@ -282,5 +282,5 @@ def test_scores_are_in_order_and_rows_without_one_come_last(
         chosen = [row.cells[query.column or 0]] if one_column else row.cells
         found = [cell.mean for cell in chosen if cell and cell.mean is not None]
         scores.append(sum(found) / len(found) if found else None)
-    there = [score for score in scores if score is not None]
-    assert scores == sorted(there, reverse=query.descending) + [None] * (len(scores) - len(there))
+    known = [score for score in scores if score is not None]
+    assert scores == sorted(known, reverse=query.descending) + [None] * (len(scores) - len(known))

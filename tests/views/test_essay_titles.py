@@ -1,4 +1,4 @@
-"""What an essay is called: its first line that holds something, cut to what fits a table."""
+"""The title of an essay: its first line that is not blank, cut to fit a table."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_the_title_of_an_essay(store: StoreBuilder, text: str, title: str) -> No
 
 
 def test_bytes_that_are_no_text_are_replaced(store: StoreBuilder) -> None:
-    """An essay that is not UTF-8 has a title all the same."""
+    """An essay that is not UTF-8 has a title too."""
     store.write("gens/essay/e_1/parsed.txt", b"Caf\xe9\n")
     assert essay_titles(GensDataLayer.from_root(store.root), ["e_1"]) == {"e_1": "Caf\ufffd"}
 
 
 def test_every_id_has_a_title_once_in_the_given_order(store: StoreBuilder) -> None:
-    """An essay that is missing, or whose id is none, is called nothing; no id is looked up as a path."""
+    """An essay that is missing, or whose id is invalid, has an empty title; no id is used as a path."""
     store.write("gens/secret.txt/parsed.txt", "secret")
     second, first = store.essay(2), store.essay(1)
     titles = essay_titles(GensDataLayer.from_root(store.root), [first, "gone", second, "../secret.txt", "", first])

@@ -1,4 +1,4 @@
-"""One evaluation with all that its folder tells, however damaged the folder is."""
+"""Everything that the folder of one evaluation holds, however damaged the folder is."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ TEXT_FILES = ("prompt.txt", "input.txt", "raw.txt", "parsed.txt", "raw.1.txt", "
 
 @pytest.fixture
 def scored(store: StoreBuilder) -> StoreBuilder:
-    """An essay and its evaluation v_1, scored."""
+    """Return a store with an essay and its scored evaluation v_1."""
     store.evaluation("v_1", store.essay(1), replicate=2, reply="Fine.\nSCORE: 6.5\n", score=6.5)
     return store
 
 
 def read(store: StoreBuilder, gen_id: str = "v_1") -> EvaluationRecord:
-    """The record as it is now."""
+    """Return the record as it is now."""
     return read_evaluation(GensDataLayer.from_root(store.root), gen_id)
 
 
 def test_a_scored_evaluation(scored: StoreBuilder) -> None:
-    """What was asked, answered and read is there, and so is the essay."""
+    """The record has prompt, reply, score and essay."""
     scored.write(f"{FOLDER}/prompt.txt", "Judge this.")
     scored.json(f"{FOLDER}/raw_metadata.json", MADE_BY)
     scored.json(f"{FOLDER}/parsed_metadata.json", {"parser_name": "in_last_line", "success": True})
@@ -66,7 +66,7 @@ def test_a_scored_evaluation(scored: StoreBuilder) -> None:
 
 
 def test_a_system_message(scored: StoreBuilder) -> None:
-    """It is shown beside the prompt, and a former one is among the former files."""
+    """The system message is shown beside the prompt; a former one is among the former files."""
     scored.write(f"{FOLDER}/prompt.txt", "Judge this.")
     assert read(scored).system_prompt == ""
     scored.write(f"{FOLDER}/system_prompt.txt", "Be strict.")
@@ -77,7 +77,7 @@ def test_a_system_message(scored: StoreBuilder) -> None:
 
 
 def test_a_seed(store: StoreBuilder) -> None:
-    """Of an evaluation that nobody was asked for, what is missing is None or empty."""
+    """For an evaluation that was never called, what is missing is None or empty."""
     store.evaluation("v_1", "e_gone", score=None)
     record = read(store)
     assert (record.prompt, record.reply, record.essay) == (None, None, None)
@@ -88,7 +88,7 @@ def test_a_seed(store: StoreBuilder) -> None:
 
 
 def test_an_evaluation_as_a_run_leaves_it(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
-    """A refused reply, asked for again under another prompt: the former reply, verdict and prompt are listed."""
+    """A refused reply called again with another prompt: the former reply, verdict and prompt are listed."""
     conf = {"cohort_id": "c", "templates": ["novelty"], "models": ["judge-a"], "essay_ids": [store.essay(1)]}
     gen_id = evaluation_gen_id("e_essay1", "novelty", "judge-a", 1)
     judge_server.faults({"fault": "reply", "content": "First.\nNo score."})
@@ -109,7 +109,7 @@ def test_an_evaluation_as_a_run_leaves_it(store: StoreBuilder, dag: PlayedDag, j
 
 
 def test_former_files_come_latest_first(scored: StoreBuilder) -> None:
-    """Ordered by number, not by text; what is no former file of an evaluation is not one."""
+    """Files are ordered by number, not by text; other files of the folder are not listed."""
     for name in ("raw.2.txt", "raw.10.txt", "prompt.2.txt", "parsed.1.txt"):
         scored.write(f"{FOLDER}/{name}", name)
     for name in ("raw.txt.1", "raw.x.txt", "notes.1.txt", "raw.1.txt~", "Raw.1.txt", ".raw.1.txt.a.tmp", "raw.².txt"):
@@ -128,13 +128,13 @@ def test_former_files_come_latest_first(scored: StoreBuilder) -> None:
     ],
 )
 def test_what_cannot_be_an_id_is_refused(scored: StoreBuilder, gen_id: str) -> None:
-    """A name that is no id never becomes a path."""
+    """A name that is not an id never becomes a path."""
     with pytest.raises(BadInput, match="cannot be an id"):
         read(scored, gen_id)
 
 
-def test_an_evaluation_that_is_not_there(scored: StoreBuilder) -> None:
-    """The error says which; a file in its place is none either."""
+def test_a_missing_evaluation(scored: StoreBuilder) -> None:
+    """The error names the evaluation; a file in place of its folder is not an evaluation."""
     scored.write("gens/evaluation/v_file", "")
     for gen_id in ("v_2", "v_file"):
         with pytest.raises(BadInput, match=f"no evaluation {gen_id}"):
@@ -155,7 +155,7 @@ def test_an_evaluation_that_is_not_there(scored: StoreBuilder) -> None:
 def test_which_line_decided(
     scored: StoreBuilder, record: dict[str, Any], verdict: dict[str, Any], line: int | None
 ) -> None:
-    """The line that the reply's own parser reads; of a reply that was cut off none was read."""
+    """The deciding line is the line that the reply's own parser reads; a truncated reply has none."""
     scored.json(f"{FOLDER}/raw_metadata.json", record)
     scored.json(f"{FOLDER}/parsed_metadata.json", verdict)
     assert read(scored).deciding_line == line
@@ -180,13 +180,13 @@ def test_which_line_decided(
     ],
 )
 def test_the_task_of_a_record(changes: dict[str, Any], expected: TaskRef | None) -> None:
-    """A try is named by DAG, run and task; what is odd about the rest is left out."""
+    """A try is named by DAG, run and task; invalid values of other fields are ignored."""
     record = {key: value for key, value in {**MADE_BY, **changes}.items() if value is not None}
     assert task_of(record) == expected
 
 
 def test_without_a_reply_the_failure_names_the_task(store: StoreBuilder) -> None:
-    """Who got no reply is who tried last; who got one comes before who failed."""
+    """Without a reply, the task is that of the failure; with a reply, that of the reply."""
     store.evaluation("v_1", store.essay(1), score=None)
     store.json(f"{FOLDER}/failure.json", {**MADE_BY, "attempts": 3, "message": "no"})
     assert read(store).maker == MAKER
@@ -210,8 +210,8 @@ def test_without_a_reply_the_failure_names_the_task(store: StoreBuilder) -> None
         pytest.param(None, id="a folder"),
     ],
 )
-def test_damaged_files_are_told_as_they_are(scored: StoreBuilder, name: str, content: bytes | None) -> None:
-    """Whatever a file is, the others are still shown."""
+def test_damaged_files_are_shown_as_they_are(scored: StoreBuilder, name: str, content: bytes | None) -> None:
+    """Whatever one file is, the other files are still shown."""
     path = scored.root / FOLDER / name
     if content is None:
         path.unlink(missing_ok=True)
@@ -227,13 +227,13 @@ def test_damaged_files_are_told_as_they_are(scored: StoreBuilder, name: str, con
 
 
 def test_a_former_file_that_leads_nowhere(scored: StoreBuilder) -> None:
-    """A link to a file that is gone is listed without a text."""
+    """A former file that is a broken link is listed without a text."""
     (scored.root / FOLDER / "raw.1.txt").symlink_to("gone")
     assert read(scored).former == (FormerFile(name="raw.1.txt", number=1, text=""),)
 
 
-def test_an_essay_id_that_is_none_is_not_looked_up(scored: StoreBuilder) -> None:
-    """A parent that is no id never becomes a path, although a file is there."""
+def test_an_invalid_essay_id_is_not_looked_up(scored: StoreBuilder) -> None:
+    """A parent that is not an id never becomes a path, even if such a file exists."""
     scored.write("gens/secret/parsed.txt", "secret")
     scored.evaluation("v_2", "../secret")
     record = read(scored, "v_2")
@@ -258,7 +258,7 @@ keys = st.sampled_from(
 def test_no_values_make_reading_fail(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, dict[str, Any]], reply: str | None
 ) -> None:
-    """Whatever JSON the files hold, there is a record; a deciding line is one of the reply's lines."""
+    """Whatever JSON the files hold, there is a record, and a deciding line is one of the reply's lines."""
     store = StoreBuilder(Path(tmp_path_factory.mktemp("data")))
     store.write(f"{FOLDER}/notes", "")
     for name, record in files.items():

@@ -1,4 +1,4 @@
-"""What the store holds of an evaluation: one answer for whatever its folder looks like."""
+"""The state of an evaluation: one answer, whatever its folder looks like."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ REFUSED = json.dumps({"success": False, "reason": "no number"})
 
 
 def fail(**changes: object) -> dict[str, str]:
-    """A failure.json; a change to None takes the key away."""
+    """Return a failure.json; a change to None removes the key."""
     record = {key: value for key, value in {**FAILED, **changes}.items() if value is not None}
     return {"failure.json": json.dumps(record)}
 
 
 def shown(state: MemberState, reason: str = "", score: float | None = None) -> ShownState:
-    """A shown state with these values."""
+    """Return a shown state with these values."""
     return ShownState(state=state, score=score, reason=reason)
 
 
@@ -101,15 +101,15 @@ def test_what_a_folder_says(store: StoreBuilder, files: dict[str, str], expected
         pytest.param({"parsed.txt": "7.5\n"}, True, SCORED, id="a score wins over a caller"),
     ],
 )
-def test_a_lease_says_who_is_calling(
+def test_a_claim_names_the_calling_task(
     store: StoreBuilder, files: dict[str, str], living: bool, state: MemberState
 ) -> None:
-    """A lease counts as long as its task lives, and only where there is no score."""
+    """A claim counts while its task lives, and only without a score."""
     evaluation = GensDataLayer.from_root(store.root).evaluation("v_1")
     for name, text in {**META, **files}.items():
         store.write(f"{FOLDER}/{name}", text)
-    with TaskLease(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as card:
-        assert CallLease(evaluation.claim, card).take()
+    with TaskLease(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as task_lease:
+        assert CallLease(evaluation.claim, task_lease).take()
         if living:
             found = read_evaluation_state(evaluation)
     if not living:
@@ -117,7 +117,7 @@ def test_a_lease_says_who_is_calling(
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
         assert "run-7" in found.reason
-        assert "try 2 is calling for it" in found.reason
+        assert "try 2 is calling the judge" in found.reason
 
 
 names = ["metadata.json", "raw.txt", "parsed.txt", "parsed_metadata.json", "failure.json", "call.json"]
@@ -129,7 +129,7 @@ contents = st.sampled_from(
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.sampled_from(names), contents))
 def test_any_folder_has_a_state(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str | bytes]) -> None:
-    """Whatever is in the files: a score exactly when the state is scored, and else a reason unless it was refused."""
+    """For any files there is a score exactly if the state is scored; else a reason, unless it was refused."""
     store = StoreBuilder(Path(tmp_path_factory.mktemp("data")))
     for name, content in files.items():
         store.write(f"{FOLDER}/{name}", content)

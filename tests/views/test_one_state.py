@@ -1,4 +1,4 @@
-"""One evaluation seen from everywhere: scores.csv, `status`, `skipped`, the page, the table of the whole store."""
+"""One evaluation has one state everywhere: scores.csv, `status`, `skipped`, the page, the table of the store."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.store_builder import StoreBuilder
 
 @pytest.fixture
 def conf(store: StoreBuilder) -> dict[str, Any]:
-    """A cohort of one evaluation."""
+    """Return the conf of a cohort with one evaluation."""
     one = {"templates": ["novelty"], "models": ["judge-a"], "replicates": 1}
     return {"cohort_id": "c", "essay_ids": [store.essay(1)], **one}
 
 
 def seen(dag: PlayedDag) -> tuple[str, str, str, str]:
-    """The only evaluation in scores.csv, in `status`, on the page, and the first word of its error in the store's."""
+    """Return the evaluation's state in scores.csv, `status`, the page, and the first word of its aggregated error."""
     settings = dag.settings
     [row] = csv.DictReader(io.StringIO((dag.root / "cohorts/c/scores.csv").read_text("utf-8")))
     [cell] = cohort_status(settings, "c").cells
@@ -39,20 +39,20 @@ def seen(dag: PlayedDag) -> tuple[str, str, str, str]:
 def test_a_refused_reply_that_could_not_be_asked_for_again(
     dag: PlayedDag, judge_server: JudgeServer, conf: dict[str, Any]
 ) -> None:
-    """It has failed in the run that asked again; before and after that run it is unscored, and never lost to view."""
+    """The evaluation is failed in the run that called again; before and after that run it is unscored."""
     judge_server.faults({"fault": "reply", "content": "I cannot say."})
     dag.run(conf, run_id="run-1")
     assert seen(dag) == ("unscored",) * 4
     judge_server.faults({"fault": "status", "status": 400, "message": "Not today."})
     dag.run({**conf, "retry_unscored": True}, run_id="run-2")
-    # The reply is what the store as a whole has to decide about.
+    # The store as a whole has no last run, so the reply decides.
     assert seen(dag) == ("failed", "failed", "failed", "unscored")
     dag.run(conf, run_id="run-3")
     assert seen(dag) == ("unscored",) * 4
 
 
 def test_an_empty_parsed_txt_is_not_skipped_and_not_listed(dag: PlayedDag, conf: dict[str, Any]) -> None:
-    """`skipped` lists what a run skips: not a file that an older program left empty."""
+    """`skipped` lists what a run skips, which does not include an empty file of an older program."""
     dag.run(conf, run_id="run-1")
     [gen_id] = skipped_ids(dag.settings, "c")
     (dag.root / "gens" / "evaluation" / gen_id / "parsed.txt").write_text("")

@@ -1,4 +1,4 @@
-"""A cohort as the store holds it: the snapshot agrees with status, with scores.csv and with every parsed.txt."""
+"""A snapshot of a cohort agrees with status, with scores.csv and with every parsed.txt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECOND = 1_000_000_000
 
 @pytest.fixture
 def mixed(store: StoreBuilder, judge_server: JudgeServer) -> StoreBuilder:
-    """Three essays: one with a score, a refusal and prices; one that the server refuses; one judged in prose."""
+    """Return a store of three essays: one with score, refusal and prices; one that fails; one judged in prose."""
     first, _, third = (store.essay(number) for number in (1, 2, 3))
     store.evaluation("v_a", first, replicate=1, score=6.5, origin="=old")
     store.evaluation("v_b", first, replicate=2, score=None, reply="hm", refused="no, score")
@@ -51,22 +51,22 @@ def mixed(store: StoreBuilder, judge_server: JudgeServer) -> StoreBuilder:
 
 
 def snapshot_of(dag: PlayedDag) -> CohortSnapshot:
-    """The cohort as it is now."""
+    """Return the cohort as it is now."""
     return read_snapshot(dag.settings, "c")
 
 
 def counts(dag: PlayedDag) -> dict[str, int]:
-    """The outcomes that there are."""
+    """Return the counts of the outcomes that occur."""
     return {outcome.value: number for outcome, number in snapshot_of(dag).counts.items()}
 
 
 def parsed(store: StoreBuilder, gen_id: str) -> Path:
-    """An evaluation's parsed.txt."""
+    """Return the path of an evaluation's parsed.txt."""
     return store.root / "gens" / "evaluation" / gen_id / "parsed.txt"
 
 
 def written_at(path: Path, offset_ns: int, after: Path) -> None:
-    """Has a file been written so long after another one."""
+    """Set a file's time to this offset after another file's time."""
     time = after.stat().st_mtime_ns + offset_ns
     os.utime(path, ns=(time, time))
 
@@ -110,7 +110,7 @@ def test_a_snapshot_is_what_the_run_wrote(
 def test_a_snapshot_is_what_status_says(
     mixed: StoreBuilder, dag: PlayedDag, more: dict[str, Any], outcomes: dict[str, int]
 ) -> None:
-    """Each cell has as many members of each state as `status` counts, before, while and after it is worked on."""
+    """Each cell has as many members in each state as `status` counts, before, during and after a run."""
     planned = dag.plan({**CONF, **more})
     _check_against_status(dag)
     dag.go_on(planned)
@@ -120,13 +120,13 @@ def test_a_snapshot_is_what_status_says(
 
 
 def _check_against_status(dag: PlayedDag) -> None:
-    snapshot, told = snapshot_of(dag), cohort_status(dag.settings, "c")
-    cells = told.cells
-    assert snapshot.account == told.account
+    snapshot, status = snapshot_of(dag), cohort_status(dag.settings, "c")
+    cells = status.cells
+    assert snapshot.account == status.account
     assert [cell.cell for cell in snapshot.cells] == [cell.cell for cell in cells]
-    for covered, status in zip(snapshot.cells, cells, strict=True):
-        found = Counter(row.outcome for row in snapshot.rows if row.member.cell == status.cell)
-        said = status.counts
+    for covered, counted in zip(snapshot.cells, cells, strict=True):
+        found = Counter(row.outcome for row in snapshot.rows if row.member.cell == counted.cell)
+        said = counted.counts
         assert covered.scored == found[Outcome.REUSED] + found[Outcome.SCORED] == said[MemberState.SCORED]
         assert found[Outcome.UNSCORED] == said[MemberState.UNSCORED]
         assert found[Outcome.FAILED] == said[MemberState.FAILED]
@@ -139,29 +139,29 @@ def _check_against_status(dag: PlayedDag) -> None:
 def test_a_snapshot_is_what_the_store_holds(
     mixed: StoreBuilder, dag: PlayedDag, more: dict[str, Any], outcomes: dict[str, int]
 ) -> None:
-    """Exactly the members with a parsed.txt have a score, and it is the one that stands there."""
+    """Exactly the members with a parsed.txt have a score, which is the score in this file."""
     dag.run({**CONF, **more})
     held = {path.parent.name: float(path.read_text()) for path in mixed.root.glob("gens/evaluation/*/parsed.txt")}
     scores = {row.member.gen_id: row.score for row in snapshot_of(dag).rows if row.score is not None}
     assert scores == held
 
 
-def test_what_did_not_run_differs_in_words_alone(
+def test_evaluations_not_run_differ_only_in_their_reason(
     mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Of what no task worked on a run tells where to look; the store alone tells how far it has come."""
+    """For evaluations that no task worked on, a run's reason names the log; the store's reason names the state."""
     dag.no_connection = BadInput([])
     dag.run(CONF)
     reasons = {row["gen_id"]: row["reason"] for row in mixed.rows(SCORES)}
     rows = snapshot_of(dag).rows
-    told = [replace(row, reason=reasons[row.member.gen_id]) for row in rows]
-    assert scores_text(told).encode() == (mixed.root / SCORES).read_bytes()
+    expected = [replace(row, reason=reasons[row.member.gen_id]) for row in rows]
+    assert scores_text(expected).encode() == (mixed.root / SCORES).read_bytes()
     assert {row.reason for row in rows if row.outcome is Outcome.NOT_RUN} == {"no call was made yet"}
     assert all(row.reason == reasons[row.member.gen_id] for row in rows if row.outcome is not Outcome.NOT_RUN)
 
 
 def test_nothing_is_written(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Looking at a cohort changes no file."""
+    """Reading a cohort changes no file."""
     dag.run(CONF)
     before = mixed.tree_hash()
     assert snapshot_of(dag).rows
@@ -198,7 +198,7 @@ def test_the_store_is_followed(
     reason: str,
     offset_ns: int,
 ) -> None:
-    """What became of a parsed.txt after scores.csv was written is what the snapshot shows, of it and of no other."""
+    """The snapshot shows what happened to a parsed.txt after scores.csv was written, and changes no other row."""
     dag.run(CONF)
     before = {row.member.gen_id: row for row in snapshot_of(dag).rows}
     path = parsed(mixed, "v_a")
@@ -225,7 +225,7 @@ def test_the_store_is_followed(
 def test_a_score_that_did_not_change_is_not_read_again(
     mixed: StoreBuilder, dag: PlayedDag, apart_s: int, shown: tuple[float, str, float | None]
 ) -> None:
-    """A parsed.txt older than scores.csv is only looked at: scores.csv has its score, origin and price already."""
+    """Of a parsed.txt older than scores.csv only the time is read: scores.csv has score, origin and price."""
     dag.run(CONF)
     parsed(mixed, "v_a").write_text("2.5\n")
     for written in (SCORES, "cohorts/c/report.html"):
@@ -248,7 +248,7 @@ def test_a_score_that_did_not_change_is_not_read_again(
 def test_without_scores_csv_all_is_read_from_the_store(
     mixed: StoreBuilder, dag: PlayedDag, content: str | bytes | None
 ) -> None:
-    """What scores.csv spares is what the store says: without it the rows are the same."""
+    """The rows read from scores.csv equal the rows read from the store."""
     dag.run(CONF)
     for path in mixed.root.glob("gens/evaluation/*/parsed.txt"):
         written_at(path, -SECOND, mixed.root / SCORES)
@@ -265,14 +265,14 @@ def test_without_scores_csv_all_is_read_from_the_store(
 
 
 def scores_after_run(store: StoreBuilder, offset_ns: int, run_id: str) -> None:
-    """Has scores.csv been written so long after this run was planned."""
+    """Set the time of scores.csv to this offset after the planning of this run."""
     run = store.root / "cohorts/c/runs" / run_key(DAG_ID, run_id, 1) / "run.json"
     for name in (SCORES, "cohorts/c/report.html"):
         written_at(store.root / name, offset_ns, run)
 
 
-def test_reused_is_what_the_last_run_took_as_it_was(store: StoreBuilder, dag: PlayedDag) -> None:
-    """What a run scores is scored until the next is planned, which reuses it; scores.csv then says the same."""
+def test_reused_is_what_the_last_run_did_not_change(store: StoreBuilder, dag: PlayedDag) -> None:
+    """What a run scores is scored until the next run is planned, which reuses it; its scores.csv says the same."""
     store.essay(1)
     planned = dag.plan(ONE_CELL)
     assert counts(dag) == {"not_run": 2}
@@ -295,8 +295,8 @@ def test_reused_is_what_the_last_run_took_as_it_was(store: StoreBuilder, dag: Pl
         pytest.param(1, "scored", id="newer: scores.csv tells"),
     ],
 )
-def test_who_tells_what_was_reused(store: StoreBuilder, dag: PlayedDag, offset_ns: int, expected: str) -> None:
-    """The plan of the last run, until scores.csv is newer than that run's run.json."""
+def test_the_source_of_what_was_reused(store: StoreBuilder, dag: PlayedDag, offset_ns: int, expected: str) -> None:
+    """The last run's plan decides, until scores.csv is newer than that run's run.json."""
     store.essay(1)
     dag.run(ONE_CELL)
     dag.plan(ONE_CELL, run_id="run-2")
@@ -305,7 +305,7 @@ def test_who_tells_what_was_reused(store: StoreBuilder, dag: PlayedDag, offset_n
 
 
 def test_a_score_of_this_run_is_not_reused(store: StoreBuilder, dag: PlayedDag) -> None:
-    """While a run works, what it scores itself is scored; what its plan reuses is not once its score is gone."""
+    """During a run, what it scores is scored; what its plan reuses is not reused if the score was deleted."""
     store.evaluation("v_a", store.essay(1))
     dag.plan(ONE_CELL)
     assert counts(dag) == {"reused": 1, "not_run": 1}
@@ -316,8 +316,8 @@ def test_a_score_of_this_run_is_not_reused(store: StoreBuilder, dag: PlayedDag) 
     assert counts(dag) == {"not_run": 1, "scored": 1}
 
 
-def test_without_runs_scores_csv_tells(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """When somebody cleared the runs away, scores.csv still knows what was reused; nobody knows the last run."""
+def test_without_runs_scores_csv_decides(mixed: StoreBuilder, dag: PlayedDag) -> None:
+    """If the runs were deleted, scores.csv still says what was reused, but the last run is unknown."""
     dag.run(CONF)
     before = snapshot_of(dag).rows
     shutil.rmtree(mixed.root / "cohorts/c/runs")
@@ -326,7 +326,7 @@ def test_without_runs_scores_csv_tells(mixed: StoreBuilder, dag: PlayedDag) -> N
 
 
 def test_a_dry_run_changes_nothing(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """Trying out what a run would do is no run."""
+    """A dry run is not a run of the cohort."""
     dag.run(CONF)
     before = replace(snapshot_of(dag), seen_at="")
     dag.plan({**CONF, "dry_run": True}, run_id="run-2")
@@ -336,8 +336,8 @@ def test_a_dry_run_changes_nothing(mixed: StoreBuilder, dag: PlayedDag) -> None:
 # ---------------------------------------------------------------- what cannot be read
 
 
-def test_a_cohort_that_is_not_there(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """The error names the cohorts that there are."""
+def test_a_missing_cohort(mixed: StoreBuilder, dag: PlayedDag) -> None:
+    """The error names the existing cohorts."""
     dag.plan(CONF)
     with pytest.raises(BadInput, match=r"no cohort nowhere .*Cohorts here: c\."):
         read_snapshot(dag.settings, "nowhere")
@@ -352,8 +352,8 @@ def test_a_membership_that_is_damaged(mixed: StoreBuilder, dag: PlayedDag) -> No
         snapshot_of(dag)
 
 
-def test_a_plan_that_is_gone(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """As long as only the plan could tell what is reused, nothing counts as that; the rest is shown."""
+def test_a_missing_plan(mixed: StoreBuilder, dag: PlayedDag) -> None:
+    """If only the missing plan could say what is reused, nothing counts as reused; the rest is shown."""
     planned = dag.plan(CONF)
     (mixed.root / "cohorts/c/runs" / planned.run_key / "plan.csv").unlink()
     before = {row.member.gen_id: row.score for row in snapshot_of(dag).rows}
@@ -380,7 +380,7 @@ def test_what_is_not_needed_may_be_damaged(
 
 
 def made(**values: Any) -> CohortSnapshot:
-    """A snapshot of nothing but these values."""
+    """Return a snapshot with only these values."""
     nothing: dict[str, Any] = {"cohort_id": "c", "manifest": {}, "rows": (), "cells": (), "counts": Counter()}
     return CohortSnapshot(**{**nothing, "last_run": None, "account": NO_ACCOUNT, "seen_at": "", **values})
 
@@ -395,7 +395,7 @@ def made(**values: Any) -> CohortSnapshot:
     ],
 )
 def test_what_a_cohort_has_cost(spending: Spending, usd: float | None) -> None:
-    """What is known for sure; without a price it is unknown and not 0."""
+    """The cost is the known part; without any price it is unknown, not 0."""
     assert made(account=replace(NO_ACCOUNT, all_runs=spending)).cost_usd == usd
 
 
@@ -414,12 +414,12 @@ CELL_OF_FIVE = CellCoverage(cell=CELL, members=5, scored=0, mean=None, state=Cel
 def test_how_many_a_cell_should_hold(
     manifest: dict[str, Any], cells: tuple[CellCoverage, ...], replicates: int
 ) -> None:
-    """The manifest says it; where it does not, the cells do."""
+    """The manifest says the number; without it, the cells do."""
     assert made(manifest=manifest, cells=cells).replicates == replicates
 
 
 def test_what_the_manifest_says(mixed: StoreBuilder, dag: PlayedDag) -> None:
-    """A planned cohort knows since when it exists and its mode; one without a manifest knows neither."""
+    """A planned cohort has a creation time and a mode; a cohort without a manifest has neither."""
     dag.plan(CONF)
     snapshot = snapshot_of(dag)
     assert snapshot.includes_existing
@@ -427,8 +427,8 @@ def test_what_the_manifest_says(mixed: StoreBuilder, dag: PlayedDag) -> None:
     assert (made().created_at, made().includes_existing) == ("", False)
 
 
-def test_missing_is_what_a_run_may_still_bring() -> None:
-    """What failed, was refused or is being called for is counted apart."""
+def test_missing_is_what_a_run_can_still_score() -> None:
+    """Evaluations that failed, were refused or are in flight are counted separately."""
     snapshot = made(counts=Counter({outcome: 10**number for number, outcome in enumerate(Outcome)}))
     assert snapshot.with_score == 11
     assert snapshot.missing == 10 ** list(Outcome).index(Outcome.DEFERRED) + 10 ** list(Outcome).index(

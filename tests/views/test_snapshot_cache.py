@@ -1,4 +1,4 @@
-"""Snapshots are shared: a cohort is read once for all who look, and again when what was read is old."""
+"""Snapshots are shared: a cohort is read once for all readers, and again when its snapshot is too old."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG_S = 20.0
 
 
 def snapshot(cohort_id: str = "c", rows: int = 0) -> CohortSnapshot:
-    """A snapshot of so many rows."""
+    """Return a snapshot of this many rows."""
     return CohortSnapshot(
         cohort_id=cohort_id,
         manifest={},
@@ -38,7 +38,7 @@ def snapshot(cohort_id: str = "c", rows: int = 0) -> CohortSnapshot:
 
 @dataclass
 class Store:
-    """A clock, and a reader that takes `takes_s` by it; `read` is what was read, `errors` what is raised first."""
+    """A clock, and a reader that takes `takes_s` on it; `read` lists the readings, `errors` those to raise first."""
 
     takes_s: float = 0.0
     rows: int = 0
@@ -47,11 +47,11 @@ class Store:
     read: list[tuple[str, str]] = field(default_factory=list)
 
     def cache(self) -> SnapshotCache:
-        """A cache over this store."""
+        """Return a cache over this store."""
         return SnapshotCache(read=self.reader, clock=lambda: self.now)
 
     def reader(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
-        """Reads one cohort."""
+        """Read one cohort."""
         self.read.append((str(settings.data_root), cohort_id))
         self.now += self.takes_s
         if self.errors:
@@ -70,7 +70,7 @@ class Store:
     ],
 )
 def test_how_long_a_snapshot_is_shown(takes_s: float, fresh_s: float) -> None:
-    """Ten times as long as it took to read it, but a second at least and a minute at most."""
+    """A snapshot is valid for ten times its reading time, but at least a second and at most a minute."""
     store = Store(takes_s=takes_s)
     cache = store.cache()
     first = cache.get(SETTINGS, "c")
@@ -85,7 +85,7 @@ def test_how_long_a_snapshot_is_shown(takes_s: float, fresh_s: float) -> None:
 
 
 def test_each_cohort_of_each_data_root_is_its_own() -> None:
-    """Nobody is shown another cohort, nor the same one of another data root."""
+    """No reader gets another cohort, or the same cohort of another data root."""
     store = Store()
     cache, elsewhere = store.cache(), Settings(data_root=Path("/elsewhere"))
     assert [cache.get(SETTINGS, name).cohort_id for name in ("a", "b", "a")] == ["a", "b", "a"]
@@ -94,7 +94,7 @@ def test_each_cohort_of_each_data_root_is_its_own() -> None:
 
 
 def test_errors_are_not_kept() -> None:
-    """A reading that failed is tried again by the next who looks, and keeps nobody out."""
+    """A failed reading is repeated for the next reader, and blocks nobody."""
     store = Store(errors=[StoreError("first"), StoreError("second")])
     cache = store.cache()
     for message in ("first", "second"):
@@ -104,8 +104,8 @@ def test_errors_are_not_kept() -> None:
     assert len(store.read) == 3
 
 
-def test_an_error_ends_what_was_shown_before() -> None:
-    """Once a cohort cannot be read any more its former snapshot is not shown in its place."""
+def test_an_error_ends_the_former_snapshot() -> None:
+    """When a cohort cannot be read any more, its former snapshot is not shown instead."""
     store = Store()
     cache = store.cache()
     cache.get(SETTINGS, "c")
@@ -125,7 +125,7 @@ def test_an_error_ends_what_was_shown_before() -> None:
     ],
 )
 def test_at_most_300_000_rows_are_kept(rows: int, names: str, reads: int) -> None:
-    """Beyond that those go that were not looked at for longest; a cohort larger than that is read each time."""
+    """Beyond the limit the least recently used leave; a cohort larger than the limit is read each time."""
     store = Store(rows=rows)
     cache = store.cache()
     for name in names:
@@ -134,7 +134,7 @@ def test_at_most_300_000_rows_are_kept(rows: int, names: str, reads: int) -> Non
 
 
 def test_readers_of_one_cohort_share_a_reading() -> None:
-    """Many who look at the same moment are all given what the first of them reads."""
+    """Many readers at the same moment get what the first of them reads."""
     together, start, read = Barrier(2), Barrier(8), []
 
     def reader(settings: Settings, cohort_id: str) -> CohortSnapshot:
@@ -157,7 +157,7 @@ def test_readers_of_one_cohort_share_a_reading() -> None:
 
 
 def test_readers_of_different_cohorts_do_not_wait_for_each_other() -> None:
-    """Two cohorts are read at the same moment: each reading ends only once both have begun."""
+    """Two cohorts are read at the same moment: each reading ends only when both have begun."""
     both = Barrier(2)
 
     def reader(settings: Settings, cohort_id: str) -> CohortSnapshot:
@@ -169,8 +169,8 @@ def test_readers_of_different_cohorts_do_not_wait_for_each_other() -> None:
         assert [one.cohort_id for one in pool.map(partial(cache.get, SETTINGS), ["a", "b"])] == ["a", "b"]
 
 
-def test_after_an_error_those_who_waited_read_themselves() -> None:
-    """One reading's error is told to who asked for it; the others get a snapshot, read once."""
+def test_after_an_error_the_waiting_readers_read_again() -> None:
+    """The error of one reading is raised for its reader; the others get a snapshot, read once."""
     start, store = Barrier(4), Store(errors=[StoreError("once")])
     cache = store.cache()
 

@@ -1,1 +1,1 @@
-"""What the tasks of the DAG `evaluation_backfill` call, in this order: plan, slices, calls, summary."""
+"""The steps behind the tasks of the DAG `evaluation_backfill`, in this order: plan, slices, calls, summary."""

@@ -1,7 +1,9 @@
-"""Which finished evaluations and which completed cohorts Airflow is to be told of: each once.
+"""Selects the finished evaluations and the completed cohorts that a run announces to Airflow, each only once.
 
-What a cohort's runs have announced is remembered below `cohorts/<cohort_id>/announced/`. What a task itself has
-remembered does not count for it: it may have died before Airflow learnt of its success, and is tried again.
+An announcement is an asset event. The tasks of a cohort's runs record what they announce below
+`cohorts/<cohort_id>/announced/`, one file per task. A task leaves out what other tasks have recorded, but not what is
+in its own file. Airflow gets the events only when the task succeeds, so a task that died after it wrote its file has
+announced nothing. Its next try must announce the same evaluations again.
 """
 
 from __future__ import annotations
@@ -21,37 +23,39 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# Of each kind a run. Airflow takes about 2 ms for an event and books those of a task in one transaction, during which
-# nobody else can write to an SQLite database; what is left out is in the counts of the cohort's own event.
-MOST_EVENTS = 1_000
+# Limit per run for each kind of evaluation: scored and reused. Airflow needs about 2 ms per event. It stores the
+# events of a task in one transaction, and during this time no other process can write to an SQLite database.
+# Evaluations without an event are still in the counts of the cohort's event.
+MAX_EVENTS = 1_000
 
 
 def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> list[str]:
-    """Return the gen_ids of a slice that have a score by now and were not announced.
+    """Return the gen_ids of a slice that have a score now and were not announced before.
 
-    At most its share of MOST_EVENTS.
-
-    Remembers all of them.
+    Records all of them as announced, but returns at most the slice's share of MAX_EVENTS.
     """
     store = GensDataLayer.from_root(settings.data_root)
     gen_ids = [row.member.gen_id for row in rows_of_slice(settings, planned, part)]
     scored = (gen_id for gen_id in gen_ids if store.evaluation(gen_id).is_parsed())
     new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
     todo = planned.call + planned.parse
-    return _first(new, max(1, MOST_EVENTS * len(gen_ids) // max(MOST_EVENTS, todo)))
+    return _first(new, max(1, MAX_EVENTS * len(gen_ids) // max(MAX_EVENTS, todo)))
 
 
 def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
-    """Return the gen_ids that the run reuses and that were not announced, at most MOST_EVENTS of them.
+    """Return the gen_ids that the run reuses and that were not announced before.
 
-    Remembers all of them.
+    Records all of them as announced, but returns at most MAX_EVENTS.
     """
     reused = (row.member.gen_id for row in rows_of_kind(evaluation_rows(settings, planned), "reuse"))
-    return _first(_new(settings, planned, "reuse", reused), MOST_EVENTS)
+    return _first(_new(settings, planned, "reuse", reused), MAX_EVENTS)
 
 
 def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
-    """Return True when the cohort's scores differ from those it was last announced with; remembers these."""
+    """Return True if the cohort's scores differ from those of its last announcement, and record the new scores.
+
+    Return True also if the last announcement is recorded under this run, because Airflow may not have received it.
+    """
     scores = _hash_of_scores(settings, planned)
     ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.completion()
@@ -62,7 +66,7 @@ def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
 
 
 def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
-    """Return those that no other task of the cohort has announced, remembered as this one's."""
+    """Return the gen_ids that no other task of the cohort has announced, and record them for this task."""
     ledger, run_key = _ledger(settings, planned), planned.run_key
     former = ledger.announced(run_key, part)
     new = [gen_id for gen_id in gen_ids if gen_id not in former]
@@ -72,7 +76,10 @@ def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[s
 
 
 def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
-    """Return a hash of the run's members and scores: by scores.csv, or by the store when the file was changed."""
+    """Return a hash of the run's members and their scores.
+
+    The scores come from scores.csv, or from the store if scores.csv was changed after the run wrote it.
+    """
     store, known = GensDataLayer.from_root(settings.data_root), _folder(settings, planned).known_scores()
     digest = sha256()
     for gen_id in sorted(row.member.gen_id for row in evaluation_rows(settings, planned)):
@@ -84,10 +91,10 @@ def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
     return digest.hexdigest()
 
 
-def _first(gen_ids: list[str], most: int) -> list[str]:
-    if len(gen_ids) > most:
-        log.info("%d of %d evaluations get an asset event of their own", most, len(gen_ids))
-    return gen_ids[:most]
+def _first(gen_ids: list[str], limit: int) -> list[str]:
+    if len(gen_ids) > limit:
+        log.info("%d of %d evaluations get their own asset event", limit, len(gen_ids))
+    return gen_ids[:limit]
 
 
 def _ledger(settings: Settings, planned: PlannedRun) -> AnnouncementLedger:

@@ -1,6 +1,7 @@
-"""`cohorts/<cohort_id>/announced/`: what the cohort's runs have told Airflow of, so that nothing is told twice.
+"""Stores in `cohorts/<cohort_id>/announced/` what a cohort's runs have announced, so that nothing is announced twice.
 
-`<run_key>.<part>.txt` has a gen_id a line, in the order of announcing; `completion.json` is of the cohort as a whole.
+`<run_key>.<part>.txt` has one gen_id per line, in the order of the announcements of one task. `completion.json` holds
+the last announcement of the whole cohort.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ class AnnouncementLedger:
     cohort: Path
 
     def announced(self, run_key: str, part: str) -> frozenset[str]:
-        """Return the gen_ids that were announced by any task but this one."""
+        """Return the gen_ids that other tasks have announced; `run_key` and `part` name the calling task."""
         own = _name(run_key, part)
         files = (path for path in self._folder.glob("*.txt") if path.name != own)
         return frozenset(line for path in files for line in (read_text(path) or "").splitlines())
 
     def add(self, run_key: str, part: str, gen_ids: Iterable[str]) -> None:
-        """Remembers what a run announces; `part` tells its tasks apart."""
+        """Record the gen_ids that one task of a run announces; `part` distinguishes the tasks of the run."""
         self._write(_name(run_key, part), "".join(f"{gen_id}\n" for gen_id in gen_ids))
 
     def completion(self) -> dict[str, Any]:
-        """Return what the cohort's completion was last announced with; empty when it never was."""
+        """Return the record of the cohort's last announced completion; empty if no completion was announced."""
         return read_json(self._folder / "completion.json") or {}
 
     def set_completion(self, record: Mapping[str, Any]) -> None:
-        """Remembers with what the cohort's completion is announced."""
+        """Record what the cohort's completion is announced with."""
         self._write("completion.json", json_text(record))
 
     @property

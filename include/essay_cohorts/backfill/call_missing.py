@@ -1,4 +1,4 @@
-"""The one step that spends money: asks a judge for each evaluation of a slice that has no reply yet."""
+"""Calls the judge for each evaluation of a slice that has no reply yet; no other step of a run spends money."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ Connect = Callable[[], Awaitable[Endpoint]]
 async def call_missing(
     settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef, connect: Connect
 ) -> dict[str, int]:
-    """Get a reply for each evaluation of the slice that lacks one; returns {"called": n}.
+    """Get a reply for each evaluation of the slice that has none; return {"called": n}.
 
-    `connect` is awaited only when there is something to call. RepliesMissing, after every evaluation of the slice was
-    tried, when some got no reply; each of those that this task tried has its failure.json. When it is cancelled it
-    sends no further request, and ends once the replies to those that it sent are stored.
+    `connect` is awaited only if there is something to call. If some evaluations got no reply, RepliesMissing is
+    raised after all evaluations of the slice were tried. Each evaluation that this task tried without success has a
+    failure.json. When the coroutine is cancelled, it sends no further request, waits for the replies to the requests
+    that it has sent, and stores them.
     """
     store = GensDataLayer.from_root(settings.data_root)
     rows = list(rows_to_call(store, rows_of_slice(settings, planned, part), planned))
@@ -42,7 +43,7 @@ async def call_missing(
     endpoint, disk = await connect(), DiskThreads()
     work = SliceTask(settings=settings, planned=planned, part=part, task=task)
     async with endpoint.client:
-        # Given back last: while something is being stored, nobody may take this task for gone.
+        # Release the task lease last: while this task stores replies, no other process may take it for dead.
         with TaskLease(settings.data_root, task) as task_lease:
             calls = SliceCalls.open(work, endpoint, task_lease, disk)
             try:
@@ -56,7 +57,7 @@ async def call_missing(
 
 
 async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
-    """Run the calls; when that is cancelled, what was sent is paid for, so its replies are waited for."""
+    """Run the calls; when cancelled, wait for the replies to requests that were sent, because they are paid for."""
     running = asyncio.ensure_future(calls.run(rows))
     try:
         await asyncio.shield(running)
@@ -68,5 +69,7 @@ async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
             running.cancel()
             await asyncio.wait({running})
             raise
-        running.result()  # raises what went wrong meanwhile, such as a full disk: more than that it was ended
+        # If the calls failed meanwhile, for example because the disk is full, raise that error: it tells more than
+        # the cancellation.
+        running.result()
         raise

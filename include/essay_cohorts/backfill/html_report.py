@@ -1,4 +1,4 @@
-"""report.html of a cohort: one self-contained page that escapes all texts and loads nothing."""
+"""Renders report.html of a cohort: one self-contained page that escapes all texts and loads no other file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from essay_cohorts.domain import ScoreRow
 from essay_cohorts.statistics.mixed import MARK, mixed_in_rows
 from essay_cohorts.views.account import CohortAccount, spent_in_words
 
-_LISTED = 500
+_MAX_LISTED = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportInputs:
     """The content of the report.
 
-    `titles` has each essay's first line. `replicates` is how many evaluations a cell should hold. `banner` is shown
-    above everything else.
+    `titles` maps an essay id to the essay's first line. `replicates` is how many evaluations each cell should hold.
+    `banner` is shown at the top of the page.
     """
 
     cohort_id: str
@@ -48,8 +48,8 @@ def render_report(inputs: ReportInputs) -> str:
         matrix=_matrix(summarise_cells(inputs.rows)),
         mixed=mixed_in_rows(inputs.rows),
         mark=MARK,
-        without_score=without_score[:_LISTED],
-        unlisted=max(0, len(without_score) - _LISTED),
+        without_score=without_score[:_MAX_LISTED],
+        unlisted=max(0, len(without_score) - _MAX_LISTED),
     )
 
 

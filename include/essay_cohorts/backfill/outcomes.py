@@ -1,4 +1,4 @@
-"""What became of an evaluation in a run: pure rules over the plan's row and the state in the store."""
+"""Decides the outcome of an evaluation in a run: pure rules over the row of the plan and the state in the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from essay_cohorts.store.evaluation_state import EvaluationState
 from essay_cohorts.views.evaluation_state import NO_NUMBER
 
 _NO_METADATA = (
-    "its metadata.json was there when the run was planned, and is gone: restore it, or it is paid for again"
+    "its metadata.json existed when the run was planned, but is missing now: restore the file, or the evaluation is "
+    "paid for again"
 )
 
 
@@ -21,7 +22,7 @@ _NO_METADATA = (
 class FoundEvaluation:
     """What the store holds of a planned evaluation at the end of a run.
 
-    `needs_call`: a judge would still have to be asked; `caller` is the task that is asking right now, in words.
+    `needs_call`: the evaluation still needs a call. `caller`: the task that is calling the judge now, in words.
     """
 
     state: EvaluationState
@@ -32,7 +33,7 @@ class FoundEvaluation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """An outcome, with the score or the reason why there is none."""
+    """An outcome, with the score or the reason why there is no score."""
 
     outcome: Outcome
     score: float | None = None
@@ -40,7 +41,7 @@ class Result:
 
 
 def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Result:
-    """Return what the run of this plan made of one of its rows."""
+    """Return the outcome of one row of the plan in the run of this plan."""
     if not found.has_metadata:
         return Result(outcome=Outcome.NOT_RUN, reason=_NO_METADATA)
     if not found.state.counts:
@@ -57,17 +58,17 @@ def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Resu
 def _without_score(row: PlanRow, found: FoundEvaluation, run: RunRef, parser: ParserRef) -> tuple[Outcome, str]:
     state = found.state
     replied = state.progress is Progress.REPLIED and not state.is_pending
-    # A failure next to a reply of the same run is older than the reply.
+    # If the same run left a failure and a reply, the failure is older: the reply counts.
     if state.failure.run == run and not (replied and state.reply.run == run):
         return _failed(state.failure)
     if found.needs_call:
         if found.caller is not None:
-            return Outcome.IN_FLIGHT_ELSEWHERE, f"{found.caller} is calling for it"
+            return Outcome.IN_FLIGHT_ELSEWHERE, f"{found.caller} is calling the judge"
         return Outcome.NOT_RUN, "no call was made: see the logs of the evaluation tasks"
     if row.action is Action.REUSE:
-        return Outcome.NOT_RUN, "its parsed.txt was there when the run was planned, and is gone"
+        return Outcome.NOT_RUN, "its parsed.txt existed when the run was planned, but is missing now"
     if not replied:
-        return Outcome.NOT_RUN, "its raw.txt was there when the run was planned, and is gone"
+        return Outcome.NOT_RUN, "its raw.txt existed when the run was planned, but is missing now"
     if state.is_refused and state.verdict.parser == parser:
         return Outcome.UNSCORED, state.verdict.reason
     return Outcome.NOT_RUN, "a reply is stored, but it was not scored: see the log of evaluation_parsed"

@@ -1,4 +1,9 @@
-"""The first step of a run: plans the cohort and writes its plan, its seeds and its membership."""
+"""Plans a cohort and writes its plan, its seeds, its membership and its manifest: the first step of a run.
+
+A seed is the folder of a new evaluation with only its metadata.json. The files are written in a fixed order: plan,
+seeds, membership, selection, manifest, and last the record of the run. A crash between two of them is harmless,
+because planning again finds the seeds and the membership that were written, and continues from them.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +31,16 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-_MOST_WARNINGS = 20
+_MAX_WARNINGS = 20
 
 
 def plan_cohort(
     settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None] = lambda: None
 ) -> PlannedRun:
-    """Plan the cohort and writes it, or with `dry_run` only its plan.csv; returns what the later tasks need.
+    """Plan the cohort and write its files, or with `dry_run` only its plan.csv; return what the later tasks need.
 
-    `check_calls` is asked, when there are calls to make, whether they can be made. BadInput, before anything is
-    written, when an input is wrong.
+    If there are calls to make, `check_calls` is called first and raises an error if they cannot be made. BadInput,
+    before anything is written, if an input is wrong.
     """
     prepared = prepare(settings, conf, task.run, by_index=True)
     if prepared.inputs.request.dry_run:
@@ -58,7 +63,7 @@ def plan_cohort(
 
 def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> PlannedRun:
     folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
-    # There are some only when a run was deleted and triggered again under its former run_id.
+    # Stops exist here only if a run was deleted and then triggered again with the same run_id.
     former_stops = folder.stop_names(run_key(task.dag_id, task.run_id, task.try_number))
     planned = describe_plan(prepared, task, former_stops)
     if GensDataLayer.from_root(settings.data_root).made_up_counts:
@@ -69,7 +74,7 @@ def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> Planne
 
 
 def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str] = ()) -> PlannedRun:
-    """Return the plan in a few numbers and settings: what the later tasks need."""
+    """Return the counts and the settings of the plan that the later tasks need."""
     actions = [row.action for row in prepared.plan.evaluations]
     inputs, request = prepared.inputs, prepared.inputs.request
     return PlannedRun(
@@ -102,30 +107,33 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
 
 
 def log_plan(prepared: Prepared) -> None:
-    """Log the plan as a table, with what a person should know before the calls are made."""
+    """Log the plan as a table, then everything else that a person should know before the calls are made."""
     log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
     log.info("To call: %s", prepared.estimate)
     request = prepared.inputs.request
     for name, cap in (("max_llm_calls", request.max_llm_calls), ("max_cost_usd", request.max_cost_usd)):
         if cap is not None:
-            log.info("Budget of this run: %s %s; what does not fit is deferred", name, cap)
+            log.info("Budget of this run: %s %s; calls beyond the budget are deferred", name, cap)
     if prepared.edited:
         made = "existing evaluations were made with another prompt or model than today's"
-        log.warning("%d %s: kept.", prepared.edited, made)
+        log.warning("%d %s; they are kept.", prepared.edited, made)
     if prepared.unknown_inputs:
-        log.info("%d existing evaluations do not tell with which prompt they were made.", prepared.unknown_inputs)
+        log.info("%d existing evaluations do not record which prompt they were made with.", prepared.unknown_inputs)
     for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
         if gen_ids:
-            shown = ", ".join(gen_ids[:_MOST_WARNINGS])
+            shown = ", ".join(gen_ids[:_MAX_WARNINGS])
             log.info("%d members %s since the former membership: %s", len(gen_ids), word, shown)
-    for warning in prepared.warnings[:_MOST_WARNINGS]:
+    for warning in prepared.warnings[:_MAX_WARNINGS]:
         log.warning("%s", warning)
-    if len(prepared.warnings) > _MOST_WARNINGS:
-        log.warning("and %d more warnings", len(prepared.warnings) - _MOST_WARNINGS)
+    if len(prepared.warnings) > _MAX_WARNINGS:
+        log.warning("and %d more warnings", len(prepared.warnings) - _MAX_WARNINGS)
 
 
 def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) -> None:
-    """Seed, then membership, then manifest: whatever a crash leaves, planning again finds."""
+    """Write the seeds, then the membership, then the manifest.
+
+    Keep this order: planning again after a crash reuses the seeds and the membership that it finds.
+    """
     store = GensDataLayer.from_root(settings.data_root)
 
     def seed(member: Member) -> None:

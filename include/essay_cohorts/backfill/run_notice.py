@@ -1,4 +1,4 @@
-"""What people are told when a run has ended, in a few lines."""
+"""Writes the short notice that people get when a run has ended."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# Chats cut long texts, each at another length; the log has all of it.
-MOST_CHARACTERS = 1_500
+# Chat services cut long texts, each at a different length. The task's log has the whole text.
+MAX_CHARACTERS = 1_500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunNotice:
-    """A title, a text of at most MOST_CHARACTERS before its link, and how grave it is."""
+    """A title, a text of at most MAX_CHARACTERS followed by a link, and the severity as `kind`."""
 
     title: str
     body: str
@@ -20,7 +20,7 @@ class RunNotice:
 
 
 def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> RunNotice:
-    """Return the end of a run that has a summary: finished, red, or stopped by its budget."""
+    """Return the notice of a run that has a summary: complete, incomplete, or stopped by its budget."""
     cohort, message = outcome["cohort_id"], str(outcome["message"])
     if complete:
         return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
@@ -31,11 +31,11 @@ def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> R
 
 
 def notice_of_failure(dag_id: str, run_id: str, task_id: str, link: str) -> RunNotice:
-    """Return a task that failed before there was a summary."""
+    """Return the notice of a task that failed before the run had a summary."""
     message = f"{task_id} of {run_id} failed: its log names the cause and the next step."
     return RunNotice(title=f"{dag_id} failed", body=_body(message, link), kind="failure")
 
 
 def _body(message: str, link: str) -> str:
-    shown = message if len(message) <= MOST_CHARACTERS else f"{message[: MOST_CHARACTERS - 4]} ..."
+    shown = message if len(message) <= MAX_CHARACTERS else f"{message[: MAX_CHARACTERS - 4]} ..."
     return f"{shown}\n{link}"

@@ -1,7 +1,8 @@
-"""What the DAG's tasks call once a cohort is planned: read, decide, write.
+"""The steps of the DAG's tasks after planning, except the calls: cut the slices, check, write prompts, score replies.
 
-Between tasks travel only small values: the PlannedRun and the slices. Each step reads its slice's own part of the
-plan, and reads from the store whether an evaluation is done: spending never depends on a scheduler's skip.
+Tasks pass only small values to each other: the PlannedRun and the slices. Each step reads its slice's part of the
+plan from a file, and reads from the store whether an evaluation is done. So what a run pays for never depends on
+which tasks the scheduler skips.
 """
 
 from __future__ import annotations
@@ -36,17 +37,22 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# A reply that another process is just storing is waited for so long, in s: until a dead one's card has run out.
+# How long to wait, in s, while another process holds the claim on a pending reply. If that process is dead, its task
+# lease expires after LEASE_S, and the claim can be taken then.
 _STORING_S = LEASE_S + 10.0
-_LOOK_AGAIN_S = 0.1
-# The evaluations of one essay by one template follow each other and have one prompt; a thread or two may be ahead.
-_PROMPTS_AT_HAND = 8
-# Each line of a task's log passes through two processes: one for each score would take a tenth of the step.
-_SCORES_A_LINE = 1_000
+_POLL_S = 0.1
+# The evaluations of one essay by one template follow each other and have the same prompt. Eight prompts are enough,
+# because the threads work on neighbouring rows.
+_CACHED_PROMPTS = 8
+# Each line of a task's log passes through two processes. One line per score would take a tenth of the step's time.
+_SCORES_PER_LINE = 1_000
 
 
 def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
-    """Return the slices to map over, as XCom carries them; no more to call than `tasks_at_once` (0: any number)."""
+    """Return the slices to map over, in their XCom form, and write each slice's part of the plan.
+
+    `tasks_at_once` limits the number of slices with calls; 0 means no limit.
+    """
     rows = evaluation_rows(settings, planned)
     slices = make_slices(
         reuse_ids=[row.member.gen_id for row in rows_of_kind(rows, "reuse")],
@@ -61,29 +67,29 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
 
 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
-    """Log each evaluation of the slice that is done; returns how many are left to do."""
+    """Log each evaluation of the slice that is done; return how many are not done."""
     store = GensDataLayer.from_root(settings.data_root)
     rows = rows_of_slice(settings, planned, part)
-    left = set(unparsed_rows(store, rows))
+    unscored = set(unparsed_rows(store, rows))
     for row in rows:
-        if row not in left:
+        if row not in unscored:
             log.info("Skipping %s: parsed.txt already exists", row.member.gen_id)
-    return len(left)
+    return len(unscored)
 
 
 def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
-    """Write the prompt of each evaluation of the slice that has to be asked; returns how many."""
+    """Write the prompt of each evaluation of the slice that needs a call; return the number of prompts."""
     store = GensDataLayer.from_root(settings.data_root)
     templates = _templates(settings, planned)
 
-    @lru_cache(maxsize=_PROMPTS_AT_HAND)
+    @lru_cache(maxsize=_CACHED_PROMPTS)
     def render(template_id: str, essay_id: str) -> Prompt:
         return _render(store, template_id, templates.get(template_id), essay_id)
 
     def write(row: PlanRow) -> Exception | None:
         try:
             prompt = render(row.member.template_id, row.member.parent_gen_id)
-        except Exception as error:  # noqa: BLE001  (an input was edited after planning; the others go on)
+        except Exception as error:  # noqa: BLE001  (an input was edited after planning; the other rows continue)
             store.evaluation(row.member.gen_id).drop_prompt()
             return error
         store.evaluation(row.member.gen_id).write_prompt(prompt)
@@ -94,22 +100,23 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
     for row, error in parallel_map(write, rows):
         written += error is None
         if error is not None:
-            log.error("%s: no prompt, so no call: %s", row.member.gen_id, error)
+            log.error("%s: no prompt was written, so no call is made: %s", row.member.gen_id, error)
     log.info("%d prompts are in place", written)
     return written
 
 
 def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef) -> dict[str, int]:
-    """Score the stored replies of the slice; returns how many were scored and how many refused."""
+    """Score the stored replies of the slice; return how many have a score and how many were refused."""
     store = GensDataLayer.from_root(settings.data_root)
     counts = {"scored": 0, "unscored": 0}
 
     def parse(row: PlanRow) -> Verdict | None:
-        # The parser that planning checked, whatever the CSV names meanwhile.
+        # Use the parser that planning checked, even if the templates' CSV names another parser now.
         parser = parser_of(planned.parsers[row.member.template_id])
         return _parse(store.evaluation(row.member.gen_id), parser, task_lease)
 
-    # One lease for all, because each lease counts for itself how long a dead task's was silent.
+    # Use one task lease for all evaluations of the slice. It measures how long a dead task's lease has been silent; a
+    # new task lease per evaluation would start to measure, and to wait, again for each evaluation.
     with TaskLease(settings.data_root, task) as task_lease:
         for row, verdict in parallel_map(parse, unparsed_rows(store, rows_of_slice(settings, planned, part))):
             gen_id = row.member.gen_id
@@ -119,14 +126,14 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
             counts["unscored" if verdict.score is None else "scored"] += 1
             if verdict.score is None:
                 log.info("%s: %s", gen_id, verdict.reason)
-            if sum(counts.values()) % _SCORES_A_LINE == 0:
+            if sum(counts.values()) % _SCORES_PER_LINE == 0:
                 log.info("%d replies read so far", sum(counts.values()))
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
 
 
 def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) -> Verdict | None:
-    """Score one stored reply and writes the verdict down; None when there is no reply."""
+    """Score one stored reply and write the verdict; return None if there is no reply."""
     _put_in_place(evaluation, task_lease)
     reply = evaluation.reply()
     if reply is None:
@@ -138,18 +145,21 @@ def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) 
 
 
 def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
-    """Finish what a process left that died while it called: a reply in temporary files, a claim, an old failure."""
+    """Clean up after a process that died during its call.
+
+    Such a process may have left a reply in temporary files, a claim, or a failure.json that is older than the reply.
+    """
     if evaluation.is_clean_reply():
         return
     if not evaluation.has_pending_reply() and not evaluation.is_claimed():
         evaluation.drop_stale_failure()
         return
     lease = CallLease(evaluation.writable_claim(), task_lease)
-    end = time.monotonic() + _STORING_S
+    deadline = time.monotonic() + _STORING_S
     while not lease.take():
-        if time.monotonic() > end or not evaluation.has_pending_reply():
+        if time.monotonic() > deadline or not evaluation.has_pending_reply():
             return
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_POLL_S)
     try:
         evaluation.complete_reply()
     finally:
@@ -158,11 +168,11 @@ def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
 
 def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> Prompt:
     if template is None:
-        msg = f"template {template_id} is not active any more"
+        msg = f"template {template_id} is no longer active"
         raise StoreError(msg)
     essay = store.essay_text(essay_id)
     if essay is None or not essay.strip():
-        msg = f"the text of essay {essay_id} is gone"
+        msg = f"the text of essay {essay_id} is missing"
         raise StoreError(msg)
     return prompt_renderer(template)(essay)
 

@@ -1,4 +1,4 @@
-"""From a cohort's score rows to counts, cells and distributions."""
+"""Summarises a cohort's score rows: counts by outcome, cells, and the distribution of each judge's scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _MISSING = (Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
-    """Counts of a run's evaluations: each planned one has exactly one of the outcomes that follow.
+    """Counts of a run's evaluations. Each planned evaluation has exactly one of the outcomes `reused` to `not_run`.
 
-    `called` counts those whose reply this run bought, `cost_usd` what they cost (None: a price is not known).
+    `called` counts the evaluations whose reply this run paid for; `cost_usd` is the cost of these replies, None if
+    the price of one of them is unknown.
     """
 
     planned: int
@@ -44,9 +45,9 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellSummary:
-    """One cell: `scored` of its `members` have a score, whose mean is `mean` (None when there is none).
+    """One cell: `scored` of its `members` have a score; `mean` is the mean of these scores, None without a score.
 
-    `missing` are those without a reply that may still come: not run, deferred or in flight elsewhere.
+    `missing` counts the evaluations that a run can still score: not run, deferred, or in flight elsewhere.
     """
 
     cell: Cell
@@ -59,7 +60,7 @@ class CellSummary:
 
     @property
     def state(self) -> str:
-        """complete, failed, unscored or missing: the worst that holds."""
+        """The worst state that applies: failed, missing or unscored; else complete."""
         for name in ("failed", "missing", "unscored"):
             if getattr(self, name):
                 return name
@@ -68,7 +69,10 @@ class CellSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeSummary:
-    """The scores of one template by one model: sample standard deviation `sd`, `bins` of width 1 from 0 to 9."""
+    """The scores of one judge, that is, of one template by one model.
+
+    `sd` is the sample standard deviation. `bins` counts the scores in bins of width 1, from 0 to 9.
+    """
 
     template_id: str
     model_id: str
@@ -82,7 +86,7 @@ class JudgeSummary:
 
 
 def count_totals(rows: Sequence[ScoreRow], planned: int) -> Totals:
-    """Return the totals of `rows`; `planned` comes from the plan, so that a lost row shows."""
+    """Return the totals of `rows`; `planned` comes from the plan, so that a lost row is noticed."""
     outcomes = pd.Series([row.outcome.value for row in rows], dtype="object").value_counts()
     costs = [row.cost_usd for row in rows if row.called]
     known = [cost for cost in costs if cost is not None]
@@ -95,7 +99,7 @@ def count_totals(rows: Sequence[ScoreRow], planned: int) -> Totals:
 
 
 def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
-    """Return one summary a cell, in the order of the rows."""
+    """Return one summary per cell, in the order of the rows."""
     frame = _frame(rows)
     if frame.empty:
         return ()
@@ -123,7 +127,7 @@ def summarise_cells(rows: Sequence[ScoreRow]) -> tuple[CellSummary, ...]:
 
 
 def summarise_judges(rows: Sequence[ScoreRow]) -> tuple[JudgeSummary, ...]:
-    """Return one summary a template and model, in the order of the rows."""
+    """Return one summary per template and model, in the order of the rows."""
     frame = _frame(rows)
     if frame.empty:
         return ()

@@ -1,4 +1,4 @@
-"""The end of a run: what became of each member, by the store's state; the files of its scores, and the verdict."""
+"""Summarises a run: reads the outcome of each member from the store, writes the result files, and judges the run."""
 
 from __future__ import annotations
 
@@ -37,21 +37,25 @@ log = logging.getLogger(__name__)
 _NAMED_IN_MESSAGE = 20
 _NEXT_STEPS = {
     Outcome.FAILED: "fix the cause and clear the run (or trigger the same conf again): only these are called",
-    Outcome.IN_FLIGHT_ELSEWHERE: "wait for the run that calls for them, then clear this one: it takes their replies",
+    Outcome.IN_FLIGHT_ELSEWHERE: "wait for the other run to finish, then clear this run: it uses the other's replies",
     Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
     Outcome.NOT_RUN: "fix the cause and clear the run (or trigger the same conf again): only these are worked on",
     Outcome.UNSCORED: "read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
-    "or with max_unscored at this number to accept them",
+    "or set max_unscored to this number to accept them",
 }
 
 
+# A run with one of these outcomes is red; unscored evaluations count only beyond `max_unscored`.
 _RED = (Outcome.FAILED, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE, Outcome.NOT_RUN, Outcome.UNSCORED)
-_SAID = {Outcome.DEFERRED: "deferred: budget"}
+_WORDS = {Outcome.DEFERRED: "deferred: budget"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Totals of a run, where its results are, and its verdict: `message` in words, red unless `complete`."""
+    """The totals of a run, the paths of its results, and its verdict.
+
+    `message` describes the verdict. The run is red unless `complete`.
+    """
 
     cohort_id: str
     totals: Totals
@@ -61,7 +65,7 @@ class Summary:
     report_html: str
 
     def raise_unless_complete(self) -> None:
-        """CohortIncomplete, with the message, when the run must be red."""
+        """Raise CohortIncomplete with the message if the run must be red."""
         if not self.complete:
             raise CohortIncomplete(self.message)
 
@@ -77,9 +81,9 @@ class Summary:
 
 
 def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef) -> Summary:
-    """Account for the plan of this run, writes scores.csv, score_pivot.csv and report.html, and judges the run.
+    """Summarise the plan of this run, write scores.csv, score_pivot.csv and report.html, and judge the run.
 
-    CohortIncomplete when there is no plan of this run; it never accounts for another's. A dry run writes nothing.
+    CohortIncomplete if this run has no plan; the plan of another run is never used instead. A dry run writes nothing.
     """
     if planned is None:
         msg = "Planning failed: see the log of plan_cohort. Nothing was called."
@@ -101,9 +105,9 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     folder.write_score_pivot(pivot.columns, pivot.rows)
     sys.audit("essay_cohorts.in_summarise")
     folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals, run)))
-    problem = _what_is_missing(scores, totals, planned.max_unscored)
+    problem = _describe_problems(scores, totals, planned.max_unscored)
     counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
-    message = f"{totals.planned} planned = {counts}; {_spent(totals, journal.spending(run))}"
+    message = f"{totals.planned} planned = {counts}; {_describe_spending(totals, journal.spending(run))}"
     log.info("Cohort %s: %s", folder.cohort_id, message)
     log.info("Scores: %s\nReport: %s", folder.scores_csv, folder.report_html)
     return Summary(
@@ -116,8 +120,8 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     )
 
 
-def _spent(totals: Totals, spending: Spending) -> str:
-    """Return replies that were bought, and requests that cost something without a reply."""
+def _describe_spending(totals: Totals, spending: Spending) -> str:
+    """Return the number and the cost of the replies, and of the requests that cost something without a reply."""
     parts = [f"{totals.called} called ({dollars(totals.cost_usd)})"]
     if spending.calls > totals.called:
         parts.append(f"{spending.calls} requests")
@@ -126,12 +130,12 @@ def _spent(totals: Totals, spending: Spending) -> str:
         parts.append(f"{dollars(lost)} for requests without a reply")
     if spending.unknown:
         most = f" (at most {dollars(spending.unknown_usd)})" if spending.unknown_usd else ""
-        parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see verify")
+        parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see cohorts verify")
     return ", ".join(parts)
 
 
 def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], planned: PlannedRun) -> list[ScoreRow]:
-    """Return what became of each planned evaluation, read from the store as it is now."""
+    """Return the row of each planned evaluation: its outcome and score, read from the store as it is now."""
     return [_score_row(store, row, planned) for row in rows]
 
 
@@ -158,8 +162,8 @@ def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> Score
     )
 
 
-def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
-    """Empty when the run may be green; else which evaluations lack a score, why, and what to do."""
+def _describe_problems(scores: Sequence[ScoreRow], totals: Totals, max_unscored: int) -> str:
+    """Return which evaluations have no score, why, and what to do next; "" if the run may be green."""
     parts = []
     if not totals.adds_up:
         parts.append(f"The counts do not add up: {len(scores)} rows for {totals.planned} planned evaluations.")
@@ -168,7 +172,7 @@ def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: i
         if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):
             continue
         parts.append(
-            f"{len(rows)} {_SAID.get(outcome, outcome.words)}:\n"
+            f"{len(rows)} {_WORDS.get(outcome, outcome.words)}:\n"
             + "\n".join(_named(rows))
             + f"\n  Next: {_NEXT_STEPS[outcome]}."
         )
@@ -176,7 +180,7 @@ def _what_is_missing(scores: Sequence[ScoreRow], totals: Totals, max_unscored: i
 
 
 def _named(rows: Sequence[ScoreRow]) -> list[str]:
-    """Lines that name evaluations and reasons; those with the same reason share a line."""
+    """Return one line per reason, with the evaluations that have this reason."""
     shown: dict[str, list[str]] = {}
     for row in rows[:_NAMED_IN_MESSAGE]:
         shown.setdefault(row.reason, []).append(row.member.gen_id)

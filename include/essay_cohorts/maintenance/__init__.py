@@ -1,1 +1,1 @@
-"""Damage in the store, and made-up evaluations moved out of the way."""
+"""Finds damage in the store, and moves made-up evaluations out of a store for real scores."""

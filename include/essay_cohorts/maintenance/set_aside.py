@@ -1,4 +1,4 @@
-"""Made-up evaluations, moved out of the way where only real ones count; nothing is deleted."""
+"""Moves made-up evaluations out of the store when the data root accepts only real scores; deletes nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
-# Below the data root; nothing but this module reads or writes there.
+# Below the data root. Only this module reads or writes in this folder.
 SET_ASIDE = f"set_aside/{Stage.EVALUATION}"
 
 
 def find_made_up(store: GensDataLayer) -> list[str]:
-    """Return the gen_ids of made-up evaluations, sorted; none where such scores count."""
+    """Return the sorted gen_ids of made-up evaluations; an empty list if made-up scores count in this store."""
     if store.made_up_counts:
         return []
     return [
@@ -30,34 +30,35 @@ def find_made_up(store: GensDataLayer) -> list[str]:
 
 
 def check_real_only(store: GensDataLayer) -> None:
-    """BadInput where made-up scores count: there is nothing to set aside."""
+    """Raise BadInput if made-up scores count in this store, because then there is nothing to set aside."""
     if store.made_up_counts:
-        finding = "it is there, so made-up scores count in this data root."
-        next_step = "Delete the file, then set them aside."
+        finding = "this file exists, so made-up scores count in this data root."
+        next_step = "Delete the file, then set the made-up evaluations aside."
         raise BadInput([Problem(place=OFFLINE_OK, finding=finding, next_step=next_step)])
 
 
 def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
-    """Move made-up evaluations from gens/evaluation to set_aside/evaluation; yields the gen_id of each moved one.
+    """Move made-up evaluations from gens/evaluation to set_aside/evaluation; yield the gen_id of each one moved.
 
-    One that is real by now, or that somebody is calling for, stays. StoreError when the disk refuses.
+    An evaluation stays if it has a real reply now, or if a task is calling the judge for it. StoreError if the disk
+    refuses.
     """
     store = GensDataLayer.from_root(root)
-    here, there = root / "gens" / Stage.EVALUATION, make_folder(root, root / SET_ASIDE)
-    check_inside(root, here)
-    # No planning may find a folder and then not.
-    with planning_lock(root), storing(there):
+    source, target = root / "gens" / Stage.EVALUATION, make_folder(root, root / SET_ASIDE)
+    check_inside(root, source)
+    # The lock keeps a folder from vanishing while a run plans with it.
+    with planning_lock(root), storing(target):
         for gen_id in gen_ids:
             evaluation = store.evaluation(gen_id)
             if evaluation.counts() or holder_of(root, evaluation.claim) is not None:
                 continue
-            (here / gen_id).rename(_free_name(there, gen_id))
+            (source / gen_id).rename(_free_path(target, gen_id))
             yield gen_id
-        for folder in (there, here):
+        for folder in (target, source):
             sync_path(folder)
 
 
-def _free_name(folder: Path, gen_id: str) -> Path:
-    """Return where nothing stands yet: the same gen_id may have been made up and set aside before."""
-    names = (folder / (gen_id if number == 1 else f"{gen_id}.{number}") for number in count(1))
-    return next(path for path in names if not path.exists())
+def _free_path(folder: Path, gen_id: str) -> Path:
+    """Return a path that does not exist yet; a number is added if the same gen_id was set aside before."""
+    paths = (folder / (gen_id if number == 1 else f"{gen_id}.{number}") for number in count(1))
+    return next(path for path in paths if not path.exists())

@@ -1,4 +1,4 @@
-"""Damage in a store, and requests that may have been paid for in vain: what `verify` looks for. Writes nothing."""
+"""Finds damage in a store, and requests that may have been paid for without a reply; writes nothing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LostCall:
-    """A request that is, or may be, on the bill without a reply.
+    """A request without a reply that was paid for, or may have been.
 
-    `is_paid`: the server charged it, and `most_usd` is what it cost. Otherwise nobody learned how it ended, and
-    `most_usd` is the most that it can have cost. None: not known.
+    If `is_paid`, the server charged the request, and `most_usd` is its cost. Otherwise the end of the request is
+    unknown, and `most_usd` is the highest possible cost. `most_usd` is None if the cost is unknown.
     """
 
     cohort_id: str
@@ -44,9 +44,9 @@ class LostCall:
 
 
 def find_lost_calls(root: Path) -> Iterator[LostCall]:
-    """Yield the requests paid for without a reply, and those that may have been, cohort by cohort.
+    """Yield the requests without a reply that were paid for or may have been, cohort by cohort.
 
-    Requests under way are left out.
+    Requests that are still under way are left out.
     """
     store = GensDataLayer.from_root(root)
     for cohort_id in cohort_ids(root):
@@ -70,7 +70,10 @@ def _lost(cohort_id: str, call: JournalledCall, *, is_paid: bool = False) -> Los
 
 
 def other_settings(root: Path) -> Mapping[str, int]:
-    """By judge: how many replies were made with other settings, or by another model, than llm_models.csv has."""
+    """Return judge -> the number of replies made by another model, or with other settings, than in llm_models.csv.
+
+    Judges without such a reply are left out.
+    """
     store, judges = GensDataLayer.from_root(root), {model.id: model for model in Catalog(root=root).models().value}
     found: Counter[str] = Counter()
     for name in store.folder_names(Stage.EVALUATION):
@@ -88,22 +91,25 @@ def other_settings(root: Path) -> Mapping[str, int]:
 
 
 def find_damage(store: GensDataLayer) -> Iterator[Problem]:
-    """Yield every damage of the store, stage by stage, in the order of the folders' names."""
+    """Yield a problem for each damage in the store, by stage and then by folder name."""
     for stage in Stage:
         for name in sorted(store.folder_names(stage, temporary=True)):
-            yield _problem(stage, name, "a folder that a crash left unfinished.", "Delete it: nothing uses it.")
+            yield _problem(
+                stage, name, "a crash left this folder unfinished.", "Delete the folder: nothing uses this folder."
+            )
         for name in sorted(store.folder_names(stage)):
             if is_id(name):
                 yield from _generation_damage(store, stage, name)
             else:
-                yield _problem(stage, name, "its name cannot be an id.", f"Rename or remove it. {ID_RULE}")
+                yield _problem(stage, name, "its name cannot be an id.", f"Rename or remove the folder. {ID_RULE}")
 
 
 def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Iterator[Problem]:
     metadata = store.metadata(stage, gen_id)
     if metadata is None:
         finding = "its metadata.json is missing or is not a JSON object."
-        yield _problem(stage, gen_id, finding, "Restore it from a backup; until then it is in no cell.")
+        next_step = "Restore the file from a backup; until then the folder does not belong to any cell."
+        yield _problem(stage, gen_id, finding, next_step)
     else:
         named = metadata.get("gen_id", gen_id)
         if named != gen_id:
@@ -118,7 +124,7 @@ def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Itera
 
 def _parent_damage(store: GensDataLayer, stage: Stage, gen_id: str, parent: object) -> Iterator[Problem]:
     parent_stage = _PARENTS.get(stage)
-    # People's own essays have no draft; one that is named must be there.
+    # An essay that a person wrote has no draft. But if an essay names a draft, that draft must exist.
     if parent_stage is None or (stage is Stage.ESSAY and not parent):
         return
     if not is_id(parent) or not store.exists(parent_stage, str(parent)):
@@ -132,16 +138,17 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
     if "parsed.txt" in names:
         text = evaluation.parsed_text() or ""
         if not text:
-            finding = "its parsed.txt is empty, as an older program left it when it was stopped."
+            finding = "its parsed.txt is empty, because an older program was stopped before it wrote the score."
             yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
         elif parse_score_text(text) is None:
             finding = f"its parsed.txt holds no number from 0 to 9: {text[:40]!r}."
-            yield _problem(stage, gen_id, finding, "Correct it by its raw.txt, or delete it and run the cohort.")
+            next_step = "Correct parsed.txt according to raw.txt, or delete parsed.txt and run the cohort."
+            yield _problem(stage, gen_id, finding, next_step)
     if evaluation.has_pending_reply():
-        finding = "a whole reply, paid for, waits in temporary files."
-        yield _problem(stage, gen_id, finding, "Run its cohort: the reply is put in place without a call.")
+        finding = "a complete reply, already paid for, is in temporary files."
+        yield _problem(stage, gen_id, finding, "Run its cohort: the run puts the reply in place without a call.")
     elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
-        finding = "it holds a torn temporary file."
+        finding = "it has an incomplete temporary file."
         yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
     if "raw.txt" in names and not evaluation.has_recorded_reply():
         finding = "its raw.txt is not the reply that raw_metadata.json records."

@@ -1,1 +1,1 @@
-"""Stored replies, scored again by today's parsers, without a call."""
+"""Scores stored replies again with today's parsers, without a call."""

@@ -1,4 +1,9 @@
-"""Scores stored replies again without a call: reads, decides, and writes when that was asked for."""
+"""Scores stored replies again without a call, in two passes: the first reads and decides, the second writes.
+
+The second pass runs only on request. It takes the claim of each evaluation (call.json), as a calling task does, so
+that no other process changes the evaluation at the same time. Then it reads and decides again, because another
+process may have changed the evaluation since the first pass, and writes the result of this second decision.
+"""
 
 from __future__ import annotations
 
@@ -27,80 +32,81 @@ from essay_cohorts.views.status import evaluations_of
 
 log = logging.getLogger(__name__)
 
-_REPLIES_A_LINE = 10_000
+_REPLIES_PER_LINE = 10_000
 _TO_WRITE = (Effect.CHANGED, Effect.RENEWED)
-_PENDING = "a whole reply waits in temporary files; run its cohort, which puts it in place and scores it"
+_PENDING = "a complete reply is in temporary files; run its cohort, which puts the reply in place and scores it"
 
 
 def reparse(
     settings: Settings,
     request: ReparseRequest,
     task: TaskRef,
-    tell: Callable[[str], None] = lambda _: None,
+    show: Callable[[str], None] = lambda _: None,
     *,
-    most_rows: int | None = None,
+    max_rows: int | None = None,
     parsers: Mapping[str, Parser] = PARSERS,
 ) -> ReparseReport:
-    """Score the stored replies that were asked for again, by the parsers that their templates name today.
+    """Score the requested stored replies again, with the parsers that their templates name today.
 
-    Tells what would change, at most `most_rows` of it, before it writes, and writes only when asked to. BadInput,
-    before any write, when the inputs cannot be used. What is damaged or cannot be written is told and stops no other.
+    Shows what would change, at most `max_rows` rows per table, before anything is written. Writes only on request.
+    BadInput, before any write, if the inputs cannot be used. An evaluation that is damaged or cannot be written is
+    reported and does not stop the others.
     """
     members = () if request.cohort_id is None else evaluations_of(settings, request.cohort_id)
     parsing = _parsing(settings, request, members, parsers)
     store = GensDataLayer.from_root(settings.data_root)
-    whole = request.cohort_id is None
-    names = sorted(store.folder_names(Stage.EVALUATION)) if whole else [member.gen_id for member in members]
-    rereader = _Rereader(store=store, parsing=parsing, templates=request.templates)
-    rows = _read_all(rereader, names)
-    tell(changes_text(_report(rows), most_rows) or "No result changes.")
+    whole_store = request.cohort_id is None
+    names = sorted(store.folder_names(Stage.EVALUATION)) if whole_store else [member.gen_id for member in members]
+    rescorer = _Rescorer(store=store, parsing=parsing, templates=request.templates)
+    rows = _read_all(rescorer, names)
+    show(changes_text(_report(rows), max_rows) or "No result changes.")
     if request.write and any(row.effect in _TO_WRITE for row in rows):
-        looked, rows = rows, _write_all(rereader, rows, settings, task)
-        arisen = [now for was, now in zip(looked, rows, strict=True) if now.effect is not was.effect]
-        if told := changes_text(_report(arisen), most_rows):
-            tell(told)
+        before, rows = rows, _write_all(rescorer, rows, settings, task)
+        differing = [now for was, now in zip(before, rows, strict=True) if now.effect is not was.effect]
+        if text := changes_text(_report(differing), max_rows):
+            show(text)
     changed = {row.gen_id for row in rows if row.effect is Effect.CHANGED}
     stale = cohorts_with(settings.data_root, changed) if request.write and changed else []
     report = _report(rows, written=request.write, stale_cohorts=tuple(stale))
-    tell(totals_text(report))
+    show(totals_text(report))
     return report
 
 
-def what_was_refused(report: ReparseReport) -> str:
-    """Return how much of what was to be written the disk refused, and what next; empty when it took all."""
-    refused = report.of(Effect.NOT_WRITTEN)
-    if not refused:
+def describe_unwritten(report: ReparseReport) -> str:
+    """Return how many evaluations the disk refused to write, and the next step; "" if everything was written."""
+    unwritten = report.of(Effect.NOT_WRITTEN)
+    if not unwritten:
         return ""
     return (
-        f"{len(refused)} evaluations could not be written; running it again does the rest. "
-        f"The first: {refused[0].gen_id}: {refused[0].why}"
+        f"{len(unwritten)} evaluations could not be written; run this again to write the rest. "
+        f"The first: {unwritten[0].gen_id}: {unwritten[0].why}"
     )
 
 
 def raise_unless_written(report: ReparseReport) -> None:
-    """StoreError when the disk refused some of what was to be written."""
-    if refused := what_was_refused(report):
-        raise StoreError(refused)
+    """Raise StoreError if the disk refused to write some evaluations."""
+    if problem := describe_unwritten(report):
+        raise StoreError(problem)
 
 
-def _read_all(rereader: _Rereader, names: Iterable[str]) -> list[Reparsed]:
+def _read_all(rescorer: _Rescorer, names: Iterable[str]) -> list[Reparsed]:
     rows: list[Reparsed] = []
-    for number, (_, row) in enumerate(parallel_map(rereader.read, names), start=1):
+    for number, (_, row) in enumerate(parallel_map(rescorer.read, names), start=1):
         if row is not None:
             rows.append(row)
-        if number % _REPLIES_A_LINE == 0:
-            log.info("%s evaluations looked at", f"{number:,}")
+        if number % _REPLIES_PER_LINE == 0:
+            log.info("%s evaluations read", f"{number:,}")
     return rows
 
 
-def _write_all(rereader: _Rereader, rows: Sequence[Reparsed], settings: Settings, task: TaskRef) -> list[Reparsed]:
-    """Write what is to be written; returns all rows as they are then."""
+def _write_all(rescorer: _Rescorer, rows: Sequence[Reparsed], settings: Settings, task: TaskRef) -> list[Reparsed]:
+    """Write the rows that need it; return all rows, with the new state of those that were written."""
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
     with TaskLease(settings.data_root, task) as task_lease:
-        for row, now in parallel_map(partial(rereader.rewrite, task_lease), todo):
+        for row, now in parallel_map(partial(rescorer.rewrite, task_lease), todo):
             done[row.gen_id] = now
-            if len(done) % _REPLIES_A_LINE == 0:
+            if len(done) % _REPLIES_PER_LINE == 0:
                 log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
     return [done.get(row.gen_id, row) for row in rows]
 
@@ -113,10 +119,7 @@ def _report(rows: Sequence[Reparsed], *, written: bool = False, stale_cohorts: t
 def _parsing(
     settings: Settings, request: ReparseRequest, members: Iterable[Member], parsers: Mapping[str, Parser]
 ) -> dict[str, Parser]:
-    """Return the parser of each template, of those that are asked for.
-
-    BadInput when one is unknown, or its parser is.
-    """
+    """Return the parser of each requested template. BadInput if a template or its parser is unknown."""
     found = Catalog(root=settings.data_root).template_rows()
     raise_if_any(found.problems)
     known: dict[str, Template] = found.value
@@ -138,15 +141,15 @@ def _parsing(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Rereader:
-    """Scores evaluations again, one at a time, in any thread."""
+class _Rescorer:
+    """Scores evaluations again, one at a time; several threads may use the same object."""
 
     store: GensDataLayer
     parsing: Mapping[str, Parser]
     templates: tuple[str, ...] | None
 
     def read(self, gen_id: str) -> Reparsed | None:
-        """Return what scoring it again means; None when its template was not asked for."""
+        """Return what scoring the evaluation again would change; None if its template was not requested."""
         if not is_id(gen_id):
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
         try:
@@ -155,14 +158,17 @@ class _Rereader:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
 
     def rewrite(self, task_lease: TaskLease, row: Reparsed) -> Reparsed:
-        """Return what became of it: another process may have had it since it was looked at."""
+        """Score the evaluation again under its claim, write the result, and return the new row.
+
+        The new row may differ from `row`, because another process may have changed the evaluation meanwhile.
+        """
         try:
             evaluation = self.store.evaluation(row.gen_id)
             lease = CallLease(evaluation.writable_claim(), task_lease)
             if not lease.take():
                 return replace(row, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
             try:
-                now, verdict = self._read(evaluation, is_mine=True)
+                now, verdict = self._read(evaluation, is_claimed_here=True)
                 if now is not None and verdict is not None and now.effect in _TO_WRITE:
                     _replace(evaluation, now, verdict)
                 return now or row
@@ -171,10 +177,12 @@ class _Rereader:
         except (OSError, StoreError) as error:
             return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
 
-    def _read(self, evaluation: EvaluationFolder, *, is_mine: bool = False) -> tuple[Reparsed | None, Verdict | None]:
-        """Return the row as the files are now, with the verdict when there is one.
+    def _read(
+        self, evaluation: EvaluationFolder, *, is_claimed_here: bool = False
+    ) -> tuple[Reparsed | None, Verdict | None]:
+        """Return the row according to the files as they are now, and the new verdict if there is a reply.
 
-        None for a template not asked for.
+        The row is None if the template was not requested. `is_claimed_here`: this process holds the claim.
         """
         gen_id, metadata = evaluation.gen_id, evaluation.metadata()
         cell = metadata.cell if metadata else None
@@ -188,7 +196,7 @@ class _Rereader:
         if parser is None:
             why = f"the template {cell.template_id} is not in {TEMPLATES}"
             return row(effect=Effect.SKIPPED, why=why), None
-        if not is_mine and evaluation.is_claimed():
+        if not is_claimed_here and evaluation.is_claimed():
             caller = holder_of(evaluation.root, evaluation.claim)
             if caller is not None:
                 return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
@@ -219,4 +227,4 @@ def _score(evaluation: EvaluationFolder, cell: Cell, parser: Parser) -> tuple[Re
 
 
 def _in_use(holder: str) -> str:
-    return f"{holder} is working on it"
+    return f"{holder} is working on this evaluation"

@@ -1,4 +1,4 @@
-"""Scoring stored replies again: what may be asked for, and what a new verdict means for the one that stands."""
+"""Rules of scoring stored replies again: the checks of a request, and what a new verdict does to a stored score."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
 from essay_cohorts.records import VerdictRecord
 
-# What stands, or comes, in the place of a score.
+# The words that stand in for a score that is missing or unreadable, in `before` and `after`.
 UNSCORED, NOT_SCORED, NO_NUMBER = "unscored", "not scored yet", "no number"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReparseRequest:
-    """Which stored replies to score again, the whole store's unless it is narrowed, and whether to write it down."""
+    """Which stored replies to score again, and whether to write the results. The default is the whole store."""
 
     cohort_id: str | None = None
     templates: tuple[str, ...] | None = None
@@ -30,7 +30,10 @@ KEYS = tuple(field.name for field in fields(ReparseRequest))
 
 
 class Effect(StrEnum):
-    """What scoring a stored evaluation again means, or why it was not done. Each has exactly one."""
+    """The effect of scoring a stored evaluation again, or the kind of reason why it was not scored.
+
+    Each evaluation has exactly one effect.
+    """
 
     CHANGED = "changed"
     RENEWED = "renewed"
@@ -44,7 +47,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reparsed:
-    """One evaluation: its score `before` and `after` as texts, and `why`: the parser, the refusal, or the finding."""
+    """The result for one evaluation.
+
+    `before` and `after` are the scores as texts. `why` is the parser, the reason for a refusal, or the finding.
+    """
 
     gen_id: str
     effect: Effect
@@ -64,7 +70,7 @@ class Decision:
 
 
 def parse_reparse_request(conf: Mapping[str, Any], place: str = "conf") -> Checked[ReparseRequest]:
-    """Check a conf: unknown keys and types. A key that is absent, or null, has its default."""
+    """Check the keys and types of a conf. A key that is absent or null gets its default."""
     problems = list(unknown_keys(conf, KEYS, place))
     given = {key: conf[key] for key in KEYS if conf.get(key) is not None}
     for key, value in given.items():
@@ -78,12 +84,13 @@ def parse_reparse_request(conf: Mapping[str, Any], place: str = "conf") -> Check
 def decide(
     parsed: str | None, record: VerdictRecord, verdict: Verdict, *, half_replaced: VerdictRecord | None = None
 ) -> Decision:
-    """Return what `verdict` means for an evaluation with this parsed.txt and this parsed_metadata.json (`record`).
+    """Return the effect of `verdict` on an evaluation with this parsed.txt and this parsed_metadata.json (`record`).
 
-    A parsed.txt that does not say what is recorded was written by a person, and is kept; unless a replacement died
-    before it came to parsed.txt: `half_replaced` is then the record that it came with.
+    A parsed.txt that differs from its record was edited by a person, and is kept. There is one exception: a process
+    that replaced a verdict may have died after it wrote the record and before it wrote parsed.txt. Then
+    `half_replaced` is the record that belongs to this parsed.txt.
     """
-    before = _present(parsed, record)
+    before = _describe(parsed, record)
     after = UNSCORED if verdict.score is None else _text(verdict.score)
     if _is_by_hand(before, record) and (half_replaced is None or _is_by_hand(before, half_replaced)):
         return Decision(effect=Effect.BY_HAND, before=before, after=after)
@@ -104,7 +111,7 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
         yield wrong(place, given, ID_RULE)
 
 
-def _present(parsed: str | None, record: VerdictRecord) -> str:
+def _describe(parsed: str | None, record: VerdictRecord) -> str:
     if not parsed:
         return UNSCORED if _recorded(record) == UNSCORED else NOT_SCORED
     score = parse_score_text(parsed)
@@ -112,7 +119,7 @@ def _present(parsed: str | None, record: VerdictRecord) -> str:
 
 
 def _is_by_hand(before: str, record: VerdictRecord) -> bool:
-    """Return True for a text that differs from the recorded result; a record that tells none proves nothing."""
+    """Return True if the text differs from the recorded result; without a recorded result this cannot be known."""
     return before not in (UNSCORED, NOT_SCORED) and _recorded(record) not in (None, before)
 
 

@@ -1,1 +1,1 @@
-"""What the store holds now, as the pages and the commands show it."""
+"""Reads the store and prepares what the pages and the commands show."""

@@ -1,7 +1,8 @@
-"""What a cohort holds and what it cost: where its scores were made, and what all runs and the last one spent.
+"""Counts where a cohort's scores were made, and what all its runs and its last run spent.
 
-A run reuses and calls; the same cohort is *reused* altogether by its second run. So what is said of the cohort does
-not hang on its last run: its scores were made here, for this cohort, or elsewhere.
+The words "reused" and "called" describe a run, not a cohort: a second run of a cohort reuses all scores that the
+first run paid for. The account of a cohort must not depend on its last run. Therefore it counts the scores that were
+made here, that is, by evaluations that this cohort planned first, and the scores that were made elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from essay_cohorts.domain import ScoreRow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortAccount:
-    """Scores by where they were made, and the requests of all runs and of the last one."""
+    """The number of scores by where they were made, and the spending of all runs and of the last run."""
 
     made_here: int
     made_elsewhere: int
@@ -34,7 +35,7 @@ NO_ACCOUNT = CohortAccount(made_here=0, made_elsewhere=0, all_runs=Spending(), l
 
 
 def account_of(cohort_id: str, origins: Iterable[str], all_runs: Spending, last_run: Spending) -> CohortAccount:
-    """Return the account of a cohort; `origins` are the origin_cohort_ids of its evaluations that have a score."""
+    """Return the account of a cohort; `origins` has the origin_cohort_id of each evaluation that has a score."""
     here = [origin == cohort_id for origin in origins]
     return CohortAccount(
         made_here=sum(here), made_elsewhere=len(here) - sum(here), all_runs=all_runs, last_run=last_run
@@ -42,15 +43,15 @@ def account_of(cohort_id: str, origins: Iterable[str], all_runs: Spending, last_
 
 
 def origins_of(rows: Iterable[ScoreRow]) -> list[str]:
-    """Return the origin_cohort_ids of the rows that have a score."""
+    """Return the origin_cohort_id of each row that has a score."""
     return [row.origin_cohort_id for row in rows if row.score is not None]
 
 
 def cost_of(spending: Spending) -> float | None:
-    """Return what was spent for sure, in USD; None when there were requests and none had a price."""
+    """Return the known cost in USD; None if there were requests and none of them has a known price."""
     return spending.settled_usd if spending.settled_usd or not spending.calls else None
 
 
 def spent_in_words(spending: Spending) -> str:
-    """Return the requests and what they cost."""
+    """Return the number of requests and their cost, in words."""
     return f"{spending.calls:,} request{'' if spending.calls == 1 else 's'}, {dollars(cost_of(spending))}"

@@ -1,4 +1,4 @@
-"""The cohorts of a data root by their manifests alone: enough to list, to search and to order them by age."""
+"""Lists the cohorts of a data root. Reads only their manifests, which is enough to search them and to sort by age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortEntry:
-    """A cohort's name, when it was first planned (ISO 8601, UTC), and whether it is in backfill mode."""
+    """A cohort's id, the time of its first plan (ISO 8601, UTC), and whether it is in backfill mode."""
 
     cohort_id: str
     created_at: str
@@ -22,7 +22,7 @@ class CohortEntry:
 
 
 def list_cohorts(root: Path, text: str = "") -> tuple[CohortEntry, ...]:
-    """Return the cohorts whose id holds `text`, any case; the newest first."""
+    """Return the cohorts whose id contains `text`, ignoring case; the newest cohort first."""
     wanted = text.strip().casefold()
     found = (_entry(root, name) for name in cohort_ids(root) if is_id(name) and wanted in name.casefold())
     return tuple(sorted(found, key=lambda entry: entry.created_at, reverse=True))
@@ -32,7 +32,7 @@ def _entry(root: Path, cohort_id: str) -> CohortEntry:
     folder = CohortFolder(root=root, cohort_id=cohort_id)
     try:
         manifest = folder.manifest()
-    except OSError:  # a cohort's page says what is wrong; the list of all must not fail by it
+    except OSError:  # the list must not fail because of one cohort; the cohort's own page shows the error
         manifest = {}
     return CohortEntry(
         cohort_id=cohort_id,
@@ -42,6 +42,6 @@ def _entry(root: Path, cohort_id: str) -> CohortEntry:
 
 
 def _written_at(folder: CohortFolder) -> str:
-    """Return of a cohort without a manifest: when its membership was written."""
+    """Return the time when the membership was written; stands in for the creation time if there is no manifest."""
     stamp = folder.membership_stamp()
     return datetime.fromtimestamp((stamp[1] if stamp else 0) / 1e9, UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Two cohorts side by side: who is a member of which, and how their scores differ cell by cell and essay by essay."""
+"""Compares two cohorts: their common and their different members, and the score differences by cell and by essay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from essay_cohorts.views.coverage import CellCoverage, summarise_cells
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellDifference:
-    """A cell that both cohorts have scores in: second minus first; `shared` scores are the same evaluations."""
+    """A cell in which both cohorts have scores.
+
+    `difference` is the second mean minus the first. `shared` counts the scored evaluations that are in both cohorts.
+    """
 
     cell: Cell
     first: CellCoverage
@@ -22,7 +25,7 @@ class CellDifference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EssayDifference:
-    """An essay under one template: the mean difference of its `cells` cells that both cohorts scored."""
+    """An essay under one template: the mean difference over the `cells` cells in which both cohorts have scores."""
 
     essay_id: str
     template_id: str
@@ -32,7 +35,12 @@ class EssayDifference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """From a first cohort to a second: gen_ids that joined, left and are in both; differences, the largest first."""
+    """The changes from a first cohort to a second.
+
+    `joined` has the gen_ids that are only in the second cohort, `left` those only in the first, `both` those in both.
+    `cells` and `essays` are sorted by the size of the difference, the largest first. `only_first` and `only_second`
+    count the cells in which only this cohort has scores.
+    """
 
     joined: tuple[str, ...]
     left: tuple[str, ...]
@@ -44,33 +52,35 @@ class Comparison:
 
 
 def compare(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> Comparison:
-    """Return the comparison of two cohorts' rows; `only_first` and `only_second` count cells scored in one alone."""
-    ids, other = (dict.fromkeys(row.member.gen_id for row in rows) for rows in (first, second))
-    here, there = ({each.cell: each for each in summarise_cells(rows) if each.scored} for rows in (first, second))
-    shared = _shared(first, second)
+    """Return the comparison of two cohorts' rows."""
+    first_ids, second_ids = (dict.fromkeys(row.member.gen_id for row in rows) for rows in (first, second))
+    first_cells, second_cells = (
+        {each.cell: each for each in summarise_cells(rows) if each.scored} for rows in (first, second)
+    )
+    shared = _count_shared(first, second)
     cells = [
         CellDifference(
             cell=cell,
-            first=here[cell],
-            second=there[cell],
+            first=first_cells[cell],
+            second=second_cells[cell],
             shared=shared.get(cell, 0),
-            difference=(there[cell].mean or 0.0) - (here[cell].mean or 0.0),
+            difference=(second_cells[cell].mean or 0.0) - (first_cells[cell].mean or 0.0),
         )
-        for cell in here
-        if cell in there
+        for cell in first_cells
+        if cell in second_cells
     ]
     return Comparison(
-        joined=tuple(gen_id for gen_id in other if gen_id not in ids),
-        left=tuple(gen_id for gen_id in ids if gen_id not in other),
-        both=tuple(gen_id for gen_id in ids if gen_id in other),
+        joined=tuple(gen_id for gen_id in second_ids if gen_id not in first_ids),
+        left=tuple(gen_id for gen_id in first_ids if gen_id not in second_ids),
+        both=tuple(gen_id for gen_id in first_ids if gen_id in second_ids),
         cells=tuple(sorted(cells, key=lambda each: -abs(each.difference))),
         essays=_by_essay(cells),
-        only_first=len(here.keys() - there.keys()),
-        only_second=len(there.keys() - here.keys()),
+        only_first=len(first_cells.keys() - second_cells.keys()),
+        only_second=len(second_cells.keys() - first_cells.keys()),
     )
 
 
-def _shared(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> dict[Cell, int]:
+def _count_shared(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> dict[Cell, int]:
     scored = {row.member.gen_id for row in first if row.score is not None}
     counts: dict[Cell, int] = {}
     for row in second:
@@ -80,11 +90,11 @@ def _shared(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> dict[Cell,
 
 
 def _by_essay(cells: Iterable[CellDifference]) -> tuple[EssayDifference, ...]:
-    gaps: dict[tuple[str, str], list[float]] = {}
+    differences: dict[tuple[str, str], list[float]] = {}
     for each in cells:
-        gaps.setdefault((each.cell.essay_id, each.cell.template_id), []).append(each.difference)
+        differences.setdefault((each.cell.essay_id, each.cell.template_id), []).append(each.difference)
     found = [
-        EssayDifference(essay_id=essay, template_id=template, cells=len(gap), difference=sum(gap) / len(gap))
-        for (essay, template), gap in gaps.items()
+        EssayDifference(essay_id=essay, template_id=template, cells=len(values), difference=sum(values) / len(values))
+        for (essay, template), values in differences.items()
     ]
     return tuple(sorted(found, key=lambda each: -abs(each.difference)))

@@ -1,4 +1,4 @@
-"""The coverage matrix of a cohort: essays x (template, model), filtered, sorted and cut into pages."""
+"""Builds the coverage matrix of a cohort: essays x (template, model), filtered, sorted and divided into pages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
 
-# A page has about so many cells, whatever the number of columns: what a browser draws at once and a wire carries.
-CELLS_A_PAGE = 800
-MOST_COLUMNS = 60
-_ROWS_A_PAGE = (10, 50)
+# A page has about this many cells, whatever the number of columns, so that pages load and render quickly.
+CELLS_PER_PAGE = 800
+MAX_COLUMNS = 60
+_MIN_ROWS_PER_PAGE, _MAX_ROWS_PER_PAGE = 10, 50
 
 
 class CellState(StrEnum):
-    """The state of a cell: the first of these that holds."""
+    """The state of a cell: the first of these states that applies."""
 
     IN_FLIGHT = "in_flight"
     FAILED = "failed"
@@ -34,7 +34,7 @@ class CellState(StrEnum):
 
 
 class Sort(StrEnum):
-    """How rows are ordered: as selected, by id, by evaluations without a score, or by score."""
+    """The order of the rows: as selected, by essay id, by the number of evaluations without a score, or by score."""
 
     SELECTED = "selected"
     ESSAY = "essay"
@@ -44,7 +44,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellCoverage:
-    """One cell: `scored` of its `members` have a score, with this mean (None when none has)."""
+    """One cell: `scored` of its `members` have a score; `mean` is the mean of these scores, None without a score."""
 
     cell: Cell
     members: int
@@ -55,10 +55,11 @@ class CellCoverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixQuery:
-    """Which part of the matrix to show: an empty collection or text narrows nothing; pages count from 1.
+    """The part of the matrix to show. An empty collection or text means no filter; the first page is 1.
 
-    A row is shown when one of its shown cells has one of `states`. With Sort.SCORE `column` (of those shown, from 0)
-    says whose means count; None: the mean of the row's means. Rows without a score come last in either direction.
+    A row is shown if one of its shown cells has one of `states`. With Sort.SCORE, rows are sorted by the mean in the
+    shown column with the index `column` (from 0); if `column` is None, by the mean of the row's means. Rows without a
+    score come last in either direction.
     """
 
     templates: frozenset[str] = frozenset()
@@ -78,7 +79,7 @@ _column: Callable[[Cell], Column] = itemgetter(slice(1, None))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixRow:
-    """An essay's cells, one a shown column; None where the cohort has no such cell."""
+    """An essay's cells, one per shown column; None if the cohort has no such cell."""
 
     essay_id: str
     cells: tuple[CellCoverage | None, ...]
@@ -86,7 +87,11 @@ class MatrixRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixPage:
-    """A page of the matrix; `essays` is how many rows match, `hidden_columns` how many columns did not fit."""
+    """A page of the matrix.
+
+    `essays` is the number of rows that match, on all pages. `hidden_columns` is the number of columns that match but
+    are beyond MAX_COLUMNS.
+    """
 
     columns: tuple[Column, ...]
     hidden_columns: int
@@ -101,7 +106,7 @@ def summarise_cells(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
     cells: dict[Cell, list[ScoreRow]] = {}
     for row in rows:
         cells.setdefault(row.member.cell, []).append(row)
-    return tuple(_cover(cell, members) for cell, members in cells.items())
+    return tuple(_summarise_cell(cell, members) for cell, members in cells.items())
 
 
 def columns_of(cells: Iterable[CellCoverage]) -> tuple[Column, ...]:
@@ -110,19 +115,16 @@ def columns_of(cells: Iterable[CellCoverage]) -> tuple[Column, ...]:
 
 
 def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[str, str]) -> MatrixPage:
-    """Return the page of the matrix that `query` asks for.
-
-    Its text is looked for in essay ids and in their titles.
-    """
+    """Return the page of the matrix that `query` asks for; its text is searched in the essays' ids and titles."""
     wanted = [
         (template, model)
         for template, model in columns_of(cells)
-        if _fits(template, query.templates) and _fits(model, query.models)
+        if _is_selected(template, query.templates) and _is_selected(model, query.models)
     ]
-    columns = tuple(wanted[:MOST_COLUMNS])
-    places = {column: number for number, column in enumerate(columns)}
-    rows = _sorted([row for row in _rows(cells, places) if _matches(row, query, titles)], query)
-    size = min(max(CELLS_A_PAGE // max(1, len(columns)), _ROWS_A_PAGE[0]), _ROWS_A_PAGE[1])
+    columns = tuple(wanted[:MAX_COLUMNS])
+    positions = {column: number for number, column in enumerate(columns)}
+    rows = _sorted([row for row in _rows(cells, positions) if _matches(row, query, titles)], query)
+    size = min(max(CELLS_PER_PAGE // max(1, len(columns)), _MIN_ROWS_PER_PAGE), _MAX_ROWS_PER_PAGE)
     page, pages, shown = paginate(rows, size, query.page)
     return MatrixPage(
         columns=columns,
@@ -135,13 +137,13 @@ def matrix(cells: Sequence[CellCoverage], query: MatrixQuery, titles: Mapping[st
 
 
 def paginate(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Sequence[Item]]:
-    """Return the page nearest to `page`, how many pages there are (at least one), and its items, at most `size`."""
+    """Return the existing page nearest to `page`, the number of pages (at least 1), and the items of that page."""
     pages = max(1, -(-len(items) // size))
     page = min(max(1, page), pages)
     return page, pages, items[(page - 1) * size : page * size]
 
 
-def _cover(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
+def _summarise_cell(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
     scores = [row.score for row in rows if row.score is not None]
     return CellCoverage(
         cell=cell,
@@ -152,7 +154,7 @@ def _cover(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
     )
 
 
-# Of a hundred thousand cells most are alike.
+# Cached because most of a hundred thousand cells have the same outcomes.
 @lru_cache(maxsize=1_000)
 def _state(scored: int, outcomes: tuple[Outcome, ...]) -> CellState:
     if Outcome.IN_FLIGHT_ELSEWHERE in outcomes:
@@ -166,16 +168,16 @@ def _state(scored: int, outcomes: tuple[Outcome, ...]) -> CellState:
     return CellState.PARTLY if scored or Outcome.UNSCORED in outcomes else CellState.MISSING
 
 
-def _fits(name: str, wanted: Collection[str]) -> bool:
+def _is_selected(name: str, wanted: Collection[str]) -> bool:
     return not wanted or name in wanted
 
 
-def _rows(cells: Iterable[CellCoverage], places: Mapping[Column, int]) -> list[MatrixRow]:
+def _rows(cells: Iterable[CellCoverage], positions: Mapping[Column, int]) -> list[MatrixRow]:
     by_essay: dict[str, list[CellCoverage | None]] = {}
     for each in cells:
-        place = places.get(_column(each.cell))
-        if place is not None:
-            by_essay.setdefault(each.cell.essay_id, [None] * len(places))[place] = each
+        position = positions.get(_column(each.cell))
+        if position is not None:
+            by_essay.setdefault(each.cell.essay_id, [None] * len(positions))[position] = each
     return [MatrixRow(essay_id=essay_id, cells=tuple(found)) for essay_id, found in by_essay.items()]
 
 

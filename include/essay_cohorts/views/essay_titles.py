@@ -1,4 +1,4 @@
-"""What a person knows an essay by: its first line that holds something."""
+"""Reads the title of an essay: its first line that is not blank."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
-_LONGEST = 80
+_MAX_CHARACTERS = 80
 
 
 def essay_titles(store: GensDataLayer, essay_ids: Iterable[str]) -> dict[str, str]:
-    """Essay id -> title of at most 80 characters, "" where the text is missing; each id once, in the given order."""
+    """Return essay id -> title, in the given order, without repeated ids.
+
+    A title has at most 80 characters; it is "" if the essay's text is missing.
+    """
     return {
         essay_id: _title(store.parsed_text(Stage.ESSAY, essay_id)) if is_id(essay_id) else ""
         for essay_id in dict.fromkeys(essay_ids)
@@ -20,4 +23,4 @@ def essay_titles(store: GensDataLayer, essay_ids: Iterable[str]) -> dict[str, st
 
 def _title(text: str | None) -> str:
     first = next((line.strip() for line in (text or "").splitlines() if line.strip()), "")
-    return first if len(first) <= _LONGEST else first[: _LONGEST - 3] + "..."
+    return first if len(first) <= _MAX_CHARACTERS else first[: _MAX_CHARACTERS - 3] + "..."

@@ -1,4 +1,4 @@
-"""One evaluation with all that its folder tells: what was asked, answered and read, by whom, and what was before."""
+"""Reads everything about one evaluation: prompt, reply, score, the task that called, and former versions of files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMER = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormerFile:
-    """A file that was replaced on purpose, and its content; a higher `number` is later."""
+    """A former version of a file that was replaced on purpose; a higher `number` was replaced later."""
 
     name: str
     number: int
@@ -32,11 +32,11 @@ class FormerFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationRecord:
-    """An evaluation; a text is None and a record empty where the file is missing.
+    """An evaluation. If a file is missing, its text is None, or its record is empty.
 
-    `deciding_line` is the number, from 0, of the reply's line that its parser reads, `read_score` what that makes of
-    the reply today (a person may have corrected the score since, or the parser changed); `maker` the task that got
-    the reply, None when nobody wrote that down.
+    `deciding_line` is the number, from 0, of the line of the reply from which the parser reads the score.
+    `read_score` is the score that the parser reads today. It differs from the stored score if a person has corrected
+    the score or the parser has changed.
     """
 
     gen_id: str
@@ -59,23 +59,23 @@ class EvaluationRecord:
 
     @property
     def maker(self) -> TaskRef | None:
-        """The try of the task that got the reply, or failed to when there is none."""
+        """The task that got the reply or, without a reply, failed to get one; None if no file records this."""
         return self.reply_record.task or self.failure.task
 
     @property
     def reply_lines(self) -> list[str]:
-        """The reply's lines as parsers count them."""
+        """The lines of the reply, divided as parsers divide them."""
         return split_lines(self.reply or "")
 
 
 def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
-    """Return everything about one evaluation. BadInput when the store has none of this id."""
+    """Return everything about one evaluation. BadInput if the store has no evaluation with this id."""
     if not is_id(gen_id):
         raise BadInput([Problem(place="evaluation", finding=f"{gen_id!r} cannot be an id.", next_step=ID_RULE)])
     if not store.exists(Stage.EVALUATION, gen_id):
         finding = f"there is no evaluation {gen_id} in gens/evaluation."
         raise BadInput(
-            [Problem(place="evaluation", finding=finding, next_step="Look for it from its cohort's page.")]
+            [Problem(place="evaluation", finding=finding, next_step="Search for it on its cohort's page.")]
         )
     evaluation = store.evaluation(gen_id)
     metadata, reply = evaluation.metadata() or EvaluationMetadata(), evaluation.reply()

@@ -1,4 +1,4 @@
-"""The state of an evaluation as pages and commands show it: a pure mapping of what the store holds."""
+"""Maps what the store holds of an evaluation to the state that the pages and the commands show."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from essay_cohorts.records import FailureRecord
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 
-NO_NUMBER = "its parsed.txt holds no number from 0 to 9: correct it by raw.txt, or delete it and clear the run"
+NO_NUMBER = (
+    "its parsed.txt holds no number from 0 to 9: correct parsed.txt according to raw.txt, or delete parsed.txt and "
+    "clear the run"
+)
 
-NOT_ASKED = "no call was made yet"
+NOT_CALLED = "no call was made yet"
 
 
 class MemberState(StrEnum):
-    """How far an evaluation has come; `no_reply` and `replied` may still get their score by another run.
+    """How far an evaluation has come. A further run can score an evaluation that is `no_reply` or `replied`.
 
-    `made_up`: the offline judge answered, in a data root whose scores are to be real; it counts for nothing.
+    `made_up`: the reply is from the offline judge, but this data root accepts only real scores; so it does not count.
     """
 
     SCORED = "scored"
@@ -36,7 +39,7 @@ class MemberState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownState:
-    """An evaluation's state, its score when it has one, and in words why it has none."""
+    """An evaluation's state, with its score or the reason why there is no score."""
 
     state: MemberState
     score: float | None = None
@@ -47,21 +50,21 @@ _MADE_UP = ShownState(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
 def read_evaluation_state(evaluation: EvaluationFolder, last_run: RunRef | None = None) -> ShownState:
-    """Return the state of an evaluation in the store as it is now: see `shown_state`."""
+    """Return the state of an evaluation, read from the store now; see `shown_state`."""
     found = read_state(evaluation)
     return shown_state(found, caller_of(evaluation, found), last_run)
 
 
 def caller_of(evaluation: EvaluationFolder, found: EvaluationState) -> str | None:
-    """Return which task is calling for an evaluation without a score, in words; None when no task is."""
+    """Return the task that is calling the judge for an evaluation without a score, in words; None if no task is."""
     return holder_of(evaluation.root, evaluation.claim) if found.is_claimed else None
 
 
 def shown_state(found: EvaluationState, caller: str | None = None, last_run: RunRef | None = None) -> ShownState:
-    """Return what the store's state means to a reader; `caller` is the task that is calling for it right now.
+    """Return the state to show; `caller` is the task that is calling the judge now.
 
-    A refused reply may have been asked for once more, and that failed: for `last_run`, as in its scores.csv, the
-    evaluation has failed; otherwise the reply decides.
+    An evaluation may have both a refused reply and a later call that failed. If that call was made by `last_run`, the
+    evaluation is shown as failed, as in that run's scores.csv; otherwise the reply decides.
     """
     if found.is_parsed:
         score = parse_score_text(found.parsed)
@@ -69,9 +72,9 @@ def shown_state(found: EvaluationState, caller: str | None = None, last_run: Run
             return ShownState(state=MemberState.UNSCORED, reason=NO_NUMBER)
         return ShownState(state=MemberState.SCORED, score=score) if found.counts else _MADE_UP
     if caller is not None:
-        return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling for it")
+        return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling the judge")
     if found.is_untouched:
-        return ShownState(state=MemberState.NO_REPLY, reason=NOT_ASKED)
+        return ShownState(state=MemberState.NO_REPLY, reason=NOT_CALLED)
     replied = found.progress is Progress.REPLIED
     failed = None if replied and found.failure.run != last_run else _failed(found.failure)
     if failed is not None:
@@ -84,7 +87,7 @@ def shown_state(found: EvaluationState, caller: str | None = None, last_run: Run
 
 
 def _failed(failure: FailureRecord) -> ShownState | None:
-    """Return what a failure.json says of its evaluation; None when there is none, or no request was sent."""
+    """Return the state that a failure.json records; None if there is no failure.json, or no request was sent."""
     if failure.is_deferred:
         return ShownState(state=MemberState.DEFERRED, reason=failure.message)
     if failure.attempts:

@@ -1,7 +1,8 @@
-"""A cohort as the store holds it at one moment: what the cohort page shows and its downloads hold.
+"""Reads a snapshot of a cohort from the store: the content of the cohort page and of its downloads.
 
-Every score stands in its `parsed.txt`. For one that scores.csv has already read, and that did not change since, a
-look at the file's time is enough: of 100,000 scores that saves a second.
+Every score is in the `parsed.txt` of its evaluation. If scores.csv has the score and parsed.txt has not changed since
+scores.csv was written, only the time of parsed.txt is read, not its content. For 100,000 scores this saves one
+second.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
 from essay_cohorts.views.coverage import CellCoverage, summarise_cells
-from essay_cohorts.views.evaluation_state import NOT_ASKED, MemberState, caller_of, shown_state
+from essay_cohorts.views.evaluation_state import NOT_CALLED, MemberState, caller_of, shown_state
 from essay_cohorts.views.status import evaluations_of, last_run_of, spending_of
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,10 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CohortSnapshot:
-    """A cohort's evaluations, one row each in membership order, and what is known of it as a whole.
+    """A cohort's evaluations, one row each in membership order, and the facts about the whole cohort.
 
-    A score is `reused` when it was there before the last run that worked on the cohort. `seen_at` is when the store
-    was looked at. `mixed` tells which figures mix what was not made alike.
+    A score is `reused` if it existed before the last run of the cohort. `seen_at` is the time when the store was
+    read. `mixed` has the figures that mix scores of different provenance.
     """
 
     cohort_id: str
@@ -64,12 +65,12 @@ class CohortSnapshot:
 
     @property
     def created_at(self) -> str:
-        """When the cohort was first planned, "" when nobody wrote that down."""
+        """The time of the cohort's first plan; "" if the manifest does not record this time."""
         return text_of(self.manifest, "created_at")
 
     @property
     def replicates(self) -> int:
-        """How many evaluations a cell should hold."""
+        """The number of evaluations that each cell should hold."""
         return count_of(self.manifest, "replicates") or max((cell.members for cell in self.cells), default=1)
 
     @property
@@ -84,29 +85,29 @@ class CohortSnapshot:
 
     @property
     def cost_usd(self) -> float | None:
-        """What all runs have spent for sure; None when there were requests and none had a price."""
+        """The known cost of all runs; None if there were requests and none of them has a known price."""
         return cost_of(self.spending)
 
     @property
     def last_run_usd(self) -> float | None:
-        """What the last run has spent for sure; None when it made requests and none had a price."""
+        """The known cost of the last run; None if it made requests and none of them has a known price."""
         return cost_of(self.account.last_run)
 
     @property
     def with_score(self) -> int:
-        """How many evaluations have a score."""
+        """The number of evaluations that have a score."""
         return self.counts[Outcome.REUSED] + self.counts[Outcome.SCORED]
 
     @property
     def missing(self) -> int:
-        """How many have none and may still get one by a run: not run, or deferred by a budget."""
+        """The number of evaluations without a score to which a run can add one: not run, or deferred by a budget."""
         return self.counts[Outcome.NOT_RUN] + self.counts[Outcome.DEFERRED]
 
 
 def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
-    """Look at each of the cohort's evaluations. BadInput when there is no such cohort, or its membership is damaged.
+    """Return the cohort as the store holds it now. BadInput if there is no such cohort, or its membership is damaged.
 
-    Without the last run's plan, where that is needed, nothing counts as reused.
+    If the plan of the last run is needed but cannot be read, no score counts as reused.
     """
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     members = evaluations_of(settings, cohort_id)
@@ -131,14 +132,17 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
 
 
 def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, KnownScore]) -> frozenset[str]:
-    """Return the evaluations that the last run took as they were: by its plan until scores.csv tells."""
+    """Return the evaluations that the last run reuses.
+
+    Before that run has written its scores.csv, its plan says which evaluations these are.
+    """
     scores_at = next(iter(known.values())).as_of if known else 0
     if latest is None or scores_at > latest.planned_at:
         return frozenset(gen_id for gen_id, score in known.items() if score.reused)
     try:
         plan: Sequence[PlanRow] = folder.plan(latest.key)
     except StoreError as error:
-        # The run itself will fail by it; what the store holds can be shown all the same.
+        # The run itself will fail with this error, but what the store holds can be shown anyway.
         log.warning("%s", error)
         return frozenset()
     return frozenset(row.member.gen_id for row in plan if row.action is Action.REUSE)
@@ -150,11 +154,12 @@ def _row(
     evaluation = store.evaluation(member.gen_id)
     if known is not None and known.score is not None and (store.made_up_counts or not known.made.is_made_up):
         written_at = evaluation.parsed_at()
-        # scores.csv bears the time when its scores began to be read.
+        # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
         if written_at is not None and is_surely_older(written_at, known.as_of):
             return _known_row(member, known, Outcome.REUSED if reused else Outcome.SCORED)
     elif known is not None and evaluation.is_only_seeded():
-        # One look at the folder spares five at its files; a metadata.json is never rewritten.
+        # Listing the folder once replaces opening five files. The row's metadata is still right, because a
+        # metadata.json is never rewritten.
         return _known_row(member, known, Outcome.NOT_RUN)
     found = read_state(evaluation)
     shown = shown_state(found, caller_of(evaluation, found), last_run)
@@ -172,13 +177,13 @@ def _row(
 
 
 def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
-    """Return a row that scores.csv has already, without a look at the evaluation's files."""
+    """Return a row from scores.csv, without reading the evaluation's files."""
     is_scored = outcome is not Outcome.NOT_RUN
     return ScoreRow(
         member=member,
         outcome=outcome,
         score=known.score if is_scored else None,
-        reason="" if is_scored else NOT_ASKED,
+        reason="" if is_scored else NOT_CALLED,
         origin_cohort_id=known.origin_cohort_id,
         cost_usd=known.cost_usd if is_scored else None,
         called=False,

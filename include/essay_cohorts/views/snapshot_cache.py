@@ -1,4 +1,4 @@
-"""Snapshots that many readers share, so that a page that is looked at often does not read the store as often."""
+"""Caches snapshots for all readers of the pages, so that many requests for a page read the store only once."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from cachetools import TLRUCache
 from essay_cohorts.settings import Settings
 from essay_cohorts.views.snapshot import CohortSnapshot, read_snapshot
 
-# A snapshot is shown for ten times as long as it took to read, so that reading takes a tenth of the time at most.
-_TIMES_ITS_READING = 10.0
-_SHORTEST_S, _LONGEST_S = 1.0, 60.0
-_MOST_ROWS = 300_000
+# A snapshot stays valid for ten times as long as its reading took, so that reading takes at most a tenth of the time.
+_TTL_FACTOR = 10.0
+_MIN_TTL_S, _MAX_TTL_S = 1.0, 60.0
+_MAX_ROWS = 300_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Kept:
+class _Cached:
     snapshot: CohortSnapshot
-    fresh_s: float
+    ttl_s: float
 
 
 class SnapshotCache:
-    """Reads each cohort once at a time, whoever asks; keeps at most 300,000 rows (about 200 MB), those used last."""
+    """A thread-safe cache of snapshots; while one thread reads a cohort, other threads wait for the result.
+
+    It holds at most 300,000 rows (about 200 MB); the snapshots that were not used for the longest time leave first.
+    """
 
     def __init__(
         self,
@@ -35,32 +38,33 @@ class SnapshotCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read, self._clock = read, clock
-        self._kept: TLRUCache[tuple[str, str], _Kept] = TLRUCache(
-            _MOST_ROWS,
-            ttu=lambda _, kept, now: now + kept.fresh_s,
+        self._cache: TLRUCache[tuple[str, str], _Cached] = TLRUCache(
+            _MAX_ROWS,
+            ttu=lambda _, cached, now: now + cached.ttl_s,
             timer=clock,
-            getsizeof=lambda kept: 1 + len(kept.snapshot.rows),
+            getsizeof=lambda cached: 1 + len(cached.snapshot.rows),
         )
         self._mutex = threading.Lock()
-        # One while somebody waits for it or reads; whoever asks for cohorts that do not exist leaves none behind.
-        self._turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
+        # One lock per cohort, only while a thread waits for the cohort or reads it. The references are weak, so that
+        # requests for cohorts that do not exist leave no locks behind.
+        self._reading: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
 
     def get(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
-        """Return the cohort as it was at most a minute ago; for small ones a second.
+        """Return a snapshot of the cohort that is at most one minute old; for a small cohort, one second.
 
-        Errors are those of the reading.
+        Errors of the reading are raised as they are, and are not cached.
         """
         key = (str(settings.data_root), cohort_id)
         with self._mutex:
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:
+            lock = self._reading.setdefault(key, threading.Lock())
+        with lock:
             with self._mutex:
-                kept = self._kept.get(key)
-            if kept is not None:
-                return kept.snapshot
-            since = self._clock()
+                cached = self._cache.get(key)
+            if cached is not None:
+                return cached.snapshot
+            began = self._clock()
             snapshot = self._read(settings, cohort_id)
-            fresh_s = min(max((self._clock() - since) * _TIMES_ITS_READING, _SHORTEST_S), _LONGEST_S)
-            with self._mutex, suppress(ValueError):  # larger than all that is kept
-                self._kept[key] = _Kept(snapshot=snapshot, fresh_s=fresh_s)
+            ttl_s = min(max((self._clock() - began) * _TTL_FACTOR, _MIN_TTL_S), _MAX_TTL_S)
+            with self._mutex, suppress(ValueError):  # the cache refuses a snapshot larger than the whole cache
+                self._cache[key] = _Cached(snapshot=snapshot, ttl_s=ttl_s)
             return snapshot

@@ -1,4 +1,4 @@
-"""How far a cohort's members have come, by the store as it is now: what `status` and `skipped` tell."""
+"""Reads from the store how far a cohort's members have come, for the commands `status` and `skipped`."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class CohortStatus:
 
     @property
     def total(self) -> int:
-        """All evaluations."""
+        """The number of all evaluations."""
         return sum(sum(cell.counts.values()) for cell in self.cells)
 
     @property
     def unfinished(self) -> int:
-        """Those without a score."""
+        """The number of evaluations without a score."""
         return self.total - sum(cell.counts[MemberState.SCORED] for cell in self.cells)
 
 
 def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
-    """Return how far the cohort has come. BadInput when there is no such cohort."""
+    """Return the states of the cohort's evaluations by cell. BadInput if there is no such cohort."""
     store = GensDataLayer.from_root(settings.data_root)
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     last_run = last_run_of(folder.latest_run())
@@ -66,25 +66,25 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
 
 
 def last_run_of(latest: LatestRun | None) -> RunRef | None:
-    """Return the cohort's last run; None when there was none, or its run.json does not name it."""
+    """Return the cohort's last run; None if the cohort has no run, or its run.json does not name the run."""
     return latest.run if latest and latest.run.run_id else None
 
 
 def spending_of(folder: CohortFolder, last_run: RunRef | None) -> tuple[Spending, Spending]:
-    """Return what all runs of a cohort have spent, and the last one; a missing run has spent nothing."""
+    """Return the spending of all runs of a cohort, and of its last run; without a last run the latter is zero."""
     journal = CallJournal(folder=folder.path)
     return journal.spending(), journal.spending(last_run) if last_run else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:
-    """Return the members with a score's file, in membership order: what a run skips. An empty parsed.txt is none."""
+    """Return the members that a run skips, in membership order: those with a parsed.txt that is not empty."""
     store = GensDataLayer.from_root(settings.data_root)
     members = evaluations_of(settings, cohort_id)
     return tuple(member.gen_id for member in members if store.evaluation(member.gen_id).is_parsed())
 
 
 def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
-    """Return the cohort's evaluations in membership order. BadInput when there is no such cohort."""
+    """Return the cohort's evaluations in membership order. BadInput if there is no such cohort."""
     members = CohortFolder(root=settings.data_root, cohort_id=cohort_id).members()
     raise_if_any(members.problems)
     if not members.value:

@@ -43,15 +43,13 @@ def reparse() -> dict[str, Any]:
     with readable_failure():
         request = parse_reparse_request(this_conf())
         raise_if_any(request.problems)
-        report = reparse.reparse(
-            settings.read_settings(), request.value, this_task(), log.info, most_rows=LOGGED_ROWS
-        )
+        report = reparse.reparse(settings.read_settings(), request.value, this_task(), log.info, max_rows=LOGGED_ROWS)
         counts = report.to_xcom()
         # A former try may have changed scores before it died, or before the disk refused; this try does not count
         # them.
         changed = counts["changed"] + counts["not_written"] > 0 or this_task().try_number > 1
         outdated = report.written and changed
-        return {**counts, "behind": outdated, "problem": reparse.what_was_refused(report)}
+        return {**counts, "behind": outdated, "problem": reparse.describe_unwritten(report)}
 
 
 # The only leaf: red when the disk refused some evaluations; skipped, and the run green, when no score changed.
