@@ -1,4 +1,4 @@
-"""A server of the tests that answers with what it is told, over real HTTP: statuses, headers, JSON and bare texts."""
+"""An HTTP server for tests that answers with prepared statuses, headers, JSON values and plain texts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One answer; `{n}` in its body becomes the request's number. It is sent after `delay_s` seconds."""
+    """A prepared answer, sent after `delay_s` seconds; `{n}` in the body is replaced by the request's number."""
 
     body: object
     status: int = 200
@@ -23,16 +23,17 @@ class Answer:
     delay_s: float = 0.0
 
     def content(self, number: int) -> bytes:
-        """The body as bytes: a text as it is, all else as JSON."""
+        """Return the body as bytes: a text unchanged, any other value as JSON."""
         text = self.body if isinstance(self.body, str) else json.dumps(self.body)
         return text.replace("{n}", str(number)).encode()
 
 
 @dataclass(kw_only=True)
 class AnswerServer:
-    """Answers one request after another from `answers`; the last one repeats. `asked` are the bodies of requests.
+    """A server that sends `answers` in order and repeats the last answer. `asked` holds the requests' bodies.
 
-    `by_essay` has answers for essays by their number, whenever they are asked for.
+    `by_essay` maps essay numbers to answers; a request about such an essay gets its answer, whatever its turn is.
+    `arrived` holds the times at which the requests arrived, from the monotonic clock.
     """
 
     answers: Sequence[Answer]
@@ -44,7 +45,7 @@ class AnswerServer:
 
     @contextmanager
     def serving(self) -> Iterator[AnswerServer]:
-        """The server on a free port of this machine; it ends with the block."""
+        """Serve on a free port of this machine until the block ends."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         server.daemon_threads = True
         self.base_url = f"http://127.0.0.1:{server.server_address[1]}/v1"
@@ -56,7 +57,7 @@ class AnswerServer:
             server.server_close()
 
     def next_answer(self, body: dict[str, Any]) -> tuple[Answer, int]:
-        """The answer to a request, and the request's number from 1."""
+        """Return the answer to a request, and the request's number, counted from 1."""
         with self._lock:
             self.asked.append(body)
             self.arrived.append(time.monotonic())
@@ -84,9 +85,9 @@ class AnswerServer:
                     self.end_headers()
                     self.wfile.write(content)
                 except ConnectionError:
-                    return  # the client gave up waiting
+                    return  # the client has closed the connection
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Says nothing."""
+                """Write no log line, so that the test's output stays readable."""
 
         return Handler

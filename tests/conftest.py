@@ -1,4 +1,4 @@
-"""What several test files share: the offline judge, a store, and the DAG played without Airflow."""
+"""Fixtures and helpers that several test files share: the offline judge, a store, and the DAG run without Airflow."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ DAG_ID = "evaluation_backfill"
 _FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-# Folders whose tests need Airflow, a browser or a long simulation; the other slow files are marked in themselves.
+# The folders whose tests need Airflow, a browser or a long simulation. Slow files elsewhere set their own marker.
 _NOT_QUICK = {"e2e": "airflow", "local_airflow": "airflow", "dags": "airflow", "pages": "airflow", "fuzz": "slow"}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesToWorkers:
-    """Tells pytest-xdist how tests are given to workers."""
+    """Tell pytest-xdist how to give tests to its workers."""
     return FilesToWorkers(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by folder; the slowest kinds of tests start first."""
+    """Mark tests by folder, and put the slowest kinds of tests first."""
     tests = Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(tests).parts[0]
@@ -55,41 +55,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def only_judge_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgeServer]:
-    """One offline judge for the whole session."""
+def session_judge_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgeServer]:
+    """Start one offline judge for the whole session."""
     with JudgeServer.started(tmp_path_factory.mktemp("judge")) as server:
         yield server
 
 
 @pytest.fixture
-def judge_server(only_judge_server: JudgeServer) -> JudgeServer:
-    """The session's offline judge, without faults and with nothing remembered."""
-    only_judge_server.reset()
-    return only_judge_server
+def judge_server(session_judge_server: JudgeServer) -> JudgeServer:
+    """Return the session's offline judge without fault rules and without recorded requests."""
+    session_judge_server.reset()
+    return session_judge_server
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
-    """A data root with two templates, two judges, k = 4 and made-up replies allowed; no essays yet."""
+    """Return a data root with two templates, two judges, k = 4, offline replies allowed, and no essays yet."""
     return StoreBuilder.sample(tmp_path / "data")
 
 
 @pytest.fixture
 def dag(store: StoreBuilder, judge_server: JudgeServer) -> PlayedDag:
-    """The DAG over `store`, with the offline judge as its LLM."""
+    """Return the DAG over `store`, with the offline judge as its LLM."""
     return PlayedDag(root=store.root, base_url=judge_server.base_url)
 
 
 @pytest.fixture
 def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """Reads the messages logged by the product so far."""
+    """Return a function that returns the messages that the package has logged so far."""
     caplog.set_level(logging.INFO, logger="essay_cohorts")
     return lambda: [record.getMessage() for record in caplog.records]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlayedRun:
-    """What a played run left: XCom of planning, its slices, each slice's error, the summary."""
+    """The results of a played run: the plan from XCom, the slices, the error of each failed slice, and the summary."""
 
     planned: PlannedRun
     slices: list[dict[str, Any]]
@@ -99,10 +99,10 @@ class PlayedRun:
 
 @dataclass(kw_only=True)
 class PlayedDag:
-    """Plays `evaluation_backfill` in this process: the same steps in the same order, the slices side by side.
+    """Runs the steps of `evaluation_backfill` in this process, in the DAG's order, with concurrent slices.
 
-    Values between steps go through JSON, as XCom does it. `rules` replace the quick call rules; `no_connection` is
-    what asking for a client raises; `connects` counts the clients that were asked for.
+    Values between steps are converted to JSON and back, as XCom does. `rules` override the short waits of the call
+    rules. `connect` raises `no_connection` if it is set, and `connects` counts the calls of `connect`.
     """
 
     root: Path
@@ -114,7 +114,7 @@ class PlayedDag:
 
     @property
     def settings(self) -> Settings:
-        """The settings that the steps are given."""
+        """Return the settings that every step receives."""
         from essay_cohorts.settings import Settings
 
         return Settings(data_root=self.root, processes=self.processes)
@@ -122,7 +122,7 @@ class PlayedDag:
     def plan(
         self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1
     ) -> PlannedRun:
-        """The first task; BadInput passes through."""
+        """Run the first task; a BadInput is passed on to the caller."""
         from essay_cohorts.backfill.plan_cohort import plan_cohort
         from essay_cohorts.planning.planned_run import PlannedRun
 
@@ -131,11 +131,13 @@ class PlayedDag:
         return PlannedRun.from_xcom(json.loads(json.dumps(planned.to_xcom())))
 
     def run(self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
-        """The whole DAG; a cleared run is the same `run_id` with a greater `try_number`."""
-        return self.go_on(self.plan(conf, run_id=run_id, try_number=try_number), run_id=run_id, try_number=try_number)
+        """Run the whole DAG. A cleared run has the same `run_id` and a higher `try_number`."""
+        return self.run_planned(
+            self.plan(conf, run_id=run_id, try_number=try_number), run_id=run_id, try_number=try_number
+        )
 
-    def go_on(self, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
-        """All that follows planning. CohortErrors of slices are kept, as the scheduler keeps a failed task's."""
+    def run_planned(self, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
+        """Run all steps after planning; keep the CohortErrors of slices, as a scheduler keeps failed tasks."""
         from essay_cohorts.backfill import slice_tasks
         from essay_cohorts.backfill.summarise import summarise_cohort
 
@@ -175,7 +177,7 @@ class PlayedDag:
         await asyncio.gather(*(play(index, Slice(**part)) for index, part in enumerate(slices)))
 
     async def connect(self) -> Endpoint:
-        """A client for the offline judge, with waits too short to notice."""
+        """Return a client for the offline judge, with waits of a few milliseconds."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         from essay_cohorts.calling.endpoint import Endpoint
@@ -191,16 +193,17 @@ class PlayedDag:
 
 
 def task_ref(run_id: str, task_id: str, try_number: int, map_index: int = -1) -> TaskRef:
-    """One try of a task of the played DAG."""
+    """Return the reference of one try of a task of the played DAG."""
     from essay_cohorts.domain import TaskRef
 
     return TaskRef(dag_id=DAG_ID, run_id=run_id, task_id=task_id, map_index=map_index, try_number=try_number)
 
 
 def killed_before(event_number: int, below: Path, action: Callable[[], object]) -> bool:
-    """Runs `action` in a child process that is SIGKILLed right before its n-th file-system call below a folder.
+    """Run `action` in a child process that is SIGKILLed right before its n-th file-system call in a folder.
 
-    False when the action came to its end first. Calls of interest: open, rename, link, remove, mkdir, rmdir.
+    Return False if the action finished before that call. The counted calls are open, rename, link, remove, mkdir and
+    rmdir.
     """
     child = os.fork()
     if child:
@@ -211,20 +214,20 @@ def killed_before(event_number: int, below: Path, action: Callable[[], object]) 
         _kill_myself_before(event_number, str(below))
         action()
         os._exit(0)
-    except BaseException:  # noqa: BLE001  (nothing of the child may return into the test)
+    except BaseException:  # noqa: BLE001  (the child must never return into the test)
         traceback.print_exc()
     finally:
         os._exit(1)
 
 
 def _kill_myself_before(event_number: int, below: str) -> None:
-    left = event_number
+    remaining = event_number
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        nonlocal left
+        nonlocal remaining
         if event in _FILE_EVENTS and str(args[0]).startswith(below):
-            left -= 1
-            if left == 0:
+            remaining -= 1
+            if remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
@@ -232,7 +235,7 @@ def _kill_myself_before(event_number: int, below: str) -> None:
 
 @contextmanager
 def full_disk(after_bytes: int) -> Iterator[None]:
-    """Within the block no file of this process can grow beyond so many bytes: the disk refuses (EFBIG)."""
+    """Limit the size of each file of this process within the block: a longer write fails with EFBIG."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (after_bytes, former[1]))
     try:
@@ -242,7 +245,7 @@ def full_disk(after_bytes: int) -> Iterator[None]:
 
 
 def torn_after(size: int, action: Callable[[], object]) -> bool:
-    """Runs `action` in a child process that dies once a file is `size` bytes long; False when none grew so long."""
+    """Run `action` in a child that dies when a file reaches `size` bytes; return False if no file grew so long."""
     child = os.fork()
     if child:
         return os.WIFSIGNALED(os.waitpid(child, 0)[1])

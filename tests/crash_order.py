@@ -1,6 +1,6 @@
-"""The named points at which a test can have a process killed, and the environment that orders it.
+"""The named points at which a test can kill a process, and the environment variables that order the kill.
 
-See tests/crash_hook/sitecustomize.py, which does the killing.
+The module tests/crash_hook/sitecustomize.py does the killing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.judge_server import PROJECT
 
-# In the order of a run. `after_send`: the request is under way; no code of the product is at work then.
+# The points are in the order of a run. At `after_send` the request has been sent and the package's code is waiting.
 POINTS = (
     "between_seeds",
     "after_seeds",
@@ -26,7 +26,7 @@ POINTS = (
     "after_parsed_renames",
     "in_summarise",
 )
-# In the order in which `reparse` replaces a verdict.
+# The points are in the order in which `reparse` replaces a verdict.
 REPLACING_POINTS = ("between_former_links", "after_former_links", "between_verdict_renames", "after_verdict_renames")
 
 

@@ -1,4 +1,4 @@
-"""The offline judge as a process of its own, for tests that talk to an LLM's API over real HTTP."""
+"""The offline judge in its own process, for tests that call an LLM's API over real HTTP."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import Any
 import httpx
 
 PROJECT = Path(__file__).resolve().parents[1]
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeServer:
-    """A running offline judge. `base_url` is what a client is given; the rest asks and tells the server itself."""
+    """A running offline judge. Clients use `base_url`; the methods set its fault rules and read its counts."""
 
     base_url: str
     process: subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ class JudgeServer:
     @classmethod
     @contextmanager
     def started(cls, folder: Path, *options: str) -> Iterator[JudgeServer]:
-        """Starts a judge on a free port, with the port's file in `folder`; it ends with the block, come what may."""
+        """Start a judge on a free port, with its port file in `folder`, and kill it when the block ends in any way."""
         port_file = folder / "judge.port"
         port_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "devtools.offline_judge", "--port-file", str(port_file), *options]
@@ -42,37 +42,37 @@ class JudgeServer:
         ) as process:
             try:
                 root = f"http://127.0.0.1:{_wait_for_port(port_file, process)}"
-                with httpx.Client(base_url=root, trust_env=False, timeout=_PATIENCE_S) as http:
+                with httpx.Client(base_url=root, trust_env=False, timeout=_TIMEOUT_S) as http:
                     yield cls(base_url=f"{root}/v1", process=process, http=http)
             finally:
                 process.kill()
 
     def faults(self, *rules: dict[str, Any]) -> None:
-        """Replaces the rules by which the server goes wrong; without arguments it goes wrong no more."""
-        # json.dumps escapes what UTF-8 cannot hold; httpx's own encoder would raise.
+        """Replace the server's fault rules; without arguments the server makes no faults."""
+        # json.dumps escapes lone surrogates, which UTF-8 cannot hold; httpx's own encoder would raise an error.
         self.http.put("/faults", content=json.dumps(rules)).raise_for_status()
 
     def stats(self) -> dict[str, Any]:
-        """The server's counts: requests, replies, in_flight, peak_in_flight, by_status."""
+        """Return the server's counts: requests, replies, in_flight, peak_in_flight, by_status."""
         counts: dict[str, Any] = self.http.get("/stats").raise_for_status().json()
         return counts
 
     def requests(self) -> list[dict[str, Any]]:
-        """What the server was asked, in order of arrival."""
+        """Return the requests that the server received, in order of arrival."""
         records: list[dict[str, Any]] = self.http.get("/requests").raise_for_status().json()
         return records
 
     def reset(self) -> None:
-        """Forgets requests, counts and faults."""
+        """Delete the recorded requests, the counts and the fault rules."""
         self.faults()
         self.http.delete("/requests").raise_for_status()
 
     def calls(self) -> int:
-        """How many requests were made since the last reset."""
+        """Return the number of requests since the last reset."""
         return int(self.stats()["requests"])
 
     def tally(self) -> Counter[tuple[str, str, str]]:
-        """Requests by (essay number, template, model sent), read from prompts that `StoreBuilder` made."""
+        """Count the requests by (essay number, template, model sent), read from prompts that `StoreBuilder` made."""
         return Counter(
             (
                 record["prompt"].split("Essay number ", 1)[1].split(".", 1)[0],
@@ -84,13 +84,13 @@ class JudgeServer:
 
 
 def _die_with_parent() -> None:
-    # A killed pytest runs no `finally`; the kernel then ends the server.
+    # A killed pytest runs no `finally`, so the kernel must kill the server.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait_for_port(port_file: Path, process: subprocess.Popen[bytes]) -> int:
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIMEOUT_S
     while not port_file.exists():
         if process.poll() is not None or time.monotonic() > end:
             msg = f"the offline judge did not start (exit status {process.poll()})"

@@ -1,8 +1,8 @@
-"""Plays one DagRun in this process, so that a test can have it die where it likes.
+"""Runs one DagRun in this process, so that a test can kill it at any point.
 
     python -m tests.played_cohort DATA_ROOT JUDGE_URL RUN_ID TRY_NUMBER CONF
 
-Prints the summary's message and whether the run was complete, as JSON.
+Prints a JSON object with the summary's message and whether the run was complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.conftest import PlayedDag
 
 
 def main() -> None:
-    """Plays and prints."""
+    """Run the DAG and print the result."""
     root, base_url, run_id, try_number, conf = sys.argv[1:]
     dag = PlayedDag(root=Path(root), base_url=base_url)
     summary = dag.run(json.loads(conf), run_id=run_id, try_number=int(try_number)).summary

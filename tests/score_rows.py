@@ -1,4 +1,4 @@
-"""Score rows for tests that need no store."""
+"""Builders of score rows for tests that need no store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def score_row(
     called: bool = False,
     made: Provenance = UNKNOWN,
 ) -> ScoreRow:
-    """A row of this cell: scored when it has a score, else not run, unless an outcome is given."""
+    """Return a row of this cell. Without `outcome` the row is scored if it has a score, and else not run."""
     member = Member(
         stage=Stage.EVALUATION,
         gen_id=gen_id,
@@ -44,7 +44,7 @@ def score_row(
 
 
 def score_rows(scores: Mapping[tuple[str, str, str], Sequence[float | None]]) -> list[ScoreRow]:
-    """Rows by (essay, template, model), each score a row with an id of its own."""
+    """Return rows for scores by (essay, template, model); each score becomes a row with its own gen_id."""
     return [
         score_row(score, Cell(*cell), gen_id=f"v_{'_'.join(cell)}_{number}")
         for cell, found in scores.items()

@@ -1,8 +1,9 @@
-"""Plays a cohort on a disk of its own that gets into trouble while the judge is being asked; prints what was seen.
+"""Runs a cohort on its own disk, which fails while the judge is being called, and prints the results as JSON.
 
     unshare --map-root-user --mount python -m tests.small_disk TROUBLE MOUNT_POINT JUDGE_URL
 
-The disk is a tmpfs in a mount namespace of this process, so that the trouble is the kernel's own and ends with it.
+The disk is a tmpfs in a mount namespace of this process. The errors therefore come from the kernel itself, and the
+disk disappears with the process.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ from tests.conftest import PlayedDag, task_ref
 from tests.store_builder import StoreBuilder
 
 ESSAYS, AT_ONCE = 6, 3
-# Room for the leases and the journal of the calls, and not for one reply of REPLY_BYTES.
+# This is enough for the leases and the call journal, and not enough for one long reply of the judge.
 ROOM_BYTES = 48_000
 BALLAST = "ballast"
 
 
 def fill(root: Path) -> None:
-    """Leaves ROOM_BYTES on the disk."""
+    """Fill the disk until only ROOM_BYTES are free."""
     with (root / BALLAST).open("wb", buffering=0) as file:
         try:
             while True:
@@ -46,24 +47,24 @@ def fill(root: Path) -> None:
 
 
 def make_read_only(root: Path) -> None:
-    """Makes the disk refuse every write, as a kernel does after an error of the device."""
-    # A mount with files open for writing cannot be made so by hand: its likeness is laid over it.
-    likeness = root.with_name("likeness")
-    shutil.copytree(root, likeness)
-    subprocess.run(["mount", "--bind", str(likeness), str(root)], check=True)
+    """Make the disk refuse every write, as a kernel does after an error of the device."""
+    # The kernel refuses to remount a disk with files open for writing, so a read-only copy is mounted over it.
+    copy = root.with_name("copy")
+    shutil.copytree(root, copy)
+    subprocess.run(["mount", "--bind", str(copy), str(root)], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", str(root)], check=True)
 
 
 def unmount(root: Path) -> None:
-    """Takes the disk away; what is left is the empty folder that it was mounted on."""
+    """Unmount the disk, so that only the empty mount point is left."""
     subprocess.run(["umount", "--lazy", str(root)], check=True)
 
 
 TROUBLES: dict[str, Callable[[Path], None]] = {"full": fill, "read-only": make_read_only, "gone": unmount}
 
 
-class Lines(logging.Handler):
-    """Keeps what was logged."""
+class LogLines(logging.Handler):
+    """A log handler that keeps the messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,8 +74,8 @@ class Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def strike(trouble: str, root: Path, judge_url: str) -> None:
-    """Brings the trouble as soon as AT_ONCE requests wait for their answer."""
+def start_trouble(trouble: str, root: Path, judge_url: str) -> None:
+    """Cause the trouble as soon as AT_ONCE requests are in flight."""
     with httpx.Client(base_url=judge_url.removesuffix("/v1"), trust_env=False) as http:
         while http.get("/stats").raise_for_status().json()["in_flight"] < AT_ONCE:
             time.sleep(0.02)
@@ -82,7 +83,7 @@ def strike(trouble: str, root: Path, judge_url: str) -> None:
 
 
 def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
-    """The calling step, into which the trouble comes once AT_ONCE calls are under way; then what the disk holds."""
+    """Run the calling step, cause the trouble once AT_ONCE calls are in flight, and return what is on the disk then."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(root)], check=True)
     store = StoreBuilder.sample(root)
     essays = [store.essay(number) for number in range(1, ESSAYS + 1)]
@@ -91,17 +92,17 @@ def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
     planned = dag.plan({**conf, "max_concurrency": AT_ONCE})
     part = Slice(kind="todo", start=0, stop=ESSAYS, label="all", calls_at_once=AT_ONCE)
     slice_tasks.write_prompts(dag.settings, planned, part)
-    logged = Lines()
+    logged = LogLines()
     logging.getLogger("essay_cohorts").addHandler(logged)
-    striking = threading.Thread(target=strike, args=(trouble, root, judge_url))
-    striking.start()
+    trouble_thread = threading.Thread(target=start_trouble, args=(trouble, root, judge_url))
+    trouble_thread.start()
     task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
     error = ""
     try:
         asyncio.run(call_missing(dag.settings, planned, part, task, dag.connect))
-    except CohortError as told:
-        error = str(told)
-    striking.join()
+    except CohortError as caught:
+        error = str(caught)
+    trouble_thread.join()
     seen: dict[str, Any] = {"error": error, "log": logged.lines, "files": sorted(store.files())}
     if trouble == "full":
         (root / BALLAST).unlink()

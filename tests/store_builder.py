@@ -1,4 +1,4 @@
-"""Builds data roots for tests: real files, written with plain code that shares nothing with the product's writers."""
+"""Builds data roots for tests: real files, written by plain code that shares nothing with the package's writers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PLAIN_TEMPLATE = (
 
 @dataclass(frozen=True)
 class StoreBuilder:
-    """A data root below construction; every method returns what it made the name of."""
+    """A data root under construction; a method that makes a generation or a file returns its id or path."""
 
     root: Path
 
     @classmethod
     def sample(cls, root: Path, *, replicates: int = 4, offline_ok: bool = True) -> StoreBuilder:
-        """Two active templates (novelty, coherence), two judges (judge-a, judge-b), no essays yet."""
+        """Return a store with two active templates (novelty, coherence), two judges (judge-a, judge-b), no essays."""
         store = cls(root)
         store.templates("novelty", "coherence")
         store.models("judge-a", "judge-b")
@@ -45,7 +45,7 @@ class StoreBuilder:
         self.write("1_raw/llm_models.csv", header + rows)
 
     def essay(self, number: int, text: str | None = None) -> str:
-        """An essay with its draft; the text names the number, so that a prompt tells which essay it is about."""
+        """Write an essay with its draft. The default text names the number, so that a prompt shows its essay."""
         draft, essay = f"d_draft{number}", f"e_essay{number}"
         source = {"origin_cohort_id": "old", "mode": "llm", "combo_id": f"combo-{number}", "replicate": 1}
         self.metadata(
@@ -72,9 +72,9 @@ class StoreBuilder:
         origin: str = "old",
         more: dict[str, Any] | None = None,
     ) -> str:
-        """An evaluation: scored by default, with `score=None` unfinished, with `reply` it has a raw reply.
+        """Write an evaluation: scored by default, unfinished with `score=None`, and with a raw reply given `reply`.
 
-        `refused` writes the parser's refusal with that reason beside the reply.
+        `refused` also writes a verdict that refuses the reply for this reason.
         """
         folder = f"gens/evaluation/{gen_id}"
         self.metadata(
@@ -104,7 +104,7 @@ class StoreBuilder:
         self.write(f"2_tasks/{name}", "".join(f"{line}\n" for line in lines))
 
     def backfill(self, *essay_ids: str) -> None:
-        """A selection file in backfill mode."""
+        """Write a selection file in backfill mode."""
         self.select("# mode: evaluation-only", "# include-existing-evaluations", *essay_ids)
 
     def metadata(self, stage: str, gen_id: str, values: dict[str, Any]) -> None:
@@ -123,16 +123,16 @@ class StoreBuilder:
         return (self.root / name).read_text(encoding="utf-8")
 
     def files(self, under: str = ".") -> dict[str, bytes]:
-        """The bytes of every file below a folder, hidden ones included, by name below the root."""
+        """Return the bytes of every file in a folder, hidden files included, by path relative to the root."""
         found = sorted(path for path in (self.root / under).rglob("*") if path.is_file())
         return {str(path.relative_to(self.root)): path.read_bytes() for path in found}
 
     def rows(self, name: str) -> list[dict[str, str]]:
-        """A CSV file's rows by column."""
+        """Return a CSV file's rows as dictionaries by column."""
         return list(csv.DictReader(io.StringIO(self.read(name), newline="")))
 
     def tree_hash(self) -> str:
-        """One hash over every path and content below the root: equal hashes mean that nothing was written."""
+        """Return one hash over every path and content below the root; equal hashes mean that nothing was written."""
         digest = hashlib.sha256()
         for path in sorted(self.root.rglob("*")):
             digest.update(str(path.relative_to(self.root)).encode())

@@ -1,4 +1,4 @@
-"""One value is one text, wherever it is shown."""
+"""Tests that a value is shown as the same text everywhere."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from essay_cohorts.amounts import figure
         pytest.param(5.424999999999, "5.43", id="a half but for the arithmetic"),
         pytest.param(5.4249, "5.42", id="below a half"),
         pytest.param(7.0, "7.00", id="whole"),
-        pytest.param(0.0, "0.00", id="nothing"),
-        pytest.param(-0.004, "0.00", id="less than nothing, by nothing that shows"),
+        pytest.param(0.0, "0.00", id="zero"),
+        pytest.param(-0.004, "0.00", id="negative, rounded to 0"),
         pytest.param(-0.005, "-0.01", id="a half below 0"),
         pytest.param(1e-12, "0.00", id="tiny"),
     ],
 )
 def test_a_figure_is_rounded_as_a_person_rounds(value: float, text: str) -> None:
-    """Two decimals, a half away from 0, and no minus before a 0."""
+    """A figure has two decimals, a half is rounded away from 0, and 0 has no minus sign."""
     assert figure(value) == text
 
 
@@ -33,7 +33,7 @@ def test_a_figure_is_rounded_as_a_person_rounds(value: float, text: str) -> None
     [
         pytest.param(0.425, "+0.43", id="more"),
         pytest.param(-0.425, "-0.43", id="less"),
-        pytest.param(-0.001, "+0.00", id="as good as equal"),
+        pytest.param(-0.001, "+0.00", id="rounded to 0"),
     ],
 )
 def test_a_difference_has_its_sign(value: float, text: str) -> None:

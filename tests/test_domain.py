@@ -1,4 +1,4 @@
-"""The values that every layer shares."""
+"""Tests of the values that every layer shares."""
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +22,7 @@ from essay_cohorts.domain import Action, Cell, Member, Plan, PlanRow, RunRef, St
     ],
 )
 def test_ids_that_may_become_paths(text: str) -> None:
-    """These may name a folder."""
+    """These ids may be the name of a folder."""
     assert is_id(text)
 
 
@@ -49,7 +49,7 @@ def test_ids_that_may_become_paths(text: str) -> None:
     ],
 )
 def test_ids_that_are_refused(text: object) -> None:
-    """These never become a path."""
+    """These texts and values are not ids, so they never become a path."""
     assert not is_id(text)
 
 
@@ -71,7 +71,7 @@ def test_a_member_of_stage_evaluation_knows_its_cell() -> None:
 
 
 def test_the_evaluations_of_a_plan_leave_out_its_sources() -> None:
-    """A plan's evaluations are its rows of that stage, in order."""
+    """A plan's evaluations are its rows of stage evaluation, in the plan's order."""
     rows = tuple(
         PlanRow(member=_member(stage, gen_id), action=Action.REUSE, reason="")
         for stage, gen_id in [
@@ -90,7 +90,7 @@ def test_the_evaluations_of_a_plan_leave_out_its_sources() -> None:
     [
         pytest.param("length", True, id="token limit"),
         pytest.param("stop", False, id="ended"),
-        pytest.param("", False, id="not told"),
+        pytest.param("", False, id="not stated"),
         pytest.param("content_filter", False, id="filtered"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_reply_is_truncated_when_the_server_says_so(finish_reason: str, trunca
     ],
 )
 def test_a_stop_concerns_its_model_or_all(stopped: str | None, asked: str, concerns: bool) -> None:
-    """A stop keeps calls to its model from being made, and all calls when it names none."""
+    """A stop concerns the calls to its model, or all calls if it names no model."""
     assert Stop(model_id=stopped, kind="http", message="no").concerns(asked) is concerns
 
 

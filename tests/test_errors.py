@@ -1,4 +1,4 @@
-"""The messages of errors, which people read."""
+"""Tests of the messages of errors, which people read."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_problem_can_be_written_anywhere() -> None:
     ],
 )
 def test_bad_input_tells_all_problems_at_once(problems: list[Problem], head: str) -> None:
-    """The message of a bad input counts the problems and has a line for each, in order."""
+    """The message of a BadInput counts the problems and has one line for each, in order."""
     error = BadInput(problem for problem in problems)
     lines = str(error).splitlines()
     assert lines[0] == f"{head}; nothing was written and nothing was called."
@@ -45,12 +45,12 @@ def test_bad_input_tells_all_problems_at_once(problems: list[Problem], head: str
 
 
 def test_no_problem_raises_nothing() -> None:
-    """An input without problems passes."""
+    """Without problems nothing is raised."""
     raise_if_any(iter(()))
 
 
 def test_one_problem_is_enough_to_raise() -> None:
-    """An input with a problem does not pass, also when the problems come from an iterator."""
+    """One problem is enough to raise BadInput, also when the problems come from an iterator."""
     with pytest.raises(BadInput, match="1 problem"):
         raise_if_any(iter([FIRST]))
 
@@ -65,5 +65,5 @@ def test_one_problem_is_enough_to_raise() -> None:
     ],
 )
 def test_all_errors_have_one_base(error: Exception) -> None:
-    """The package's base error catches all its errors."""
+    """The package's base class catches all its errors."""
     assert isinstance(error, CohortError)

@@ -1,4 +1,4 @@
-"""What the files at the top promise of each other: pins, image, docs, sample data."""
+"""Checks that the project's files agree with each other: pinned versions, image, docs and sample data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _pins(name: str) -> dict[str, str]:
 
 
 def test_every_requirement_is_pinned() -> None:
-    """Both lock files pin each package to one version, and agree where both name it."""
+    """Both lock files pin each package to one version, and agree on the packages that both name."""
     run, dev = _pins("requirements.txt"), _pins("requirements-dev.txt")
     assert run["apache-airflow"] == "3.3.2"
     assert {name: run[name] for name in dev.keys() & run.keys()} == {
@@ -49,7 +49,7 @@ def _of_the_package() -> list[str]:
 
 @pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in", "requirements-fab.in", "pyproject.toml"])
 def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
-    """Each package that is asked for is in the lock file, and the changelog names it."""
+    """Each required package is in the lock file, and the changelog names it."""
     lines = _of_the_package() if name == "pyproject.toml" else _read(name).splitlines()
     asked = [re.split(r"[=<>\[ ]", line)[0] for line in lines if re.match(r"[a-z]", line)]
     locked = _pins("requirements.txt" if name == "pyproject.toml" else name.replace(".in", ".txt"))
@@ -78,27 +78,27 @@ def test_the_image_is_of_the_pinned_airflow_and_copies_what_the_dags_need() -> N
 
 
 def test_the_version_is_the_same_everywhere() -> None:
-    """The package, what is installed, and the changelog name one version."""
+    """The package, the installed distribution and the changelog name the same version."""
     assert version("essay-judgements") == VERSION
     assert f"## {VERSION}" in _read("CHANGELOG.md")
 
 
 def test_the_map_of_the_packages_is_whole() -> None:
-    """The docstring of `essay_cohorts` shows every package with the first line of its docstring, and no other."""
+    """The docstring of `essay_cohorts` lists exactly its packages, each with the package's own docstring."""
     shown = dict(re.findall(r"^    (\w+) +(.+)$", package_map or "", re.MULTILINE))
     packages = (path.parent for path in (PROJECT / "include" / "essay_cohorts").glob("*/__init__.py"))
     assert shown == {path.name: import_module(f"essay_cohorts.{path.name}").__doc__ for path in packages}
 
 
 def test_no_folder_is_crowded() -> None:
-    """A newcomer finds a file among at most 14, whatever the folder."""
+    """A folder has at most 14 Python files, so that a newcomer finds a file quickly."""
     folders = [PROJECT / name for name in ("include", "dags", "plugins", "devtools")]
     files = [path.parent for folder in folders for path in folder.rglob("*.py")]
     assert {str(folder): count for folder, count in Counter(files).items() if count > 14} == {}
 
 
 def test_no_module_and_no_function_is_long() -> None:
-    """A module has at most 300 lines, a function with its decorators at most 40."""
+    """A module has at most 300 lines, and a function with its decorators at most 40."""
     files = [path for name in ("include", "dags", "plugins", "devtools") for path in (PROJECT / name).rglob("*.py")]
     texts = {str(path.relative_to(PROJECT)): path.read_text("utf-8") for path in files}
     assert {name for name, text in texts.items() if text.count("\n") > 300} == set()
@@ -113,7 +113,7 @@ def test_no_module_and_no_function_is_long() -> None:
 
 
 def test_the_docs_explain_every_setting() -> None:
-    """Each conf key and each setting of the Connection's extra stands in the docs."""
+    """The docs name each conf key and each setting of the Connection's extra."""
     for key in KEYS:
         assert f"`{key}`" in _read("docs/selection.md")
     for key in CallRules.__dataclass_fields__:
@@ -121,7 +121,7 @@ def test_the_docs_explain_every_setting() -> None:
 
 
 def test_the_links_of_the_docs_lead_somewhere() -> None:
-    """Each relative link in README, changelog and docs names a file of the project."""
+    """Each relative link in the README, the changelog and the docs leads to a file of the project."""
     for page in [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *(PROJECT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
@@ -129,7 +129,7 @@ def test_the_links_of_the_docs_lead_somewhere() -> None:
 
 
 def test_the_files_that_docs_name_are_there() -> None:
-    """A path of a test, a tool or a module in a page is that of a file or folder of the project."""
+    """Each path of a test, a tool or a module that a page names exists in the project."""
     for page in [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]:
         named = re.findall(
             r"`((?:tests|devtools|include|benchmarks|plugins|dags)/[\w./-]*)`", page.read_text("utf-8")
@@ -148,7 +148,7 @@ def test_the_sample_data_is_sound_and_tracked() -> None:
 
 
 def test_importing_the_steps_needs_no_heavy_module() -> None:
-    """What every task imports brings neither pandas nor the LLM client along; those who need them import them."""
+    """The modules that every task imports load neither pandas nor the LLM client; only the users of these load them."""
     code = (
         "import essay_cohorts.backfill.plan_cohort, essay_cohorts.backfill.slice_tasks, sys; "
         "print([m for m in ('pandas', 'openai', 'tenacity') if m in sys.modules])"
@@ -158,14 +158,14 @@ def test_importing_the_steps_needs_no_heavy_module() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "spared"),
+    ("module", "not_loaded"),
     [
         pytest.param("essay_cohorts.cli.app", ("pandas", "numpy", "scipy"), id="a command"),
         pytest.param("essay_cohorts.backfill.summarise", ("scipy",), id="the end of a run"),
     ],
 )
-def test_only_statistics_wait_for_scipy(module: str, spared: tuple[str, ...]) -> None:
+def test_only_statistics_wait_for_scipy(module: str, not_loaded: tuple[str, ...]) -> None:
     """No other command loads pandas or scipy, and no task of the DAG loads scipy."""
-    code = f"import {module}, sys; print([m for m in {spared} if m in sys.modules])"
+    code = f"import {module}, sys; print([m for m in {not_loaded} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

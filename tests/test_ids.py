@@ -1,4 +1,4 @@
-"""Ids follow fixed formulas, because stores that others wrote already hold them."""
+"""Tests that ids follow fixed formulas, because existing stores of other programs already hold such ids."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_case_and_blanks_are_folded(essay: str, template: str, model: str) -> No
 
 
 def test_blanks_inside_a_part_count() -> None:
-    """Only blanks around a part are folded; one inside makes another id."""
+    """Only blanks around a part are ignored; a blank inside a part changes the id."""
     assert evaluation_gen_id(ESSAY, "eval 1", "m", 1) != evaluation_gen_id(ESSAY, "eval1", "m", 1)
 
 
@@ -96,7 +96,7 @@ def test_blanks_inside_a_part_count() -> None:
     ],
 )
 def test_an_empty_part_raises(make: Callable[[], str]) -> None:
-    """An empty part is an error, because many things would share its id."""
+    """An empty part is an error, because many different things would share its id."""
     with pytest.raises(ValueError, match="non-empty"):
         make()
 
@@ -104,7 +104,7 @@ def test_an_empty_part_raises(make: Callable[[], str]) -> None:
 @PROPERTY
 @given(parts, parts, parts, replicates)
 def test_a_gen_id_is_the_unpadded_base36_of_its_hash(essay: str, template: str, model: str, replicate: int) -> None:
-    """Read back as a number, an id is the hash of its parts, and it begins with no needless 0."""
+    """An id read as a base-36 number is the hash of its parts, and has no leading 0."""
     gen_id = evaluation_gen_id(essay, template, model, replicate)
     joined = "|".join([*(part.strip().lower() for part in (essay, template, model)), str(replicate)])
     expected = int.from_bytes(blake2b(joined.encode("utf-8"), digest_size=10).digest(), "big")
@@ -115,7 +115,7 @@ def test_a_gen_id_is_the_unpadded_base36_of_its_hash(essay: str, template: str, 
 @PROPERTY
 @given(parts, parts, parts, st.sets(replicates, min_size=2, max_size=30))
 def test_distinct_replicates_have_distinct_ids(essay: str, template: str, model: str, numbers: set[int]) -> None:
-    """No two replicates of a cell share an id, nor do the stages with the same parts."""
+    """Two replicates of a cell never share an id, nor do two stages with the same parts."""
     ids = {evaluation_gen_id(essay, template, model, number) for number in numbers}
     ids |= {draft_gen_id(essay, template, model, number) for number in numbers}
     assert len(ids) == 2 * len(numbers)
@@ -124,7 +124,7 @@ def test_distinct_replicates_have_distinct_ids(essay: str, template: str, model:
 @PROPERTY
 @given(parts, parts, parts, replicates)
 def test_every_id_may_become_a_path(a: str, b: str, c: str, replicate: int) -> None:
-    """An id is a valid path segment for any text in its parts."""
+    """An id is a valid path segment, whatever text its parts hold."""
     made = [
         evaluation_gen_id(a, b, c, replicate),
         essay_gen_id(a, b, replicate),
@@ -145,7 +145,7 @@ INPUTS = {
 
 
 def test_a_cohort_id_is_the_hash_of_the_canonical_json() -> None:
-    """A cohort's id can be recomputed by anyone from its manifest: sorted keys, no blanks, UTF-8, blake2s."""
+    """A cohort id is the blake2s of its inputs as UTF-8 JSON with sorted keys and no blanks, so anyone can compute it."""
     text = json.dumps(INPUTS, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical_json(INPUTS) == text
     assert cohort_id(INPUTS) == "cohort-" + blake2s(text.encode(), digest_size=6).hexdigest()
@@ -153,14 +153,14 @@ def test_a_cohort_id_is_the_hash_of_the_canonical_json() -> None:
 
 
 def test_canonical_json_is_utf8_without_blanks() -> None:
-    """Letters beyond ASCII are not escaped, so that other programs hash the same text."""
+    """Characters beyond ASCII are not escaped, so that other programs hash the same text."""
     assert canonical_json({"b": ["é", 1], "a": None}) == '{"a":null,"b":["é",1]}'
 
 
 @PROPERTY
 @given(st.permutations(list(INPUTS)))
 def test_a_cohort_id_does_not_depend_on_the_order_of_keys(order: list[str]) -> None:
-    """The same inputs in another order of keys are the same cohort."""
+    """The same inputs with the keys in another order give the same cohort id."""
     assert cohort_id({key: INPUTS[key] for key in order}) == cohort_id(INPUTS)
 
 
@@ -170,19 +170,19 @@ def test_a_cohort_id_does_not_depend_on_the_order_of_keys(order: list[str]) -> N
         pytest.param({"mode": "regenerate"}, id="mode"),
         pytest.param({"directives": []}, id="directives"),
         pytest.param({"essays": ["e_2", "e_1"]}, id="essays in another order"),
-        pytest.param({"templates": ["novelty", "style"]}, id="a template more"),
+        pytest.param({"templates": ["novelty", "style"]}, id="one more template"),
         pytest.param({"models": ["judge-b"]}, id="model"),
         pytest.param({"replicates": 5}, id="replicates"),
         pytest.param({"essays": ["é_1", "e_2"]}, id="not ASCII"),
     ],
 )
 def test_other_inputs_are_another_cohort(change: dict[str, object]) -> None:
-    """Every input of a cohort counts for its id."""
+    """Every input of a cohort changes its id."""
     assert cohort_id({**INPUTS, **change}) != cohort_id(INPUTS)
 
 
 def test_a_run_key_is_the_hash_of_run_and_try() -> None:
-    """A run's folder name is the blake2s of `dag_id|run_id|try_number`, for any characters in a run_id."""
+    """A run's folder name is the blake2s of `dag_id|run_id|try_number`, whatever characters the run_id has."""
     run_id = "manual__2025-01-01T00:00:00+00:00/../x"
     expected = blake2s(f"evaluation_backfill|{run_id}|2".encode(), digest_size=6).hexdigest()
     assert run_key("evaluation_backfill", run_id, 2) == expected
@@ -192,7 +192,7 @@ def test_a_run_key_is_the_hash_of_run_and_try() -> None:
 @given(parts, parts, replicates)
 @example("dag", "run|1", 1)
 def test_a_run_key_is_a_safe_folder_name_of_its_own(dag_id: str, run_id: str, try_number: int) -> None:
-    """A run key is 12 hex digits, and a later try of the same run has another one."""
+    """A run key is 12 hex digits, and a later try of the same run has another key."""
     key = run_key(dag_id, run_id, try_number)
     assert re.fullmatch(r"[0-9a-f]{12}", key)
     assert key != run_key(dag_id, run_id, try_number + 1)

@@ -1,4 +1,4 @@
-"""The settings of the environment: the data root and the cohort."""
+"""Tests of the settings from the environment: the data root and the cohort."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_root_is_taken_as_an_absolute_path(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_process_environment_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Called without an argument it reads the environment of the process."""
+    """Without an argument, `read_settings` reads the environment of the process."""
     monkeypatch.setenv("DD_DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("DD_COHORT", "novelty_v2")
     settings = read_settings()
@@ -58,12 +58,12 @@ def test_the_process_environment_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_cohort(tmp_path: Path, value: str, expected: str | None) -> None:
-    """DD_COHORT names the cohort unless it is one of the words that count as unset."""
+    """DD_COHORT names the cohort, unless its value is one of the words that count as unset."""
     assert read_settings({"DD_DATA_ROOT": str(tmp_path), "DD_COHORT": value}).cohort_id == expected
 
 
 def test_cohort_is_unset_when_the_variable_is_missing(tmp_path: Path) -> None:
-    """Without DD_COHORT no cohort is named."""
+    """Without DD_COHORT the settings name no cohort."""
     assert read_settings({"DD_DATA_ROOT": str(tmp_path)}).cohort_id is None
 
 
@@ -88,7 +88,7 @@ def test_cohort_is_unset_when_the_variable_is_missing(tmp_path: Path) -> None:
     ],
 )
 def test_bad_environment(environment: dict[str, str], place: str, finding: str, next_step: str) -> None:
-    """A value that cannot be used is bad input that names the variable, the finding and the next step."""
+    """An invalid value is a BadInput that names the variable, the finding and the next step."""
     with pytest.raises(BadInput) as caught:
         read_settings(environment)
     [problem] = caught.value.problems
@@ -98,11 +98,11 @@ def test_bad_environment(environment: dict[str, str], place: str, finding: str, 
 
 
 def test_both_mistakes_are_reported_together() -> None:
-    """A wrong root and a wrong cohort come in one message."""
+    """A wrong root and a wrong cohort are reported in one message."""
     with pytest.raises(BadInput, match="2 problems"):
         read_settings({"DD_DATA_ROOT": "/no/such/folder", "DD_COHORT": "a/b"})
 
 
 def test_at_least_two_slices_run_side_by_side(tmp_path: Path) -> None:
-    """Between 2 and 8 slices run at once, on any machine."""
+    """The number of concurrent slices is between 2 and 8 on any machine."""
     assert 2 <= read_settings({"DD_DATA_ROOT": str(tmp_path)}).processes <= 8

@@ -1,4 +1,4 @@
-"""Suggestions for misspelt words."""
+"""Tests of the suggestions for misspelt words."""
 
 import pytest
 
@@ -19,12 +19,12 @@ OPTIONS = ["dry_run", "essay_ids", "Novelty"]
     ],
 )
 def test_closest(word: str, expected: str | None) -> None:
-    """The closest option is found in any case; no option is found if none resembles the word."""
+    """The closest option is found, whatever its case; without a similar option the result is None."""
     assert closest(word, OPTIONS) == expected
 
 
 def test_a_higher_cutoff_asks_for_more_likeness() -> None:
-    """The cutoff says how alike a suggestion must be."""
+    """The cutoff sets how similar a suggestion must be."""
     assert closest("essays", OPTIONS, cutoff=0.5) == "essay_ids"
     assert closest("essays", OPTIONS, cutoff=0.95) is None
 
@@ -38,5 +38,5 @@ def test_a_higher_cutoff_asks_for_more_likeness() -> None:
     ],
 )
 def test_choose_from(word: str, options: list[str], expected: str) -> None:
-    """The sentence suggests the closest option, else lists all of them, also when they come from an iterator."""
+    """The sentence suggests the closest option or else lists all options, which may come from an iterator."""
     assert choose_from(word, iter(options)) == expected

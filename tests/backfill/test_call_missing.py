@@ -92,7 +92,7 @@ def test_without_anything_to_call_there_is_no_connection(store: StoreBuilder, da
     dag.no_connection = AssertionError("nobody should connect")
     planned = dag.plan({**ONE_CELL, "replicates": 2})
     assert call(dag, planned) == {"called": 0}
-    assert dag.go_on(planned).summary.complete
+    assert dag.run_planned(planned).summary.complete
 
 
 def test_an_unusable_connection_is_reported_before_any_call(
@@ -138,7 +138,7 @@ def test_a_reply_of_another_run_is_not_paid_for_again(
     judge_server.reset()
     assert call(dag, mine) == {"called": 0}
     assert judge_server.calls() == 0
-    assert dag.go_on(mine).summary.complete
+    assert dag.run_planned(mine).summary.complete
 
 
 # ---------------------------------------------------------------- cancelled before the end
@@ -450,7 +450,7 @@ def test_stops_of_an_earlier_time(
     folder.add_stop(
         planned.run_key, Stop(model_id=None, kind="http_401", message="another slice heard: 401", status=401)
     )
-    run = dag.go_on(planned, try_number=try_number)
+    run = dag.run_planned(planned, try_number=try_number)
     assert judge_server.calls() == calls
     assert run.summary.complete is (calls == 2)
     if not calls:
@@ -562,12 +562,12 @@ def test_once_a_dag_run_however_often_it_is_cleared(
     judge_server.faults({"fault": "garbage"})
     first = dag.run(AGAIN)
     assert judge_server.calls() == 1
-    dag.go_on(first.planned, try_number=2)
+    dag.run_planned(first.planned, try_number=2)
     dag.run(AGAIN, try_number=3)
     assert judge_server.calls() == 1
     second = dag.run(AGAIN, run_id="run-2")
     assert judge_server.calls() == 2
-    dag.go_on(second.planned, run_id="run-2", try_number=2)
+    dag.run_planned(second.planned, run_id="run-2", try_number=2)
     assert judge_server.calls() == 2
     assert refused.read("gens/evaluation/v_refused/raw.1.txt") == "hm"
     assert "offline judge" in refused.read("gens/evaluation/v_refused/raw.2.txt")
@@ -628,22 +628,22 @@ ONE: dict[str, Any] = {**ONE_CELL, "replicates": 1}
 
 
 @pytest.mark.parametrize(
-    "go_on",
+    "resume",
     [
         pytest.param(lambda crashed: crashed.dag.run(ONE, try_number=2), id="the run is cleared"),
         pytest.param(
-            lambda crashed: crashed.dag.go_on(crashed.planned, try_number=2), id="the tasks are tried again"
+            lambda crashed: crashed.dag.run_planned(crashed.planned, try_number=2), id="the tasks are tried again"
         ),
         pytest.param(lambda crashed: crashed.dag.run(ONE, run_id="run-2"), id="another run"),
     ],
 )
 def test_killed_at_any_point_of_a_call_nothing_is_paid_for_twice(
-    tmp_path: Path, judge_server: JudgeServer, go_on: Callable[[Crashed], PlayedRun]
+    tmp_path: Path, judge_server: JudgeServer, resume: Callable[[Crashed], PlayedRun]
 ) -> None:
     """After a crash at any point, the next run calls only if there was no complete reply on the disk."""
     seen = set()
     for crashed in crashed_calls(tmp_path, judge_server):
-        run = go_on(crashed)
+        run = resume(crashed)
         assert judge_server.calls() - crashed.paid == (0 if crashed.whole else 1), f"killed before {crashed.point}"
         assert run.summary.complete, f"killed before {crashed.point}"
         seen.add((crashed.paid, crashed.whole))

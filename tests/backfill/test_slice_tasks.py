@@ -752,7 +752,7 @@ def test_an_input_lost_after_planning_is_logged(
     """The log names an essay or a template that was deleted after planning, and no call is made for it."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)]})
     lose(store)
-    run = dag.go_on(planned)
+    run = dag.run_planned(planned)
     assert len([line for line in log_lines() if message in line]) == 4
     assert judge_server.calls() == 0
     assert not run.summary.complete

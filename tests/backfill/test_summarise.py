@@ -181,7 +181,7 @@ def test_a_planned_reuse_that_vanished_is_not_run(
     """A planned reuse that was deleted is never called: its outcome is not run, and the run is red."""
     planned = dag.plan({**ONE_CELL, "max_unscored": 1})
     lose(mixed)
-    run = dag.go_on(planned)
+    run = dag.run_planned(planned)
     assert outcomes(mixed)["v_a"] == "not_run"
     assert not run.summary.complete
     [line] = [line for line in run.summary.message.splitlines() if line.startswith("  v_a: ")]
@@ -196,7 +196,7 @@ def test_a_planned_reuse_that_lost_its_score_is_scored_again(
     """If the reply still exists, a deleted score is read from the reply again, without a call."""
     planned = dag.plan({**ONE_CELL, "max_unscored": 1})
     (mixed.root / "gens/evaluation/v_a/parsed.txt").unlink()
-    run = dag.go_on(planned)
+    run = dag.run_planned(planned)
     assert mixed.read("gens/evaluation/v_a/parsed.txt") == "6.5\n"
     assert run.summary.complete
     assert judge_server.calls() == 1

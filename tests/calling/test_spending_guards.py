@@ -52,7 +52,7 @@ def test_no_call_is_made_for_an_evaluation_without_metadata(
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 2})
     lost = next((store.root / "gens/evaluation").iterdir())
     (lost / "metadata.json").unlink()
-    run = dag.go_on(planned)
+    run = dag.run_planned(planned)
     assert judge_server.calls() == 1
     assert not run.summary.complete
     assert f"{lost.name}: its metadata.json existed" in run.summary.message

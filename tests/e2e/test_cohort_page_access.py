@@ -38,12 +38,12 @@ Answers = dict[str, dict[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory, only_judge_server: JudgeServer) -> Answers:
+def answers(tmp_path_factory: pytest.TempPathFactory, session_judge_server: JudgeServer) -> Answers:
     """What each user is told, by path; the user "" has no login."""
     folder = tmp_path_factory.mktemp("roles")
     store = StoreBuilder.sample(folder / "data")
-    only_judge_server.faults()
-    dag = PlayedDag(root=store.root, base_url=only_judge_server.base_url)
+    session_judge_server.faults()
+    dag = PlayedDag(root=store.root, base_url=session_judge_server.base_url)
     dag.run({"cohort_id": "main", "essay_ids": [store.essay(1)]})
     command = [str(PYTHON), "-m", "tests.e2e.airflow_with_roles", str(folder / "airflow"), str(store.root), *PATHS]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=280, check=False)

@@ -480,7 +480,7 @@ def test_new_verdicts_are_shown_everywhere(finished: StoreBuilder, dag: PlayedDa
         Action.CALL: 0,
         Action.UNSCORED: 1,
     }
-    run = dag.go_on(planned, run_id="run-2")
+    run = dag.run_planned(planned, run_id="run-2")
     assert run.summary.to_xcom()["unscored"] == 1
     assert {row["gen_id"]: row["score"] for row in finished.rows("cohorts/c/scores.csv")} == {
         "v_1": "",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from essay_cohorts.statistics.agreement import NO_TWO_JUDGES, NO_TWO_REPLICATES, agreements, estimate_alpha
 from essay_cohorts.statistics.bootstrap import ONE_ESSAY
 from essay_cohorts.statistics.frame import cohort_frame
-from tests.judged_essays import World
+from tests.judged_essays import Population
 from tests.score_rows import score_rows
 
 N = None
@@ -156,7 +156,7 @@ def _sides(scores: NDArray[np.float64]) -> pd.DataFrame:
 
 def test_an_interval_of_alpha_holds_the_truth() -> None:
     """Of 1,000 simulations of 30 essays with symmetric scores 93 to 97 % hold the true alpha."""
-    world, draw = World(skewed=False), np.random.default_rng(20_260_102)
+    world, draw = Population(skewed=False), np.random.default_rng(20_260_102)
     truth = estimate_alpha(_sides(world.many()[:100_000])).value
     assert truth is not None
     held = 0

@@ -20,7 +20,7 @@ from essay_cohorts.statistics.bootstrap import (
     Estimate,
     estimate_mean,
 )
-from tests.judged_essays import World
+from tests.judged_essays import Population
 
 SIMULATIONS, SEED = 2_000, 20_260_102
 Values = NDArray[np.float64]
@@ -54,7 +54,7 @@ def percentile(values: Values) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def coverage(world: World, essays: int, of: Callable[[Values], Values], interval: Interval) -> float:
+def coverage(world: Population, essays: int, of: Callable[[Values], Values], interval: Interval) -> float:
     """The share of simulations whose interval holds the true mean."""
     truth, draw = float(of(world.many()).mean()), np.random.default_rng(SEED)
     held = 0
@@ -71,17 +71,17 @@ def test_an_interval_of_95_percent_holds_the_truth_in_95_of_100(
     of: Callable[[Values], Values], skewed: bool, essays: int
 ) -> None:
     """Of 2,000 simulations 93 to 97 % hold the true mean, and the true paired difference, skewed or not."""
-    assert 0.93 <= coverage(World(skewed=skewed), essays, of, ours) <= 0.97
+    assert 0.93 <= coverage(Population(skewed=skewed), essays, of, ours) <= 0.97
 
 
 def test_the_check_of_coverage_can_fail() -> None:
     """The plain percentile interval holds the truth less often than 93 in 100 at 30 skewed essays."""
-    assert coverage(World(skewed=True), 30, mean_of_all, percentile) < 0.93
+    assert coverage(Population(skewed=True), 30, mean_of_all, percentile) < 0.93
 
 
 def test_the_same_values_have_the_same_interval() -> None:
     """The seed is fixed: two calls agree to the last bit."""
-    values = mean_of_all(World(skewed=False).scores(40, np.random.default_rng(5)))
+    values = mean_of_all(Population(skewed=False).scores(40, np.random.default_rng(5)))
     assert estimate_mean(values) == estimate_mean(values.copy())
 
 
@@ -124,7 +124,7 @@ def test_where_there_is_no_interval(values: list[float], value: float | None, no
 )
 def test_below_twenty_essays_an_interval_is_unreliable(essays: int, reliable: bool) -> None:
     """An interval over 19 essays says that it is unreliable; one over 20 says nothing."""
-    found = estimate_mean(mean_of_all(World(skewed=False).scores(essays, np.random.default_rng(5))))
+    found = estimate_mean(mean_of_all(Population(skewed=False).scores(essays, np.random.default_rng(5))))
     assert found.low is not None
     assert (found.reliable, found.note) == (reliable, "" if reliable else FEW)
 

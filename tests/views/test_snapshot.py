@@ -113,7 +113,7 @@ def test_a_snapshot_is_what_status_says(
     """Each cell has as many members in each state as `status` counts, before, during and after a run."""
     planned = dag.plan({**CONF, **more})
     _check_against_status(dag)
-    dag.go_on(planned)
+    dag.run_planned(planned)
     _check_against_status(dag)
     parsed(mixed, "v_a").write_text("seven\n")
     _check_against_status(dag)
@@ -276,13 +276,13 @@ def test_reused_is_what_the_last_run_did_not_change(store: StoreBuilder, dag: Pl
     store.essay(1)
     planned = dag.plan(ONE_CELL)
     assert counts(dag) == {"not_run": 2}
-    dag.go_on(planned)
+    dag.run_planned(planned)
     assert counts(dag) == {"scored": 2}
     planned = dag.plan({**ONE_CELL, "replicates": 3}, run_id="run-2")
     scores_after_run(store, -1, "run-2")
     assert counts(dag) == {"reused": 2, "not_run": 1}
     assert snapshot_of(dag).last_run == RunRef(DAG_ID, "run-2")
-    dag.go_on(planned, run_id="run-2")
+    dag.run_planned(planned, run_id="run-2")
     scores_after_run(store, SECOND, "run-2")
     assert counts(dag) == {"reused": 2, "scored": 1}
 
