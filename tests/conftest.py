@@ -89,7 +89,7 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlayedRun:
-    """The results of a played run: the plan from XCom, the slices, the error of each failed slice, and the summary."""
+    """The results of a played run: the plan from XCom, the slices, the errors of failed slices, and the summary."""
 
     planned: PlannedRun
     slices: list[dict[str, Any]]

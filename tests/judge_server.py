@@ -33,7 +33,7 @@ class JudgeServer:
     @classmethod
     @contextmanager
     def started(cls, folder: Path, *options: str) -> Iterator[JudgeServer]:
-        """Start a judge on a free port, with its port file in `folder`, and kill it when the block ends in any way."""
+        """Start a judge on a free port, with its port file in `folder`, and kill it when the block ends."""
         port_file = folder / "judge.port"
         port_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "devtools.offline_judge", "--port-file", str(port_file), *options]

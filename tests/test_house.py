@@ -148,7 +148,7 @@ def test_the_sample_data_is_sound_and_tracked() -> None:
 
 
 def test_importing_the_steps_needs_no_heavy_module() -> None:
-    """The modules that every task imports load neither pandas nor the LLM client; only the users of these load them."""
+    """The modules that every task imports load neither pandas nor the LLM client."""
     code = (
         "import essay_cohorts.backfill.plan_cohort, essay_cohorts.backfill.slice_tasks, sys; "
         "print([m for m in ('pandas', 'openai', 'tenacity') if m in sys.modules])"

@@ -145,7 +145,7 @@ INPUTS = {
 
 
 def test_a_cohort_id_is_the_hash_of_the_canonical_json() -> None:
-    """A cohort id is the blake2s of its inputs as UTF-8 JSON with sorted keys and no blanks, so anyone can compute it."""
+    """Anyone can compute a cohort id: the blake2s of the inputs as UTF-8 JSON with sorted keys and no blanks."""
     text = json.dumps(INPUTS, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical_json(INPUTS) == text
     assert cohort_id(INPUTS) == "cohort-" + blake2s(text.encode(), digest_size=6).hexdigest()

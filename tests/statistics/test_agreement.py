@@ -156,12 +156,12 @@ def _sides(scores: NDArray[np.float64]) -> pd.DataFrame:
 
 def test_an_interval_of_alpha_holds_the_truth() -> None:
     """Of 1,000 simulations of 30 essays with symmetric scores 93 to 97 % hold the true alpha."""
-    world, draw = Population(skewed=False), np.random.default_rng(20_260_102)
-    truth = estimate_alpha(_sides(world.many()[:100_000])).value
+    population, draw = Population(skewed=False), np.random.default_rng(20_260_102)
+    truth = estimate_alpha(_sides(population.large_sample()[:100_000])).value
     assert truth is not None
     held = 0
     for _ in range(1_000):
-        found = estimate_alpha(_sides(world.scores(30, draw)))
+        found = estimate_alpha(_sides(population.scores(30, draw)))
         assert found.low is not None
         assert found.high is not None
         held += found.low <= truth <= found.high

@@ -54,12 +54,12 @@ def percentile(values: Values) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def coverage(world: Population, essays: int, of: Callable[[Values], Values], interval: Interval) -> float:
+def coverage(population: Population, essays: int, of: Callable[[Values], Values], interval: Interval) -> float:
     """The share of simulations whose interval holds the true mean."""
-    truth, draw = float(of(world.many()).mean()), np.random.default_rng(SEED)
+    truth, draw = float(of(population.large_sample()).mean()), np.random.default_rng(SEED)
     held = 0
     for _ in range(SIMULATIONS):
-        low, high = interval(of(world.scores(essays, draw)))
+        low, high = interval(of(population.scores(essays, draw)))
         held += low <= truth <= high
     return held / SIMULATIONS
 
