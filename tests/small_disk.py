@@ -83,7 +83,7 @@ def start_trouble(trouble: str, root: Path, judge_url: str) -> None:
 
 
 def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
-    """Run the calling step, cause the trouble once AT_ONCE calls are in flight, and return what the disk then holds."""
+    """Run the calling step, cause the trouble once AT_ONCE calls are in flight, and return what the disk holds."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(root)], check=True)
     store = StoreBuilder.sample(root)
     essays = [store.essay(number) for number in range(1, ESSAYS + 1)]

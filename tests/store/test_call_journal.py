@@ -1,4 +1,4 @@
-"""The journal of calls: whatever processes write to it or die at it, nothing spent is forgotten."""
+"""Tests of the call journal: no spent money is forgotten, whichever processes write to the journal or die."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ RUN = RunRef(DAG_ID, "run-1")
 
 
 def intent(gen_id: str = "v_1", *, worst: float | None = 0.5, run_id: str = "run-1") -> Intent:
-    """A request of this run that may take a minute."""
+    """Return a request of this run that may take up to a minute."""
     task = task_ref(run_id, "evaluation.evaluation_raw", 1, 0)
     return Intent(gen_id=gen_id, llm_model_id="judge-a", worst_usd=worst, longest_s=60.0, task=task)
 
 
 def lines(folder: Path) -> list[str]:
-    """The journal's lines."""
+    """Return the journal's lines."""
     return (folder / JOURNAL).read_text(encoding="utf-8").splitlines()
 
 
 def edit(folder: Path, **changes: object) -> None:
-    """Changes the fields of the journal's only line."""
+    """Change fields of the journal's only line."""
     [line] = lines(folder)
     (folder / JOURNAL).write_text(json.dumps(json.loads(line) | changes) + "\n", encoding="utf-8")
 
 
 def test_a_request_counts_at_its_worst_until_it_is_settled(tmp_path: Path) -> None:
-    """While under way it counts with its worst case, then with what it cost; another run's spending is its own."""
+    """A request counts with its worst case in flight and with its cost afterwards; other runs are not included."""
     journal = CallJournal(folder=tmp_path)
     _, call = journal.reserve(intent())
     journal.reserve(intent(run_id="run-2"))
@@ -55,21 +55,21 @@ def test_a_request_counts_at_its_worst_until_it_is_settled(tmp_path: Path) -> No
     ("end", "cost", "spending"),
     [
         pytest.param(CallEnd.REPLY, 0.2, Spending(calls=1, settled_usd=0.2), id="a reply"),
-        pytest.param(CallEnd.REPLY, None, Spending(calls=1, settled_usd=0.5), id="a reply whose cost nobody told"),
+        pytest.param(CallEnd.REPLY, None, Spending(calls=1, settled_usd=0.5), id="a reply without a cost"),
         pytest.param(CallEnd.CHARGED, 0.1, Spending(calls=1, settled_usd=0.1), id="paid for and no reply"),
         pytest.param(CallEnd.NOT_CHARGED, 0.0, Spending(calls=1), id="refused"),
         pytest.param(CallEnd.UNKNOWN, None, Spending(calls=1, unknown=1, unknown_usd=0.5), id="no answer"),
     ],
 )
 def test_what_each_end_costs(end: CallEnd, cost: float | None, spending: Spending, tmp_path: Path) -> None:
-    """A known cost counts as it is; an unknown one, and an unknown end, count at their worst."""
+    """A known cost is counted as it is; without a known cost, or with an unknown end, the worst case is counted."""
     journal = CallJournal(folder=tmp_path)
     journal.settle(journal.reserve(intent())[1], end, cost)
     assert journal.spending(RUN) == spending
 
 
 def test_what_is_settled_later_comes_with_the_next_line(tmp_path: Path) -> None:
-    """It is on disk with the next request, or when the journal is flushed, once each."""
+    """A delayed settlement is written once: with the next request, or when the journal is flushed."""
     journal = CallJournal(folder=tmp_path)
     _, first = journal.reserve(intent())
     journal.settle_later(first, CallEnd.REPLY, 0.125)
@@ -84,7 +84,7 @@ def test_what_is_settled_later_comes_with_the_next_line(tmp_path: Path) -> None:
 
 
 def test_no_room_writes_nothing(tmp_path: Path) -> None:
-    """A request that is not to be made leaves no trace."""
+    """A request for which the budget has no room is not written."""
     journal = CallJournal(folder=tmp_path)
     room, _ = journal.reserve(intent(), lambda _: Room.NO)
     assert room is Room.NO
@@ -92,7 +92,7 @@ def test_no_room_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_processes_share_one_budget(tmp_path: Path) -> None:
-    """Six processes that reserve and settle as fast as they can never pass the cap, and no line is torn or lost."""
+    """Six processes that reserve and settle at full speed never exceed the cap, and no line is torn or lost."""
     budget = Budget(max_cost_usd=20.0)
     children = [_spender(tmp_path, budget) for _ in range(6)]
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 6
@@ -120,7 +120,7 @@ def _spender(folder: Path, budget: Budget) -> int:
 
 
 def test_a_process_that_died_leaves_its_worst_case(tmp_path: Path) -> None:
-    """The request of a killed process is under way no more, is known by name, and stays reserved."""
+    """The request of a killed process is no longer in flight, but it is listed and its worst case stays reserved."""
     child = os.fork()
     if not child:
         CallJournal(folder=tmp_path).reserve(intent())
@@ -138,13 +138,13 @@ def test_a_process_that_died_leaves_its_worst_case(tmp_path: Path) -> None:
         pytest.param({"host": "elsewhere", "pid": 1}, True, id="another machine, within its time"),
         pytest.param({"host": "elsewhere", "until": time.time() - 1}, False, id="another machine, past its time"),
         pytest.param({"until": time.time() - 1}, False, id="this process, past its time"),
-        pytest.param({"since": 1.0}, False, id="a process number that has passed to another"),
-        pytest.param({"pid": "x"}, False, id="an odd process number"),
+        pytest.param({"since": 1.0}, False, id="a process id that another process has now"),
+        pytest.param({"pid": "x"}, False, id="an invalid process id"),
         pytest.param({"until": None}, False, id="no time"),
     ],
 )
 def test_when_a_request_is_under_way(changes: dict[str, object], under_way: bool, tmp_path: Path) -> None:
-    """A request may still be settled while its process lives and its time is not up."""
+    """A request is in flight while its process lives and its time has not run out."""
     CallJournal(folder=tmp_path).reserve(intent())
     edit(tmp_path, **changes)
     [call] = CallJournal(folder=tmp_path).unsettled()
@@ -153,7 +153,7 @@ def test_when_a_request_is_under_way(changes: dict[str, object], under_way: bool
 
 @pytest.mark.parametrize("torn", ['{"call": "x", "gen', "\x00\x00", "not JSON", "[1]", "7"])
 def test_a_torn_or_odd_line_is_passed_over(torn: str, tmp_path: Path) -> None:
-    """What a crash tore off is a request that was never sent; the next line begins on a line of its own."""
+    """A line torn by a crash is skipped, because its request was never sent; the next record starts a new line."""
     journal = CallJournal(folder=tmp_path)
     journal.reserve(intent())
     with (tmp_path / JOURNAL).open("a", encoding="utf-8") as file:
@@ -164,7 +164,7 @@ def test_a_torn_or_odd_line_is_passed_over(torn: str, tmp_path: Path) -> None:
 
 
 def test_a_journal_that_was_taken_away_begins_anew(tmp_path: Path) -> None:
-    """A journal deleted, or cut short, while it is in use is read from its beginning."""
+    """A journal that is deleted while in use is read from its beginning again."""
     journal = CallJournal(folder=tmp_path)
     for _ in range(3):
         journal.reserve(intent())
@@ -176,7 +176,7 @@ def test_a_journal_that_was_taken_away_begins_anew(tmp_path: Path) -> None:
 
 
 def test_on_a_full_disk_nothing_is_reserved(tmp_path: Path) -> None:
-    """A request that cannot be written down is not made: StoreError."""
+    """A request that cannot be written to the journal is not made, and StoreError is raised."""
     journal = CallJournal(folder=tmp_path)
     with full_disk(10), pytest.raises(StoreError, match=r"calls\.jsonl.*cannot be written"):
         journal.reserve(intent())
@@ -184,7 +184,7 @@ def test_on_a_full_disk_nothing_is_reserved(tmp_path: Path) -> None:
 
 
 def test_without_its_folder_there_is_no_journal(tmp_path: Path) -> None:
-    """A cohort's folder that is gone is not rebuilt."""
+    """The journal does not create a cohort's folder again after the folder was deleted."""
     with pytest.raises(StoreError, match="gone is gone"):
         CallJournal(folder=tmp_path / "gone").reserve(intent())
     assert not (tmp_path / "gone").exists()
@@ -238,7 +238,7 @@ def test_without_a_run_the_spending_is_that_of_all_runs(
 
 
 def test_without_a_journal_nothing_was_spent(tmp_path: Path) -> None:
-    """Looking at what a cohort without requests has spent makes no file."""
+    """Reading the spending of a cohort without requests creates no file."""
     assert CallJournal(folder=tmp_path).spending() == Spending()
     assert list(tmp_path.iterdir()) == []
 

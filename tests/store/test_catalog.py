@@ -1,4 +1,4 @@
-"""The CSV inputs and the selection file: what is read, and where each mistake is said to be."""
+"""Tests of reading the CSV inputs and the selection file: the values, and the place of each reported mistake."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ TEXTS = "1_raw/templates/evaluation"
 
 @pytest.fixture
 def catalog(store: StoreBuilder) -> Catalog:
-    """The catalog over `store`."""
+    """Return the catalog over `store`."""
     return Catalog(root=store.root)
 
 
 def places(checked: Checked[Any]) -> list[str]:
-    """Where the problems are."""
+    """Return the places of the problems."""
     return [problem.place for problem in checked.problems]
 
 
 def only(checked: Checked[Any]) -> Problem:
-    """The one problem there is."""
+    """Return the only problem."""
     [problem] = checked.problems
     return problem
 
 
 def write_texts(store: StoreBuilder, *template_ids: str) -> None:
-    """A text for each template."""
+    """Write a text for each template."""
     for template_id in template_ids:
         store.write(f"{TEXTS}/{template_id}.txt", f"{template_id}: {{{{ response }}}}")
 
@@ -47,8 +47,8 @@ def write_texts(store: StoreBuilder, *template_ids: str) -> None:
 # ---------------------------------------------------------------- templates
 
 
-def test_every_row_tells_its_parser(store: StoreBuilder, catalog: Catalog) -> None:
-    """Inactive templates too, and without a text; of two rows of one id the active one counts, else the first."""
+def test_every_row_names_its_parser(store: StoreBuilder, catalog: Catalog) -> None:
+    """Inactive templates without a text are read too. Of two rows with one id, the active or else the first counts."""
     rows = "a,one,false\nb,,true\na,two,true\na,three,0\nc,four,false\nc,five,false\n"
     store.write(TEMPLATES, f"template_id,parser,active\n{rows}")
     read = catalog.template_rows()
@@ -60,8 +60,8 @@ def test_every_row_tells_its_parser(store: StoreBuilder, catalog: Catalog) -> No
     ]
 
 
-def test_every_wrong_row_is_told(store: StoreBuilder, catalog: Catalog) -> None:
-    """A row that may name a parser is not passed over."""
+def test_every_invalid_row_is_reported(store: StoreBuilder, catalog: Catalog) -> None:
+    """An invalid row is reported and not skipped, because it may name a parser."""
     store.write(TEMPLATES, "template_id,parser,active\n../a,,true\nb,,perhaps\n")
     assert places(catalog.template_rows()) == [f"{TEMPLATES}:2, column template_id", f"{TEMPLATES}:3, column active"]
 
@@ -81,7 +81,7 @@ def test_templates_in_file_order(store: StoreBuilder, catalog: Catalog) -> None:
 
 
 def test_what_a_template_reads(store: StoreBuilder, catalog: Catalog) -> None:
-    """The column `reads` says whether reasoning may stand for an empty reply; empty, or no column: it may not."""
+    """The column `reads` says whether reasoning may replace an empty reply; an empty or missing cell says no."""
     write_texts(store, "a", "b", "c")
     store.write(TEMPLATES, "template_id,active,reads\na,1,\nb,1,reply\nc,1, reply_or_reasoning \n")
     assert [t.reads for t in catalog.templates().value] == ["reply", "reply", "reply_or_reasoning"]
@@ -92,12 +92,12 @@ def test_what_a_template_reads(store: StoreBuilder, catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("cell", "next_step"),
     [
-        pytest.param("reply_or_reason", 'Did you mean "reply_or_reasoning"?', id="a slip"),
+        pytest.param("reply_or_reason", 'Did you mean "reply_or_reasoning"?', id="a typo"),
         pytest.param("x", "Known: reply, reply_or_reasoning.", id="another word"),
     ],
 )
 def test_other_words_in_reads(store: StoreBuilder, catalog: Catalog, cell: str, next_step: str) -> None:
-    """Any other word is an error that says what may stand there; an inactive template's cell does not matter."""
+    """An unknown word is an error that lists the known words; the cell of an inactive template is ignored."""
     write_texts(store, "a")
     store.write(TEMPLATES, f"template_id,active,reads\nb,0,{cell}\na,1,{cell}\n")
     problem = only(catalog.templates())
@@ -112,7 +112,7 @@ def test_other_words_in_reads(store: StoreBuilder, catalog: Catalog, cell: str, 
     ],
 )
 def test_booleans(store: StoreBuilder, catalog: Catalog, cell: str, expected: bool) -> None:
-    """true, false, 1 and 0 are understood in any case and with blanks around."""
+    """The words true, false, 1 and 0 are accepted in any case and with blanks around them."""
     write_texts(store, "always", "perhaps")
     store.write(TEMPLATES, f"template_id,active\nalways,true\nperhaps,{cell}\n")
     read = catalog.templates()
@@ -122,7 +122,7 @@ def test_booleans(store: StoreBuilder, catalog: Catalog, cell: str, expected: bo
 
 @pytest.mark.parametrize("cell", [pytest.param(cell, id=repr(cell)) for cell in ("yes", "", "t", "2", "truee", "-1")])
 def test_other_booleans_are_errors(store: StoreBuilder, catalog: Catalog, cell: str) -> None:
-    """Anything else is an error that names file, line and column; the column never reads as false unasked."""
+    """Any other value is an error that names file, line and column; it is never read as false."""
     write_texts(store, "always", "perhaps")
     store.write(TEMPLATES, f"template_id,active\nalways,true\nperhaps,{cell}\n")
     problem = only(catalog.templates())
@@ -132,14 +132,14 @@ def test_other_booleans_are_errors(store: StoreBuilder, catalog: Catalog, cell: 
 
 
 def test_every_wrong_boolean_of_a_column_is_reported(store: StoreBuilder, catalog: Catalog) -> None:
-    """A whole column of unknown words is that many errors, not a column of false."""
+    """Each unknown word in the column is reported, and none is read as false."""
     store.write(TEMPLATES, "template_id,active\na,on\nb,off\nc,on\n")
     assert places(catalog.templates()) == [f"{TEMPLATES}:{line}, column active" for line in (2, 3, 4)]
 
 
 @pytest.mark.parametrize("template_id", [pytest.param(text, id=text) for text in ("007", "1e5", "0x10", "1.0", "no")])
 def test_ids_are_text(store: StoreBuilder, catalog: Catalog, template_id: str) -> None:
-    """An id that looks like a number or a word of the language stays the text that it is."""
+    """An id that looks like a number or a boolean stays the text that it is."""
     write_texts(store, template_id)
     store.write(TEMPLATES, f"template_id,active\n{template_id},true\n")
     store.write(MODELS, f"id,model,for_evaluation\n{template_id},{template_id},true\n")
@@ -163,7 +163,7 @@ def test_bom_crlf_and_extra_columns(store: StoreBuilder, catalog: Catalog) -> No
 
 
 def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catalog) -> None:
-    """A cell that goes over several lines does not shift the line numbers of the rows behind it."""
+    """A cell that spans several lines does not shift the line numbers of later rows."""
     write_texts(store, "a", "b", "c")
     rows = 'a,"two\nlines",true\nb,"three\r\n\r\nlines",maybe\n\nc,"one ""quoted"" line",perhaps\n'
     store.write(TEMPLATES, f"template_id,description,active\n{rows}")
@@ -202,7 +202,7 @@ def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catal
     ],
 )
 def test_bad_templates(store: StoreBuilder, catalog: Catalog, text: str | bytes, place: str, finding: str) -> None:
-    """Each mistake is found, with its place and what to do."""
+    """Each mistake is reported with its place and the next step."""
     write_texts(store, "Novelty")
     store.write(TEMPLATES, text)
     problem = catalog.templates().problems[0]
@@ -212,26 +212,26 @@ def test_bad_templates(store: StoreBuilder, catalog: Catalog, text: str | bytes,
 
 
 def test_ids_that_differ_by_case_may_be_inactive(store: StoreBuilder, catalog: Catalog) -> None:
-    """Only active rows can share gen_ids: an inactive one of the same name is no mistake."""
+    """An inactive row may have the name of an active row, because only active rows can share gen_ids."""
     store.write(TEMPLATES, "template_id,active\nnovelty,1\nNOVELTY,0\nnovelty,0\n")
     assert catalog.templates().problems == ()
 
 
-def test_an_id_that_stands_twice_is_one_problem(store: StoreBuilder, catalog: Catalog) -> None:
-    """Two active rows of one id are one mistake."""
+def test_an_id_that_appears_twice_is_one_problem(store: StoreBuilder, catalog: Catalog) -> None:
+    """Two active rows with one id are reported as one problem."""
     store.write(TEMPLATES, "template_id,active\nnovelty,1\nnovelty,1\n")
     assert "novelty" in only(catalog.templates()).finding
 
 
 def test_every_row_that_clashes_is_named(store: StoreBuilder, catalog: Catalog) -> None:
-    """Each row whose id an earlier row has, exactly or but for case, is a problem on its own line."""
+    """Each row whose id equals an earlier row's id, ignoring case, is reported on its own line."""
     write_texts(store, "Novelty", "other")
     store.write(TEMPLATES, "template_id,active\nnovelty,1\nNovelty,1\nother,1\nnovelty,1\n")
     assert places(catalog.templates()) == [f"{TEMPLATES}:{line}, column template_id" for line in (3, 5)]
 
 
 def test_the_order_of_problems_is_the_same_in_every_process(store: StoreBuilder) -> None:
-    """Several columns that stand twice are reported in the same order whatever the hash seed."""
+    """Several repeated columns are reported in the same order, whatever the hash seed."""
     store.write(TEMPLATES, "template_id,active,a,a,b,b,c,c,d,d,e,e\n")
     code = (
         "from essay_cohorts.store.catalog import Catalog; from pathlib import Path; import sys;"
@@ -251,7 +251,7 @@ def test_the_order_of_problems_is_the_same_in_every_process(store: StoreBuilder)
 
 
 def test_a_missing_file_is_a_problem(store: StoreBuilder, catalog: Catalog) -> None:
-    """A CSV that is not there is named; nothing is read as an empty table."""
+    """A missing CSV file is reported and never read as an empty table."""
     for name, read in ((TEMPLATES, catalog.templates), (MODELS, catalog.models), (REPLICATION, catalog.replicates)):
         (store.root / name).unlink()
         problem = only(read())
@@ -259,21 +259,21 @@ def test_a_missing_file_is_a_problem(store: StoreBuilder, catalog: Catalog) -> N
         assert "cannot be read" in problem.finding
 
 
-def test_template_text_that_is_no_utf8(store: StoreBuilder, catalog: Catalog) -> None:
-    """A template text in another encoding is a problem of that file, with the byte."""
+def test_template_text_that_is_not_utf8(store: StoreBuilder, catalog: Catalog) -> None:
+    """A template text that is not UTF-8 is a problem of its file, with the position of the byte."""
     store.write(f"{TEXTS}/novelty.txt", b"caf\xe9 {{ response }}")
     problem = only(catalog.templates())
     assert (problem.place, problem.finding) == (f"{TEXTS}/novelty.txt", "it is not UTF-8 (byte 3).")
 
 
 def test_a_bom_in_a_template_text_is_not_sent(store: StoreBuilder, catalog: Catalog) -> None:
-    """A BOM before a template's text does not become part of the prompt."""
+    """A BOM at the start of a template's text does not become part of the prompt."""
     store.write(f"{TEXTS}/novelty.txt", b"\xef\xbb\xbfJudge {{ response }}")
     assert catalog.templates().value[0].text == "Judge {{ response }}"
 
 
 def test_a_system_message_is_optional(store: StoreBuilder, catalog: Catalog) -> None:
-    """The file beside a template's text is its system message; a template without it has none."""
+    """The file next to a template's text is its system message; without this file there is no system message."""
     store.write(f"{TEXTS}/novelty.system.txt", b"\xef\xbb\xbfBe strict.\n")
     assert [(t.template_id, t.system) for t in catalog.templates().value] == [
         ("novelty", "Be strict.\n"),
@@ -290,7 +290,7 @@ def test_a_system_message_is_optional(store: StoreBuilder, catalog: Catalog) -> 
     ],
 )
 def test_bad_system_messages(store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str) -> None:
-    """A system message that cannot be sent is a problem of its file, not left out in silence."""
+    """A system message that cannot be sent is reported and not silently left out."""
     name = f"{TEXTS}/novelty.system.txt"
     if content is None:
         (store.root / name).mkdir()
@@ -302,7 +302,7 @@ def test_bad_system_messages(store: StoreBuilder, catalog: Catalog, content: byt
 
 
 def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> None:
-    """A template `a.system` beside a template `a` is refused: its text would become the system message of `a`."""
+    """Template `a.system` next to template `a` is refused, because its text would be the system message of `a`."""
     store.write(TEMPLATES, "template_id,active\na,1\na.system,1\n")
     write_texts(store, "a", "a.system")
     problem = only(catalog.templates())
@@ -320,7 +320,7 @@ def test_one_file_is_not_two_texts(store: StoreBuilder, catalog: Catalog) -> Non
     ],
 )
 def test_another_separator_is_named(store: StoreBuilder, catalog: Catalog, header: str, words: str) -> None:
-    """A file of a spreadsheet program of another country is one mistake, and not a column that is missing."""
+    """A file separated by semicolons or tabs, as spreadsheet programs write it, is one problem with this cause."""
     store.write(TEMPLATES, f"{header}\r\nnovelty;true\r\n")
     problem = only(catalog.templates())
     assert (problem.place, problem.finding) == (f"{TEMPLATES}:1", f"the columns are separated by {words}.")
@@ -328,8 +328,8 @@ def test_another_separator_is_named(store: StoreBuilder, catalog: Catalog, heade
 
 
 @pytest.mark.parametrize("blank", [pytest.param(line, id=repr(line)) for line in (",", ",,,,", " , ", " ", '"",""')])
-def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank: str) -> None:
-    """Rows without a word, which spreadsheet programs leave, are passed over; the next rows keep their lines."""
+def test_empty_rows_are_skipped(store: StoreBuilder, catalog: Catalog, blank: str) -> None:
+    """Empty rows, which spreadsheet programs leave, are skipped and do not shift the line numbers of later rows."""
     write_texts(store, "a")
     store.write(TEMPLATES, f"template_id,active\na,1\n{blank}\nb,x\n{blank}\n")
     assert places(catalog.templates()) == [f"{TEMPLATES}:4, column active"]
@@ -338,7 +338,7 @@ def test_rows_of_commas_are_no_rows(store: StoreBuilder, catalog: Catalog, blank
 
 
 def test_without_active_the_named_templates_count(store: StoreBuilder, catalog: Catalog) -> None:
-    """A store without that column needs the names; of other rows neither text nor cells are looked at."""
+    """Without the column `active` the templates must be named, and the other rows are not checked."""
     store.write(TEMPLATES, "template_id,reads\na,\nb,x\nc,\n")
     write_texts(store, "a", "c")
     assert [t.template_id for t in catalog.templates(["c", "a"]).value] == ["a", "c"]
@@ -352,7 +352,7 @@ def test_without_active_the_named_templates_count(store: StoreBuilder, catalog: 
 
 
 def test_with_active_names_change_nothing(store: StoreBuilder, catalog: Catalog) -> None:
-    """Where the column is there, it alone says which templates and models may be used."""
+    """If a store marks its rows, only the marks decide which templates and models can be used."""
     store.write(TEMPLATES, "template_id,active\nnovelty,1\ncoherence,0\n")
     assert catalog.templates(["coherence"]) == catalog.templates()
     assert catalog.choices(TEMPLATES) == ["novelty"]
@@ -361,7 +361,7 @@ def test_with_active_names_change_nothing(store: StoreBuilder, catalog: Catalog)
 
 
 def test_without_for_evaluation_the_named_models_count(store: StoreBuilder, catalog: Catalog) -> None:
-    """A store without that column needs the names; the cells of other models are not judged."""
+    """Without the column `for_evaluation` the models must be named, and the other rows are not checked."""
     store.write(MODELS, "id,model,temperature\nm,api/m,0\nmode\u0300le,api/x,1\nwriter,,hot\n")
     assert [m.id for m in catalog.models(["mod\u00e8le", "m"]).value] == ["m", "mod\u00e8le"]
     assert catalog.choices(MODELS) == ["m", "mod\u00e8le", "writer"]
@@ -375,7 +375,7 @@ def test_without_for_evaluation_the_named_models_count(store: StoreBuilder, cata
 
 
 def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
-    """The models for evaluation come in file order; filled cells are read, empty ones are None."""
+    """The models for evaluation come in file order; empty cells become None."""
     store.write(
         MODELS,
         "id,model,for_evaluation,temperature,max_tokens,max_tokens_field,input_usd_per_mtok,output_usd_per_mtok,"
@@ -436,7 +436,7 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
     ],
 )
 def test_bad_model_cells(store: StoreBuilder, catalog: Catalog, column: str, cell: str) -> None:
-    """A cell that cannot be used is an error with file, line and column, and says what it holds."""
+    """An invalid cell is an error with file, line and column that quotes the cell."""
     cells = {"id": "m", "model": "api/m", "for_evaluation": "true", column: cell}
     store.write(MODELS, f"{','.join(cells)}\n{','.join(cells.values())}\n")
     problem = only(catalog.models())
@@ -453,19 +453,19 @@ def test_bad_model_cells(store: StoreBuilder, catalog: Catalog, column: str, cel
     ],
 )
 def test_numbers_in_pythons_own_spelling(store: StoreBuilder, catalog: Catalog, column: str, cell: str) -> None:
-    """A number that only Python would read so is an error: 1_5 is more likely a slip for 1.5 than 15."""
+    """Underscores in numbers are an error, because 1_5 is more likely a typo of 1.5 than the number 15."""
     store.write(MODELS, f"id,model,for_evaluation,{column}\nm,m,1,{cell}\n")
     assert places(catalog.models()) == [f"{MODELS}:2, column {column}"]
 
 
 def test_cells_of_other_models_do_not_matter(store: StoreBuilder, catalog: Catalog) -> None:
-    """A model that is not for evaluation is not judged by its other cells."""
+    """The cells of a model that is not for evaluation are not checked."""
     store.write(MODELS, "id,model,for_evaluation,temperature\nwriter,,false,hot\njudge,m,true,\n")
     assert catalog.models() == Checked(value=(JudgeModel(id="judge", model="m"),))
 
 
 def test_all_problems_of_a_row_and_of_all_rows(store: StoreBuilder, catalog: Catalog) -> None:
-    """Every mistake of the file is reported at once, and the right rows are read nevertheless."""
+    """All problems of the file are reported at once, and the valid rows are still read."""
     store.write(
         MODELS,
         "id,model,for_evaluation,temperature,max_tokens\n,,true,9,0\ngood,m,true,1,10\nbad,m,true,x,10\nc,m,perhaps,,\n",
@@ -487,13 +487,13 @@ def test_all_problems_of_a_row_and_of_all_rows(store: StoreBuilder, catalog: Cat
     ],
 )
 def test_bad_sets_of_models(store: StoreBuilder, catalog: Catalog, rows: str, finding: str) -> None:
-    """No judge at all, or two with one set of gen_ids, cannot be planned with."""
+    """It is an error if no model is for evaluation, or if two models would share their gen_ids."""
     store.write(MODELS, f"id,model,for_evaluation\n{rows}")
     assert finding in only(catalog.models()).finding
 
 
 def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
-    """One judge with this cell in the column `request`."""
+    """Write one judge with this cell in the column `request`."""
     cells = {"id": "m", "model": "api/m", "for_evaluation": "true", **others}
     quoted = cell.replace('"', '""')
     store.write(MODELS, f'{",".join(cells)},request\n{",".join(cells.values())},"{quoted}"\n')
@@ -518,7 +518,7 @@ def write_request(store: StoreBuilder, cell: str, **others: str) -> None:
     ],
 )
 def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding: str) -> None:
-    """What is not a JSON object, or sets what other columns or the program set, is an error of that cell."""
+    """The cell must be a JSON object without the keys that other columns or the program set."""
     write_request(store, cell)
     problem = only(catalog.models())
     assert problem.place == f"{MODELS}:2, column request"
@@ -527,7 +527,7 @@ def test_bad_requests(store: StoreBuilder, catalog: Catalog, cell: str, finding:
 
 
 def test_a_temperature_in_both_places(store: StoreBuilder, catalog: Catalog) -> None:
-    """A temperature in the request is fine unless the column says one too."""
+    """A temperature is allowed in the request, but not in the request and the column at once."""
     write_request(store, '{"temperature": 1}', temperature="")
     assert catalog.models().value[0].request == '{"temperature":1}'
     write_request(store, '{"temperature": 1}', temperature="1")
@@ -535,7 +535,7 @@ def test_a_temperature_in_both_places(store: StoreBuilder, catalog: Catalog) -> 
 
 
 def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None:
-    """The order of keys and blanks do not make another judge."""
+    """The order of the keys and blanks in a request do not change the judge."""
     write_request(store, '{"b": "é", "a": {"d": 1, "c": 2}}')
     first = catalog.models().value
     write_request(store, '{"a":{"c":2,"d":1},"b":"é"}')
@@ -543,14 +543,14 @@ def test_equal_requests_are_equal(store: StoreBuilder, catalog: Catalog) -> None
 
 
 def test_an_id_has_one_form(store: StoreBuilder, catalog: Catalog) -> None:
-    """An accent written as a character of its own is the same id; what the API is sent stays as it is written."""
+    """Two Unicode spellings of an accent give the same id; the model name sent to the API keeps its spelling."""
     store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,mode\u0300le,1\n")
     assert [(m.id, m.model) for m in catalog.models().value] == [("mod\u00e8le", "mode\u0300le")]
     store.write(MODELS, "id,model,for_evaluation\nmode\u0300le,a,1\nmod\u00e8le,b,1\n")
     assert "already" in only(catalog.models()).finding
 
 
-# ---------------------------------------------------------------- columns that are nearly known
+# ---------------------------------------------------------------- misspelt columns
 
 
 @pytest.mark.parametrize(
@@ -574,10 +574,10 @@ def test_an_id_has_one_form(store: StoreBuilder, catalog: Catalog) -> None:
         pytest.param(REPLICATION, "stage,{}", "replicate", "replicates", id="replicate"),
     ],
 )
-def test_a_nearly_known_column_is_a_problem(
+def test_a_misspelt_column_is_a_problem(
     store: StoreBuilder, catalog: Catalog, name: str, header: str, misspelt: str, meant: str
 ) -> None:
-    """A misspelt column would be ignored and its limit not sent: the error names the column that is meant."""
+    """A misspelt column is an error that suggests the right name, because its values would otherwise be ignored."""
     store.write(name, header.format(misspelt) + "\n")
     reads: dict[str, Callable[[], Checked[Any]]] = {
         MODELS: catalog.models,
@@ -600,7 +600,7 @@ def test_a_nearly_known_column_is_a_problem(
     ],
 )
 def test_other_unknown_columns_are_allowed(store: StoreBuilder, catalog: Catalog, columns: str, row: str) -> None:
-    """A file may hold more columns than are read."""
+    """A file may have additional columns."""
     store.write(MODELS, f"id,model,for_evaluation,{columns}\nm,api/m,true,{row}\n")
     assert catalog.models().problems == ()
 
@@ -618,7 +618,7 @@ def test_other_unknown_columns_are_allowed(store: StoreBuilder, catalog: Catalog
     ],
 )
 def test_replicates(store: StoreBuilder, catalog: Catalog, text: str, expected: int) -> None:
-    """The row of stage evaluation says how many evaluations a cell should hold."""
+    """The row of stage evaluation says how many evaluations each cell should have."""
     store.write(REPLICATION, text)
     assert catalog.replicates() == Checked(value=expected)
 
@@ -641,7 +641,7 @@ def test_replicates(store: StoreBuilder, catalog: Catalog, text: str, expected: 
     ],
 )
 def test_bad_replicates(store: StoreBuilder, catalog: Catalog, rows: str, place: str, finding: str) -> None:
-    """Anything but exactly one whole number from 1 to 1,000 for the stage evaluation is an error."""
+    """The stage evaluation must have exactly one row, with a whole number from 1 to 1,000."""
     store.write(REPLICATION, f"stage,replicates\n{rows}")
     problem = only(catalog.replicates())
     assert problem.place == place
@@ -654,7 +654,7 @@ def test_bad_replicates(store: StoreBuilder, catalog: Catalog, rows: str, place:
 
 @pytest.mark.parametrize("name", [pytest.param(f"selected_{stage}.txt", id=stage) for stage in ("essays", "drafts")])
 def test_the_one_selection_file_is_read(store: StoreBuilder, catalog: Catalog, name: str) -> None:
-    """Whichever of the two selection files exists is the selection, under its own name."""
+    """The selection is read from whichever of the two files exists, and keeps this file's name."""
     store.select("# mode: evaluation-only", "e_1", name=name)
     selection = catalog.selection().value
     assert selection is not None
@@ -662,7 +662,7 @@ def test_the_one_selection_file_is_read(store: StoreBuilder, catalog: Catalog, n
 
 
 def test_both_selection_files(store: StoreBuilder, catalog: Catalog) -> None:
-    """Two selection files at once are an error that names both."""
+    """If both selection files exist, the error names both."""
     store.select("e_1")
     store.select("e_1", name="selected_drafts.txt")
     problem = only(catalog.selection())
@@ -672,7 +672,7 @@ def test_both_selection_files(store: StoreBuilder, catalog: Catalog) -> None:
 
 
 def test_no_selection_file(catalog: Catalog) -> None:
-    """Without a selection file the error says which file to write, or which conf key to use."""
+    """Without a selection file the error names the file to write and the conf key to use instead."""
     problem = only(catalog.selection())
     assert "2_tasks/selected_essays.txt" in problem.next_step
     assert "essay_ids" in problem.next_step
@@ -689,7 +689,7 @@ def test_no_selection_file(catalog: Catalog) -> None:
 def test_selection_file_that_cannot_be_read(
     store: StoreBuilder, catalog: Catalog, content: bytes | None, finding: str
 ) -> None:
-    """A selection in another encoding, or a folder of that name, is a problem of that file."""
+    """A selection in another encoding, or a folder in its place, is a problem of that file."""
     if content is None:
         (store.root / "2_tasks" / "selected_essays.txt").mkdir(parents=True)
     else:
@@ -700,14 +700,14 @@ def test_selection_file_that_cannot_be_read(
 
 
 def test_offline_replies_need_the_marker_file(store: StoreBuilder, catalog: Catalog) -> None:
-    """Made-up scores are allowed only while the marker file exists in this data root."""
+    """Scores of the offline judge are allowed only while the marker file exists in the data root."""
     assert catalog.offline_replies_allowed()
     (store.root / "1_raw" / "OFFLINE_OK").unlink()
     assert not catalog.offline_replies_allowed()
 
 
-def test_files_are_read_anew_each_time(store: StoreBuilder, catalog: Catalog) -> None:
-    """Nothing is kept between two calls: an edited file counts at once."""
+def test_files_are_read_again_each_time(store: StoreBuilder, catalog: Catalog) -> None:
+    """The catalog caches nothing: each call reads the files again."""
     assert catalog.replicates().value == 4
     store.write(REPLICATION, "stage,replicates\nevaluation,2\n")
     assert catalog.replicates().value == 2

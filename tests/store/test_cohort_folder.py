@@ -1,4 +1,4 @@
-"""A cohort's files: their formats, what is kept of former ones, and what is said of broken ones."""
+"""Tests of a cohort's files: their formats, the former files that are kept, and the errors about damaged files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RUN = "0123456789ab"
 
 
 def member(stage: Stage, gen_id: str, **more: object) -> Member:
-    """A member of novelty_v2."""
+    """Return a member of novelty_v2."""
     values: dict[str, Any] = {
         "parent_gen_id": "e_essay1",
         "combo_id": "combo-1",
@@ -58,38 +58,38 @@ ROWS = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> CohortFolder:
-    """The folder of the cohort novelty_v2, which does not exist yet."""
+    """Return the folder of the cohort novelty_v2, which does not exist yet."""
     return CohortFolder(root=tmp_path, cohort_id="novelty_v2")
 
 
 def golden(name: str) -> bytes:
-    """A golden file's bytes."""
+    """Return a golden file's bytes."""
     return (GOLDEN / f"cohort_folder_{name}").read_bytes()
 
 
 def files(folder: CohortFolder) -> list[str]:
-    """Every file below the cohort's folder."""
+    """Return the path of every file in the cohort's folder."""
     return sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(
     "cohort_id", [pytest.param(text, id=repr(text)) for text in ("..", "../x", "a/b", "", ".x", "/tmp", "a b")]
 )
-def test_a_cohort_id_that_is_no_id_is_refused(tmp_path: Path, cohort_id: str) -> None:
-    """A name that is no id never becomes a path."""
+def test_an_invalid_cohort_id_is_refused(tmp_path: Path, cohort_id: str) -> None:
+    """An invalid cohort id never becomes a path."""
     with pytest.raises(StoreError, match="cannot be a cohort id"):
         CohortFolder(root=tmp_path, cohort_id=cohort_id)
 
 
 @pytest.mark.parametrize("key", [pytest.param(text, id=repr(text)) for text in ("..", "../x", "a/b", "")])
-def test_a_run_key_that_is_no_id_is_refused(folder: CohortFolder, key: str) -> None:
-    """A run key that is no id never becomes a path."""
+def test_an_invalid_run_key_is_refused(folder: CohortFolder, key: str) -> None:
+    """An invalid run key never becomes a path."""
     with pytest.raises(StoreError, match="cannot be a run key"):
         folder.write_run(key, {})
 
 
 def test_paths(tmp_path: Path) -> None:
-    """The folder lies in cohorts/ of the data root, with scores and report in it."""
+    """The cohort's folder is in cohorts/ of the data root and holds the scores and the report."""
     folder = CohortFolder(root=tmp_path, cohort_id="c")
     assert folder.path == tmp_path / "cohorts" / "c"
     assert (folder.scores_csv.name, folder.report_html.name) == ("scores.csv", "report.html")
@@ -99,13 +99,13 @@ def test_paths(tmp_path: Path) -> None:
 
 
 def test_membership_is_as_the_format_says(folder: CohortFolder) -> None:
-    """membership.csv is what others read, byte for byte."""
+    """membership.csv equals the golden file byte for byte, because other programs read it."""
     folder.write_membership(MEMBERS)
     assert (folder.path / "membership.csv").read_bytes() == golden("membership.csv")
 
 
 def test_plan_is_as_the_format_says(folder: CohortFolder) -> None:
-    """plan.csv is membership's columns and two more, for the run itself and as a copy beside the membership."""
+    """plan.csv has two more columns than membership.csv; the run has it, and the cohort's folder has a copy."""
     folder.write_plan(RUN, ROWS)
     assert (folder.path / "runs" / RUN / "plan.csv").read_bytes() == golden("plan.csv")
     assert (folder.path / "plan.csv").read_bytes() == golden("plan.csv")
@@ -113,7 +113,7 @@ def test_plan_is_as_the_format_says(folder: CohortFolder) -> None:
 
 
 def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
-    """scores.csv has a row a member; what is not known is empty, a score of 0 is 0.0."""
+    """scores.csv has one row for each member; unknown values are empty, and a score of 0 is written as 0.0."""
     row = ScoreRow(
         member=SECOND,
         outcome=Outcome.SCORED,
@@ -134,7 +134,7 @@ def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
 
 
 def test_a_stop_is_as_the_format_says(folder: CohortFolder) -> None:
-    """A stop is a JSON file of its own below the run."""
+    """Each stop is a separate JSON file in the run's folder."""
     folder.add_stop(
         RUN, Stop(model_id=None, kind="http_401", message="the server said 401: no such key. é", status=401)
     )
@@ -144,7 +144,7 @@ def test_a_stop_is_as_the_format_says(folder: CohortFolder) -> None:
 
 
 def test_texts_are_written_as_they_are(folder: CohortFolder) -> None:
-    """The selection and the report are kept to the byte."""
+    """The selection and the report are written unchanged."""
     folder.write_selection("\ufeff# mode: x\r\ne_1\n")
     folder.write_report("<p>é</p>")
     assert (folder.path / "selection.txt").read_bytes() == "\ufeff# mode: x\r\ne_1\n".encode()
@@ -152,7 +152,7 @@ def test_texts_are_written_as_they_are(folder: CohortFolder) -> None:
 
 
 def test_records(folder: CohortFolder) -> None:
-    """Manifest and run record are read back as written, and empty when they are missing or torn."""
+    """The manifest and the run record are read back as written; a missing or torn file gives an empty record."""
     assert folder.manifest() == folder.run(RUN) == {}
     folder.write_manifest({"b": 1, "a": "é"})
     folder.write_run(RUN, {"conf": {}})
@@ -166,20 +166,20 @@ def test_records(folder: CohortFolder) -> None:
 
 
 def test_members_are_read_back(folder: CohortFolder) -> None:
-    """What was written is read back the same."""
+    """The members that are read equal the members that were written."""
     folder.write_membership(MEMBERS)
     assert folder.members().value == MEMBERS
     assert folder.members().problems == ()
 
 
 def test_no_membership_is_no_members(folder: CohortFolder) -> None:
-    """A cohort that was never planned has no members, and that is no mistake."""
+    """A cohort that was never planned has no members, and this is not an error."""
     assert folder.members().value == ()
     assert folder.members().problems == ()
 
 
 def test_a_membership_saved_by_a_spreadsheet_program(folder: CohortFolder) -> None:
-    """BOM and CRLF do not matter."""
+    """A BOM and CRLF line ends do not change the members."""
     folder.write_membership(MEMBERS)
     path = folder.path / "membership.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
@@ -187,7 +187,7 @@ def test_a_membership_saved_by_a_spreadsheet_program(folder: CohortFolder) -> No
 
 
 def test_a_plan_is_read_back(folder: CohortFolder) -> None:
-    """A run reads the very plan that it wrote."""
+    """A run reads exactly the plan that it wrote."""
     folder.write_plan(RUN, ROWS)
     assert folder.plan(RUN) == ROWS
 
@@ -201,7 +201,7 @@ ODD_TEXTS = [
     pytest.param("a\u2028b\x85c\x0cd", id="other line ends"),
     pytest.param("007", id="digits"),
     pytest.param("a\x00b", id="NUL"),
-    pytest.param("x" * 200_000, id="longer than csv reads unasked"),
+    pytest.param("x" * 200_000, id="longer than csv reads by default"),
     pytest.param(
         "a\rb",
         id="CR",
@@ -211,7 +211,7 @@ ODD_TEXTS = [
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 def test_odd_texts_in_a_plan(folder: CohortFolder, text: str) -> None:
-    """Whatever a store of others has for a combo, or for the reason of a refusal, the plan is read back the same."""
+    """The plan is read back unchanged, whatever text another program stored as combo or as reason of a refusal."""
     row = PlanRow(member=replace(FIRST, combo_id=text), action=Action.UNSCORED, reason=text)
     folder.write_plan(RUN, [row, ROWS[3]])
     assert folder.plan(RUN) == (row, ROWS[3])
@@ -219,7 +219,7 @@ def test_odd_texts_in_a_plan(folder: CohortFolder, text: str) -> None:
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 def test_odd_texts_in_a_membership(folder: CohortFolder, text: str) -> None:
-    """Whatever a store of others has for a combo, the membership is read back the same."""
+    """The membership is read back unchanged, whatever text another program stored as combo."""
     members = (replace(FIRST, combo_id=text), SECOND)
     folder.write_membership(members)
     assert folder.members().value == members
@@ -227,7 +227,7 @@ def test_odd_texts_in_a_membership(folder: CohortFolder, text: str) -> None:
 
 
 def test_a_missing_plan_stops_the_run(folder: CohortFolder) -> None:
-    """A run whose plan is gone cannot go on, and says what to do."""
+    """If a run's plan was deleted, the run stops with an error that says what to do."""
     with pytest.raises(StoreError, match=r"is gone.*: the run cannot go on without its plan") as caught:
         folder.plan(RUN)
     assert f"runs/{RUN}/plan.csv" in str(caught.value)
@@ -235,7 +235,7 @@ def test_a_missing_plan_stops_the_run(folder: CohortFolder) -> None:
 
 
 def test_the_runs_own_plan_is_read(folder: CohortFolder) -> None:
-    """A later run's plan, and whatever happens to the copy beside the membership, do not change a run's own plan."""
+    """A run reads its own plan, even after another run wrote a plan or the copy was deleted."""
     folder.write_plan(RUN, ROWS)
     folder.write_plan("fedcba987654", ROWS[:1])
     (folder.path / "plan.csv").unlink()
@@ -280,7 +280,7 @@ BEHIND_A_LONG_CELL = f'{HEADER}\nevaluation,v_1,c,e_1,"two\nlines",t,m,1\nnonsen
     ],
 )
 def test_a_broken_membership(folder: CohortFolder, text: str | bytes, places: list[str], finding: str) -> None:
-    """A membership that cannot be read is a problem for each line, with what to do; it is never half used."""
+    """Each unreadable line of the membership is a problem with a next step."""
     folder.path.mkdir(parents=True)
     (folder.path / "membership.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     problems = folder.members().problems
@@ -298,7 +298,7 @@ def test_a_broken_membership(folder: CohortFolder, text: str | bytes, places: li
     ],
 )
 def test_a_damaged_plan_stops_the_run(folder: CohortFolder, damage: Callable[[str], str]) -> None:
-    """A plan that was damaged is a StoreError that names it, not a traceback and not an empty plan."""
+    """A damaged plan is a StoreError that names the file; it is never read as an empty plan."""
     folder.write_plan(RUN, ROWS)
     path = folder.path / "runs" / RUN / "plan.csv"
     path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -310,7 +310,7 @@ def test_a_damaged_plan_stops_the_run(folder: CohortFolder, damage: Callable[[st
 
 
 def test_a_former_membership_is_kept(folder: CohortFolder) -> None:
-    """Each membership that is replaced by another one is kept under the next number."""
+    """Each membership that is replaced is kept under the next number."""
     for end in (1, 2, 3):
         folder.write_membership(MEMBERS[:end])
     assert files(folder) == ["membership.1.csv", "membership.2.csv", "membership.csv"]
@@ -319,7 +319,7 @@ def test_a_former_membership_is_kept(folder: CohortFolder) -> None:
 
 
 def test_the_same_membership_is_not_written_again(folder: CohortFolder) -> None:
-    """Planning the same again touches neither the file nor its time."""
+    """Writing the same membership again changes neither the file nor its time."""
     folder.write_membership(MEMBERS)
     before = (folder.path / "membership.csv").stat()
     folder.write_membership(MEMBERS)
@@ -329,7 +329,7 @@ def test_the_same_membership_is_not_written_again(folder: CohortFolder) -> None:
 
 
 def test_killed_at_any_point_there_is_a_membership(tmp_path: Path) -> None:
-    """While a membership is replaced there is at every moment the former one or the whole new one."""
+    """If the writer is killed at any point, the membership is either the former one or the complete new one."""
     for point in count(1):
         folder = CohortFolder(root=tmp_path / f"point {point}", cohort_id="c")
         folder.root.mkdir()
@@ -344,12 +344,12 @@ def test_killed_at_any_point_there_is_a_membership(tmp_path: Path) -> None:
 
 
 def stop(kind: str, model_id: str | None = None) -> Stop:
-    """A stop of this kind."""
+    """Return a stop of this kind."""
     return Stop(model_id=model_id, kind=kind, message=f"said {kind}")
 
 
 def test_stops_of_a_run(folder: CohortFolder) -> None:
-    """Every slice of a run sees all its stops; another run sees none of them."""
+    """Every slice of a run reads all stops of the run, and other runs read none of them."""
     assert folder.stops(RUN) == ()
     assert folder.stop_names(RUN) == frozenset()
     folder.add_stop(RUN, stop("http_401"))
@@ -359,7 +359,7 @@ def test_stops_of_a_run(folder: CohortFolder) -> None:
 
 
 def test_former_stops_can_be_ignored(folder: CohortFolder) -> None:
-    """A later try names the stops that it found and sees only those that came after."""
+    """A later try can ignore the stops of earlier tries and read only newer stops."""
     folder.add_stop(RUN, stop("http_401"))
     former = folder.stop_names(RUN)
     assert folder.stops(RUN, ignored=former) == ()
@@ -374,15 +374,15 @@ def test_former_stops_can_be_ignored(folder: CohortFolder) -> None:
         pytest.param("judge-a", {"judge-a"}, id="a model"),
     ],
 )
-def test_whom_a_stop_concerns(folder: CohortFolder, model_id: str | None, concerned: set[str]) -> None:
-    """A stop without a model concerns every model, another one its own."""
+def test_which_models_a_stop_concerns(folder: CohortFolder, model_id: str | None, concerned: set[str]) -> None:
+    """A stop without a model concerns every model, and a stop with a model only this model."""
     folder.add_stop(RUN, stop("x", model_id))
     [read] = folder.stops(RUN)
     assert {name for name in ("judge-a", "judge-b") if read.concerns(name)} == concerned
 
 
 def test_a_stop_that_is_just_being_written_is_not_read(folder: CohortFolder) -> None:
-    """Killed at any point while a stop is added, the other slices read the former stops, and no torn one."""
+    """If the writer of a stop is killed at any point, other slices read only complete stops."""
     folder.add_stop(RUN, stop("http_401"))
     point = 1
     while killed_before(point, folder.path, lambda: folder.add_stop(RUN, stop("http_402"))):
@@ -392,7 +392,7 @@ def test_a_stop_that_is_just_being_written_is_not_read(folder: CohortFolder) -> 
 
 
 def test_cohort_ids(tmp_path: Path) -> None:
-    """The cohorts of a data root are the folders in cohorts/ that have members, sorted."""
+    """The cohorts of a data root are the folders in cohorts/ with a membership, sorted by name."""
     assert cohort_ids(tmp_path) == []
     for name in ("b", "a"):
         CohortFolder(root=tmp_path, cohort_id=name).write_membership([])
@@ -406,7 +406,7 @@ def test_cohort_ids(tmp_path: Path) -> None:
     [pytest.param("[]", id="a list"), pytest.param("{", id="torn"), pytest.param('{"x": 1}', id="another object")],
 )
 def test_a_damaged_stop_stops_the_whole_run(folder: CohortFolder, content: str) -> None:
-    """A stop that cannot be read any more still stops: whoever wrote it wanted no further calls."""
+    """A damaged stop stops all calls, because its writer wanted calls to stop."""
     stops = folder.path / "runs" / RUN / "stops"
     stops.mkdir(parents=True)
     (stops / "x.json").write_text(content)
@@ -419,7 +419,7 @@ def test_a_damaged_stop_stops_the_whole_run(folder: CohortFolder, content: str) 
 
 
 def scored(gen_id: str = "v_1", **more: object) -> ScoreRow:
-    """A row with a score of 7."""
+    """Return a row with a score of 7."""
     values: dict[str, Any] = {
         "outcome": Outcome.SCORED,
         "score": 7.0,
@@ -450,7 +450,7 @@ score_rows = st.builds(
 @settings(deadline=None, max_examples=100)
 @given(st.lists(score_rows, max_size=8, unique_by=lambda row: row.member.gen_id))
 def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[ScoreRow]) -> None:
-    """Whatever was written to scores.csv is known again to the last digit, whatever the reasons hold."""
+    """Every score in scores.csv is read back to the last digit, whatever text the reasons hold."""
     folder = CohortFolder(root=tmp_path_factory.mktemp("data"), cohort_id="c")
     folder.write_scores(rows)
     folder.write_report("")
@@ -473,7 +473,7 @@ def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[S
     "origin", [pytest.param(text, id=repr(text)) for text in ("=1+1", "-x", "@x", "'x", "''", "+", "\t")]
 )
 def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, origin: str) -> None:
-    """The apostrophe that keeps a spreadsheet from computing is taken off again, and no other."""
+    """Only the apostrophe that keeps a spreadsheet from computing the cell is removed again."""
     folder.write_scores([scored(origin_cohort_id=origin)])
     folder.write_report("")
     assert folder.known_scores()["v_1"].origin_cohort_id == origin
@@ -486,15 +486,17 @@ def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, or
         pytest.param(b"", id="empty"),
         pytest.param(SCORES_HEADER.encode(), id="no rows"),
         pytest.param(b"gen_id,score\nv_1,7.0\n", id="other columns"),
-        pytest.param(b"\xff\n", id="no text"),
+        pytest.param(b"\xff\n", id="not text"),
         pytest.param(f"{SCORES_HEADER}v_1,e\n".encode(), id="a torn line"),
         pytest.param(f"{SCORES_HEADER}\n".encode(), id="a blank line"),
-        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,,,,\n".encode(), id="a score that is no number"),
-        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear,,,\n".encode(), id="a cost that is no number"),
+        pytest.param(f"{SCORES_HEADER}v_1,e,t,m,1,scored,seven,,c,,,,\n".encode(), id="a score that is not a number"),
+        pytest.param(
+            f"{SCORES_HEADER}v_1,e,t,m,1,scored,7.0,,c,dear,,,\n".encode(), id="a cost that is not a number"
+        ),
     ],
 )
 def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content: bytes | None) -> None:
-    """A scores.csv that this program did not write so tells nothing; what it would spare is read from the store."""
+    """An invalid scores.csv gives no scores, so that the scores are read from the store instead."""
     if content is not None:
         folder.path.mkdir(parents=True)
         folder.scores_csv.write_bytes(content)
@@ -502,7 +504,7 @@ def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content:
 
 
 def test_scores_that_a_person_saved_are_not_relied_on(folder: CohortFolder) -> None:
-    """A scores.csv that is younger than the report was changed since; what it says may be anybody's."""
+    """A scores.csv newer than the report was changed after the run, so its scores are not used."""
     folder.write_scores([scored()])
     folder.write_report("")
     report = folder.report_html.stat().st_mtime_ns
@@ -513,8 +515,8 @@ def test_scores_that_a_person_saved_are_not_relied_on(folder: CohortFolder) -> N
 
 
 @pytest.mark.parametrize("score", ["9.1", "-1", "nan", "inf", "seven"])
-def test_one_score_off_the_scale_and_none_is_relied_on(folder: CohortFolder, score: str) -> None:
-    """Such a file was not written by this program."""
+def test_with_one_score_off_the_scale_none_is_used(folder: CohortFolder, score: str) -> None:
+    """A file with one invalid score was not written by this program, so none of its scores is used."""
     folder.write_scores([scored(), scored(gen_id="v_2")])
     folder.scores_csv.write_text(folder.scores_csv.read_text().replace(",7.0,", f",{score},", 1))
     folder.write_report("")
@@ -525,13 +527,13 @@ def test_one_score_off_the_scale_and_none_is_relied_on(folder: CohortFolder, sco
 
 
 def add_run(folder: CohortFolder, key: str, planned_at: int, record: dict[str, object] | None = None) -> None:
-    """A run that was planned at this time."""
+    """Add a run that was planned at this time."""
     folder.write_run(key, {"dag_id": "dag", "run_id": f"run {key}"} if record is None else record)
     os.utime(folder.path / "runs" / key / "run.json", ns=(planned_at, planned_at))
 
 
 def test_the_latest_run_is_the_one_planned_last(folder: CohortFolder) -> None:
-    """Neither the key nor the order of writing counts; a run without run.json has not planned."""
+    """Only the time of run.json decides which run is the latest; a run without run.json was not planned."""
     assert folder.latest_run() is None
     add_run(folder, "b", 2000)
     add_run(folder, "c", 1000)
@@ -547,7 +549,7 @@ def test_the_latest_run_is_the_one_planned_last(folder: CohortFolder) -> None:
     [pytest.param("{", id="torn"), pytest.param("[]", id="a list"), pytest.param('{"run_id": 5}', id="odd values")],
 )
 def test_a_damaged_run_is_a_run_without_a_name(folder: CohortFolder, content: str) -> None:
-    """That something was planned last is still known when nobody can tell by whom."""
+    """A damaged run.json still counts as the latest plan, but its DagRun is unknown."""
     add_run(folder, "a", 1000)
     (folder.path / "runs" / "a" / "run.json").write_text(content)
     latest = folder.latest_run()
@@ -555,8 +557,8 @@ def test_a_damaged_run_is_a_run_without_a_name(folder: CohortFolder, content: st
     assert (latest.key, latest.run) == ("a", RunRef("", ""))
 
 
-def test_what_is_no_run_is_not_the_latest(folder: CohortFolder) -> None:
-    """A copy that somebody made under a name that is no key is passed over."""
+def test_a_folder_that_is_not_a_run_is_not_the_latest(folder: CohortFolder) -> None:
+    """A copied folder with a name that is not a run key is ignored."""
     add_run(folder, "a", 1000)
     for name in ("a (copy)", ".trash"):
         copy = folder.path / "runs" / name / "run.json"

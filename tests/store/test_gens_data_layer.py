@@ -1,4 +1,4 @@
-"""The gens store: what it reads of its own files and of others', and what it never overwrites."""
+"""Tests of the gens store: how its own and other programs' files are read, and what is never overwritten."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ SEED = {
 
 @pytest.fixture
 def layer(store: StoreBuilder) -> GensDataLayer:
-    """The layer over `store`."""
+    """Return the data layer over `store`."""
     return GensDataLayer.from_root(store.root)
 
 
 def found(layer: GensDataLayer, *essay_ids: str) -> dict[str, StoredEvaluation]:
-    """The scanned evaluations by gen_id."""
+    """Return the scanned evaluations by gen_id."""
     return {one.gen_id: one for one in layer.scan_evaluations(set(essay_ids)).evaluations}
 
 
 def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
-    """The texts of an evaluation's files by name."""
+    """Return the texts of an evaluation's files by name."""
     folder = store.root / "gens" / "evaluation" / gen_id
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())}
 
@@ -76,10 +76,10 @@ def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
         pytest.param(lambda layer, gen_id: gen_id in layer.occupied(), id="occupied"),
     ],
 )
-def test_ids_that_are_no_ids_are_refused_before_a_path_is_joined(
+def test_invalid_ids_are_refused_before_a_path_is_joined(
     store: StoreBuilder, layer: GensDataLayer, use: Callable[[GensDataLayer, str], object], gen_id: str
 ) -> None:
-    """Reading or writing under a name that is no id is a StoreError, and nothing is touched."""
+    """Reading or writing under an invalid id is a StoreError, and no file is touched."""
     before = store.tree_hash()
     with pytest.raises(StoreError, match="cannot be a"):
         use(layer, gen_id)
@@ -99,7 +99,7 @@ def test_ids_that_are_no_ids_are_refused_before_a_path_is_joined(
     ],
 )
 def test_parsed_exists(store: StoreBuilder, layer: GensDataLayer, content: str | None, expected: bool) -> None:
-    """An evaluation is parsed when its parsed.txt exists and is not empty, whatever else is there."""
+    """An evaluation is parsed if its parsed.txt is not empty, whatever other files it has."""
     if content is not None:
         store.write("gens/evaluation/x_1/parsed.txt", content)
     assert layer.evaluation("x_1").is_parsed() is expected
@@ -116,7 +116,7 @@ def test_parsed_exists(store: StoreBuilder, layer: GensDataLayer, content: str |
 def test_when_a_score_was_written(
     store: StoreBuilder, layer: GensDataLayer, content: str | None, time: int | None
 ) -> None:
-    """The time of a parsed.txt that holds something."""
+    """The time of a score is the time of its parsed.txt; an empty file counts as missing."""
     if content is not None:
         path = store.write("gens/evaluation/v_1/parsed.txt", content)
         os.utime(path, ns=(time or 5, time or 5))
@@ -124,10 +124,8 @@ def test_when_a_score_was_written(
     assert layer.evaluation("v_1").is_parsed() is (time is not None)
 
 
-def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
-    store: StoreBuilder, layer: GensDataLayer
-) -> None:
-    """A copy keeps the time of its content, and is no older than its copying for that."""
+def test_a_copied_score_has_the_time_of_its_copying(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A copied parsed.txt keeps its old modification time, so the time of the copying counts."""
     path = store.write("gens/evaluation/v_1/parsed.txt", "7.0\n")
     os.utime(path, ns=(5, 5))
     assert layer.evaluation("v_1").parsed_at() == path.stat().st_ctime_ns
@@ -137,7 +135,7 @@ def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
     ("content", "text"),
     [
         pytest.param("SCORE: 7\r\n", "SCORE: 7\r\n", id="as it is"),
-        pytest.param(b"Caf\xe9", "Caf\ufffd", id="bytes that are no text"),
+        pytest.param(b"Caf\xe9", "Caf\ufffd", id="bytes that are not text"),
         pytest.param("", "", id="empty"),
         pytest.param(None, None, id="missing"),
     ],
@@ -145,7 +143,7 @@ def test_a_score_that_was_put_in_place_with_an_old_time_is_as_young_as_it_is(
 def test_a_former_file(
     store: StoreBuilder, layer: GensDataLayer, content: str | bytes | None, text: str | None
 ) -> None:
-    """A former file is read by its name."""
+    """A former file is read by its name; a missing file gives None."""
     if content is not None:
         store.write("gens/evaluation/v_1/raw.1.txt", content)
     assert layer.evaluation("v_1").former_text("raw.1.txt") == text
@@ -159,7 +157,7 @@ def test_a_former_file(
     ],
 )
 def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
-    """A path is no file's name."""
+    """A path is not accepted as the name of a former file."""
     store.write("gens/evaluation/v_2/raw.txt", "another's")
     store.write("gens/evaluation/v_1/raw.txt", "its own")
     with pytest.raises(StoreError, match="cannot be a file of v_1"):
@@ -168,13 +166,13 @@ def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=repr(name)) for name in ("", "..")])
 def test_a_folder_is_no_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
-    """A name that leads to a folder has no text."""
+    """The name of a folder gives None."""
     store.write("gens/evaluation/v_1/raw.txt", "its own")
     assert layer.evaluation("v_1").former_text(name) is None
 
 
-def test_a_generations_folder_is_told_by_stage(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """An id exists in its own stage only, also while its folder is empty."""
+def test_a_generation_exists_only_in_its_stage(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """An id exists only in its own stage, even if its folder is empty."""
     (store.root / "gens" / "essay" / "e_1").mkdir(parents=True)
     assert layer.exists(Stage.ESSAY, "e_1")
     assert not layer.exists(Stage.DRAFT, "e_1")
@@ -208,13 +206,13 @@ def test_a_generations_folder_is_told_by_stage(store: StoreBuilder, layer: GensD
 def test_a_source_generation(
     store: StoreBuilder, layer: GensDataLayer, metadata: dict[str, Any], expected: Generation
 ) -> None:
-    """An essay's metadata is read as far as it goes; what is missing is empty."""
+    """Missing or invalid fields of an essay's metadata are empty; a missing replicate is 1."""
     store.json("gens/essay/e_1/metadata.json", metadata)
     assert layer.generation(Stage.ESSAY, "e_1") == expected
 
 
 def test_a_source_generation_without_metadata(layer: GensDataLayer) -> None:
-    """A draft that is not there has no metadata."""
+    """A draft that does not exist has no metadata."""
     assert layer.generation(Stage.DRAFT, "d_1") is None
 
 
@@ -222,7 +220,7 @@ def test_a_source_generation_without_metadata(layer: GensDataLayer) -> None:
 
 
 def test_scan_finds_exactly_the_selected_essays_evaluations(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """The evaluations of the selected essays are found, whatever their template, model and id; others are not."""
+    """The scan finds all evaluations of the selected essays and no others, whatever their template, model and id."""
     first, second, other = (store.essay(n) for n in (1, 2, 3))
     store.evaluation("v_a", first)
     store.evaluation("43ftibqi56628az1", first, template="coherence", model="judge-b", replicate=3)
@@ -234,13 +232,13 @@ def test_scan_finds_exactly_the_selected_essays_evaluations(store: StoreBuilder,
 
 
 def test_scan_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
-    """A fresh store has none, and that is no mistake."""
+    """A new store without evaluations gives an empty scan without a warning."""
     assert layer.scan_evaluations({"e_1"}).evaluations == ()
     assert layer.scan_evaluations({"e_1"}).warnings == ()
 
 
-def test_a_store_of_others(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A store with `input.txt`, `evaluation_template`, no replicate and ids of no formula reads like one of ours."""
+def test_a_store_of_another_program(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """Another program's evaluation with `input.txt`, `evaluation_template` and no replicate is read like our own."""
     essay = store.essay(1)
     store.json(
         "gens/evaluation/43ftibqi56628az1/metadata.json",
@@ -262,7 +260,7 @@ def test_a_store_of_others(store: StoreBuilder, layer: GensDataLayer) -> None:
 
 
 def test_template_id_wins_over_its_former_name(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Where both names are given, `template_id` says the template."""
+    """`template_id` takes precedence over the former name `evaluation_template`."""
     store.evaluation("v_1", "e_1", template="new", more={"evaluation_template": "old"})
     assert found(layer, "e_1")["v_1"].cell.template_id == "new"
 
@@ -284,12 +282,12 @@ def test_template_id_wins_over_its_former_name(store: StoreBuilder, layer: GensD
         pytest.param(
             "9" * 5000,
             None,
-            id="digits without end",
+            id="5,000 digits",
         ),
     ],
 )
 def test_replicate(store: StoreBuilder, layer: GensDataLayer, value: object, expected: int | None) -> None:
-    """A replicate is a whole number from 1; anything else leaves the evaluation in no cell, with a warning."""
+    """A replicate is a whole number from 1; any other value gives a warning, and the evaluation is left out."""
     store.evaluation("v_1", "e_1", more={"replicate": value})
     scan = layer.scan_evaluations({"e_1"})
     assert [one.replicate for one in scan.evaluations] == ([] if expected is None else [expected])
@@ -316,7 +314,7 @@ def _with(key: str, value: object) -> Callable[[StoreBuilder], object]:
         pytest.param(_write_metadata("{"), id="torn"),
         pytest.param(_write_metadata("[]"), id="a list"),
         pytest.param(_write_metadata("null"), id="null"),
-        pytest.param(_write_metadata(b"\xff\xfe\x00"), id="no UTF-8"),
+        pytest.param(_write_metadata(b"\xff\xfe\x00"), id="not UTF-8"),
         pytest.param(
             _write_metadata('{"parent_gen_id": "e_1", "replicate": ' + "9" * 5000 + "}"), id="a huge number"
         ),
@@ -336,7 +334,7 @@ def _with(key: str, value: object) -> Callable[[StoreBuilder], object]:
     ],
 )
 def test_broken_metadata(store: StoreBuilder, layer: GensDataLayer, damage: Callable[[StoreBuilder], object]) -> None:
-    """A folder whose metadata cannot be used is in no cell, is warned about by name, and still occupies its id."""
+    """A folder with unusable metadata is left out with a warning, and its id is still occupied."""
     damage(store)
     store.evaluation("v_2", "e_1")
     scan = layer.scan_evaluations({"e_1"})
@@ -347,7 +345,7 @@ def test_broken_metadata(store: StoreBuilder, layer: GensDataLayer, damage: Call
 
 
 def test_folder_names_that_are_no_ids(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A folder whose name is no id is warned about and not looked into; hidden ones and files are nobody's."""
+    """A folder with an invalid name gives a warning and is not read; hidden folders and files are ignored."""
     for name in ("-x", "a b", "é"):
         store.json(f"gens/evaluation/{name}/metadata.json", {**SEED, "gen_id": name})
     store.json("gens/evaluation/.v_9.abc.tmp/metadata.json", SEED)
@@ -362,7 +360,7 @@ def test_folder_names_that_are_no_ids(store: StoreBuilder, layer: GensDataLayer)
 
 
 def test_a_file_occupies_its_name(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A plain file where a gen_id's folder would stand makes that gen_id unusable for minting."""
+    """A file in the place of an evaluation's folder also occupies the gen_id."""
     store.write("gens/evaluation/v_1", "a stray file")
     assert "v_1" in layer.occupied()
 
@@ -391,21 +389,21 @@ def test_progress(
     refused_by: ParserRef | None,
     refusal: str,
 ) -> None:
-    """How far an evaluation has come is read from its files, with who refused a reply and why."""
+    """The progress of an evaluation, the refusing parser and the reason are read from its files."""
     store.evaluation("v_1", "e_1", **build)
     one = found(layer, "e_1")["v_1"]
     assert (one.progress, one.refused_by, one.refusal) == (progress, refused_by, refusal)
 
 
 def test_the_run_that_bought_a_refused_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """The scan tells which DagRun bought a reply."""
+    """The scan returns the DagRun that paid for the reply."""
     store.evaluation("v_1", "e_1", score=None, reply="hm", refused="no score")
     store.json("gens/evaluation/v_1/raw_metadata.json", {"dag_id": "d", "run_id": "r"})
     assert found(layer, "e_1")["v_1"].reply_run == RunRef("d", "r")
 
 
 def test_an_empty_parsed_txt_is_missing_and_warned_about(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A torn parsed.txt of an older program is treated as missing, and said."""
+    """An empty parsed.txt, torn by an older program, counts as missing and gives a warning."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 5")
     store.write("gens/evaluation/v_1/parsed.txt", "")
     scan = layer.scan_evaluations({"e_1"})
@@ -414,7 +412,7 @@ def test_an_empty_parsed_txt_is_missing_and_warned_about(store: StoreBuilder, la
 
 
 def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A reply that a crash left in temporary files is seen by the scan, so that it is not bought again."""
+    """The scan finds a complete reply in a crash's temporary files, so that the reply is not paid for twice."""
     store.evaluation("v_1", "e_1", score=None)
     folder = store.root / "gens" / "evaluation" / "v_1"
     point = 1
@@ -430,7 +428,7 @@ def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder,
 
 
 def test_prompt_txt_wins_over_input_txt(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Where both exist the prompt is prompt.txt; an empty one is still the prompt."""
+    """prompt.txt takes precedence over input.txt, even if prompt.txt is empty."""
     assert layer.evaluation("v_1").prompt() is None
     store.write("gens/evaluation/v_1/input.txt", "old")
     assert layer.evaluation("v_1").prompt() == "old"
@@ -439,7 +437,7 @@ def test_prompt_txt_wins_over_input_txt(store: StoreBuilder, layer: GensDataLaye
 
 
 def test_write_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A prompt is written as prompt.txt, byte for byte; a store's input.txt stays what it is."""
+    """A prompt is written to prompt.txt byte for byte, and an existing input.txt is not changed."""
     store.write("gens/evaluation/v_1/input.txt", "old")
     layer.evaluation("v_1").write_prompt(Prompt(text="new\r\né\n"))
     assert (store.root / "gens/evaluation/v_1/prompt.txt").read_bytes() == "new\r\né\n".encode()
@@ -448,7 +446,7 @@ def test_write_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in ("prompt.txt", "input.txt")])
 def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
-    """A prompt that is there already, under either name, is left alone."""
+    """A prompt that already exists under either name is not written again."""
     store.write(f"gens/evaluation/v_1/{name}", "the prompt")
     before = store.tree_hash()
     layer.evaluation("v_1").write_prompt(Prompt(text="the prompt"))
@@ -456,7 +454,7 @@ def test_the_same_prompt_is_not_written_again(store: StoreBuilder, layer: GensDa
 
 
 def test_a_system_message_goes_with_its_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Both files change together; with a reply the former ones are kept, and without a message there is no file."""
+    """Prompt and system message are replaced together. If a reply exists, the former texts are kept."""
     store.evaluation("v_1", "e_1", score=None)
     folder = store.root / "gens/evaluation/v_1"
     layer.evaluation("v_1").write_prompt(Prompt(text="user", system="system"))
@@ -476,7 +474,7 @@ def test_a_system_message_goes_with_its_prompt(store: StoreBuilder, layer: GensD
 def test_no_prompt_is_left_when_the_system_message_cannot_be_written(
     store: StoreBuilder, layer: GensDataLayer
 ) -> None:
-    """A call never joins a new system message with a former prompt, or the other way round."""
+    """After a failed write there is no prompt, so that no call combines a new text with a former one."""
     store.evaluation("v_1", "e_1", score=None)
     layer.evaluation("v_1").write_prompt(Prompt(text="former"))
     store.write("gens/evaluation/v_1/system_prompt.txt/x", "in the way")
@@ -486,7 +484,7 @@ def test_no_prompt_is_left_when_the_system_message_cannot_be_written(
 
 
 def test_a_dropped_prompt_is_dropped_whole(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Nothing of a prompt that must not be sent stays."""
+    """Dropping a prompt removes its system message too."""
     store.evaluation("v_1", "e_1", score=None)
     layer.evaluation("v_1").write_prompt(Prompt(text="user", system="system"))
     layer.evaluation("v_1").drop_prompt()
@@ -498,13 +496,13 @@ def test_a_dropped_prompt_is_dropped_whole(store: StoreBuilder, layer: GensDataL
     [
         pytest.param({"finish_reason": "stop", "truncated": False}, "stop", id="whole"),
         pytest.param({"truncated": True}, "length", id="marked"),
-        pytest.param({"finish_reason": "length"}, "length", id="a store of others"),
+        pytest.param({"finish_reason": "length"}, "length", id="another program's store"),
         pytest.param({"finish_reason": "content_filter"}, "content_filter", id="filtered"),
         pytest.param(None, "", id="no record"),
     ],
 )
 def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any] | None, finish_reason: str) -> None:
-    """A stored reply is its text and how it ended."""
+    """A stored reply has its text and its finish reason."""
     store.evaluation("v_1", "e_1", score=None, reply="the reply")
     if record is not None:
         store.json("gens/evaluation/v_1/raw_metadata.json", record)
@@ -514,7 +512,7 @@ def test_reply(store: StoreBuilder, layer: GensDataLayer, record: dict[str, Any]
 
 
 def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Without raw.txt there is no reply, and records that are missing or broken are empty."""
+    """Without raw.txt there is no reply; missing or damaged records are empty."""
     store.evaluation("v_1", "e_1", score=None)
     store.write("gens/evaluation/v_1/raw_metadata.json", "{")
     assert layer.evaluation("v_1").reply() is None
@@ -528,7 +526,7 @@ def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
 
 
 def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A seeded folder holds metadata.json alone, byte for byte as others read it."""
+    """A seeded folder holds only metadata.json, which equals the golden file byte for byte."""
     layer.evaluation("v_1").seed(SEED)
     assert list(files(store, "v_1")) == ["metadata.json"]
     assert (store.root / "gens/evaluation/v_1/metadata.json").read_bytes() == (
@@ -537,7 +535,7 @@ def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -
 
 
 def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Seeding again, as a second planning after a crash does, leaves the first seed byte for byte."""
+    """Seeding an existing evaluation again, as planning after a crash does, changes nothing."""
     layer.evaluation("v_1").seed(SEED)
     before = store.tree_hash()
     layer.evaluation("v_1").seed({**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
@@ -547,7 +545,7 @@ def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDat
 def test_what_a_dead_planner_left_is_cleared_and_nothing_else(
     store: StoreBuilder, layer: GensDataLayer, tmp_path: Path
 ) -> None:
-    """A seed that was not whole yet goes. An evaluation that a person hid, a link and a fuller folder stay."""
+    """Unfinished seeds are removed; a hidden evaluation, a link and a folder with other files are kept."""
     store.evaluation("v_1", "e_1")
     store.write("gens/evaluation/.v_torn.0123456789ab.tmp/metadata.json", "{")
     (store.root / "gens/evaluation/.v_empty.0123456789ab.tmp").mkdir()
@@ -586,7 +584,7 @@ def test_what_a_dead_planner_left_is_cleared_and_nothing_else(
     ],
 )
 def test_a_seed_never_replaces_another_generation(store: StoreBuilder, layer: GensDataLayer, present: str) -> None:
-    """A folder that holds something else is not rewritten: a StoreError says which, and what to do."""
+    """A folder with another evaluation is not changed: a StoreError names the folder and the next step."""
     store.write("gens/evaluation/v_1/metadata.json", present)
     before = store.tree_hash()
     with pytest.raises(StoreError, match="gens/evaluation/v_1 was taken by another evaluation") as caught:
@@ -596,7 +594,7 @@ def test_a_seed_never_replaces_another_generation(store: StoreBuilder, layer: Ge
 
 
 def test_sync_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
-    """Making seeds durable is fine when there are none."""
+    """`sync` raises no error in a store without evaluations."""
     layer.sync()
 
 
@@ -607,7 +605,7 @@ SCORED = {"parser_name": "in_last_line", "parser_version": "2", "success": True,
 
 
 def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A verdict with a score leaves its record and parsed.txt; a kill in between never leaves only parsed.txt."""
+    """parsed.txt is written after the verdict, so a kill never leaves parsed.txt without its verdict."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     folder = store.root / "gens" / "evaluation" / "v_1"
     point = 1
@@ -619,7 +617,7 @@ def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> N
 
 
 def test_a_refusal_writes_no_score(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A refused reply has a verdict and no parsed.txt."""
+    """A refused reply gets a verdict and no parsed.txt."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
     layer.evaluation("v_1").write_verdict(REFUSAL, None)
     assert "parsed.txt" not in files(store, "v_1")
@@ -627,7 +625,7 @@ def test_a_refusal_writes_no_score(store: StoreBuilder, layer: GensDataLayer) ->
 
 
 def test_a_score_that_exists_stays(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Nothing is written over an existing score, neither the score nor its verdict."""
+    """Writing a verdict changes neither an existing score nor its verdict."""
     store.evaluation("v_1", "e_1", score=6.0)
     before = store.tree_hash()
     layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
@@ -635,7 +633,7 @@ def test_a_score_that_exists_stays(store: StoreBuilder, layer: GensDataLayer) ->
 
 
 def test_former_verdicts_are_kept(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """Another verdict on the same reply keeps the former one; the same verdict again changes nothing."""
+    """A different verdict on the same reply keeps the former one; an equal verdict changes nothing."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
     layer.evaluation("v_1").write_verdict(REFUSAL, None)
     before = store.tree_hash()
@@ -651,7 +649,7 @@ def test_former_verdicts_are_kept(store: StoreBuilder, layer: GensDataLayer) -> 
 
 
 def test_an_empty_parsed_txt_is_replaced(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """A torn parsed.txt does not keep a score from being written."""
+    """An empty parsed.txt is replaced by the score."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     store.write("gens/evaluation/v_1/parsed.txt", "")
     layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
@@ -659,7 +657,7 @@ def test_an_empty_parsed_txt_is_replaced(store: StoreBuilder, layer: GensDataLay
 
 
 def test_a_failure_is_replaced_by_the_next_and_removed_by_a_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
-    """failure.json tells of the last call, and goes once there is a reply."""
+    """failure.json describes only the last call, and a stored reply removes it."""
     store.evaluation("v_1", "e_1", score=None)
     layer.evaluation("v_1").write_failure({"kind": "timeout"})
     layer.evaluation("v_1").write_failure({"kind": "http_500"})

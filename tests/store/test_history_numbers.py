@@ -1,4 +1,4 @@
-"""The numbers of former files: what is kept under one number belongs together, whoever replaced what and died."""
+"""Tests of the numbers of former files: files with one number belong together, also after a crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT = re.compile(r"(raw|raw_metadata|parsed|parsed_metadata)\.(\d+)\.\w+")
 
 
 def reply(name: str) -> Step:
-    """A reply that comes, or the rest of it after a crash; one that is asked for again has other words."""
+    """Return a step that stores a reply, or completes it after a crash; a repeated call gets a different text."""
     attempts = count(1)
 
     def store(folder: Path) -> None:
@@ -33,13 +33,13 @@ def reply(name: str) -> Step:
 
 
 def verdict(name: str, score: str | None = None, *, version: int = 1) -> Step:
-    """The first verdict on a reply."""
+    """Return a step that writes the first verdict on a reply."""
     record = {"reply": name, "parser_version": version, "success": score is not None}
     return lambda folder: verdict_files.write_first(folder, record, score)
 
 
 def reparse(name: str, score: str | None = None, *, changes: bool = False) -> Step:
-    """A newer verdict on the same reply."""
+    """Return a step that writes a newer verdict on the same reply."""
     record = {"reply": name, "parser_version": 2, "success": score is not None}
     return lambda folder: verdict_files.replace(folder, record, score, result_changes=changes)
 
@@ -74,7 +74,7 @@ LATE_AFTER_A_REPARSE = [
 
 
 def kept(folder: Path) -> dict[int, dict[str, str]]:
-    """The former files by number and kind, and which reply each is about."""
+    """Return the former files by number and kind, each with the name of its reply."""
     found: dict[int, dict[str, str]] = {}
     for path in folder.iterdir():
         if match := _KEPT.fullmatch(path.name):
@@ -85,7 +85,7 @@ def kept(folder: Path) -> dict[int, dict[str, str]]:
 
 
 def all_about(name: str, *kinds: str) -> dict[str, str]:
-    """These kinds of files, all about one reply."""
+    """Return these kinds of files, all for one reply."""
     return dict.fromkeys(kinds, name)
 
 
@@ -124,7 +124,7 @@ MIXES = [
 def test_a_number_stands_for_one_replacement(
     tmp_path: Path, steps: list[Step], history: dict[int, dict[str, str]]
 ) -> None:
-    """Replies and verdicts share their numbers: each is used once, and all below it is about one reply."""
+    """Replies and verdicts share their numbers: each number is used once, and its files belong to one reply."""
     for step in steps:
         step(tmp_path)
     assert kept(tmp_path) == history
@@ -134,7 +134,7 @@ def test_a_number_stands_for_one_replacement(
 def test_killed_at_any_point_of_any_step_a_number_stands_for_one_reply(
     tmp_path: Path, steps: list[Step], history: dict[int, dict[str, str]]
 ) -> None:
-    """The step is done again and the rest follows: the history is the same, but for the record of a late reply."""
+    """Repeating a killed step and the later steps gives the same history, except for the record of a late reply."""
     before, deaths = tmp_path / "before", 0
     before.mkdir()
     for position, step in enumerate(steps):
@@ -151,7 +151,7 @@ def test_killed_at_any_point_of_any_step_a_number_stands_for_one_reply(
 
 
 def without_late_record(history: dict[int, dict[str, str]]) -> dict[int, dict[str, str]]:
-    """Without the metadata of a late reply, which a crash may leave in a temporary file."""
+    """Return the history without the metadata of a late reply, which a crash may leave in a temporary file."""
     return {
         number: {kind: about for kind, about in kinds.items() if (kind, about) != ("raw_metadata", "late")}
         for number, kinds in history.items()
@@ -160,7 +160,7 @@ def without_late_record(history: dict[int, dict[str, str]]) -> dict[int, dict[st
 
 @pytest.mark.parametrize("missing", [pytest.param(name, id=name) for name in ("raw.txt", "raw_metadata.json")])
 def test_killed_while_an_incomplete_reply_is_kept(tmp_path: Path, missing: str) -> None:
-    """What is left of a reply that lost a file to others is kept under one number too."""
+    """The remaining files of a reply that lost one file are kept under one number too."""
     start = tmp_path / "start"
     start.mkdir()
     for step in RETRIES_AROUND_A_REPARSE[:3]:
@@ -170,8 +170,8 @@ def test_killed_while_an_incomplete_reply_is_kept(tmp_path: Path, missing: str) 
         folder = shutil.copytree(start, tmp_path / f"killed before call {point}")
         died = killed_before(point, folder, partial(reply("B"), folder))
         reply("B")(folder)
-        left = {"raw", "raw_metadata", "parsed_metadata"} - {Path(missing).stem}
-        assert kept(folder) == {1: all_about("A", "parsed_metadata"), 2: all_about("A", *left)}
+        remaining = {"raw", "raw_metadata", "parsed_metadata"} - {Path(missing).stem}
+        assert kept(folder) == {1: all_about("A", "parsed_metadata"), 2: all_about("A", *remaining)}
         if not died:
             assert point > 5, "too few file-system calls were seen: the experiment shows nothing"
             return

@@ -1,4 +1,4 @@
-"""A paid-for reply on disk: whatever happens while it is stored, it is not lost and nothing former is."""
+"""Tests of storing a paid reply: whatever happens meanwhile, neither this reply nor a former one is lost."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Build = Callable[[Path], None]
 
 
 def fresh(folder: Path) -> None:
-    """An evaluation that failed before and has no reply."""
+    """Make an evaluation that failed before and has no reply."""
     folder.mkdir(parents=True)
     (folder / "metadata.json").write_text("{}", encoding="utf-8")
     (folder / "failure.json").write_text(FAILURE, encoding="utf-8")
 
 
 def refused(folder: Path) -> None:
-    """An evaluation whose reply was refused."""
+    """Make an evaluation whose reply was refused."""
     folder.mkdir(parents=True)
     (folder / "metadata.json").write_text("{}", encoding="utf-8")
     (folder / "raw.txt").write_text(OLD_TEXT, encoding="utf-8")
@@ -42,7 +42,7 @@ def refused(folder: Path) -> None:
 
 
 def refused_twice(folder: Path) -> None:
-    """An evaluation whose second reply was refused too; the first one is kept."""
+    """Make an evaluation whose second reply was refused too; the first reply is kept."""
     refused(folder)
     for name, text in KEPT.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -56,17 +56,17 @@ BUILDS = [
 
 
 def store(folder: Path) -> None:
-    """What is done to each folder."""
+    """Store the new reply in a folder."""
     reply_files.store(folder, NEW_TEXT, NEW_RECORD)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes by name."""
+    """Return every file's bytes by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def is_new_record(content: bytes) -> bool:
-    """True for the new reply's whole metadata."""
+    """Return True for the complete metadata of the new reply."""
     try:
         value = json.loads(content)
     except ValueError:
@@ -75,21 +75,21 @@ def is_new_record(content: bytes) -> bool:
 
 
 def holds_a_whole_new_reply(folder: Path) -> bool:
-    """True when both parts of the new reply are on the disk to the last byte, under whatever names."""
-    there = contents(folder).values()
-    return NEW_TEXT.encode() in there and any(is_new_record(content) for content in there)
+    """Return True if both parts of the new reply are completely on the disk, under any names."""
+    present = contents(folder).values()
+    return NEW_TEXT.encode() in present and any(is_new_record(content) for content in present)
 
 
 def assert_new_reply_is_in_place(folder: Path) -> None:
-    """raw.txt and raw_metadata.json are the new reply's, and no failure or temporary file is left."""
-    there = contents(folder)
-    assert there["raw.txt"] == NEW_TEXT.encode()
-    assert is_new_record(there["raw_metadata.json"])
-    assert not [name for name in there if name.startswith(".")]
+    """Assert that raw.txt and raw_metadata.json are the new reply's, and that no temporary file is left."""
+    present = contents(folder)
+    assert present["raw.txt"] == NEW_TEXT.encode()
+    assert is_new_record(present["raw_metadata.json"])
+    assert not [name for name in present if name.startswith(".")]
 
 
 def crashes(tmp_path: Path, build: Build, action: Callable[[Path], object]) -> Iterator[Path]:
-    """A folder for each point at which the action can be killed, and one where it came to its end."""
+    """Yield a folder for each point at which the action can be killed, and one after the whole action."""
     for point in count(1):
         folder = tmp_path / f"killed before call {point}" / "v_1"
         build(folder)
@@ -102,7 +102,7 @@ def crashes(tmp_path: Path, build: Build, action: Callable[[Path], object]) -> I
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_stored(tmp_path: Path, build: Build) -> None:
-    """A stored reply is raw.txt byte for byte, and its metadata holds all that was given."""
+    """A stored reply is raw.txt byte for byte, and its metadata holds the given record."""
     folder = tmp_path / "v_1"
     build(folder)
     store(folder)
@@ -113,21 +113,21 @@ def test_stored(tmp_path: Path, build: Build) -> None:
 
 
 def test_a_former_reply_is_kept_under_one_number(tmp_path: Path) -> None:
-    """The former reply, its metadata and its verdict get the same number, the smallest that is free."""
+    """The former reply, its metadata and its verdict get the same number, the lowest that is free."""
     folder = tmp_path / "v_1"
     refused_twice(folder)
     store(folder)
-    there = contents(folder)
-    assert there["raw.2.txt"] == OLD_TEXT.encode()
-    assert json.loads(there["raw_metadata.2.json"]) == OLD_RECORD
-    assert json.loads(there["parsed_metadata.2.json"]) == OLD_VERDICT
-    assert "parsed_metadata.json" not in there
-    assert {name: there[name].decode() for name in KEPT} == KEPT
+    present = contents(folder)
+    assert present["raw.2.txt"] == OLD_TEXT.encode()
+    assert json.loads(present["raw_metadata.2.json"]) == OLD_RECORD
+    assert json.loads(present["parsed_metadata.2.json"]) == OLD_VERDICT
+    assert "parsed_metadata.json" not in present
+    assert {name: present[name].decode() for name in KEPT} == KEPT
 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_killed_at_any_point_nothing_paid_for_is_lost(tmp_path: Path, build: Build) -> None:
-    """Once both parts are on the disk the reply is pending or in place, and completing gives it byte for byte."""
+    """Once both parts are on the disk the reply is pending or in place, and `complete` puts it in place unchanged."""
     seen = set()
     for folder in crashes(tmp_path, build, store):
         whole = holds_a_whole_new_reply(folder)
@@ -142,32 +142,32 @@ def test_killed_at_any_point_nothing_paid_for_is_lost(tmp_path: Path, build: Bui
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_killed_at_any_point_a_reply_has_its_own_metadata(tmp_path: Path, build: Build) -> None:
-    """Unless a reply is pending, raw.txt never stands beside the metadata of another reply or of none."""
+    """Unless a reply is pending, raw.txt always has its own metadata next to it."""
     for folder in crashes(tmp_path, build, store):
         if reply_files.is_pending(folder):
             reply_files.complete(folder)
-        there = contents(folder)
-        if "raw.txt" in there:
-            is_new = there["raw.txt"] == NEW_TEXT.encode()
-            assert is_new or there["raw.txt"] == OLD_TEXT.encode(), folder
-            assert is_new_record(there["raw_metadata.json"]) is is_new, folder
-            assert is_new or json.loads(there["raw_metadata.json"]) == OLD_RECORD, folder
+        present = contents(folder)
+        if "raw.txt" in present:
+            is_new = present["raw.txt"] == NEW_TEXT.encode()
+            assert is_new or present["raw.txt"] == OLD_TEXT.encode(), folder
+            assert is_new_record(present["raw_metadata.json"]) is is_new, folder
+            assert is_new or json.loads(present["raw_metadata.json"]) == OLD_RECORD, folder
 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_killed_before_it_is_whole_the_former_reply_is_untouched(tmp_path: Path, build: Build) -> None:
-    """As long as the new reply is not whole on the disk, every former file is where it was."""
+    """Until the new reply is completely on the disk, every former file is unchanged."""
     build(tmp_path / "as it was")
     before = contents(tmp_path / "as it was")
     for folder in crashes(tmp_path, build, store):
         if not holds_a_whole_new_reply(folder):
-            there = contents(folder)
-            assert {name: there[name] for name in there if not name.startswith(".")} == before, folder
+            present = contents(folder)
+            assert {name: present[name] for name in present if not name.startswith(".")} == before, folder
 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_killed_again_while_completing(tmp_path: Path, build: Build) -> None:
-    """A second crash, at any point of completing what a first one left at any point, loses nothing either."""
+    """A second crash at any point of `complete`, after a first crash at any point, loses nothing either."""
     pairs = 0
     for first in crashes(tmp_path, build, store):
         if not reply_files.is_pending(first):
@@ -188,7 +188,7 @@ OLD_REASONING, NEW_REASONING = "What I thought before.\n", "What I think now: é
 
 
 def refused_after_reasoning(folder: Path) -> None:
-    """An evaluation whose refused reply came with reasoning."""
+    """Make an evaluation with a refused reply that had reasoning."""
     refused(folder)
     (folder / "reasoning.txt").write_text(OLD_REASONING, encoding="utf-8")
 
@@ -202,7 +202,7 @@ def refused_after_reasoning(folder: Path) -> None:
     ],
 )
 def test_killed_at_any_point_reasoning_stays_with_its_reply(tmp_path: Path, build: Build, old: str, new: str) -> None:
-    """Once a reply is in place its reasoning is too, and a former reply's reasoning has the former reply's number."""
+    """Reasoning is in place once its reply is, and a former reply's reasoning has the former reply's number."""
     deaths = 0
     for folder in crashes(tmp_path, build, lambda folder: reply_files.store(folder, NEW_TEXT, NEW_RECORD, new)):
         deaths += 1
@@ -216,7 +216,7 @@ def test_killed_at_any_point_reasoning_stays_with_its_reply(tmp_path: Path, buil
 
 
 def test_reasoning_of_a_reply_that_came_after_the_score(tmp_path: Path) -> None:
-    """A reply that came too late is kept beside the scored one, with its reasoning under the same number."""
+    """A reply that came too late is kept next to the scored reply, and its reasoning has the same number."""
     folder = tmp_path / "v"
     refused_after_reasoning(folder)
     (folder / "parsed.txt").write_text("7.0\n", encoding="utf-8")
@@ -227,7 +227,7 @@ def test_reasoning_of_a_reply_that_came_after_the_score(tmp_path: Path) -> None:
 
 
 def _kept(folder: Path) -> dict[str, list[bytes]]:
-    """The kept files of each kind: number and content, in order."""
+    """Return the kept files of each kind: number and content, in order."""
     found = (
         (re.fullmatch(r"(raw|raw_metadata|parsed_metadata)\.(\d+)\.\w+", name), content)
         for name, content in contents(folder).items()
@@ -239,7 +239,7 @@ def _kept(folder: Path) -> dict[str, list[bytes]]:
 
 @pytest.mark.parametrize("build", BUILDS[1:])
 def test_killed_at_any_point_former_replies_are_kept_once_with_matching_numbers(tmp_path: Path, build: Build) -> None:
-    """After completing, each former reply is kept exactly once, and its companions have its number."""
+    """After `complete` each former reply is kept exactly once, and its other files have the same number."""
     undisturbed = tmp_path / "undisturbed"
     build(undisturbed)
     store(undisturbed)
@@ -250,15 +250,15 @@ def test_killed_at_any_point_former_replies_are_kept_once_with_matching_numbers(
 
 
 def test_killed_at_any_point_a_failure_does_not_outlive_the_reply(tmp_path: Path) -> None:
-    """failure.json is gone once raw.txt exists, also when the crash came right between the two."""
+    """failure.json is removed once raw.txt exists, also after a crash between the two steps."""
     for folder in crashes(tmp_path, fresh, store):
         reply_files.complete(folder)
-        there = contents(folder)
-        assert not ("raw.txt" in there and "failure.json" in there), folder
+        present = contents(folder)
+        assert not ("raw.txt" in present and "failure.json" in present), folder
 
 
-def test_a_failure_to_ask_again_is_no_stale_one(tmp_path: Path) -> None:
-    """A failure.json that is newer than the reply tells of asking again, and stays."""
+def test_a_failure_of_a_later_call_is_kept(tmp_path: Path) -> None:
+    """A failure.json newer than the reply belongs to a later call, so `complete` keeps it."""
     refused(tmp_path / "v_1")
     (tmp_path / "v_1" / "raw_metadata.json").write_text('{"created_at": "2025-12-31T00:00:00Z"}', encoding="utf-8")
     (tmp_path / "v_1" / "failure.json").write_text(FAILURE, encoding="utf-8")
@@ -269,7 +269,7 @@ def test_a_failure_to_ask_again_is_no_stale_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_complete_twice_is_as_complete_once(tmp_path: Path, build: Build) -> None:
-    """Completing again finds nothing to do and changes nothing."""
+    """A second `complete` finds nothing to do and changes nothing."""
     for folder in crashes(tmp_path, build, store):
         reply_files.complete(folder)
         before = contents(folder)
@@ -280,7 +280,7 @@ def test_complete_twice_is_as_complete_once(tmp_path: Path, build: Build) -> Non
 @pytest.mark.parametrize("size", [pytest.param(size, id=f"{size} bytes") for size in (0, 1, 50, 500, 1500)])
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_torn_temporary_reply_is_never_taken(tmp_path: Path, build: Build, size: int) -> None:
-    """A process that dies in the middle of either temporary file leaves nothing that counts as a reply."""
+    """A process that dies while writing either temporary file leaves nothing that counts as a reply."""
     folder = tmp_path / "v_1"
     build(folder)
     before = contents(folder)
@@ -288,12 +288,12 @@ def test_a_torn_temporary_reply_is_never_taken(tmp_path: Path, build: Build, siz
     if not holds_a_whole_new_reply(folder):
         assert not reply_files.is_pending(folder)
         assert reply_files.complete(folder) is False
-        there = contents(folder)
-        assert {name: there[name] for name in there if not name.startswith(".")} == before
+        present = contents(folder)
+        assert {name: present[name] for name in present if not name.startswith(".")} == before
 
 
 def test_a_reply_torn_at_every_length(tmp_path: Path) -> None:
-    """No proper beginning of a reply passes for the reply, beside its whole metadata."""
+    """A torn text is not accepted as the reply, even if its metadata is complete."""
     whole = next(folder for folder in crashes(tmp_path, fresh, store) if reply_files.is_pending(folder))
     [raw] = whole.glob(".raw.txt.*.tmp")
     text = raw.read_bytes()
@@ -307,7 +307,7 @@ def test_a_reply_torn_at_every_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [pytest.param(room, id=f"{room} bytes") for room in (0, 100, 1000)])
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, build: Build, room: int) -> None:
-    """A disk that refuses the reply is a StoreError that names the file; the folder is as it was."""
+    """If the disk refuses the reply, a StoreError names the file and the folder is unchanged."""
     folder = tmp_path / "v_1"
     build(folder)
     before = contents(folder)
@@ -318,7 +318,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, build: Build, room: i
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_disk_that_is_full_after_the_reply_leaves_what_was_there(tmp_path: Path, build: Build) -> None:
-    """A disk that holds the reply but not its record leaves the folder as it was: a reply without one is no use."""
+    """If the disk takes the reply but not its record, the folder is unchanged: a reply needs its record."""
     folder = tmp_path / "v_1"
     build(folder)
     before = contents(folder)
@@ -335,7 +335,7 @@ def test_a_disk_that_is_full_after_the_reply_leaves_what_was_there(tmp_path: Pat
     ],
 )
 def test_half_a_surrogate_pair_does_not_lose_a_reply(tmp_path: Path, text: str, record: dict[str, str]) -> None:
-    """JSON can carry what UTF-8 cannot: a paid reply is stored all the same, and vouched for."""
+    """A paid reply with a lone surrogate, which UTF-8 cannot hold, is stored with a valid hash."""
     fresh(tmp_path / "v_1")
     reply_files.store(tmp_path / "v_1", text, record)
     assert (tmp_path / "v_1" / "raw.txt").exists()
@@ -346,12 +346,12 @@ def test_half_a_surrogate_pair_does_not_lose_a_reply(tmp_path: Path, text: str, 
     ("text", "record", "expected"),
     [
         pytest.param("SCORE: 7\n", None, True, id="no record"),
-        pytest.param("SCORE: 7\n", {"model": "m"}, True, id="a record of others, without a hash"),
+        pytest.param("SCORE: 7\n", {"model": "m"}, True, id="another program's record, without a hash"),
         pytest.param("SCORE: 9\n", {"reply_sha256": "0" * 64}, False, id="another reply's hash"),
     ],
 )
 def test_is_as_recorded(tmp_path: Path, text: str, record: dict[str, str] | None, expected: bool) -> None:
-    """A reply that was changed since it was stored can be told, where a hash was recorded."""
+    """With a recorded hash a changed reply is detected."""
     (tmp_path / "raw.txt").write_text(text, encoding="utf-8")
     if record is not None:
         (tmp_path / "raw_metadata.json").write_text(json.dumps(record), encoding="utf-8")
@@ -359,6 +359,6 @@ def test_is_as_recorded(tmp_path: Path, text: str, record: dict[str, str] | None
 
 
 def test_nothing_is_pending_where_nothing_is(tmp_path: Path) -> None:
-    """A folder that is missing or empty has no pending reply."""
+    """A missing or empty folder has no pending reply."""
     assert reply_files.complete(tmp_path) is False
     assert reply_files.complete(tmp_path / "none") is False

@@ -1,4 +1,4 @@
-"""Finding the evaluations of some essays: with an index and without one, the same ones are found."""
+"""Tests of finding the evaluations of some essays: the results are the same with and without an index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNT = 2_400
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of COUNT evaluations of 300 essays: enough for an index."""
+    """Return a folder of COUNT evaluations of 300 essays, which is enough for an index."""
     folder = tmp_path_factory.mktemp("large") / "gens" / "evaluation"
     for number in range(COUNT):
         add(folder, number)
@@ -34,7 +34,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(large: Path, tmp_path: Path) -> Path:
-    """A copy of `large` with an index."""
+    """Return a copy of `large` with an index."""
     copy = tmp_path / "gens" / "evaluation"
     shutil.copytree(large, copy)
     find(copy)
@@ -42,24 +42,24 @@ def folder(large: Path, tmp_path: Path) -> Path:
 
 
 def add(folder: Path, number: int, essay: str | None = None) -> None:
-    """Evaluation `number`, of an essay."""
+    """Add evaluation `number` of an essay."""
     cell = {"parent_gen_id": essay or f"e_{number % 300}", "template_id": "t", "llm_model_id": "m", "replicate": 1}
     (folder / f"v_{number}").mkdir(parents=True)
     (folder / f"v_{number}" / "metadata.json").write_text(json.dumps(cell))
 
 
 def index_of(folder: Path) -> Path:
-    """Where the index of a folder is."""
+    """Return the path of a folder's index."""
     return folder.parent.parent / ".index" / "evaluations.sqlite"
 
 
 def find(folder: Path, *essay_ids: str) -> FoundFolders:
-    """What is found by the index."""
+    """Return what the search with an index finds."""
     return find_folders(folder, set(essay_ids), index_of(folder))
 
 
 def same(folder: Path, *essay_ids: str) -> FoundFolders:
-    """What is found by the index, once it is what is found without it."""
+    """Return what the search with an index finds, after checking that a search without it finds the same."""
     found, plain = find(folder, *essay_ids), find_folders(folder, set(essay_ids))
     assert sorted(found.selected) == sorted(plain.selected)
     assert sorted(found.unusable) == sorted(plain.unusable)
@@ -67,22 +67,22 @@ def same(folder: Path, *essay_ids: str) -> FoundFolders:
     return found
 
 
-def test_an_index_tells_what_reading_all_tells(folder: Path) -> None:
-    """The second look is made by the index, and finds what the first one found."""
+def test_the_index_finds_what_reading_every_folder_finds(folder: Path) -> None:
+    """The second search uses the index and finds the same as reading every folder."""
     found = same(folder, "e_0", "e_299")
     assert found.by_index
     assert len(found.selected) == 2 * COUNT // 300
 
 
 def test_a_small_store_keeps_no_index(tmp_path: Path) -> None:
-    """Reading a few files takes less time than an index saves."""
+    """A small store has no index, because reading a few files is faster."""
     add(tmp_path / "gens/evaluation", 1)
     assert not same(tmp_path / "gens/evaluation", "e_1").by_index
     assert list(tmp_path.iterdir()) == [tmp_path / "gens"]
 
 
 def test_a_store_that_has_become_small_loses_its_index(folder: Path) -> None:
-    """What is left behind by a store that shrank would be out of date for ever."""
+    """A store that shrank loses its index, which would otherwise stay out of date for ever."""
     for number in range(10, COUNT):
         shutil.rmtree(folder / f"v_{number}")
     same(folder, "e_1")
@@ -90,12 +90,12 @@ def test_a_store_that_has_become_small_loses_its_index(folder: Path) -> None:
 
 
 def test_no_folder_is_no_evaluation(tmp_path: Path) -> None:
-    """A store without evaluations has none, with an index and without."""
+    """A store without evaluations gives an empty result, with and without an index."""
     assert same(tmp_path / "gens/evaluation", "e_1").selected == []
 
 
-def behind_its_back(folder: Path, change: str) -> None:
-    """Changes the store as another program would."""
+def change_store(folder: Path, change: str) -> None:
+    """Change the store as another program would."""
     match change:
         case "one more":
             add(folder, COUNT, "e_7")
@@ -118,7 +118,7 @@ def behind_its_back(folder: Path, change: str) -> None:
 
 
 def add_unusable(folder: Path, kind: str) -> None:
-    """Adds folders that hold no evaluation."""
+    """Add folders that hold no evaluation."""
     if kind == "a name that is no UTF-8":
         Path(os.fsdecode(os.fsencode(folder) + b"/v_\xff")).mkdir()
         return
@@ -142,14 +142,14 @@ def add_unusable(folder: Path, kind: str) -> None:
     ],
 )
 def test_a_change_behind_the_index_is_seen(folder: Path, change: str) -> None:
-    """Whatever came or went since the index was written, the next look finds it, and the one after it too."""
-    behind_its_back(folder, change)
+    """Changes after the index was written are found by the next search and by the one after it."""
+    change_store(folder, change)
     same(folder, "e_7", "e_1", "e_299")
     same(folder, "e_7", "e_1", "e_299")
 
 
 def test_an_unusable_folder_is_read_again_each_time(folder: Path) -> None:
-    """A folder whose metadata.json comes later is found as soon as it is there: it was never in the index."""
+    """A folder without metadata.json is not in the index, so it is found as soon as metadata.json exists."""
     (folder / "v_late").mkdir()
     assert "v_late" in find(folder, "e_1").unusable
     (folder / "v_late" / "metadata.json").write_text((folder / "v_1" / "metadata.json").read_text())
@@ -159,7 +159,7 @@ def test_an_unusable_folder_is_read_again_each_time(folder: Path) -> None:
 
 
 def test_many_changes_are_written_into_the_index(folder: Path) -> None:
-    """After a thousand new ones the index is replaced, and knows them; after one it stays as it is."""
+    """One new evaluation does not change the index; a thousand new ones replace it."""
     before = index_of(folder).stat().st_ino, index_of(folder).read_bytes()
     add(folder, COUNT)
     find(folder)
@@ -173,8 +173,8 @@ def test_many_changes_are_written_into_the_index(folder: Path) -> None:
         assert index.sums.differing(NameSums.of(folder)) == set()
 
 
-def test_an_old_index_is_made_anew(folder: Path) -> None:
-    """A metadata.json that was edited in place is seen within the hour."""
+def test_an_old_index_is_made_again(folder: Path) -> None:
+    """The index is made again after an hour, so a metadata.json that was edited in place is found then."""
     metadata = folder / "v_1" / "metadata.json"
     metadata.write_text(metadata.read_text().replace("e_1", "e_2"))
     assert "v_1" not in find(folder, "e_2").selected
@@ -183,8 +183,8 @@ def test_an_old_index_is_made_anew(folder: Path) -> None:
     assert "v_1" in same(folder, "e_2").selected
 
 
-def test_an_index_that_is_kept_up_does_not_grow_young(folder: Path) -> None:
-    """What was read long ago and only copied is as old as before: an edit is seen within the hour all the same."""
+def test_an_updated_index_keeps_its_age(folder: Path) -> None:
+    """Replacing the index keeps its age, because copied entries are as old as before."""
     past = time.time() - OLDEST_S / 2
     os.utime(index_of(folder), (past, past))
     for number in range(COUNT, COUNT + 1_001):
@@ -197,7 +197,7 @@ def test_an_index_that_is_kept_up_does_not_grow_young(folder: Path) -> None:
 
 
 def damaged(index: Path, damage: str) -> None:
-    """Damages an index file."""
+    """Damage an index file."""
     match damage:
         case "empty":
             index.write_bytes(b"")
@@ -223,14 +223,14 @@ def damaged(index: Path, damage: str) -> None:
     "damage", ["empty", "no database", "cut off", "overwritten", "another form", "no sums", "a folder"]
 )
 def test_a_damaged_index_is_no_trouble(folder: Path, damage: str) -> None:
-    """What cannot be read is rebuilt, and what cannot be written is done without."""
+    """A damaged index is made again, and if it cannot be written the search works without it."""
     damaged(index_of(folder), damage)
     same(folder, "e_1")
     same(folder, "e_1")
 
 
 def test_a_full_disk_costs_only_the_index(large: Path, tmp_path: Path) -> None:
-    """When the index cannot be written, all is found all the same, and nothing is left behind."""
+    """If the index cannot be written, the search still finds everything and leaves no file."""
     folder = tmp_path / "gens" / "evaluation"
     shutil.copytree(large, folder)
     with full_disk(8_192):
@@ -243,7 +243,7 @@ def test_a_full_disk_costs_only_the_index(large: Path, tmp_path: Path) -> None:
 def test_no_index_is_written_through_a_link(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, known: bool
 ) -> None:
-    """A link that leads out of the data root: the store does without an index, and nothing is written there."""
+    """If the index folder is a link out of the data root, no index is used and nothing is written there."""
     outside = tmp_path_factory.mktemp("outside")
     place = index_of(folder).parent
     if known:
@@ -258,7 +258,7 @@ def test_no_index_is_written_through_a_link(
 
 
 def test_what_a_dead_writer_left_is_removed(folder: Path) -> None:
-    """A temporary file goes once it is an hour old; a younger one may be somebody's."""
+    """A temporary file is removed after an hour; a newer one may belong to a living writer."""
     old, young = (index_of(folder).with_name(f".evaluations.sqlite.{name}.tmp") for name in ("old", "young"))
     old.touch()
     young.touch()
@@ -269,8 +269,8 @@ def test_what_a_dead_writer_left_is_removed(folder: Path) -> None:
     assert young.exists()
 
 
-def test_two_that_write_at_once_leave_a_whole_index(folder: Path) -> None:
-    """The writer that finishes later stands, and who had the former index open reads it to its end."""
+def test_two_concurrent_writers_leave_a_complete_index(folder: Path) -> None:
+    """The writer that finishes last wins, and a reader of the former index can finish reading it."""
     with evaluation_index.EvaluationIndex.opened(index_of(folder)) as index:
         assert index is not None
         first, second = (evaluation_index.IndexWriter.after(index, set()) for _ in range(2))
@@ -283,7 +283,7 @@ def test_two_that_write_at_once_leave_a_whole_index(folder: Path) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.sets(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6)), st.data())
 def test_sums_differ_where_names_do(names: set[str], data: st.DataObject) -> None:
-    """A name more or less changes the sum of its own bucket and of no other."""
+    """Adding or removing a name changes the sum of its bucket and of no other."""
     changed = data.draw(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=6))
     before, after = NameSums(), NameSums()
     for name in names:
@@ -295,7 +295,7 @@ def test_sums_differ_where_names_do(names: set[str], data: st.DataObject) -> Non
 
 @pytest.mark.parametrize("name", ["v_1", ".v_1.tmp", "file"])
 def test_sums_and_names_agree_on_what_a_folder_is(tmp_path: Path, name: str) -> None:
-    """Both leave out files and what a crash left unfinished."""
+    """Both leave out files and the unfinished folders of a crash."""
     (tmp_path / "v_0").mkdir()
     if name == "file":
         (tmp_path / name).touch()
@@ -309,7 +309,7 @@ def test_sums_and_names_agree_on_what_a_folder_is(tmp_path: Path, name: str) -> 
 
 @pytest.fixture
 def indexed(monkeypatch: pytest.MonkeyPatch, store: StoreBuilder) -> Callable[[str], StoreBuilder]:
-    """A store with an index that knows of nothing in e_essay1's cell, whatever there is."""
+    """Return a builder of a store whose index hides every evaluation of e_essay1's cell."""
     monkeypatch.setattr(evaluation_index, "LEAST", 1)
 
     def build(essay: str) -> StoreBuilder:
@@ -324,7 +324,7 @@ def indexed(monkeypatch: pytest.MonkeyPatch, store: StoreBuilder) -> Callable[[s
 
 
 def shown_and_planned(store: StoreBuilder, essay: str) -> tuple[tuple[int, int], tuple[int, int]]:
-    """How many of one cell are reused and called for, by a dry run and by a run after it."""
+    """Return the (reused, called) counts of one cell in a dry run and in the run after it."""
     dag = PlayedDag(root=store.root, base_url="")
     conf = {"cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True, "replicates": 1}
     conf |= {"templates": ["novelty"], "models": ["judge-a"]}
@@ -336,7 +336,7 @@ def shown_and_planned(store: StoreBuilder, essay: str) -> tuple[tuple[int, int],
 def test_what_is_paid_for_is_not_decided_by_the_index(
     indexed: Callable[[str], StoreBuilder], store: StoreBuilder
 ) -> None:
-    """An index that hides an evaluation shows a wrong plan in a dry run, and costs no call in a run."""
+    """A stale index gives a wrong plan in a dry run, but a run reads the store and pays for no call."""
     essay = store.essay(1)
     indexed(essay)
     shown, planned = shown_and_planned(store, essay)
@@ -347,7 +347,7 @@ def test_what_is_paid_for_is_not_decided_by_the_index(
 def test_an_unfinished_evaluation_is_not_called_for_by_the_index(
     indexed: Callable[[str], StoreBuilder], store: StoreBuilder
 ) -> None:
-    """The index knows a seed and hides a score: the run finds the score, and the seed is not called for."""
+    """If the index has a seed but not a score, the run finds the score and does not call for the seed."""
     essay = store.essay(1)
     indexed(essay)
     store.evaluation("v_seed", essay, replicate=2, score=None)
@@ -357,7 +357,7 @@ def test_an_unfinished_evaluation_is_not_called_for_by_the_index(
 
 
 def test_a_read_only_data_root_is_planned_without_an_index(folder: Path) -> None:
-    """Where nothing can be written, all is read each time."""
+    """If no index can be written, every folder is read each time."""
     index_of(folder).unlink()
     index_of(folder).parent.rmdir()
     (folder.parent.parent / ".index").write_text("in the way")

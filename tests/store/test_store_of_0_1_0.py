@@ -1,7 +1,7 @@
-"""A data root that version 0.1.0 wrote is read as before: its evaluations, its cohort, its journal, its history.
+"""Tests that a data root written by version 0.1.0 is still read: its evaluations, cohort, journal and history.
 
-`written_by_0_1_0/` holds one cohort after two runs: scored evaluations, one that another program made, one that was
-refused twice, and one that was refused and then could not be asked again.
+`written_by_0_1_0/` holds one cohort after two runs. One of its evaluations was made by another program, one was
+refused twice, and one was refused and then its second call failed. The others have scores.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ WRITTEN_IN_ORDER = (FIRST_RUN, SECOND_RUN, "scores.csv", "report.html")
 
 @pytest.fixture
 def store(tmp_path: Path) -> StoreBuilder:
-    """A copy of that data root."""
+    """Return a copy of that data root."""
     shutil.copytree(WRITTEN, tmp_path / "data")
-    # Git keeps no times, and the files' times say which run was the last: in this order they were written.
+    # Git does not keep file times, and these decide which run is the latest, so set them in the order of writing.
     for second, name in enumerate(WRITTEN_IN_ORDER):
         os.utime(tmp_path / "data" / "cohorts" / "pilot" / name, (1_700_000_000 + second,) * 2)
     return StoreBuilder(tmp_path / "data")
 
 
 def test_the_cohort_is_shown_as_it_was(store: StoreBuilder, dag: PlayedDag) -> None:
-    """The page shows the outcomes and scores of scores.csv, `status` counts the same."""
+    """The page shows the outcomes and scores of scores.csv, and `status` has the same counts."""
     written = {row["gen_id"]: (row["outcome"], row["score"]) for row in store.rows("cohorts/pilot/scores.csv")}
     shown = read_snapshot(dag.settings, "pilot")
     assert {
@@ -59,7 +59,7 @@ def test_the_cohort_is_shown_as_it_was(store: StoreBuilder, dag: PlayedDag) -> N
 
 
 def test_the_runs_and_the_journal_are_read(store: StoreBuilder) -> None:
-    """Both plans and the requests of both runs are there; no request is in doubt, and nothing is damaged."""
+    """The latest plan and the calls of both runs are read; no call is unsettled, and nothing is damaged."""
     folder = CohortFolder(root=store.root, cohort_id="pilot")
     latest = folder.latest_run()
     assert latest is not None
@@ -72,7 +72,7 @@ def test_the_runs_and_the_journal_are_read(store: StoreBuilder) -> None:
 
 
 def test_the_history_of_an_evaluation_is_read(store: StoreBuilder) -> None:
-    """The reply that was refused first is kept next to the second one, and both name the task that got them."""
+    """The first refused reply is kept next to the second one, and the task of the second reply is known."""
     found = read_evaluation(GensDataLayer.from_root(store.root), REFUSED_TWICE)
     assert [file.name for file in found.former] == ["parsed_metadata.1.json", "raw.1.txt", "raw_metadata.1.json"]
     assert found.reply == "Still nothing."
@@ -80,10 +80,10 @@ def test_the_history_of_an_evaluation_is_read(store: StoreBuilder) -> None:
     assert found.maker.run_id == "manual__2"
 
 
-def test_a_run_goes_on_where_the_former_version_ended(
+def test_a_run_continues_where_the_former_version_ended(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """What exists is reused without a call; only what 0.1.0 could not get is asked for; every score stays."""
+    """Existing results are reused without a call, only the missing scores cause calls, and no score changes."""
     scores = {name: text for name, text in store.files("gens").items() if name.endswith("/parsed.txt")}
     members = store.read("cohorts/pilot/membership.csv")
     first = dag.run({**CONF, "max_unscored": 2}, run_id="manual__3")

@@ -1,4 +1,4 @@
-"""A verdict in the place of another: both are kept by one number, and no crash loses one or passes for a person."""
+"""Tests of replacing a verdict: both verdicts are kept, no crash loses one, and no person's edit is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSED: dict[str, Any] = NEW | {"success": False, "score": None, "reason": "no 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An evaluation with the verdict OLD."""
+    """Return an evaluation with the verdict OLD."""
     put(tmp_path, "parsed_metadata.json", OLD)
     (tmp_path / "parsed.txt").write_text("7.0\n")
     return tmp_path
@@ -35,7 +35,7 @@ def put(folder: Path, name: str, record: dict[str, Any]) -> None:
 
 
 def held(folder: Path) -> dict[str, Any]:
-    """The content of every file."""
+    """Return the content of every file by name."""
     texts = {path.name: path.read_text() for path in folder.iterdir()}
     return {name: json.loads(text) if name.endswith(".json") else text for name, text in texts.items()}
 
@@ -44,13 +44,13 @@ def held(folder: Path) -> dict[str, Any]:
     ("record", "score", "left"),
     [
         pytest.param(NEW, "5.0\n", {"parsed.txt": "5.0\n"}, id="another score"),
-        pytest.param(REFUSED, None, {}, id="refused: parsed.txt leaves"),
+        pytest.param(REFUSED, None, {}, id="refused: parsed.txt is removed"),
     ],
 )
 def test_the_former_verdict_is_kept_under_one_number(
     folder: Path, record: dict[str, Any], score: str | None, left: dict[str, str]
 ) -> None:
-    """Both files of the pair, with the next number each time."""
+    """Both files of a former verdict get the same number, and each replacement gets the next number."""
     verdict_files.replace(folder, record, score, result_changes=True)
     former = {"parsed.1.txt": "7.0\n", "parsed_metadata.1.json": OLD}
     assert held(folder) == {**former, **left, "parsed_metadata.json": record}
@@ -60,7 +60,7 @@ def test_the_former_verdict_is_kept_under_one_number(
 
 
 def test_a_renewed_verdict_leaves_the_score_untouched(folder: Path) -> None:
-    """Only the metadata is replaced and kept; parsed.txt is the same file with the same times."""
+    """If the result stays the same, only the metadata is replaced and kept; parsed.txt is not touched."""
     before = (folder / "parsed.txt").stat()
     verdict_files.replace(folder, OLD | {"parser_version": "1"}, "7.0\n", result_changes=False)
     assert sorted(held(folder)) == ["parsed.txt", "parsed_metadata.1.json", "parsed_metadata.json"]
@@ -79,7 +79,7 @@ def test_a_number_stands_for_one_replacement(folder: Path, taken: str) -> None:
 
 
 def test_an_empty_parsed_is_not_worth_keeping(folder: Path) -> None:
-    """It is a torn write of an older program."""
+    """An empty parsed.txt is not kept, because it is a torn write of an older program."""
     (folder / "parsed.txt").write_text("")
     verdict_files.replace(folder, REFUSED, None, result_changes=False)
     assert sorted(held(folder)) == ["parsed_metadata.1.json", "parsed_metadata.json"]
@@ -92,7 +92,7 @@ TARGETS = [pytest.param(NEW, "5.0\n", id="scored"), pytest.param(REFUSED, None, 
 def test_killed_before_any_file_system_call_and_done_again(
     tmp_path: Path, record: dict[str, Any], score: str | None
 ) -> None:
-    """The second time ends in the state that one without a crash leaves, whatever the first had done."""
+    """Repeating a killed replacement gives the same files as one without a crash, wherever the first was killed."""
     whole, point = tmp_path / "whole", 1
     whole.mkdir()
     put(whole, "parsed_metadata.json", OLD)
@@ -124,7 +124,7 @@ def held_without_temporary(folder: Path) -> dict[str, Any]:
 
 
 def half_done(folder: Path) -> None:
-    """The state between the two renames of a replacement by NEW."""
+    """Make the state between the two renames of a replacement by NEW."""
     os.link(folder / "parsed_metadata.json", folder / "parsed_metadata.1.json")
     os.link(folder / "parsed.txt", folder / "parsed.1.txt")
     (folder / "parsed_metadata.json").unlink()
@@ -132,7 +132,7 @@ def half_done(folder: Path) -> None:
 
 
 def test_after_a_crash_yet_another_verdict_keeps_all_of_them(folder: Path) -> None:
-    """The half written one is kept by its own number, the score with the record that it came with."""
+    """The half-written verdict is kept under its own number, and the score stays with the record of its verdict."""
     half_done(folder)
     verdict_files.replace(folder, NEWER, "4.0\n", result_changes=True)
     assert held(folder) == {
@@ -145,7 +145,7 @@ def test_after_a_crash_yet_another_verdict_keeps_all_of_them(folder: Path) -> No
 
 
 def test_after_a_crash_back_to_the_former_verdict(folder: Path) -> None:
-    """The score is a file of its own again: an edit of it must not reach the kept one."""
+    """The score becomes a separate file again, so that an edit of it does not change the kept score."""
     half_done(folder)
     verdict_files.replace(folder, OLD, "7.0\n", result_changes=False)
     assert held(folder)["parsed_metadata.2.json"] == NEW
@@ -155,7 +155,7 @@ def test_after_a_crash_back_to_the_former_verdict(folder: Path) -> None:
 
 
 def test_a_person_s_file_is_not_taken_for_a_crash(folder: Path) -> None:
-    """Neither a new file with the kept score in it, nor one that a backup links to."""
+    """A new file with the kept score, or a file that a backup links to, is not seen as an unfinished replacement."""
     verdict_files.replace(folder, NEW, "5.0\n", result_changes=True)
     (folder / "parsed.txt").write_text("7.0\n")
     assert verdict_files.half_replaced(folder) is None
@@ -165,7 +165,7 @@ def test_a_person_s_file_is_not_taken_for_a_crash(folder: Path) -> None:
 
 
 def test_a_disk_that_refuses_leaves_what_stands(folder: Path) -> None:
-    """An error that names the file; both former files are as they were."""
+    """If the disk refuses the write, an error names the file and both former files are unchanged."""
     with full_disk(3), pytest.raises(StoreError, match="parsed_metadata"):
         verdict_files.replace(folder, NEW, "5.0\n", result_changes=True)
     assert (held(folder)["parsed_metadata.json"], held(folder)["parsed.txt"]) == (OLD, "7.0\n")
