@@ -1,9 +1,9 @@
-"""An Airflow whose auth manager knows roles, under a path of its own, asked for every page by each of its users.
+"""Starts an Airflow whose auth manager has roles, below a base path, and requests every page as each user.
 
     .venv-fab/bin/python -m tests.e2e.airflow_with_roles HOME DATA_ROOT PATH...
 
-Runs in the environment of requirements-fab.txt. Prints one JSON object: by user and path the status, what is sent
-to, and for the reader the text.
+Runs in the environment of requirements-fab.txt. Prints one JSON object with the status, the redirect target and the
+text of each answer, by user and path.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from devtools.supervision.ports import LOOPBACK, free_port
 PROJECT = Path(__file__).resolve().parents[2]
 BASE_PATH = "/team/airflow"
 PASSWORD = "only-for-this-test"
-# The last may read a DAG, but not the one whose cohorts these are.
+# The user `elsewhere` may read another DAG, but not the DAG of these cohorts.
 ROLES = {"reader": "Viewer", "nobody": "Public", "elsewhere": "OtherDag"}
-_PATIENCE_S = 90.0
+_TIMEOUT_S = 90.0
 
 
 def main() -> None:
-    """Sets up, asks, prints."""
+    """Start the Airflow, request the pages, and print the answers."""
     home, data_root, *paths = sys.argv[1:]
     port = free_port()
     base = f"http://{LOOPBACK}:{port}{BASE_PATH}"
@@ -44,10 +44,10 @@ def main() -> None:
     log = (Path(home) / "api-server.log").open("wb")
     with log, subprocess.Popen(server, cwd=PROJECT, env=environment, stdout=log, stderr=log) as process:
         try:
-            told = _ask(base, paths, process)
+            answers = _request_all(base, paths, process)
         finally:
             process.terminate()
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(answers) + "\n")
 
 
 def _environment(home: Path, data_root: str, port: int, base: str) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _environment(home: Path, data_root: str, port: int, base: str) -> dict[str, 
 
 
 def add_users() -> None:
-    """Adds the users and their roles; for a process that has the environment of this Airflow."""
+    """Add the users and their roles. The process must have the environment of this Airflow."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
@@ -85,19 +85,19 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
         raise RuntimeError(msg)
 
 
-def _ask(base: str, paths: list[str], process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
-    with httpx.Client(trust_env=False, timeout=_PATIENCE_S) as http:
+def _request_all(base: str, paths: list[str], process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
+    with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as http:
         _wait(http, base, process)
-        told = {"": _answers(http, base, paths, {})}
+        answers = {"": _answers(http, base, paths, {})}
         for user in ROLES:
             login = http.post(f"{base}/auth/token", json={"username": user, "password": PASSWORD})
             token = login.raise_for_status().json()["access_token"]
-            told[user] = _answers(http, base, paths, {"Authorization": f"Bearer {token}"})
-    return told
+            answers[user] = _answers(http, base, paths, {"Authorization": f"Bearer {token}"})
+    return answers
 
 
 def _wait(http: httpx.Client, base: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.HTTPError):
             if http.get(f"{base}/api/v2/version").is_success:
@@ -108,16 +108,16 @@ def _wait(http: httpx.Client, base: str, process: subprocess.Popen[bytes]) -> No
 
 
 def _answers(http: httpx.Client, base: str, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:
-    told = {}
+    answers = {}
     for path in paths:
         for accept in ("text/html", "application/json"):
             answer = http.get(f"{base}{path}", headers={**headers, "Accept": accept})
-            told[f"{accept} {path}"] = {
+            answers[f"{accept} {path}"] = {
                 "status": answer.status_code,
                 "location": answer.headers.get("location", ""),
                 "text": answer.text,
             }
-    return told
+    return answers
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, driven by Playwright, logged in to an Airflow."""
+"""A headless Chromium, controlled by Playwright and logged in to an Airflow."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from devtools.local_airflow.service import LocalAirflow
 
-# What a page must not have; lesser findings are advice.
-GRAVE = frozenset({"serious", "critical"})
+# The impacts of axe-core findings that fail a test; findings of lower impact are advice.
+FAILING_IMPACTS = frozenset({"serious", "critical"})
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running browser; `CHROMIUM` names another than the one on the path."""
+    """Start a browser: the program in `CHROMIUM`, or else Chromium on the PATH."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         msg = "These tests need a browser: apt-get install chromium, or set CHROMIUM to one."
         raise RuntimeError(msg)
     with sync_playwright() as playwright:
-        # In a container the tests run as root, for whom Chromium's own sandbox is not made.
+        # In a container the tests run as root, and Chromium's sandbox does not work for root.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass(kw_only=True)
 class Visitor:
-    """A person at a browser: the page before them, and what went wrong in it."""
+    """A user at a browser, with the current page and the errors of the pages so far."""
 
     page: Page
     url: str
@@ -44,7 +44,7 @@ class Visitor:
 
     @classmethod
     def logged_in(cls, browser: Browser, airflow: LocalAirflow, **options: Any) -> Visitor:
-        """A visitor who came by the login page."""
+        """Return a visitor who has logged in on the login page."""
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         page = context.new_page()
         folder = os.environ.get("PICTURES")
@@ -59,30 +59,30 @@ class Visitor:
         return visitor
 
     def dismiss(self, dialog: Dialog) -> None:
-        """A dialog that a page opens is an error of the page."""
+        """Record a dialog as an error, because no page may open one."""
         self.errors.append(dialog.message)
         dialog.dismiss()
 
     def see(self, path: str) -> Page:
-        """Goes to a page of the plugin, outside Airflow's frame."""
+        """Open a page of the plugin, outside Airflow's frame."""
         self.page.goto(f"{self.url}/cohorts/{path}", wait_until="networkidle")
         return self.page
 
     def picture(self, name: str) -> None:
-        """Keeps what is seen now, for a person to look at, when PICTURES names a folder."""
+        """Save a screenshot for a person to check, if PICTURES names a folder."""
         if self.pictures is not None:
             self.page.screenshot(path=self.pictures / f"{name}.png")
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
+        """Return by how many pixels the page is wider than the window."""
         script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         return int(self.page.evaluate(script))
 
     def violations(self) -> list[str]:
-        """What axe-core finds gravely wrong for people who do not see or point."""
+        """Return the serious and critical accessibility problems that axe-core finds."""
         found = Axe().run(self.page).response["violations"]
-        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in GRAVE]
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in FAILING_IMPACTS]
 
     def leave(self) -> None:
-        """Closes the page."""
+        """Close the page and its browser context."""
         self.page.context.close()

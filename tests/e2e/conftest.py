@@ -1,6 +1,6 @@
-"""A real Airflow with a real scheduler, once for the suite, over one data root and one offline judge.
+"""One real Airflow with a real scheduler for the whole suite, with one data root and one offline judge.
 
-Scenarios keep out of each other's way by judging different essays.
+Each scenario uses essays of its own, so that the scenarios do not affect each other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SKIPPED = re.compile(r"Skipping (\S+?): parsed\.txt already exists")
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A DagRun that has ended, seen through Airflow's REST API and its log files."""
+    """A DagRun that has ended, read through Airflow's REST API and its log files."""
 
     airflow: LocalAirflow
     run_id: str
@@ -43,7 +43,7 @@ class FinishedRun:
         return self.airflow.api.task_instances(DAG_ID, self.run_id)
 
     def states(self, task_id: str) -> dict[int, str | None]:
-        """The states of a task's instances by map index."""
+        """Return the states of a task's instances by map index."""
         return {task.map_index: task.state for task in self.tasks() if task.task_id == task_id}
 
     def xcom(self, task_id: str) -> Any:
@@ -53,14 +53,14 @@ class FinishedRun:
         return self.airflow.api.task_log(DAG_ID, self.run_id, task_id, map_index, try_number)
 
     def skip_lines(self) -> list[str]:
-        """The gen_ids of the `Skipping ...` lines in the run's task-log files, one a line, sorted."""
+        """Return the sorted gen_ids of all `Skipping ...` lines in the run's task logs."""
         folder = self.airflow.layout.logs / "tasks" / f"dag_id={DAG_ID}" / f"run_id={self.run_id}"
         return sorted(found for log in folder.rglob("*.log") for found in SKIPPED.findall(log.read_text("utf-8")))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """All that a scenario needs: Airflow, the judge behind it, the store, and the API key in the Connection."""
+    """Everything that a scenario needs: Airflow, the judge, the store, and the API key in the Connection."""
 
     airflow: LocalAirflow
     judge: JudgeServer
@@ -98,14 +98,14 @@ class Stage:
         return self.store.read(f"cohorts/{cohort_id}/{name}")
 
     def metadata_bytes(self) -> dict[str, bytes]:
-        """Every metadata.json of the store."""
+        """Return the content of every metadata.json in the store, by path."""
         root = self.store.root / "gens"
         return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("*/*/metadata.json")}
 
 
 @pytest.fixture(scope="package")
 def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Airflow and the judge, started once for the tests of this folder that a worker takes."""
+    """Start Airflow and the judge once for the tests of this folder that run in one worker."""
     folder = tmp_path_factory.mktemp("e2e")
     store = StoreBuilder.sample(folder / "data")
     key = f"sk-e2e-{secrets.token_hex(12)}"
@@ -140,6 +140,6 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(running_stage: Stage) -> Stage:
-    """The running stage with a judge that remembers nothing and has no faults."""
+    """Return the running stage after removing the judge's recorded requests and fault rules."""
     running_stage.judge.reset()
     return running_stage

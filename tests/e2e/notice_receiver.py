@@ -1,4 +1,4 @@
-"""A web hook on the loopback address that keeps what it is sent."""
+"""A web hook on the loopback address that keeps the notices it receives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class NoticeReceiver:
-    """`url` is how Apprise names the hook; `notices` are the JSON bodies that came, in their order."""
+    """A running web hook: `url` is its address for Apprise, and `notices` holds the JSON bodies in order."""
 
     url: str
     notices: list[dict[str, Any]] = field(default_factory=list)
@@ -21,7 +21,7 @@ class NoticeReceiver:
     @classmethod
     @contextmanager
     def started(cls) -> Iterator[NoticeReceiver]:
-        """Receives while the block runs, on a free port."""
+        """Receive notices on a free port until the block ends."""
         received: list[dict[str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ class NoticeReceiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Says nothing."""
+                """Write no log line, so that the test's output stays readable."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -43,5 +43,5 @@ class NoticeReceiver:
             server.server_close()
 
     def connection(self) -> str:
-        """The Connection `notify_default` that leads here, in JSON form."""
+        """Return the Connection `notify_default` for this hook, as JSON."""
         return json.dumps({"conn_type": "apprise", "extra": {"config": [{"path": self.url, "tag": ""}]}})

@@ -1,4 +1,4 @@
-"""From scores to the next judgements and back: the clock, backfills, assets and notices, by a real scheduler."""
+"""Tests of the closed loop with a real scheduler: scores lead to scheduled calls, whose scores are aggregated."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ BACKFILL, SCHEDULED, AGGREGATE = "evaluation_backfill", "scheduled_backfill", "a
 ENDED = ("success", "failed")
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
 PER_ESSAY = 2 * 4
-# Each wait below has its own limit, and a test has several.
+# A test has several waits, each with its own time limit, so the limit of a whole test is high.
 pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
 class Loop:
-    """An Airflow with the clock on, and the judge, the hook and the data root behind it."""
+    """An Airflow that runs DAGs on schedule, with its judge, notice receiver and data root."""
 
     airflow: LocalAirflow
     judge: JudgeServer
@@ -46,7 +46,7 @@ class Loop:
     cli_environment: dict[str, str]
 
     def new_store(self, *essays: int) -> StoreBuilder:
-        """A data root in place of the former: essays that novelty has ranked, the highest number first."""
+        """Replace the data root by one with these essays, scored by novelty so that higher numbers rank higher."""
         shutil.rmtree(self.root, ignore_errors=True)
         store = StoreBuilder.sample(self.root)
         for number in essays:
@@ -60,14 +60,14 @@ class Loop:
         return store
 
     def airflow_command(
-        self, *arguments: str, patience_s: float = 240, has_begun: Callable[[], bool] = lambda: False
+        self, *arguments: str, timeout_s: float = 240, has_begun: Callable[[], bool] = lambda: False
     ) -> None:
-        """Run Airflow's command line, again for as long as Airflow says that the command has to wait.
+        """Run Airflow's command line, and repeat the command while Airflow says that it has to wait.
 
-        The command writes to the database itself, and SQLite may refuse while other processes write. A backfill that
-        has ended counts as running until the scheduler looks at it again, and a backfill that SQLite refused halfway
-        counts as running for two minutes: so much does the scheduler give every backfill to get its first run.
-        `has_begun` says that a refused command has done enough, and must not be repeated.
+        The command writes to the database itself, and SQLite may refuse this while other processes write. A backfill
+        that has ended counts as running until the scheduler checks it again. A backfill that SQLite refused halfway
+        counts as running for two minutes, because the scheduler gives every backfill this time to get its first run.
+        `has_begun` returns True if a refused command has already done enough and must not be repeated.
         """
 
         def tried() -> subprocess.CompletedProcess[str] | None:
@@ -81,18 +81,19 @@ class Loop:
                 check=False,
             )
             waits = ("database is locked", "Another backfill is running")
-            return None if any(told in done.stderr for told in waits) and not has_begun() else done
+            return None if any(message in done.stderr for message in waits) and not has_begun() else done
 
-        done = until(tried, patience_s)
+        done = until(tried, timeout_s)
         assert done.returncode == 0 or has_begun(), done.stderr[-2000:]
 
     def backfill(self, first: str, last: str) -> None:
         self.airflow_command("backfill", "create", "--dag-id", SCHEDULED, "--from-date", first, "--to-date", last)
 
     def backfill_again(self, first: str, last: str, earliest: DagRun) -> None:
-        """A backfill that runs over what is complete, until `earliest` of its runs was started again.
+        """Start a backfill over completed runs, and wait until its run `earliest` has started again.
 
-        Only once: a command that SQLite refused later on has cleared that run, and would clear it while it works.
+        The command must not be repeated if SQLite refused it late: it has then cleared this run already, and a second
+        command would clear the run while it works.
         """
         dates = ["--from-date", first, "--to-date", last, "--reprocess-behavior", "completed"]
 
@@ -112,7 +113,7 @@ class Loop:
         return [run for run in self.airflow.api.dag_runs(dag_id) if run.run_id.startswith(prefix)]
 
     def ended(self, dag_id: str, count: int, prefix: str = "", timeout_s: float = 150) -> list[DagRun]:
-        """The runs of a DAG once there are so many and none is under way."""
+        """Return the runs of a DAG once there are at least `count` and all have ended."""
 
         def look() -> list[DagRun] | None:
             runs = self.runs(dag_id, prefix)
@@ -125,7 +126,7 @@ class Loop:
         return [event for event in found if event["extra"].get("cohort_id") == cohort_id]
 
     def members(self, cohort_id: str) -> list[list[str]]:
-        """The rows of membership.csv without the cohort's name."""
+        """Return the rows of membership.csv without the cohort's name."""
         lines = (self.root / "cohorts" / cohort_id / "membership.csv").read_text("utf-8").splitlines()
         return [[cell for cell in line.split(",") if cell != cohort_id] for line in lines]
 
@@ -134,7 +135,7 @@ Found = TypeVar("Found")
 
 
 def until(look: Callable[[], Found | None], timeout_s: float) -> Found:
-    """The first answer that is not None; fails after `timeout_s`."""
+    """Return the first answer that is not None, or fail after `timeout_s` seconds."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         answer = look()
@@ -146,13 +147,13 @@ def until(look: Callable[[], Found | None], timeout_s: float) -> Found:
 
 
 def soon_and_daily() -> str:
-    """A cron expression of once a day: the last time is almost a day ago, the next a minute or two away."""
+    """Return a daily cron expression whose next time is in one or two minutes."""
     return f"{datetime.now(UTC) + timedelta(seconds=110):%M %H} * * *"
 
 
 @pytest.fixture(scope="module")
 def running_loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
-    """Started once; DAGs are paused or not as they are at first."""
+    """Start the loop once for this module, with the DAGs paused or unpaused as their files say."""
     folder = tmp_path_factory.mktemp("loop")
     root = folder / "data"
     root.mkdir()
@@ -185,21 +186,21 @@ def running_loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 
 @pytest.fixture
 def loop(running_loop: Loop) -> Loop:
-    """With the scheduled DAG unpaused, as even a backfill needs it, and both of its runs by the clock ended."""
+    """Return the loop after both scheduled runs have ended; a backfill needs the DAG to be unpaused."""
     running_loop.airflow.api.unpause(SCHEDULED)
     running_loop.ended(SCHEDULED, 2, "scheduled__")
     return running_loop
 
 
 def test_it_is_paused_at_first(running_loop: Loop) -> None:
-    """Nothing is selected or paid for before somebody unpauses the scheduled DAG; the others are ready."""
+    """Until a person unpauses the scheduled DAG, nothing is selected or paid for; the other DAGs are unpaused."""
     paused = {dag["dag_id"]: dag["is_paused"] for dag in running_loop.airflow.api.dags()}
     assert (paused[SCHEDULED], paused[BACKFILL], paused[AGGREGATE]) == (True, False, False)
     assert running_loop.runs(SCHEDULED) == []
 
 
-def test_by_the_clock_what_is_missing_is_judged_once(running_loop: Loop) -> None:
-    """The first run selects, triggers, waits, and scores are aggregated; the next finds nothing and calls nothing."""
+def test_on_schedule_what_is_missing_is_judged_once(running_loop: Loop) -> None:
+    """The first run selects, triggers and waits, then scores are aggregated; the second finds nothing to call."""
     loop = running_loop
     loop.new_store(1, 2, 3)
     loop.airflow.api.unpause(SCHEDULED)
@@ -232,7 +233,7 @@ def test_by_the_clock_what_is_missing_is_judged_once(running_loop: Loop) -> None
 
 
 def test_a_backfill_over_dates_judges_once_and_a_second_calls_nothing(loop: Loop) -> None:
-    """Three runs start at once and work one after the other; again over the same dates, even anew: no call."""
+    """Three concurrent runs work one after the other; a backfill over the same dates makes no calls."""
     loop.new_store(1, 2, 3)
     dates = ("2026-02-01T00:00:00", "2026-02-04T00:00:00")
     loop.backfill(*dates)
@@ -248,14 +249,14 @@ def test_a_backfill_over_dates_judges_once_and_a_second_calls_nothing(loop: Loop
     again = loop.ended(SCHEDULED, 3, "backfill__2026-02-")
     assert [run.state for run in again] == ["success"] * 3
     assert loop.judge.calls() == 0
-    # One for each time that Airflow cleared the first run: a command that SQLite refused may have done so, too.
+    # Airflow adds a run each time that the first run is cleared, which a command that SQLite refused may also have done.
     rerun = loop.runs(BACKFILL, "by_schedule__scheduled_202602")
     assert [run.run_id.removeprefix(triggered.run_id) for run in rerun[:2]] == ["", "__2"]
     assert all((run.state, run.conf) == ("success", triggered.conf) for run in rerun)
 
 
-def test_bad_settings_of_the_schedule_are_told(loop: Loop) -> None:
-    """A template that does not exist: red before anything is triggered, one message in the log, and a notice."""
+def test_bad_settings_of_the_schedule_are_reported(loop: Loop) -> None:
+    """Wrong settings fail before anything is triggered, with one message in the log and one notice."""
     loop.new_store(1)
     run_id = loop.airflow.api.trigger(SCHEDULED, {"target_template": "coherense", "tpo_n": 3})
     assert loop.airflow.api.wait(SCHEDULED, run_id, timeout_s=90) == "failed"
@@ -269,7 +270,7 @@ def test_bad_settings_of_the_schedule_are_told(loop: Loop) -> None:
 
 
 def test_the_three_ways_in_give_the_same_membership(loop: Loop) -> None:
-    """The trigger form in a browser, the command line, and the clock: the same essays, the same members."""
+    """The trigger form, the command line and the schedule give the same members for the same essays."""
     members = {}
     loop.new_store(1, 2, 3)
     with chromium() as browser:
@@ -303,7 +304,7 @@ def test_the_three_ways_in_give_the_same_membership(loop: Loop) -> None:
 
 
 def test_each_finished_evaluation_is_one_event_and_a_cohort_another(loop: Loop) -> None:
-    """Reused ones and scored ones, each gen_id once; a second run adds none, and aggregates nothing anew."""
+    """Each reused or scored gen_id is one asset event; a second run adds no event and aggregates nothing."""
     store = loop.new_store(1, 2)
     conf = {"cohort_id": "assets", "essay_ids": ["e_essay1", "e_essay2"]}
     aggregated = len(loop.ended(AGGREGATE, 0))
@@ -312,9 +313,9 @@ def test_each_finished_evaluation_is_one_event_and_a_cohort_another(loop: Loop) 
     rows = store.rows("cohorts/assets/plan.csv")
     planned = {row["gen_id"]: row["action"] for row in rows if row["stage"] == "evaluation"}
     events = loop.events("finished_evaluations", "assets")
-    told = {event["partition_key"]: event["extra"]["outcome"] for event in events}
+    outcomes = {event["partition_key"]: event["extra"]["outcome"] for event in events}
     assert len(events) == len(planned) == 2 * 2 * PER_ESSAY
-    assert told == {gen_id: "reused" if action == "reuse" else "scored" for gen_id, action in planned.items()}
+    assert outcomes == {gen_id: "reused" if action == "reuse" else "scored" for gen_id, action in planned.items()}
     assert Counter(event["source_task_id"] for event in events) == {
         "announce_reused": 2 * PER_ESSAY,
         "evaluation.evaluation_parsed": 2 * PER_ESSAY,
@@ -336,7 +337,7 @@ def test_each_finished_evaluation_is_one_event_and_a_cohort_another(loop: Loop) 
 
 
 def test_what_did_not_happen_is_no_event(loop: Loop) -> None:
-    """A dry run, refused replies and failed calls: neither an evaluation nor a cohort is announced."""
+    """A dry run, refused replies and failed calls add no event for an evaluation or a cohort."""
     loop.new_store(1)
     conf = {"essay_ids": ["e_essay1"], "templates": ["coherence"]}
     assert loop.run({**conf, "cohort_id": "dry", "dry_run": True}).state == "success"
@@ -349,8 +350,8 @@ def test_what_did_not_happen_is_no_event(loop: Loop) -> None:
         assert loop.events("completed_cohorts", cohort_id) == []
 
 
-def test_people_are_told_how_runs_end(loop: Loop) -> None:
-    """One notice each: finished, not complete, budget used up; none of a dry run; each with a link to the log."""
+def test_people_are_notified_how_runs_end(loop: Loop) -> None:
+    """Finished, incomplete and over-budget runs send one notice with a link to the log; a dry run sends none."""
     loop.new_store(1)
     conf = {"essay_ids": ["e_essay1"], "templates": ["coherence"]}
     assert loop.run({**conf, "cohort_id": "n_dry", "dry_run": True}).state == "success"

@@ -1,4 +1,4 @@
-"""The cohort pages inside a real Airflow, in a real browser."""
+"""Tests of the cohort pages inside a real Airflow in a real browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.browser import Visitor, chromium
 from tests.e2e.conftest import DAG_ID, PROJECT, Stage
 from tests.pages.conftest import HOSTILE
 
-# Essays that no other scenario of this suite judges.
+# No other scenario of this suite uses these essays.
 FIRST, HOSTILE_ESSAY, LAST = 901, 904, 906
 CELL = f"cell?essay=e_essay{FIRST}&template=novelty&model=judge-a"
 PAGES = {
@@ -32,7 +32,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def cohorts(running_stage: Stage) -> Stage:
-    """Cohort `page_pilot` of two essays and `page_main` of six, with refused, failed and hostile ones."""
+    """Run cohort `page_pilot` of two essays and `page_main` of six, with refused, failed and hostile ones."""
     stage = running_stage
     stage.judge.reset()
     essays = []
@@ -53,14 +53,14 @@ def cohorts(running_stage: Stage) -> Stage:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for this file."""
+    """Start one browser for this file."""
     with chromium() as running:
         yield running
 
 
 @pytest.fixture
 def visitor(browser: Browser, cohorts: Stage) -> Iterator[Visitor]:
-    """Somebody who has logged in; no page of theirs may have had an error."""
+    """Return a logged-in visitor, and check at the end that no page had an error."""
     visitor = Visitor.logged_in(browser, cohorts.airflow)
     yield visitor
     visitor.leave()
@@ -68,14 +68,14 @@ def visitor(browser: Browser, cohorts: Stage) -> Iterator[Visitor]:
 
 
 def _inside(visitor: Visitor) -> FrameLocator:
-    """Airflow's home page, then `Cohorts` in its navigation."""
+    """Open Airflow's home page, then `Cohorts` in its navigation."""
     visitor.page.goto(f"{visitor.url}/")
     visitor.page.get_by_role("link", name="Cohorts", exact=True).click()
     return visitor.page.frame_locator("iframe")
 
 
-def test_from_the_navigation_to_the_log_of_the_task_that_made_it(visitor: Visitor, cohorts: Stage) -> None:
-    """List, matrix, cell, evaluation, and the log in Airflow that names the evaluation, made by the other cohort."""
+def test_links_lead_from_the_navigation_to_the_log(visitor: Visitor, cohorts: Stage) -> None:
+    """Links lead from the list over matrix, cell and evaluation to the log of the task that paid for the reply."""
     frame = _inside(visitor)
     expect(frame.get_by_role("heading", name="Cohorts")).to_be_visible()
     expect(frame.get_by_role("row", name="page_main").get_by_text("failed", exact=True)).to_be_visible()
@@ -99,31 +99,31 @@ def test_from_the_navigation_to_the_log_of_the_task_that_made_it(visitor: Visito
 
 
 def test_the_numbers_are_those_of_the_command_line(visitor: Visitor, cohorts: Stage) -> None:
-    """The header's totals beside `status --json` over the same data root."""
+    """The totals in the header equal those of `status --json` over the same data root."""
     command = [sys.executable, "-m", "essay_cohorts", "status", "page_main", "--json"]
     done = subprocess.run(
         [*command, "--data-root", str(cohorts.store.root)], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     cells = json.loads(done.stdout)["cells"]
-    told = {state: sum(cell[state] for cell in cells) for state in ("scored", "unscored", "failed", "no_reply")}
+    totals = {state: sum(cell[state] for cell in cells) for state in ("scored", "unscored", "failed", "no_reply")}
     page = visitor.see("c/page_main")
     shown = {each.get_attribute("data-count"): each.inner_text() for each in page.locator("[data-count]").all()}
-    assert int(shown["scored"]) + int(shown["reused"]) == told["scored"]
+    assert int(shown["scored"]) + int(shown["reused"]) == totals["scored"]
     assert [int(shown[name]) for name in ("unscored", "failed", "missing")] == [
-        told["unscored"],
-        told["failed"],
-        told["no_reply"],
+        totals["unscored"],
+        totals["failed"],
+        totals["no_reply"],
     ]
-    assert told["unscored"] > 0
-    assert told["failed"] > 0
+    assert totals["unscored"] > 0
+    assert totals["failed"] > 0
 
 
 def test_the_log_of_a_deleted_run_is_no_link(visitor: Visitor, cohorts: Stage) -> None:
-    """Airflow deletes the logs of a run with the run: the page says so in place of a link to an error."""
+    """If a run was deleted with its logs, the page says so and shows no link."""
     row = next(row for row in cohorts.store.rows("cohorts/page_main/scores.csv") if row["outcome"] == "scored")
     path = cohorts.store.root / "gens/evaluation" / row["gen_id"] / "raw_metadata.json"
     record = path.read_text()
-    path.write_text(json.dumps({**json.loads(record), "run_id": "a run that is gone"}))
+    path.write_text(json.dumps({**json.loads(record), "run_id": "a deleted run"}))
     try:
         page = visitor.see(f"evaluation/{row['gen_id']}")
         expect(page.get_by_text("its run was deleted")).to_be_visible()
@@ -133,7 +133,7 @@ def test_the_log_of_a_deleted_run_is_no_link(visitor: Visitor, cohorts: Stage) -
 
 
 def test_two_cohorts_are_compared(visitor: Visitor) -> None:
-    """From the cohort's own page, by choosing the other."""
+    """The comparison opens from a cohort's page, where the visitor chooses the other cohort."""
     page = visitor.see("c/page_pilot")
     page.get_by_role("link", name="Compare", exact=True).last.click()
     page.get_by_label("Second").select_option("page_main")
@@ -145,7 +145,7 @@ def test_two_cohorts_are_compared(visitor: Visitor) -> None:
 
 
 def test_scores_are_downloaded(visitor: Visitor, cohorts: Stage, tmp_path: Path) -> None:
-    """From inside Airflow's frame: the CSV is scores.csv."""
+    """The CSV that is downloaded inside Airflow's frame equals scores.csv."""
     frame = _inside(visitor)
     frame.get_by_role("link", name="page_main", exact=True).click()
     frame.get_by_role("link", name="Scores").click()
@@ -159,7 +159,7 @@ def test_scores_are_downloaded(visitor: Visitor, cohorts: Stage, tmp_path: Path)
 
 
 def test_a_plan_is_shown_with_its_conf_and_its_command(visitor: Visitor, cohorts: Stage) -> None:
-    """The dry run of the cohort again; nothing is started, the conf is copied, the DAG is one click away."""
+    """The page shows a dry run, copies the command and links to the DAG; no run is started."""
     runs = len(cohorts.airflow.api.dag_runs(DAG_ID))
     frame = _inside(visitor)
     frame.get_by_role("link", name="page_main", exact=True).click()
@@ -176,8 +176,8 @@ def test_a_plan_is_shown_with_its_conf_and_its_command(visitor: Visitor, cohorts
     assert len(cohorts.airflow.api.dag_runs(DAG_ID)) == runs
 
 
-def test_a_run_under_way_moves_by_itself(visitor: Visitor, cohorts: Stage) -> None:
-    """The count of scores rises on a page that nobody touches, and the run's end is seen."""
+def test_a_running_cohort_updates_its_page(visitor: Visitor, cohorts: Stage) -> None:
+    """The count of scores rises to the end of the run without a reload by the visitor."""
     cohorts.judge.faults({"fault": "latency", "seconds": 1.5})
     essays = [cohorts.store.essay(number) for number in range(911, 915)]
     conf = {"cohort_id": "page_moving", "essay_ids": essays, "templates": ["novelty"], "max_concurrency": 2}
@@ -197,7 +197,7 @@ def test_a_run_under_way_moves_by_itself(visitor: Visitor, cohorts: Stage) -> No
 
 
 def test_a_hostile_essay_and_a_hostile_reply_execute_nothing(visitor: Visitor, cohorts: Stage) -> None:
-    """On every page that shows them, in the frame and around it."""
+    """No page that shows the hostile texts runs their scripts, neither inside Airflow's frame nor outside."""
     gen_id = next(
         row["gen_id"]
         for row in cohorts.store.rows("cohorts/page_main/scores.csv")
@@ -218,7 +218,7 @@ def test_a_hostile_essay_and_a_hostile_reply_execute_nothing(visitor: Visitor, c
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_pages_fit_and_are_accessible(browser: Browser, cohorts: Stage, width: int, scheme: str) -> None:
-    """No page is wider than the window, dark is dark, and axe-core finds nothing grave."""
+    """No page is wider than the window, dark pages are dark, and axe-core finds nothing serious."""
     visitor = Visitor.logged_in(browser, cohorts.airflow, color_scheme=scheme)
     visitor.page.set_viewport_size({"width": width, "height": 900})
     for name, path in PAGES.items():
@@ -233,7 +233,7 @@ def test_the_pages_fit_and_are_accessible(browser: Browser, cohorts: Stage, widt
 
 
 def test_dark_follows_airflow(visitor: Visitor) -> None:
-    """Inside Airflow the theme is Airflow's, and changes with it."""
+    """Inside Airflow the pages have Airflow's theme and change with it."""
     frame = _inside(visitor)
     body = frame.locator("body")
     expect(body).to_have_css("background-color", "rgb(255, 255, 255)")
@@ -242,7 +242,7 @@ def test_dark_follows_airflow(visitor: Visitor) -> None:
 
 
 def test_the_keyboard_is_enough(visitor: Visitor) -> None:
-    """From the list to a cell without a mouse, and past the navigation by one key."""
+    """A visitor without a mouse can skip the navigation with one key and open a cell."""
     page = visitor.see("c/page_main")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()

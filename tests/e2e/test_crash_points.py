@@ -1,4 +1,4 @@
-"""A task's process that dies at a named point, under a real scheduler: the run ends well without anybody's help."""
+"""Tests with a real scheduler that a run still succeeds if a task's process dies at a named point."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MISSING, AT_ONCE = 24, 4
 @pytest.mark.parametrize(
     ("point", "task_id", "first"),
     [
-        pytest.param("after_manifest", "plan_cohort", 9500, id="planning, all written and nothing told"),
+        pytest.param("after_manifest", "plan_cohort", 9500, id="planning, files written but no XCom pushed"),
         pytest.param("after_send", "evaluation.evaluation_raw", 9600, id="a request under way"),
         pytest.param("between_raw_renames 3", "evaluation.evaluation_raw", 9700, id="a reply half in place"),
     ],
@@ -21,7 +21,7 @@ MISSING, AT_ONCE = 24, 4
 def test_a_task_that_dies_is_tried_again_and_the_run_is_green(
     stage: Stage, point: str, task_id: str, first: int
 ) -> None:
-    """SIGKILL at the point: Airflow's next try goes on where it was, and only what was in flight is called again."""
+    """After SIGKILL Airflow's next try continues the work and repeats only calls that were in flight."""
     essays = [stage.store.essay(number) for number in range(first, first + MISSING // 4)]
     stage.judge.faults({"fault": "latency", "seconds": 1.0})
     stage.crash_order.write_text(point, encoding="ascii")

@@ -1,4 +1,4 @@
-"""`make backfill` as a newcomer types it, in a copy of the project that is its own git repository."""
+"""Tests of `make backfill`, run as a newcomer would, in a copy of the project with its own git repository."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import psutil
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh copy of what is tracked, with the installed .venv."""
+    """Return a fresh copy of the tracked files, with the installed .venv."""
     copy = tmp_path_factory.mktemp("newcomer") / "essay-judgements"
     listed = _git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in listed:
@@ -32,7 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _git(copy, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "Copy")
     (copy / ".git" / "info" / "exclude").write_text(".venv\n")
     (copy / ".venv").symlink_to(PROJECT / ".venv")
-    # Older than what they were installed from: make must not install the copy into the .venv that all tests use.
+    # These files are made older than the .venv, so that make does not install the copy into the .venv of all tests.
     for name in ("requirements.txt", "pyproject.toml"):
         os.utime(copy / name, (0, 0))
     return copy
@@ -40,13 +40,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def port_8080_in_use() -> Iterator[None]:
-    """Something else listens where Airflow would like to."""
+    """Let another server listen on port 8080, which Airflow would prefer."""
     with socket.socket() as other:
         try:
             other.bind(("127.0.0.1", 8080))
             other.listen()
         except OSError:
-            pass  # then it is in use already
+            pass  # the port is already in use
         yield
 
 
@@ -55,7 +55,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _processes_of(project: Path) -> list[str]:
-    """The processes that run in or name the copy."""
+    """Return the processes that run in the copy or name it."""
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = " ".join(process.info["cmdline"] or [])
@@ -64,7 +64,7 @@ def _processes_of(project: Path) -> list[str]:
     return found
 
 
-def _assert_nothing_is_left(project: Path) -> None:
+def _assert_no_process_is_left(project: Path) -> None:
     end = time.monotonic() + 15
     while _processes_of(project) and time.monotonic() < end:
         time.sleep(0.2)
@@ -72,7 +72,7 @@ def _assert_nothing_is_left(project: Path) -> None:
 
 
 def test_it_scores_the_sample_and_reuses_all_of_it_the_second_time(project: Path, port_8080_in_use: None) -> None:
-    """Twice, with a key in the environment and 8080 taken: green, 96 calls, then none; nothing is left behind."""
+    """The first run makes 96 calls, the second none; both succeed without a change of the git status."""
     environment = {**os.environ, "OPENAI_API_KEY": "sk-not-to-be-used", "OPENAI_BASE_URL": "http://127.0.0.1:9"}
     for calls, reused in ((96, 31), (0, 128)):
         done = subprocess.run(
@@ -81,7 +81,7 @@ def test_it_scores_the_sample_and_reuses_all_of_it_the_second_time(project: Path
             env=environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -91,12 +91,12 @@ def test_it_scores_the_sample_and_reuses_all_of_it_the_second_time(project: Path
         assert words[words.index("reused") + 1] == str(reused)
         assert "data/cohorts/sample_backfill/scores.csv" in done.stdout
         assert (project / "data/cohorts/sample_backfill/report.html").exists()
-        _assert_nothing_is_left(project)
+        _assert_no_process_is_left(project)
     assert _git(project, "status", "--porcelain") == ""
 
 
 def test_ctrl_c_leaves_no_process(project: Path) -> None:
-    """Ctrl-C while Airflow is up ends everything that was started, with a status that is not 0."""
+    """Ctrl-C while Airflow runs ends all its processes, with an exit status that is not 0."""
     with subprocess.Popen(
         ["make", "backfill"], cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
@@ -106,5 +106,5 @@ def test_ctrl_c_leaves_no_process(project: Path) -> None:
                 os.killpg(running.pid, signal.SIGINT)
                 break
         running.stdout.read()
-        assert running.wait(timeout=PATIENCE_S) != 0
-    _assert_nothing_is_left(project)
+        assert running.wait(timeout=TIMEOUT_S) != 0
+    _assert_no_process_is_left(project)

@@ -1,4 +1,4 @@
-"""DagRuns side by side that need the same evaluations, under a real scheduler: each is bought once, all are green."""
+"""Tests with a real scheduler that concurrent DagRuns pay only once for the evaluations that they share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ SHARED = 100
 
 
 def missing(stage: Stage, first: int) -> list[str]:
-    """Essays, numbered from `first`, of which SHARED evaluations are missing: four an essay."""
+    """Make essays, numbered from `first`, that miss SHARED evaluations: four for each essay."""
     return [stage.store.essay(number) for number in range(first, first + SHARED // 4)]
 
 
 def run_together(stage: Stage, *confs: dict[str, object]) -> list[FinishedRun]:
-    """Triggers all at once and waits for all."""
+    """Trigger one run for each conf at once, and wait for all."""
     run_ids = [stage.airflow.api.trigger(DAG_ID, conf) for conf in confs]
     return [stage.wait(run_id) for run_id in run_ids]
 
 
 @pytest.mark.parametrize("first", [pytest.param(8000, id="once"), pytest.param(8500, id="and again")])
-def test_two_cohorts_buy_what_they_share_once(stage: Stage, first: int) -> None:
-    """Two cohorts over the same missing evaluations, started together: one call each, both runs `success`."""
+def test_two_cohorts_pay_once_for_what_they_share(stage: Stage, first: int) -> None:
+    """Two cohorts that start together over the same missing evaluations succeed with one call for each."""
     stage.judge.faults({"fault": "latency", "seconds": 0.3})
     conf = {"essay_ids": missing(stage, first), "replicates": 1}
     runs = run_together(stage, {**conf, "cohort_id": f"left{first}"}, {**conf, "cohort_id": f"right{first}"})
@@ -34,8 +34,8 @@ def test_two_cohorts_buy_what_they_share_once(stage: Stage, first: int) -> None:
     assert [summary["planned"] for summary in summaries] == [SHARED, SHARED]
 
 
-def test_two_triggers_of_one_cohort_buy_each_evaluation_once(stage: Stage) -> None:
-    """One cohort triggered twice at once: one call each, never more in flight than allowed, both `success`."""
+def test_two_triggers_of_one_cohort_pay_once_for_each_evaluation(stage: Stage) -> None:
+    """Two concurrent runs of one cohort succeed with one call for each evaluation, within `max_concurrency`."""
     stage.judge.faults({"fault": "latency", "seconds": 0.3})
     conf = {"essay_ids": missing(stage, 9000), "replicates": 1, "cohort_id": "twice", "max_concurrency": 8}
     runs = run_together(stage, conf, conf)

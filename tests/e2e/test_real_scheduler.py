@@ -1,4 +1,4 @@
-"""Backfill mode under a real scheduler, over real HTTP: what is called, skipped, stored, and when a run is red."""
+"""Tests of backfill mode with a real scheduler over real HTTP: calls, skips, stored files and failed runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from tests.e2e.conftest import FinishedRun, Stage
 from tests.store_builder import StoreBuilder
 
 TEMPLATES, MODELS, K = ("novelty", "coherence"), ("judge-a", "judge-b"), 4
-# How many evaluations each of the 24 cells holds beforehand: 13 are full, two of them over-full.
-HELD = (4, 4, 0, 4, 1, 4, 4, 2, 6, 4, 3, 0, 4, 4, 2, 1, 4, 0, 4, 6, 3, 4, 0, 1)
+# The number of evaluations in each of the 24 cells beforehand: 13 cells are full, and two of these have too many.
+EXISTING = (4, 4, 0, 4, 1, 4, 4, 2, 6, 4, 3, 0, 4, 4, 2, 1, 4, 0, 4, 6, 3, 4, 0, 1)
 
 
-def _hold_24_cells(store: StoreBuilder, first_essay: int) -> tuple[list[str], Counter[tuple[str, str, str]]]:
-    """Six essays with HELD evaluations; returns their ids and each cell's shortfall as the judge would tally it."""
+def _fill_24_cells(store: StoreBuilder, first_essay: int) -> tuple[list[str], Counter[tuple[str, str, str]]]:
+    """Make six essays with EXISTING evaluations; return their ids and the shortfalls as in the judge's tally."""
     essays = [store.essay(first_essay + number) for number in range(6)]
     shortfall: Counter[tuple[str, str, str]] = Counter()
-    for held, (number, template, model) in zip(HELD, itertools.product(range(6), TEMPLATES, MODELS), strict=True):
-        for replicate in range(1, held + 1):
+    for existing, (number, template, model) in zip(
+        EXISTING, itertools.product(range(6), TEMPLATES, MODELS), strict=True
+    ):
+        for replicate in range(1, existing + 1):
             gen_id = f"legacy{first_essay + number}{template}{model}{replicate}"
             store.evaluation(gen_id, essays[number], template=template, model=model, replicate=replicate)
-        if held < K:
-            shortfall[str(first_essay + number), template, f"example/{model}"] = K - held
+        if existing < K:
+            shortfall[str(first_essay + number), template, f"example/{model}"] = K - existing
     return essays, shortfall
 
 
@@ -49,8 +51,8 @@ def _assert_reuse_slices_skipped(run: FinishedRun) -> None:
 
 
 def test_a_cohort_calls_for_its_shortfall_once_and_never_again(stage: Stage) -> None:
-    """24 cells of which 13 are full: one call for each missing evaluation, none at a second trigger of any kind."""
-    essays, shortfall = _hold_24_cells(stage.store, 100)
+    """The first run makes one call for each missing evaluation, and later triggers of any kind make none."""
+    essays, shortfall = _fill_24_cells(stage.store, 100)
     stage.store.backfill(*essays)
     before = stage.metadata_bytes()
     conf = {"cohort_id": "novelty_v2_backfill"}
@@ -89,7 +91,7 @@ def test_a_cohort_calls_for_its_shortfall_once_and_never_again(stage: Stage) -> 
 
 
 def _listed_by_shell(root: Path, cohort_id: str) -> list[str]:
-    """What the documented one-liner prints."""
+    """Return the output of the documented one-line command."""
     line = (
         f'grep "^evaluation," {root}/cohorts/{cohort_id}/membership.csv | cut -d, -f2 '
         f'| xargs -I {{}} sh -c \'if [ -f "{root}/gens/evaluation/{{}}/parsed.txt" ]; then echo "{{}}"; fi\''
@@ -98,7 +100,7 @@ def _listed_by_shell(root: Path, cohort_id: str) -> list[str]:
 
 
 def test_cells_take_what_exists_in_the_promised_order(stage: Stage) -> None:
-    """50 existing: the first four, no call. 2 existing, a raw reply, an unfinished one: a call and a free parse."""
+    """A cell takes existing scores first, then parses a stored reply, then calls for unfinished evaluations."""
     many, mixed, gap = (stage.store.essay(number) for number in (201, 202, 203))
     for replicate in range(1, 51):
         stage.store.evaluation(f"fifty{replicate:03}", many, replicate=replicate)
@@ -122,11 +124,11 @@ def test_cells_take_what_exists_in_the_promised_order(stage: Stage) -> None:
     assert stage.store.read("gens/evaluation/mixed3/parsed.txt") == "5.0\n"
 
 
-def test_a_cleared_run_that_has_nothing_left_is_green_without_a_call(stage: Stage) -> None:
-    """Clearing a finished run of many slices plans fewer slices, calls nothing, and is green again."""
+def test_a_cleared_run_with_nothing_to_do_succeeds_without_a_call(stage: Stage) -> None:
+    """A finished run that is cleared plans fewer slices, makes no call and succeeds again."""
     essays = [stage.store.essay(number) for number in (701, 702, 703)]
     for replicate in range(1, 5):
-        stage.store.evaluation(f"held{replicate}", essays[0], replicate=replicate)
+        stage.store.evaluation(f"existing{replicate}", essays[0], replicate=replicate)
     conf = {"cohort_id": "cleared", "essay_ids": essays, "models": ["judge-a"], "templates": ["novelty"]}
     run = stage.trigger(conf)
     assert run.state == "success"
@@ -145,8 +147,8 @@ def _member_of(stage: Stage, cohort_id: str, essay_id: str) -> str:
     return gen_id
 
 
-def test_a_slice_with_three_bad_calls_stores_the_others_and_is_mended_by_one_call(stage: Stage) -> None:
-    """Garbage, truncated, 500 for ever: named and red; after healing, clearing makes one call; then the unscored."""
+def test_a_slice_with_three_bad_calls_stores_the_others_and_is_fixed_by_one_call(stage: Stage) -> None:
+    """The failed run names three bad evaluations; clearing repeats only the failed call, not the refused replies."""
     essays = [stage.store.essay(number) for number in range(301, 307)]
     conf: dict[str, Any] = {
         "cohort_id": "faulty",
@@ -210,11 +212,11 @@ def _assert_only_planning_ran(run: FinishedRun) -> None:
     assert set(states.values()) == {"upstream_failed"}, states
     assert "Planning failed" in run.log("summarise_cohort")
     for task in ("plan_cohort", "summarise_cohort"):
-        assert 'File "' not in run.log(task), "a user's mistake is told in a sentence, not in a traceback"
+        assert 'File "' not in run.log(task), "a user's mistake must be reported in a sentence, not in a traceback"
 
 
 def test_a_wrong_selection_after_a_good_run_is_red(stage: Stage) -> None:
-    """A mistake in the selection fails the run; it is never green on the plan of an earlier one."""
+    """A mistake in the selection fails the run, which never reuses the plan of an earlier run."""
     essay = stage.store.essay(401)
     stage.store.backfill(essay)
     assert stage.trigger({"cohort_id": "mistaken"}).state == "success"
@@ -244,7 +246,7 @@ def test_a_wrong_selection_after_a_good_run_is_red(stage: Stage) -> None:
     ],
 )
 def test_a_misspelt_conf_key_fails_before_anything_happens(stage: Stage, key: str, meant: str) -> None:
-    """Airflow accepts any conf key; planning refuses one that it does not know, before it writes or calls."""
+    """Airflow accepts any conf key, but planning refuses an unknown key before it writes or calls anything."""
     essay = stage.store.essay(402)
     tree = stage.store.tree_hash()
     run = stage.trigger({"essay_ids": [essay], key: True})
@@ -257,7 +259,7 @@ def test_a_misspelt_conf_key_fails_before_anything_happens(stage: Stage, key: st
 
 
 def test_a_wrong_key_stops_the_run_and_shows_nowhere(stage: Stage) -> None:
-    """401 with 200 missing: at most `max_concurrency` calls, no retry, and the key is in no file anywhere."""
+    """With 401 for 200 calls at most `max_concurrency` are made, none is repeated, and no file has the key."""
     essays = [stage.store.essay(number) for number in range(501, 526)]
     stage.judge.faults({"fault": "status", "status": 401, "message": f"Incorrect API key provided: {stage.key}"})
     conf = {"cohort_id": "wrong_key", "essay_ids": essays, "templates": ["novelty"], "max_concurrency": 8}
@@ -288,7 +290,7 @@ def _files_with(text: str, *roots: Path) -> list[Path]:
 
 
 def test_a_dry_run_writes_plan_files_alone(stage: Stage) -> None:
-    """A dry run is green, shows the plan as a table, and leaves plan.csv and nothing else."""
+    """A dry run succeeds, logs the plan as a table, and writes only plan.csv."""
     essay = stage.store.essay(601)
     before = _all_files(stage.store.root)
     run = stage.trigger({"cohort_id": "dry", "essay_ids": [essay], "dry_run": True})

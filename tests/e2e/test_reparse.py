@@ -1,4 +1,4 @@
-"""`reparse_evaluations` under a real scheduler: a thousand stored replies scored again, without a call."""
+"""Tests of `reparse_evaluations` with a real scheduler: 1,000 stored replies are scored again without a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.store_builder import StoreBuilder
 REPARSE = "reparse_evaluations"
 REPLIES, COHORT = 1_000, "older_parser"
 COLUMNS = "stage,gen_id,cohort_id,parent_gen_id,combo_id,template_id,llm_model_id,replicate"
-# What the older parser made of reply number n: of 1,000 it read 40 wrongly, refused 30 and read 20 for nothing.
+# The older parser's mistakes by reply number: 40 wrong scores, 30 wrong refusals, and 20 scores of replies that state
+# no score.
 MISREAD, REFUSED, INVENTED = range(40), range(40, 70), range(70, 90)
 
 
@@ -21,22 +22,24 @@ def _reply(number: int) -> str:
 
 
 def _older_parser_s_verdicts(store: StoreBuilder) -> list[str]:
-    """A cohort of 1,000 replies with the verdicts of version 0; returns the gen_ids whose result is not today's."""
+    """Make 1,000 replies with verdicts of version 0; return the gen_ids whose result the new parser changes."""
     essay, rows = store.essay(9901), [COLUMNS]
     for number in range(REPLIES):
         gen_id = f"older{number:04}"
-        stood = None if number in REFUSED else 3.0 if number in MISREAD or number in INVENTED else 6.0
-        store.evaluation(gen_id, essay, replicate=number + 1, score=stood, reply=_reply(number))
-        verdict = {"parser_name": "in_last_line", "parser_version": "0", "success": stood is not None}
-        reason = "" if stood is not None else "it was not understood"
-        store.json(f"gens/evaluation/{gen_id}/parsed_metadata.json", {**verdict, "score": stood, "reason": reason})
+        former_score = None if number in REFUSED else 3.0 if number in MISREAD or number in INVENTED else 6.0
+        store.evaluation(gen_id, essay, replicate=number + 1, score=former_score, reply=_reply(number))
+        verdict = {"parser_name": "in_last_line", "parser_version": "0", "success": former_score is not None}
+        reason = "" if former_score is not None else "it was not understood"
+        store.json(
+            f"gens/evaluation/{gen_id}/parsed_metadata.json", {**verdict, "score": former_score, "reason": reason}
+        )
         rows.append(f"evaluation,{gen_id},{COHORT},{essay},combo,novelty,judge-a,{number + 1}")
     store.write(f"cohorts/{COHORT}/membership.csv", "\n".join(rows) + "\n")
     return [f"older{number:04}" for number in (*MISREAD, *REFUSED, *INVENTED)]
 
 
 def _reparse(stage: Stage, **conf: object) -> tuple[str, str]:
-    """Triggers the DAG and waits; returns the run's id and state."""
+    """Trigger the DAG, wait for the run, and return its id and state."""
     run_id = stage.airflow.api.trigger(REPARSE, {"cohort_id": COHORT, **conf})
     return run_id, stage.airflow.api.wait(REPARSE, run_id, timeout_s=150)
 
@@ -46,12 +49,12 @@ def _states(tasks: list[TaskInstance]) -> dict[str, str | None]:
 
 
 def _table(log: str) -> dict[str, list[str]]:
-    """The log's rows by gen_id: scores before and after."""
+    """Return the rows in the log by gen_id: the scores before and after."""
     return {found[0]: list(found[1:]) for found in re.findall(r"(older\d+)  .*judge-a  +(\S+) +(\S+)  ", log)}
 
 
 def test_a_thousand_stored_replies_are_scored_again_without_a_call(stage: Stage) -> None:
-    """Shown first, then written and aggregated; a second time nothing is left; a misspelt key is red."""
+    """The first run only shows changes, the second writes and aggregates, the third has none; a wrong key fails."""
     changed = _older_parser_s_verdicts(stage.store)
     before = stage.store.files("gens/evaluation")
 
@@ -70,8 +73,8 @@ def test_a_thousand_stored_replies_are_scored_again_without_a_call(stage: Stage)
 
     run_id, state = _reparse(stage, write=True)
     assert state == "success"
-    told = stage.airflow.api.xcom(REPARSE, run_id, "reparse")
-    assert (told["evaluations"], told["changed"], told["renewed"]) == (REPLIES, 90, REPLIES - 90)
+    totals = stage.airflow.api.xcom(REPARSE, run_id, "reparse")
+    assert (totals["evaluations"], totals["changed"], totals["renewed"]) == (REPLIES, 90, REPLIES - 90)
     assert _states(stage.airflow.api.task_instances(REPARSE, run_id)) == {
         "reparse": "success",
         "aggregate": "success",

@@ -1,4 +1,4 @@
-"""A scheduler that is killed in the middle of a run: the run ends well by itself, and no reply is bought twice."""
+"""Tests of a scheduler that is killed during a run: the run succeeds by itself, and no reply is paid for twice."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.store_builder import StoreBuilder
 
 CALLS, AT_ONCE, REPLIES_BEFORE = 96, 4, 10
 CONF = {"cohort_id": "killed", "max_concurrency": AT_ONCE}
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(kw_only=True)
 class Scene:
-    """A store with CALLS evaluations to buy, its judge, and the Airflow that is killed; all of it this test's own."""
+    """The resources of one test: a store with CALLS missing evaluations, its judge, and the Airflow to kill."""
 
     folder: Path
     store: StoreBuilder
@@ -51,7 +51,7 @@ class Scene:
         return {"DD_DATA_ROOT": str(self.store.root), "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection)}
 
     def airflow(self, *, restarts: bool = True) -> LocalAirflow:
-        """Starts an Airflow in the scene's home."""
+        """Start an Airflow in the scene's home."""
         home = self.folder / "airflow"
         return self.cleanup.enter_context(
             LocalAirflow(
@@ -60,7 +60,7 @@ class Scene:
         )
 
     def second_scheduler(self, airflow: LocalAirflow) -> None:
-        """Starts a scheduler that knows nothing of the first one's processes, as a person at a terminal does."""
+        """Start a scheduler that does not know the processes of the first, as a person in a terminal would."""
         environment = airflow_environment(
             os.environ,
             self.given,
@@ -80,24 +80,24 @@ class Scene:
         scheduler.start()
 
     def trigger_and_wait_for_replies(self, airflow: LocalAirflow) -> list[psutil.Process]:
-        """Triggers the run, and returns the scheduler and all processes below it once some replies were given."""
+        """Trigger the run and wait for some replies; return the scheduler and all its descendants."""
         began = time.monotonic()
         self.judge.faults({"fault": "latency", "seconds": 1})
         self.run_id = airflow.api.trigger(DAG_ID, {**CONF, "essay_ids": self.essays})
         scheduler = psutil.Process(airflow.pids["scheduler"])
         _until(lambda: _checked(airflow) and self.judge.stats()["replies"] >= REPLIES_BEFORE)
-        # What ends right after its start is taken for broken, and is not started again.
+        # The supervisor does not restart a process that ends soon after its start, so wait until it counts as steady.
         _until(lambda: time.monotonic() - began > STEADY_S)
         return [scheduler, *processes.descendants(scheduler.pid)]
 
-    def wait_until_gone(self, victims: list[psutil.Process]) -> None:
-        """Returns when no victim lives and the judge knows it; from then on the judge answers at once."""
+    def wait_until_dead(self, victims: list[psutil.Process]) -> None:
+        """Wait until no victim lives and no request is in flight, then let the judge answer without delay."""
         _until(lambda: not _alive(victims) and self.judge.stats()["in_flight"] == 0)
         self.remember()
         self.judge.faults()
 
     def members(self) -> dict[tuple[str, str, str], str]:
-        """The cohort's evaluations, each by the name that the judge's tally has for it."""
+        """Return the cohort's evaluations by their keys in the judge's tally."""
         rows = [row for row in self.store.rows("cohorts/killed/membership.csv") if row["stage"] == "evaluation"]
         return {
             (row["parent_gen_id"].removeprefix("e_essay"), row["template_id"], f"example/{row['llm_model_id']}"): (
@@ -107,7 +107,7 @@ class Scene:
         }
 
     def remember(self) -> None:
-        """Keeps the bytes of every reply that is on disk now, and which evaluations were asked for but have none."""
+        """Record the bytes of every stored reply, and the evaluations that were requested but have no reply."""
         root = self.store.root
         folder = root / "gens/evaluation"
         replies = [*folder.glob("*/raw.txt"), *folder.glob("*/raw_metadata.json")]
@@ -116,8 +116,8 @@ class Scene:
         self.in_flight = {members[key] for key in self.judge.tally() if _reply(members[key]) not in self.stored}
 
     def assert_run_ends_well(self, api: AirflowApi) -> set[str]:
-        """The run is green, all are scored, no stored reply was asked for again; returns what was called twice."""
-        assert api.wait(DAG_ID, self.run_id, timeout_s=PATIENCE_S) == "success"
+        """Assert that the run succeeds with all scores and repeats no stored reply; return the repeated calls."""
+        assert api.wait(DAG_ID, self.run_id, timeout_s=TIMEOUT_S) == "success"
 
         members = self.members()
         assert len(members) == CALLS
@@ -142,26 +142,28 @@ def _reply(gen_id: str) -> str:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    """The store and its judge, before any Airflow."""
+    """Return the store and its judge, before any Airflow is started."""
     store = StoreBuilder.sample(tmp_path / "data", replicates=1)
     with JudgeServer.started(tmp_path) as judge, ExitStack() as cleanup:
         essays = [store.essay(number) for number in range(100, 100 + CALLS // 4)]
         yield Scene(folder=tmp_path, store=store, judge=judge, essays=essays, cleanup=cleanup)
 
 
-def test_a_killed_scheduler_is_restarted_and_the_run_goes_on(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
-    """SIGKILL of the scheduler: it is started again, nothing of the former one stays, and the run is green."""
+def test_a_killed_scheduler_is_restarted_and_the_run_continues(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After SIGKILL of the scheduler a new one starts, the old tasks end, and the run succeeds."""
     airflow = scene.airflow()
     tree = scene.trigger_and_wait_for_replies(airflow)
     tree[0].kill()
-    scene.wait_until_gone(tree)
+    scene.wait_until_dead(tree)
     _until(lambda: _checked(airflow).pids["scheduler"] != tree[0].pid)
     assert "scheduler ended with code -9; it is started again" in capfd.readouterr().err
     assert scene.assert_run_ends_well(airflow.api) <= scene.in_flight
 
 
-def test_a_crash_of_the_machine_is_made_good_by_the_next_start(scene: Scene) -> None:
-    """SIGKILL of every process: after the next start in the same home the run goes on and is green."""
+def test_after_a_crash_of_the_machine_the_next_start_continues_the_run(scene: Scene) -> None:
+    """After SIGKILL of every process, a new start in the same home continues the run, which succeeds."""
     first = scene.airflow()
     scene.trigger_and_wait_for_replies(first)
     supervisor = first.pids["supervisor"]
@@ -169,19 +171,19 @@ def test_a_crash_of_the_machine_is_made_good_by_the_next_start(scene: Scene) -> 
     for process in everything:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    scene.wait_until_gone(everything)
+    scene.wait_until_dead(everything)
     first.stop()
     assert scene.assert_run_ends_well(scene.airflow().api) <= scene.in_flight
 
 
-def test_task_processes_that_outlive_their_scheduler_are_not_paid_against(scene: Scene) -> None:
-    """SIGKILL of the scheduler alone while its tasks go on calling: their second try does not call what they call."""
+def test_calls_of_tasks_that_outlive_their_scheduler_are_not_repeated(scene: Scene) -> None:
+    """After SIGKILL of the scheduler alone, the second try of a task does not repeat calls of the first try."""
     airflow = scene.airflow(restarts=False)
     tree = scene.trigger_and_wait_for_replies(airflow)
     tasks = [process for process in tree[1:] if process.ppid() != tree[0].pid]
     assert tasks
-    # Longer than the second try needs to begin, shorter than Airflow lets a process live that it told to end: the
-    # calls of both would overlap. It lasts until the former processes are gone, however long that takes.
+    # The delay is longer than the start of the second try, and shorter than the time that Airflow gives a process to
+    # end, so the calls of both tries could overlap. The delay stays until the processes of the first try have ended.
     scene.judge.faults({"fault": "latency", "seconds": 4})
     tree[0].kill()
     scene.remember()
@@ -202,7 +204,7 @@ def _checked(airflow: LocalAirflow) -> LocalAirflow:
 
 
 def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

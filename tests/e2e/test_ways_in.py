@@ -1,6 +1,7 @@
-"""The three ways into an Airflow that somebody has: its folders, a DAG bundle, an installed package.
+"""Tests of three ways to install the package in an existing Airflow: its folders, a DAG bundle, or a wheel.
 
-Airflow runs in the environment of requirements-fab.txt, which has what the packages need but not the packages.
+Airflow runs in the environment of requirements-fab.txt, which has the dependencies of the packages but not the
+packages themselves.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ evaluation_backfill()  # a DAG of Airflow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, built from what git knows of the checkout."""
+    """Build the package from the files of the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(PROJECT)]
     subprocess.run(command, check=True, timeout=120)
@@ -39,7 +40,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copied(project: Path, *folders: str) -> Path:
-    """A folder with some of the checkout's."""
+    """Copy some folders of the checkout."""
     for folder in folders:
         shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return project
@@ -49,13 +50,13 @@ Way = Callable[[Path, Path], dict[str, str]]
 
 
 def as_folders(project: Path, wheel: Path) -> dict[str, str]:
-    """dags/ and plugins/ of a checkout, and no PYTHONPATH that leads to the packages."""
+    """Install dags/ and plugins/ of a checkout, without a PYTHONPATH to the packages."""
     copied(project, "dags", "plugins", "include")
     return {}
 
 
 def as_bundle(project: Path, wheel: Path) -> dict[str, str]:
-    """A bundle whose DAG files find the packages beside them; Airflow's own folders are empty."""
+    """Install a bundle whose DAG files import the packages next to it; Airflow's own folders are empty."""
     bundle = copied(project / "bundle", "dags", "include") / "dags"
     (project / "dags").mkdir()
     (project / "plugins").mkdir()
@@ -65,7 +66,7 @@ def as_bundle(project: Path, wheel: Path) -> dict[str, str]:
 
 
 def as_package(project: Path, wheel: Path) -> dict[str, str]:
-    """The wheel, and one DAG file of three lines in a subfolder of somebody's dags."""
+    """Install the wheel, and one DAG file of three lines in a subfolder of the dags folder."""
     installed = project / "site-packages"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
@@ -84,7 +85,7 @@ def as_package(project: Path, wheel: Path) -> dict[str, str]:
     ],
 )
 def test_a_way_in_judges_once_and_shows_the_page(tmp_path: Path, wheel: Path, way: Way, has_page: bool) -> None:
-    """A run is green and scores what is missing; the page is there, but for a bundle, which brings no plugin."""
+    """A run scores what is missing, and the page exists except with a bundle, which has no plugin."""
     project = tmp_path / "project"
     project.mkdir()
     store = StoreBuilder.sample(tmp_path / "data", replicates=1)
@@ -105,5 +106,5 @@ def test_a_way_in_judges_once_and_shows_the_page(tmp_path: Path, wheel: Path, wa
             page = httpx.get(f"{airflow.url}/cohorts/", headers={"Accept": "application/json"}, trust_env=False)
         assert judge.calls() == 2
     assert store.read("cohorts/c/scores.csv").count(",scored,") == 2
-    # Without a login 401; without the plugin Airflow's own page, which knows no such address.
+    # The plugin's page answers 401 without a login. Without the plugin, Airflow answers with a page of its own.
     assert (page.status_code == 401) is has_page

@@ -48,7 +48,7 @@ def write_texts(store: StoreBuilder, *template_ids: str) -> None:
 
 
 def test_every_row_names_its_parser(store: StoreBuilder, catalog: Catalog) -> None:
-    """Inactive templates without a text are read too. Of two rows with one id, the active or else the first counts."""
+    """Inactive templates without text are read too. Of two rows with one id, the active or else the first counts."""
     rows = "a,one,false\nb,,true\na,two,true\na,three,0\nc,four,false\nc,five,false\n"
     store.write(TEMPLATES, f"template_id,parser,active\n{rows}")
     read = catalog.template_rows()
