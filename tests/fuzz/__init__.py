@@ -1,10 +1,10 @@
-"""What must hold whatever files, confs, replies and answers hold. EXAMPLES says how many of each are tried."""
+"""Fuzz tests of files, confs, replies and server answers. EXAMPLES sets the number of examples of each test."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, settings
 
-# What only parses costs a millisecond or less an example, what builds and plans a store about thirty.
+# An example takes at most 1 ms if it is only parsed, and about 30 ms if a store is built and planned.
 EXAMPLES = {
     "replies": 6_000,
     "stated scores": 1_500,
@@ -27,7 +27,7 @@ LEAST = 20_500
 
 
 def fuzzed(name: str) -> settings:
-    """The settings of the fuzz test `name`: as many examples as the table says, the same ones in every run."""
+    """Return the settings of the fuzz test `name`: EXAMPLES has the number of examples, and every run has the same."""
     return settings(
         max_examples=EXAMPLES[name],
         deadline=None,

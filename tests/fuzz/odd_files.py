@@ -1,4 +1,4 @@
-"""Contents of a data root's files that are nearly right, odd or torn."""
+"""Contents of a data root's files that are nearly valid, odd or torn."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.fuzz.near_misses import HOSTILE_LINES, ODD_IDS, as_bytes, odd_texts, 
 COHORT, RUN_ID = "c", "run-1"
 FIRST, SECOND = "e_essay1", "e_essay2"
 HEADER = "stage,gen_id,cohort_id,parent_gen_id,combo_id,template_id,llm_model_id,replicate"
-# What minting would name the first evaluations of a cell.
+# The gen_ids that planning would mint for the first evaluations of a cell.
 NEXT = [evaluation_gen_id(FIRST, "novelty", "judge-a", replicate) for replicate in (1, 2)]
 THIRD = evaluation_gen_id(FIRST, "novelty", "judge-a", 3)
 EVALUATIONS = (*NEXT, "v_1", "43ftibqi56628az1", "x" * 100)
 RUN = {"dag_id": DAG_ID, "run_id": RUN_ID}
 
 
-# What a field may hold in place of what belongs there.
+# Wrong values that a field may hold.
 WRONG_VALUES: tuple[object, ...] = (
     None,
     True,
@@ -40,7 +40,7 @@ WRONG_VALUES: tuple[object, ...] = (
 
 
 def json_files(near: Mapping[str, Any]) -> st.SearchStrategy[bytes]:
-    """JSON files that hold `near` with some of its fields odd, missing or added, or that are no such JSON."""
+    """Make JSON files of `near` with odd, missing or additional fields, and files that are not such JSON."""
     values = st.one_of(st.sampled_from(WRONG_VALUES), odd_values)
     changed = st.dictionaries(st.sampled_from([*near, "more", "\ud800"]), values, min_size=1, max_size=2)
     left_out = st.sets(st.sampled_from(sorted(near)), max_size=1)
@@ -129,7 +129,7 @@ selections = with_slips(
 
 
 def evaluation_metadata(gen_id: str) -> dict[str, Any]:
-    """The metadata of an evaluation in a cell that is planned."""
+    """Return the metadata of an evaluation in a planned cell."""
     return {
         "stage": "evaluation",
         "gen_id": gen_id,
@@ -171,7 +171,7 @@ RECORDS_OF_V1: dict[str, dict[str, Any]] = {
 
 
 def v1_with(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, bytes]:
-    """The records of v_1 that `fields` names, with these fields."""
+    """Return those records of v_1 that `fields` names, with these fields changed."""
     return {
         f"gens/evaluation/v_1/{name}": json.dumps({**RECORDS_OF_V1[name], **values}).encode()
         for name, values in fields.items()
@@ -187,7 +187,7 @@ ONE_WRONG_FIELD = [
 
 
 def evaluation_files(gen_id: str) -> dict[str, st.SearchStrategy[bytes]]:
-    """Odd contents for each file of an evaluation."""
+    """Return strategies that make odd contents for each file of an evaluation."""
     folder = f"gens/evaluation/{gen_id}"
     return {
         f"{folder}/metadata.json": json_files(evaluation_metadata(gen_id)),

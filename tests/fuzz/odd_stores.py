@@ -1,4 +1,4 @@
-"""Data roots that are nearly right: a sample store with some of its files replaced, linked or added."""
+"""Data roots that are nearly valid: a sample store with some files replaced, linked or added."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.fuzz.odd_files import (
 )
 from tests.store_builder import StoreBuilder
 
-# Names of folders below gens/evaluation that hold no evaluation of ours, or none at all.
+# Names of folders in gens/evaluation that hold another program's evaluation or no evaluation.
 ODD_FOLDERS = (".v_hidden", ".v_1.0a1b2c.tmp", "v 1", "-v", "v_ü", "v\n", "..v", "x" * 101, THIRD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """An evaluation of the sample before anything happens to it."""
+    """An evaluation of the sample store, before any file is changed."""
 
     gen_id: str
     essay: str
@@ -43,7 +43,7 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class OddStore:
-    """What a store holds: evaluations, contents that replace files, links, and folders where files belong."""
+    """The content of a store: evaluations, contents that replace files, links, and folders in the place of files."""
 
     replicates: int = 1
     evaluations: tuple[Evaluation, ...] = ()
@@ -52,7 +52,7 @@ class OddStore:
     folders: tuple[str, ...] = ()
 
     def build(self, store: StoreBuilder) -> None:
-        """Makes the store; a link or a folder takes the place of a file, and never that of a folder."""
+        """Write the store. A link or a folder replaces a file, but never a folder."""
         for number in (1, 2):
             store.essay(number)
         store.backfill(FIRST, SECOND)
@@ -74,7 +74,7 @@ class OddStore:
 
 
 def build_evaluation(store: StoreBuilder, evaluation: Evaluation) -> None:
-    """The files of an evaluation that is scored, replied, refused or only begun."""
+    """Write the files of an evaluation that is scored, replied, refused or only begun."""
     reply = None if evaluation.state == "begun" else "Because.\nSCORE: 6.5\n"
     store.evaluation(
         evaluation.gen_id,
@@ -88,10 +88,10 @@ def build_evaluation(store: StoreBuilder, evaluation: Evaluation) -> None:
     )
 
 
-# An evaluation of a store that lies beside the data root.
+# An evaluation of another store next to the data root.
 BESIDE = Evaluation(gen_id="evaluation", essay=FIRST, template="novelty", replicate=1, origin="old", state="replied")
 
-# What a link may lead to: nothing, itself, another place of the store, and what lies beside the data root.
+# Targets of links: nothing, the link itself, another place in the store, and a place outside the data root.
 BESIDE_ROOT = "../../../beside/gens/evaluation/evaluation"
 TARGETS = ("nowhere", "../v_1", "../../evaluation", BESIDE_ROOT, f"../{BESIDE_ROOT}/metadata.json", "/")
 ITSELF = "itself"
@@ -118,23 +118,23 @@ evaluations = st.builds(
 
 
 def begun_with(fields: Mapping[str, Mapping[str, Any]]) -> OddStore:
-    """A store of one evaluation that has no reply, and these fields in its records."""
+    """Return a store of one evaluation without a reply, whose records have these fields."""
     begun = Evaluation(gen_id="v_1", essay=FIRST, template="novelty", replicate=1, origin=COHORT, state="begun")
     return OddStore(evaluations=(begun,), contents=v1_with(fields))
 
 
 def linked(name: str, target: str) -> OddStore:
-    """A store with a link in it."""
+    """Return a store with this link."""
     return OddStore(links={name: target})
 
 
 def of_combo(combo_id: str) -> OddStore:
-    """A store whose first essay was made from this combo."""
+    """Return a store whose first essay was made from this combo."""
     return OddStore(contents={f"gens/essay/{FIRST}/metadata.json": json.dumps({"combo_id": combo_id}).encode()})
 
 
 def odd_contents(files: Mapping[str, st.SearchStrategy[bytes]], most: int) -> st.SearchStrategy[dict[str, bytes]]:
-    """Odd contents for up to `most` of the files."""
+    """Make odd contents for up to `most` of the files."""
     one = st.sampled_from(sorted(files)).flatmap(lambda name: st.tuples(st.just(name), files[name]))
     return st.lists(one, max_size=most).map(dict)
 
@@ -149,7 +149,7 @@ links = st.lists(st.tuples(st.sampled_from(LINKS), st.sampled_from([*TARGETS, IT
 
 
 def stores_with_odd_records() -> st.SearchStrategy[OddStore]:
-    """Stores of one evaluation in the only cell that is planned, with odd files."""
+    """Make stores with odd files of one evaluation, which is in the only planned cell."""
     return st.builds(
         OddStore,
         evaluations=st.sampled_from(
@@ -163,7 +163,7 @@ def stores_with_odd_records() -> st.SearchStrategy[OddStore]:
 
 
 def odd_stores() -> st.SearchStrategy[OddStore]:
-    """Stores of a few evaluations with up to three odd files, and perhaps a link and a folder where none belongs."""
+    """Make stores of a few evaluations with up to three odd files, and perhaps an odd link and an odd folder."""
     return st.builds(
         OddStore,
         replicates=st.integers(1, 3),

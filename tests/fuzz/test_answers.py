@@ -1,4 +1,4 @@
-"""Whatever bytes a server answers with, a text that was paid for is read, and nothing else is made of them."""
+"""Fuzz tests of server answers: whatever the bytes are, a paid text is read exactly and nothing raises."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ bodies = st.fixed_dictionaries(
 
 
 def nested(opening: bytes, closing: bytes, depth: int, around: bytes = b"%s") -> bytes:
-    """JSON nested `depth` deep, in the place of %s in `around`."""
+    """Return JSON nested `depth` deep, in the place of %s in `around`."""
     return around % (opening * depth + b"1" + closing * depth)
 
 
 def damaged(content: bytes, slips: list[tuple[int, bytes]], end: int | None) -> bytes:
-    """The content with bytes put in and cut off at `end`."""
+    """Return the content with inserted bytes, cut off at `end`."""
     for number, odd in slips:
         at = number % (len(content) + 1)
         content = content[:at] + odd + content[at:]
@@ -147,7 +147,7 @@ def test_any_answer_is_a_completion_or_none(content: bytes) -> None:
     ],
 )
 def test_no_depth_of_an_answer_is_too_deep(shape: tuple[bytes, bytes, bytes]) -> None:
-    """At no depth, around the interpreter's limit above all, does a nested answer end in an exception."""
+    """A nested answer never raises, whatever its depth; depths around the interpreter's limit are tried above all."""
     opening, closing, around = shape
     for depth in range(150, 1_100, 3):
         content = nested(opening, closing, depth, around)
@@ -191,5 +191,5 @@ def test_a_paid_text_is_read_whatever_stands_around_it(
 
 
 def can_be_stored(text: str) -> bool:
-    """True when UTF-8 can hold the text."""
+    """Return True if UTF-8 can hold the text."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)

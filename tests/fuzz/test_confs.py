@@ -1,4 +1,4 @@
-"""Whatever a conf or the environment says: it is understood, or the keys that are wrong are named."""
+"""Fuzz tests of confs and the environment: each value is accepted, or the problem names its key."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_each_key_is_taken_or_named(conf: dict[str, Any]) -> None:
 
 
 def may_be(key: str, value: Any) -> bool:
-    """True when the documentation of the DAG's params allows the value; null defers to the file."""
+    """Return True if the docs of the DAG's params allow the value; with null the value comes from the file."""
     if key in KEYS and value is None:
         return True
     if key in WHOLE_NUMBERS:

@@ -1,4 +1,4 @@
-"""Whatever the CSV inputs hold: each row is read as it stands, or a problem names the file and the line."""
+"""Fuzz tests of the CSV inputs: each row is read exactly, or a problem names the file and the line."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ODD_REQUESTS = st.sampled_from(
     ["[]", "low", '{"seed": NaN}', '{"n": 2}', '{"a": "\\udc00"}', '{"a": 1e999}', '{"a":1,"a":2}', "[" * 5_000]
 )
 
-# For each column what belongs there, and what does not.
+# For each column, a strategy of valid cells and a strategy of invalid cells.
 TEMPLATE_CELLS = {
     "template_id": (st.sampled_from(HAS_TEXT[:3]), st.sampled_from(["Novelty", *GOOD_IDS, *ODD_IDS])),
     "active": (TRUE_OR_FALSE, ODD_BOOLEANS),
@@ -83,7 +83,7 @@ Cells = Mapping[str, tuple[st.SearchStrategy[str], st.SearchStrategy[str]]]
 
 
 def tables(columns: Sequence[str], cells: Cells) -> st.SearchStrategy[bytes]:
-    """CSV files with these columns in several dialects: good ones, ones with one wrong cell, and ones with slips."""
+    """Make CSV files with these columns in several dialects: some valid, some with a wrong cell or with typos."""
     rows = st.lists(
         st.tuples(*(cells.get(column, (WORDS, WORDS))[0] for column in columns)),
         min_size=1,
@@ -108,7 +108,7 @@ def tables(columns: Sequence[str], cells: Cells) -> st.SearchStrategy[bytes]:
 
 
 def with_cell(rows: list[tuple[str, ...]], wrong: tuple[int, int, str] | None) -> list[tuple[str, ...]]:
-    """The rows with one cell replaced."""
+    """Return the rows with one cell replaced."""
     if wrong is None:
         return rows
     number, column, cell = wrong
@@ -119,7 +119,7 @@ def with_cell(rows: list[tuple[str, ...]], wrong: tuple[int, int, str] | None) -
 def as_csv(
     columns: Sequence[str], header: str | None, rows: list[Sequence[str]], end: str, quoting: Any, before: str
 ) -> str:
-    """The text of a table whose header has what `header` says wrong with it."""
+    """Return the text of a table whose header has the mistake that `header` names."""
     named = {
         None: columns,
         "twice": [*columns[:-1], columns[0]],
@@ -135,7 +135,7 @@ def as_csv(
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
-    """The catalog of a data root that has texts for some templates and no CSV yet; beside it lies a secret."""
+    """Return the catalog of a data root with template texts and no CSV files; a secret file lies outside the root."""
     folder = tmp_path / "data" / TEXTS
     folder.mkdir(parents=True)
     for name in HAS_TEXT:
@@ -220,7 +220,7 @@ def test_replicates_are_read_or_named(catalog: Catalog, content: bytes) -> None:
 
 
 def rows_of(content: bytes) -> list[dict[str, str]]:
-    """The rows below the header by column, for a file without a problem."""
+    """Return the rows as dictionaries by column, for a file without problems."""
     lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     header = [cell.strip() for cell in lines[0]]
     return [dict(zip(header, line, strict=True)) for line in lines[1:] if any(cell.strip() for cell in line)]
@@ -235,7 +235,7 @@ def is_true(cell: str) -> bool:
 
 
 def check_problems(problems: Sequence[Problem], name: str, content: bytes) -> None:
-    """Each problem is readable and names the file, or a line that it has, or the text that a row asks for."""
+    """Assert that each problem is readable and names the file, and a line and a column that can exist."""
     lines = len(lines_of(content.decode("utf-8", errors="replace")))
     for problem in problems:
         assert is_readable(str(problem))

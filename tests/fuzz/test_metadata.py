@@ -1,4 +1,4 @@
-"""Whatever an evaluation's files hold: they are read as what they say, or a warning names the folder."""
+"""Fuzz tests of an evaluation's files: each is read exactly, or a warning names the folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ one_wrong_field = st.sampled_from(
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A data root with the folder of one evaluation."""
+    """Return a data root with the folder of one evaluation."""
     (tmp_path / FOLDER).mkdir(parents=True)
     return tmp_path
 
@@ -81,7 +81,7 @@ def test_an_evaluation_is_what_its_metadata_says(root: Path, contents: dict[str,
 
 
 class Everything(frozenset[str]):
-    """Contains whatever it is asked for: no essay is left out of the scan."""
+    """A set that contains every text, so that the scan leaves out no essay."""
 
     def __contains__(self, essay_id: object) -> bool:
         return True
@@ -96,7 +96,7 @@ def json_object(content: bytes) -> dict[str, Any] | None:
 
 
 def cell_named_by(metadata: dict[str, Any]) -> tuple[str, ...] | None:
-    """Essay, template and model; an older store calls the template evaluation_template."""
+    """Return essay, template and model; in an older store the template's key is `evaluation_template`."""
     template = (
         metadata.get("template_id") if stored(metadata.get("template_id")) else metadata.get("evaluation_template")
     )
@@ -105,7 +105,7 @@ def cell_named_by(metadata: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def number_named_by(metadata: dict[str, Any]) -> int | None:
-    """A whole number from 1, also one that is written as a text; 1 in an older store, which has none."""
+    """Return the replicate, which may be a number or digits as text; without the key, in an older store, it is 1."""
     value = metadata.get("replicate", 1)
     if isinstance(value, str) and 0 < len(value) < 10 and set(value) <= set("0123456789"):
         value = int(value)
@@ -113,7 +113,7 @@ def number_named_by(metadata: dict[str, Any]) -> int | None:
 
 
 def stored(value: Any) -> str:
-    """The text as a file gives it back: what UTF-8 cannot hold has become a question mark."""
+    """Return the text as a file returns it: question marks replace what UTF-8 cannot hold."""
     return (
         "".join("?" if "\ud800" <= letter <= "\udfff" else letter for letter in value)
         if isinstance(value, str)

@@ -1,4 +1,4 @@
-"""Whatever an essay says, its judge is shown it to the letter, between delimiters that it cannot close."""
+"""Fuzz tests of prompts: the judge sees every essay unchanged, between delimiters that the essay cannot close."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEMPLATE = Template(
 )
 
 essays = st.one_of(odd_texts(), st.lists(st.sampled_from(HOSTILE_LINES), max_size=4).map("\n".join)).map(
-    # An essay is read from UTF-8, which holds no lone surrogates.
+    # An essay is read from UTF-8, which cannot hold lone surrogates.
     lambda text: text.encode("utf-8", errors="replace").decode()
 )
 

@@ -1,4 +1,4 @@
-"""No reply, however odd, is given a score that it does not state."""
+"""Fuzz tests of replies: no reply, however odd, gets a score that it does not state."""
 
 from __future__ import annotations
 
@@ -108,9 +108,10 @@ DIGIT_BEFORE, DIGIT_BEHIND = (*DIGITS, ".", "-"), (*DIGITS, ".")
 
 
 def stated_number(reply: str) -> str | None:
-    """The number from 0 to 9 that a reply without any decoration states as its score; None when it states none.
+    """Return the number from 0 to 9 that a reply without decoration states as its score, or None.
 
-    Reads character by character what the rule of version 1 says, to share nothing with a parser made of patterns.
+    The rule of version 1 is checked here character by character, so that the check shares nothing with the parser,
+    which uses patterns.
     """
     worded = [line for line in map(without_marks, lines_of(reply)) if line]
     for line in reversed(worded[-3:]):
@@ -122,7 +123,7 @@ def stated_number(reply: str) -> str | None:
 
 
 def without_marks(line: str) -> str:
-    """The line without marks; where they part the digits of a number, a blank goes on parting them."""
+    """Return the line without marks; between the digits of a number a blank replaces the marks."""
     kept, marks = "", ""
     for character in line:
         if character in "*#_`":
@@ -134,7 +135,7 @@ def without_marks(line: str) -> str:
 
 
 def behind_label(line: str) -> str | None:
-    """What follows the label and its colon; None when the line begins with none of the three labels."""
+    """Return the text after the label and its colon, or None if the line does not begin with a label."""
     for words in (["final", "score"], ["total", "score"], ["score"]):
         rest = line
         for position, word in enumerate(words):
@@ -150,7 +151,7 @@ def behind_label(line: str) -> str | None:
 
 
 def is_same_word(written: str, word: str) -> bool:
-    """The same letters, each in either case: the long s is a small S, the dotless i a small I."""
+    """Return True if the letters are the same in any case; a long s counts as S and a dotless i as I."""
     return len(written) == len(word) and all(
         letter.lower() == meant or letter.upper() == meant.upper() or (letter == "İ" and meant == "i")
         for letter, meant in zip(written, word, strict=True)
@@ -158,7 +159,7 @@ def is_same_word(written: str, word: str) -> bool:
 
 
 def apart_from_remarks(statement: str) -> tuple[str, list[str]]:
-    """What is left without its innermost parentheses, and what stood in those."""
+    """Return the text without its innermost parentheses, and the texts that were in these."""
     kept, remarks, opened = "", [], -1
     for character in statement:
         kept += character
@@ -171,7 +172,7 @@ def apart_from_remarks(statement: str) -> tuple[str, list[str]]:
 
 
 def on_the_scale(number: str) -> bool:
-    """True for digits, perhaps a point and digits, of a value from 0 to 9; minus nothing is nothing."""
+    """Return True for a plain decimal number from 0 to 9, including a negative zero."""
     whole, point, fraction = number.removeprefix("-").partition(".")
     digits = set(whole + fraction)
     if not whole or (point and not fraction) or not digits <= set("0123456789"):
@@ -183,7 +184,7 @@ def on_the_scale(number: str) -> bool:
 
 
 def names_another_scale(remark: str) -> bool:
-    """True when a remark is nothing but a scale other than 9, or speaks of a scale and not of one from 0 to 9."""
+    """Return True if a remark is only a scale other than 9, or speaks of a scale but not of 0 to 9."""
     words = " ".join(remark.lower().split())
     if "scale" in "".join(letter if letter.isalnum() else " " for letter in remark.lower()).split():
         return not any(is_nought_to_nine(remark[:at], remark[at:]) for at in range(len(remark)))
@@ -196,7 +197,7 @@ def names_another_scale(remark: str) -> bool:
 
 
 def is_nought_to_nine(before: str, rest: str) -> bool:
-    """True when `rest` begins with 0-9 or 0 to 9, and neither number is a part of another one."""
+    """Return True if `rest` begins with 0-9 or 0 to 9, and neither number is part of another number."""
     behind = rest.removeprefix("0").lstrip()
     end = next((behind[len(word) :].lstrip() for word in ("-", "to") if behind.startswith(word)), "")
     after = end.removeprefix("9")
@@ -213,7 +214,7 @@ def is_plain_number(text: str) -> bool:
 
 
 def written_scores(reply: str) -> set[float]:
-    """The numbers from 0 to 9 in what may decide: the last three lines with words, behind the last closing tag."""
+    """Return the numbers from 0 to 9 in the last three lines with words, after the last closing tag of reasoning."""
     plain = "".join(chr(ord(letter) - 0xFEE0) if "０" <= letter <= "９" else letter for letter in reply)
     plain = plain.replace("．", ".")
     for name in ("think", "reasoning"):
@@ -225,7 +226,7 @@ def written_scores(reply: str) -> set[float]:
 
 
 def has_doubt(reply: str) -> bool:
-    """True when a reply speaks of reasoning, or has a number, its word or a label beside the statement."""
+    """Return True if a reply has tags of reasoning, or a number, number word or label next to the statement."""
     lowered = reply.lower()
     if any(f"<{close}{name}" in lowered for close in ("", "/") for name in ("think", "reasoning", "thought")):
         return True

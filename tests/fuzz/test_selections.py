@@ -1,4 +1,4 @@
-"""Whatever a selection file holds: all of it is understood, or problems name the lines that are not."""
+"""Fuzz tests of selection files: every line is understood, or a problem names its line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ends = st.sampled_from(["\n", "\n", "\r\n", "\r"])
 
 
 def files(lines: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """A file of such lines, each with an end of its own, perhaps behind a BOM."""
+    """Make files of such lines with various line ends, with or without a BOM."""
     written = st.lists(st.tuples(lines, ends).map("".join), max_size=7)
     return st.tuples(st.sampled_from(["", "", "\ufeff"]), written.map("".join)).map("".join)
 
@@ -89,7 +89,7 @@ def test_a_file_of_good_lines_has_only_its_ids_to_mend(text: str) -> None:
 
 
 def check_problem(problem: Problem, lines: int) -> None:
-    """The problem is readable and names the file, or a line that the file has."""
+    """Assert that the problem is readable and names the file, or a line that the file has."""
     place, colon, line = problem.place.partition(":")
     assert place == PLACE
     assert not colon or 1 <= int(line) <= lines
@@ -99,7 +99,7 @@ def check_problem(problem: Problem, lines: int) -> None:
 
 
 def check_ids(selection: Selection, written: list[str]) -> None:
-    """Each id keeps the rule, stands alone on the line that is named, and is there once."""
+    """Assert that each id is valid and unique, and is the whole text of the line that it names."""
     for selected in selection.ids:
         assert may_be_an_id(selected.gen_id)
         assert written[selected.line - 1] == selected.gen_id

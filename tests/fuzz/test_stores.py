@@ -1,4 +1,4 @@
-"""Whatever a data root holds: it is planned by the rules or refused, and what existed stays as it is."""
+"""Fuzz tests of data roots: each is planned by the rules or refused, and existing files do not change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.fuzz.test_replies import stated_number
 from tests.fuzz.write_record import outside, recorded_writes
 from tests.store_builder import StoreBuilder
 
-# Files are synced for real, which takes a disk milliseconds; memory takes none.
+# The product syncs files, which takes milliseconds on a disk and no time in memory.
 IN_MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 SUM = ("reused", "scored", "unscored", "failed", "not_run")
 
@@ -52,13 +52,13 @@ confs = st.fixed_dictionaries(
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """What is logged is no matter here, and keeping it for thousands of examples takes longer than they do."""
+    """Turn logging off, because keeping the messages of thousands of examples takes longer than the examples."""
     caplog.set_level(logging.CRITICAL, logger="essay_cohorts")
 
 
 @contextmanager
 def built(odd: OddStore) -> Iterator[StoreBuilder]:
-    """The store on disk, and beside its data root files and an evaluation that are not its own."""
+    """Write the store, and files and an evaluation outside its data root."""
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         store = StoreBuilder.sample(Path(folder) / "data", replicates=odd.replicates)
         store.models("judge-a")
@@ -68,7 +68,7 @@ def built(odd: OddStore) -> Iterator[StoreBuilder]:
 
 
 def plan(store: StoreBuilder, conf: dict[str, Any], run_id: str = RUN_ID) -> PlannedRun | None:
-    """Plans; None when it is refused, which must be readable. A BadInput writes nothing, a plan nothing outside."""
+    """Plan, and return None if planning was refused; check the error, and that no write is outside the root."""
     before = store.tree_hash()
     planned = None
     with recorded_writes() as writes:
@@ -85,7 +85,7 @@ def plan(store: StoreBuilder, conf: dict[str, Any], run_id: str = RUN_ID) -> Pla
 
 
 def evaluations_of(membership: str) -> list[dict[str, str]]:
-    """The rows of stage evaluation, however long a cell is."""
+    """Return the rows of stage evaluation; a cell may have any length."""
     former = csv.field_size_limit(len(membership) + 1)
     try:
         rows = list(csv.DictReader(io.StringIO(membership, newline="")))
@@ -130,13 +130,13 @@ def test_a_store_is_planned_by_the_rules_or_refused(odd: OddStore, conf: dict[st
 
 
 def unchanged(store: StoreBuilder, existed: dict[str, bytes]) -> bool:
-    """True when each file of a generation that existed is there as it was."""
+    """Return True if every file of a generation that existed is unchanged."""
     now = store.files("gens")
     return {name: now.get(name) for name in existed} == existed
 
 
 def work_through(store: StoreBuilder, planned: PlannedRun) -> None:
-    """What a run does after planning, but for the calls; it writes nothing outside the data root."""
+    """Run the steps after planning except the calls, and check that nothing outside the root is written."""
     settings = PlayedDag(root=store.root, base_url="").settings
     with recorded_writes() as writes:
         for part in (Slice(**part) for part in slice_tasks.batches(settings, planned)):

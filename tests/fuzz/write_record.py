@@ -1,4 +1,4 @@
-"""Which paths a piece of code writes to, as the interpreter reports them: also those that it removes again."""
+"""Records the paths that a block of code writes to, as the interpreter reports them, even if a path is removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Which arguments of an event are paths that it changes.
+# The positions of an event's arguments that are changed paths.
 _CHANGED = {
     "os.mkdir": (0,),
     "os.rmdir": (0,),
@@ -26,7 +26,7 @@ _CHANGED = {
 
 
 class _Recorder:
-    """The audit hook: one a process, because a hook cannot be removed; it records while `paths` is a list."""
+    """The audit hook of this process, which cannot be removed; it records while `paths` is a list."""
 
     def __init__(self) -> None:
         self.paths: list[Path] | None = None
@@ -38,7 +38,7 @@ class _Recorder:
         if event == "open" and args[2] & _WRITING and not isinstance(args[0], int):
             self.paths.append(Path(os.path.realpath(os.fsdecode(args[0]))))
         for position in _CHANGED.get(event, ()):
-            # The entry itself is changed, not what a link there leads to; the folders before it are followed.
+            # The event changes the entry itself and not the target of a link, so resolve only the path's folders.
             folder, name = os.path.split(os.path.abspath(os.fsdecode(args[position])))  # noqa: PTH100
             self.paths.append(Path(os.path.realpath(folder), name))
 
@@ -48,11 +48,11 @@ _RECORDER = _Recorder()
 
 @contextmanager
 def recorded_writes() -> Iterator[list[Path]]:
-    """The paths that the block opens for writing, makes, renames, links or removes, links before them resolved."""
+    """Record the paths that the block opens for writing, makes, renames, links or removes, with real folders."""
     if not _RECORDER.installed:
         sys.addaudithook(_RECORDER)
         _RECORDER.installed = True
-    # A module that is imported first inside the block must not count with its compiled form.
+    # A module that the block imports for the first time must not be recorded by its bytecode file.
     former, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     paths = _RECORDER.paths = []
     try:
@@ -63,6 +63,6 @@ def recorded_writes() -> Iterator[list[Path]]:
 
 
 def outside(root: Path, paths: list[Path]) -> list[Path]:
-    """Those of `paths` that do not lie below `root`."""
+    """Return those of `paths` that are not below `root`."""
     real = Path(os.path.realpath(root))
     return [path for path in paths if not path.is_relative_to(real)]
