@@ -249,7 +249,7 @@ def test_a_backfill_over_dates_judges_once_and_a_second_calls_nothing(loop: Loop
     again = loop.ended(SCHEDULED, 3, "backfill__2026-02-")
     assert [run.state for run in again] == ["success"] * 3
     assert loop.judge.calls() == 0
-    # There is one run for each time that the first run was cleared; a command that SQLite refused may have cleared too.
+    # Each time that the first run was cleared adds a run; a command that SQLite refused may have cleared it too.
     rerun = loop.runs(BACKFILL, "by_schedule__scheduled_202602")
     assert [run.run_id.removeprefix(triggered.run_id) for run in rerun[:2]] == ["", "__2"]
     assert all((run.state, run.conf) == ("success", triggered.conf) for run in rerun)

@@ -27,7 +27,7 @@ LEAST = 20_500
 
 
 def fuzzed(name: str) -> settings:
-    """Return the settings of the fuzz test `name`: EXAMPLES has the number of examples, and every run has the same."""
+    """Return the settings of the fuzz test `name`: its number of examples, which are the same in every run."""
     return settings(
         max_examples=EXAMPLES[name],
         deadline=None,

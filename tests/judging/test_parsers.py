@@ -1,4 +1,4 @@
-"""From a judge's reply to a score, or to the reason why there is none: a new strange reply is one new line here."""
+"""Tests of reading a score, or the reason for having none, from a reply. Each new odd reply is one new line here."""
 
 from dataclasses import replace
 from typing import Literal
@@ -89,12 +89,12 @@ RANGE = "not from 0 to 9"
         pytest.param("Scored 5 on style.\nSCORE: 7", 7.0, id="scored is no label"),
         pytest.param("SCORE: 7\nScores of 5 and 6 were close.", 7.0, id="scores is no label"),
         pytest.param("\ufeffSCORE: 7", 7.0, id="a BOM"),
-        pytest.param("SCORE: -0", 0.0, id="minus nothing is nothing"),
+        pytest.param("SCORE: -0", 0.0, id="minus zero is zero"),
         pytest.param("x" * 100_000 + "\nSCORE: 7", 7.0, id="a long reply"),
     ],
 )
 def test_replies_with_a_score(reply: str, score: float) -> None:
-    """The last labelled line of the last three states one number from 0 to 9: that is the score."""
+    """The score is the number from 0 to 9 in the last labelled line among the last three lines."""
     reading = read_last_line(reply)
     assert (repr(reading.score), reading.reason) == (repr(score), "")
 
@@ -173,7 +173,7 @@ def test_replies_with_a_score(reply: str, score: float) -> None:
         pytest.param("SCORE: 10", RANGE, id="ten"),
         pytest.param("SCORE: 9.1", RANGE, id="a little too high"),
         pytest.param("SCORE: 9.0001", RANGE, id="a hair too high"),
-        pytest.param("SCORE: -1", RANGE, id="below nothing"),
+        pytest.param("SCORE: -1", RANGE, id="below zero"),
         pytest.param("SCORE: -0.1", RANGE, id="a little too low"),
         pytest.param("SCORE: 75", RANGE, id="of a hundred"),
         pytest.param("SCORE: " + "9" * 5000, RANGE, id="a number without end"),
@@ -184,7 +184,7 @@ def test_replies_with_a_score(reply: str, score: float) -> None:
     ],
 )
 def test_replies_without_a_score(reply: str, reason: str) -> None:
-    """A reply that does not state one number on the scale is unscored with its reason: no clamping, no guess."""
+    """A reply that does not state one number on the scale has a reason and no score; nothing is guessed."""
     reading = read_last_line(reply)
     assert reading.score is None
     assert reason in reading.reason
@@ -260,7 +260,7 @@ def test_replies_without_a_score(reply: str, reason: str) -> None:
     ],
 )
 def test_decoration_does_not_change_a_score(reply: str) -> None:
-    """What every reader would understand is read: decoration, the wanted scale, a remark without a digit."""
+    """Decoration, the right scale and remarks without numbers do not change the score."""
     assert read_last_line(reply) == Reading(score=7.0)
 
 
@@ -327,7 +327,7 @@ def test_decoration_does_not_change_a_score(reply: str) -> None:
     ],
 )
 def test_doubt_is_refused(reply: str, reason: str) -> None:
-    """A second number, another scale or a character that changes the number is never read as decoration."""
+    """A reply with a second number, another scale or a character that changes the number is refused."""
     reading = read_last_line(reply)
     assert reading.score is None
     assert reason in reading.reason
@@ -364,7 +364,7 @@ def test_doubt_is_refused(reply: str, reason: str) -> None:
     ],
 )
 def test_a_later_line_with_another_score(later: str) -> None:
-    """A judge that takes its score back has no score: neither number is a safe reading."""
+    """A reply whose later line states another score has no score, because neither number is certain."""
     reading = read_last_line(f"SCORE: 7\n{later}")
     assert reading.score is None
     assert reading.reason.startswith("a later line states another score: ")
@@ -395,12 +395,12 @@ def test_a_later_line_with_another_score(later: str) -> None:
     ],
 )
 def test_a_later_line_without_another_score(later: str) -> None:
-    """A line after the score that repeats it, or counts other things, changes nothing."""
+    """A later line that repeats the score, or counts other things, does not change the score."""
     assert read_last_line(f"SCORE: 7\n{later}").score == 7.0
 
 
 def test_a_refused_score_line_keeps_its_reason() -> None:
-    """When the score line itself is refused, the reason is about that line."""
+    """If the score line itself is refused, the reason is about this line."""
     assert SCALE in read_last_line("SCORE: 7/10\nRevised score: 6").reason
 
 
@@ -437,7 +437,7 @@ INSIDE, ENDED = "the reply ended inside its reasoning", "the reply ended with it
     ],
 )
 def test_reasoning_is_set_aside(reply: str, score: float | None, reason: str, line: int | None) -> None:
-    """Text between tags of reasoning never decides, and the deciding line's index counts all lines of the reply."""
+    """Text between reasoning tags never decides, but its lines count for the index of the deciding line."""
     assert read_last_line(reply) == Reading(score=score, reason=reason)
     assert last_score_line(reply) == line
 
@@ -459,7 +459,7 @@ def test_reasoning_is_set_aside(reply: str, score: float | None, reason: str, li
     ],
 )
 def test_replies_of_real_judges(reply: str, score: float | None) -> None:
-    """Replies as judges gave them, which version 1 scored wrongly or refused."""
+    """These are replies of real judges, which version 1 scored wrongly or refused."""
     assert read_last_line(reply).score == score
 
 
@@ -493,9 +493,9 @@ def test_any_decoration_leaves_the_number(number: str, label: str, decoration: s
 def test_two_different_numbers_are_never_a_score(
     one: str, two: str, label: str, first: str, second: str, between: str
 ) -> None:
-    """A line that states two numbers has no score, for any text around and between them."""
+    """A line that states two numbers has no score, whatever text surrounds them."""
     two = "8.5" if float(one) == float(two) and one != "8.5" else "3" if one == two else two
-    # "7/9" and "7 of 9" are one number on the wanted scale.
+    # "7/9" and "7 of 9" state one number on the right scale.
     two = "8" if float(two) == 9 and float(one) != 8 else "3" if float(two) == 9 else two
     assert read_last_line(label + first.format(one) + between + second.format(two)).score is None
 
@@ -508,7 +508,7 @@ def test_two_different_numbers_are_never_a_score(
 )
 @example("\nSCORE: 3\n")
 def test_reasoning_that_is_never_closed_is_never_scored(inside: str) -> None:
-    """A reply that never closes its reasoning has no score, for any text in it."""
+    """A reply that never closes its reasoning has no score, whatever the text in the reasoning."""
     for tag in ("<think>", "<Thinking>\n", "<thought id='1'>"):
         assert read_last_line(tag + inside) == Reading(reason=INSIDE)
 
@@ -516,7 +516,7 @@ def test_reasoning_that_is_never_closed_is_never_scored(inside: str) -> None:
 @PROPERTY
 @given(hundredths, st.text(st.characters(exclude_characters="<"), max_size=60))
 def test_closed_reasoning_changes_nothing(number: str, inside: str) -> None:
-    """The score after closed reasoning counts, for any text in the reasoning."""
+    """The score after closed reasoning counts, whatever the text in the reasoning."""
     assert read_last_line(f"<think>{inside}</think>\nSCORE: {number}").score == float(number)
 
 
@@ -554,7 +554,7 @@ def test_closed_reasoning_changes_nothing(number: str, inside: str) -> None:
     ],
 )
 def test_another_scale_in_a_remark_is_unscored(reply: str) -> None:
-    """A judge that says it used another scale is not read as if it had used this one."""
+    """A reply whose remark names another scale has no score."""
     assert read_last_line(reply).score is None
 
 
@@ -570,7 +570,7 @@ def test_another_scale_in_a_remark_is_unscored(reply: str) -> None:
     ],
 )
 def test_a_remark_with_numbers_is_still_a_remark(reply: str) -> None:
-    """A remark about the essay is not a scale: only a remark that holds nothing but a scale is one."""
+    """A remark counts as a scale only if the whole remark is a scale; other numbers in a remark are ignored."""
     assert read_last_line(reply).score == 7.0
 
 
@@ -594,7 +594,7 @@ def test_a_remark_with_numbers_is_still_a_remark(reply: str) -> None:
     ],
 )
 def test_the_right_scale_in_a_remark_is_fine(remark: str) -> None:
-    """A judge that repeats the scale that it was asked for is scored."""
+    """A reply whose remark repeats the right scale is scored."""
     assert read_last_line(f"SCORE: 7 {remark}").score == 7.0
 
 
@@ -602,11 +602,11 @@ def test_the_right_scale_in_a_remark_is_fine(remark: str) -> None:
     "reply",
     [
         pytest.param("SCORE: 9." + "0" * 20 + "1", id="above nine"),
-        pytest.param("SCORE: -0." + "0" * 400 + "1", id="below nothing"),
+        pytest.param("SCORE: -0." + "0" * 400 + "1", id="below zero"),
     ],
 )
 def test_a_number_is_not_rounded_onto_the_scale(reply: str) -> None:
-    """A number off the scale is off it however little."""
+    """A number that is off the scale by the least amount is refused."""
     assert read_last_line(reply).score is None
 
 
@@ -633,7 +633,7 @@ def test_a_number_is_not_rounded_onto_the_scale(reply: str) -> None:
     ],
 )
 def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: str) -> None:
-    """The reason says what is wrong and quotes the text, cut to a length that fits a table."""
+    """The reason names the mistake and quotes the text, cut to a length that fits a table."""
     assert read_last_line(reply).reason == reason
 
 
@@ -650,20 +650,20 @@ def test_a_reason_quotes_the_line_but_not_all_of_a_long_one(reply: str, reason: 
     ],
 )
 def test_a_truncated_reply_is_unscored(text: str, truncated: bool, score: float | None, reason: str) -> None:
-    """A reply that hit its token limit is unscored for any text, and the verdict names the parser's version."""
+    """A reply cut at its token limit has no score, whatever its text, and the verdict names the parser's version."""
     verdict = judge_by(PARSERS[DEFAULT_PARSER], text, finish_reason="length" if truncated else "stop")
     assert (verdict.score, verdict.reason) == (score, reason)
     assert verdict.parser == PARSERS[DEFAULT_PARSER].ref
 
 
 def test_the_default_parser_is_in_last_line() -> None:
-    """A template without a parser has `in_last_line`, whose name and version go into the verdict."""
+    """A template without a parser uses `in_last_line`; the verdict has the parser's name and version."""
     assert DEFAULT_PARSER == "in_last_line"
     assert PARSERS["in_last_line"].ref == ParserRef("in_last_line", "2")
 
 
 def test_the_record_of_a_verdict() -> None:
-    """parsed_metadata.json names the parser and says whether there is a score, which, and why not."""
+    """parsed_metadata.json has the parser, whether the reply has a score, the score, and the reason."""
     parser = {"parser_name": "in_last_line", "parser_version": "2"}
     scored = judge_by(PARSERS[DEFAULT_PARSER], "SCORE: 7.")
     assert verdict_record(scored) == parser | {"success": True, "score": 7.0, "reason": ""}
@@ -672,12 +672,12 @@ def test_the_record_of_a_verdict() -> None:
 
 
 def test_each_parser_is_filed_under_its_name() -> None:
-    """A parser's key is the name that it writes into its verdicts."""
+    """The key of a parser is the name in its verdicts."""
     assert {name: parser.ref.name for name, parser in PARSERS.items()} == {name: name for name in PARSERS}
 
 
 def test_an_unknown_parser_is_no_verdict() -> None:
-    """A name that planning should have refused raises instead of scoring by another parser."""
+    """An unknown parser raises an error, and no other parser is used instead."""
     with pytest.raises(KeyError):
         parser_of(ParserRef("in_first_line", "2"))
 
@@ -712,7 +712,7 @@ words = st.sampled_from(
 @example("SCORE: 7" + " " * 20_000 + "x", False)
 @example("\n" * 20_000, False)
 def test_no_reply_makes_the_parser_fail(reply: str, truncated: bool) -> None:
-    """Any reply has either a score from 0 to 9 or a reason, never both and never an exception."""
+    """Any reply has either a score from 0 to 9 or a reason, never both, and never raises."""
     verdict = judge_by(PARSERS[DEFAULT_PARSER], reply, finish_reason="length" if truncated else "stop")
     if verdict.score is None:
         assert verdict.reason
@@ -731,7 +731,7 @@ def test_no_reply_makes_the_parser_fail(reply: str, truncated: bool) -> None:
     st.text(max_size=200),
 )
 def test_a_stated_score_is_read(score: float, label: str, colon: str, mark: str, reasoning: str) -> None:
-    """A score on the last line counts, for any reasoning before it."""
+    """A score on the last line counts, whatever text is before it."""
     assert read_last_line(f"{reasoning}\n{mark}{label}{colon} {score}{mark}").score == score
 
 
@@ -745,7 +745,7 @@ def test_a_stated_score_is_read(score: float, label: str, colon: str, mark: str,
     ],
 )
 def test_the_text_of_a_score(score: float, text: str) -> None:
-    """parsed.txt holds the score and a newline, as stores in the wild do."""
+    """parsed.txt holds the score and a newline, as in existing stores."""
     assert score_text(score) == text
 
 
@@ -773,12 +773,12 @@ def test_the_text_of_a_score(score: float, text: str) -> None:
     ],
 )
 def test_the_score_of_a_text(text: str, score: float | None) -> None:
-    """A parsed.txt is read as a score from 0 to 9, or as none: never as a guess."""
+    """The text of a parsed.txt is a score from 0 to 9 or None; nothing is guessed."""
     assert parse_score_text(text) == score
 
 
 def test_a_bom_before_a_score_is_accepted() -> None:
-    """A BOM is accepted everywhere, so too in a parsed.txt of an older program."""
+    """A BOM is accepted in a parsed.txt of an older program, as in all files."""
     assert parse_score_text("\ufeff7.0\n") == 7.0
 
 
@@ -786,13 +786,13 @@ def test_a_bom_before_a_score_is_accepted() -> None:
 @given(st.floats(0, 9).map(abs))
 @example(5e-324)
 def test_a_score_reads_back(score: float) -> None:
-    """Every score that is written is read as the same number."""
+    """Every score is read as the same number that was written."""
     assert parse_score_text(score_text(score)) == score
     assert "e" not in score_text(score)
 
 
 def test_a_tiny_score_reads_back() -> None:
-    """A score that the parser accepts can be stored in a parsed.txt."""
+    """The lowest scores that the parser accepts can be stored in parsed.txt."""
     score = read_last_line("SCORE: 0.00001").score
     assert score is not None
     assert parse_score_text(score_text(score)) == score
@@ -818,7 +818,7 @@ def test_a_tiny_score_reads_back() -> None:
     ],
 )
 def test_the_line_that_decides(reply: str, line: int | None) -> None:
-    """Lines are counted from 0 as an editor does; the last one with a label among the last three decides."""
+    """The deciding line is the last line with a label among the last three; lines are counted from 0."""
     assert last_score_line(reply) == line
     assert PARSERS[DEFAULT_PARSER].deciding_line(reply) == line
 
@@ -826,7 +826,7 @@ def test_the_line_that_decides(reply: str, line: int | None) -> None:
 @PROPERTY
 @given(st.one_of(st.text(max_size=200), st.lists(words, max_size=25).map("".join)))
 def test_the_deciding_line_says_what_the_reply_says(reply: str) -> None:
-    """Read alone, the deciding line gives the reply's score or refusal; a reply without such a line has no score."""
+    """The deciding line alone gives the same result as the reply; without such a line the reply has no score."""
     line, reading = last_score_line(reply), read_last_line(reply)
     if line is None:
         assert reading.reason in (NO_LABEL, EMPTY)
@@ -842,7 +842,7 @@ def test_the_deciding_line_says_what_the_reply_says(reply: str) -> None:
 )
 @example(["a\x0bb", "c\u2028d", "e\x85"], "\n")
 def test_lines_are_split_where_an_editor_does(lines: list[str], end: str) -> None:
-    """A line ends with LF, CR or both, and with nothing else that Unicode calls a line end."""
+    """A line ends with LF, CR or both, and not with any other line end of Unicode."""
     assert split_lines(end.join(lines)) == lines
 
 
@@ -857,29 +857,29 @@ def template(parser: str = "", reads: Literal["reply", "reply_or_reasoning"] = "
 
 
 @pytest.mark.parametrize(
-    ("asked", "ref"),
+    ("chosen", "ref"),
     [
         pytest.param(template(), REPLY, id="the default"),
         pytest.param(template("in_last_line"), REPLY, id="by name"),
         pytest.param(template("", "reply_or_reasoning"), BOTH, id="reasoning too"),
     ],
 )
-def test_a_template_names_its_parser(asked: Template, ref: ParserRef) -> None:
-    """A parser that reads reasoning too has its own version, which leads back to it."""
-    parser = template_parser(asked)
+def test_a_template_names_its_parser(chosen: Template, ref: ParserRef) -> None:
+    """A parser that also reads reasoning has a version of its own, from which the parser can be found again."""
+    parser = template_parser(chosen)
     assert (parser.ref, parser.reads_reasoning) == (ref, ref == BOTH)
     assert parser_of(ref) == parser
 
 
 def test_a_parser_of_another_version_is_today_s() -> None:
-    """Of a name there is one parser; only what it reads hangs on the version."""
+    """A name of any version gives the current parser; the version only says whether reasoning is read."""
     assert parser_of(ParserRef("in_last_line", "1")).ref == REPLY
     with pytest.raises(KeyError):
         parser_of(ParserRef("no_such", "1"))
 
 
 def test_other_parsers_may_be_given() -> None:
-    """A template's parser is searched among the parsers that are given."""
+    """A template's parser is looked up in the given parsers."""
     other = replace(parser_of(REPLY), ref=ParserRef("other", "9"))
     assert template_parser(template("other"), {"other": other}) is other
     with pytest.raises(KeyError):
@@ -890,7 +890,7 @@ def test_other_parsers_may_be_given() -> None:
     ("ref", "text", "reasoning", "finish_reason", "score", "reason"),
     [
         pytest.param(REPLY, "SCORE: 7", "", "stop", 7.0, "", id="a score"),
-        pytest.param(REPLY, "SCORE: 7", "", "", 7.0, "", id="an end that nobody recorded"),
+        pytest.param(REPLY, "SCORE: 7", "", "", 7.0, "", id="no recorded finish reason"),
         pytest.param(REPLY, "SCORE: 7", "SCORE: 1", "stop", 7.0, "", id="the reply goes before reasoning"),
         pytest.param(BOTH, "SCORE: 7", "SCORE: 1", "stop", 7.0, "", id="also where reasoning is read"),
         pytest.param(REPLY, "", "", "stop", None, "the reply is empty", id="nothing"),
@@ -908,7 +908,7 @@ def test_other_parsers_may_be_given() -> None:
 def test_a_verdict(
     ref: ParserRef, text: str, reasoning: str, finish_reason: str, score: float | None, reason: str
 ) -> None:
-    """What the parser makes of reply and reasoning; a reply without its end has no score."""
+    """The verdict follows from reply, reasoning and finish reason; an incomplete reply has no score."""
     verdict = judge_by(parser_of(ref), text, finish_reason=finish_reason, reasoning=reasoning)
     assert verdict == Verdict(parser=ref, score=score, reason=reason)
     assert judge_by(parser_of(REPLY), "SCORE: 7") == Verdict(parser=REPLY, score=7.0, reason="")

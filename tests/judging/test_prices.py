@@ -1,4 +1,4 @@
-"""The cost of calls: of a call that was made, and the highest cost of planned calls."""
+"""Tests of the cost of a call that was made, and of the highest cost of planned calls."""
 
 import pytest
 from hypothesis import given, settings
@@ -31,9 +31,9 @@ def model(input_usd: float | None = 2.0, output_usd: float | None = 10.0, max_to
         pytest.param(model(0.1, 0.2), Usage(prompt_tokens=1, completion_tokens=1), 0.0000003, id="tiny"),
         pytest.param(model(None, 10.0), Usage(prompt_tokens=1, completion_tokens=1), None, id="no price in"),
         pytest.param(model(2.0, None), Usage(prompt_tokens=1, completion_tokens=1), None, id="no price out"),
-        pytest.param(model(), Usage(prompt_tokens=None, completion_tokens=1), None, id="tokens in not told"),
-        pytest.param(model(), Usage(prompt_tokens=1, completion_tokens=None), None, id="tokens out not told"),
-        pytest.param(model(), Usage(), None, id="no usage told"),
+        pytest.param(model(), Usage(prompt_tokens=None, completion_tokens=1), None, id="input tokens not reported"),
+        pytest.param(model(), Usage(prompt_tokens=1, completion_tokens=None), None, id="output tokens not reported"),
+        pytest.param(model(), Usage(), None, id="no usage reported"),
     ],
 )
 def test_the_cost_of_a_call(judge: JudgeModel, usage: Usage, expected: float | None) -> None:
@@ -82,7 +82,7 @@ def test_a_cost_is_never_negative_and_never_more_than_its_tokens(
     ],
 )
 def test_the_estimate_of_planned_calls(calls: list[tuple[JudgeModel, int]], expected: Estimate) -> None:
-    """An estimate sums prompts and limits, and is unknown as a whole where a part of it is."""
+    """An estimate sums prompts and limits, and is unknown if any part of it is unknown."""
     found = estimate_calls(calls)
     assert (found.calls, found.input_tokens, found.output_tokens) == (
         expected.calls,

@@ -1,4 +1,4 @@
-"""The warnings of planning about a template whose replies its parser may not read."""
+"""Tests of planning's warnings about a template whose replies its parser may not be able to read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "warned"),
     [
         pytest.param("Judge.\nSCORE: <number from 0 to 9>", [], id="as the sample asks"),
         pytest.param("End with a line `Score: n`.", [], id="within a sentence"),
@@ -28,15 +28,15 @@ PROJECT = Path(__file__).resolve().parents[2]
         pytest.param("Rate it from 0 to 100.", ["shows no line SCORE", "from 0 to 100"], id="both"),
     ],
 )
-def test_doubts_about_a_template(text: str, told: list[str]) -> None:
-    """A text without a score line, or with another scale, gets a warning; any other text gets none."""
+def test_doubts_about_a_template(text: str, warned: list[str]) -> None:
+    """A text without a score line or with another scale gives a warning; other texts give none."""
     found = list(doubts_about(text))
-    assert len(found) == len(told)
-    assert all(words in sentence for words, sentence in zip(told, found, strict=True))
+    assert len(found) == len(warned)
+    assert all(words in sentence for words, sentence in zip(warned, found, strict=True))
 
 
 def test_the_samples_templates_are_beyond_doubt() -> None:
-    """Nothing is said about the templates that are shipped."""
+    """The templates of the sample data give no warning."""
     texts = sorted((PROJECT / "data/1_raw/templates/evaluation").glob("*.txt"))
     assert len(texts) >= 3
     assert [list(doubts_about(path.read_text(encoding="utf-8"))) for path in texts] == [[]] * len(texts)

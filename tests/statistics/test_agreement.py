@@ -1,4 +1,4 @@
-"""Krippendorff's alpha: published values, a comparison with a published package, and scores without an alpha."""
+"""Tests of Krippendorff's alpha: published values, a published package, and scores without an alpha."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.judged_essays import Population
 from tests.score_rows import score_rows
 
 N = None
-# Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units.
+# From Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units.
 PUBLISHED_2011 = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, N, N, N],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, N, 3],
     [N, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, N],
     [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, N],
 ]
-# The worked example of the article on Krippendorff's alpha in Wikipedia: three coders, fifteen units.
+# From the article on Krippendorff's alpha in Wikipedia: three coders, fifteen units.
 PUBLISHED_THREE_CODERS = [
     [N, N, N, N, N, 3, 4, 1, 2, 1, 1, 3, 3, N, 3],
     [1, N, 2, 1, 3, 3, 4, 3, N, N, N, N, N, N, N],
@@ -39,17 +39,17 @@ tenths = st.integers(0, 90).map(lambda score: score / 10)
 matrices = st.integers(1, 4).flatmap(
     lambda judges: st.lists(st.lists(st.none() | tenths, min_size=judges, max_size=judges), min_size=1, max_size=8)
 )
-# Two judges whose scores of nearly all essays are the same, which is the hardest case for resampling.
+# Two judges give nearly all essays the same scores, which is the hardest case for resampling.
 hardly_differing = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from([0, 0, 0, 0, 1, -1, 9])), min_size=20, max_size=40
 ).map(lambda pairs: [[float(a) for a, _ in pairs], [float(min(max(a + gap, 0), 9)) for a, gap in pairs]])
-# Of 40 essays the second judge gives three 1 more than the first, and one 8 more.
+# Of 40 essays, the second judge scores three by 1 higher than the first judge, and one by 8.
 FIRST_OF_TWO = [float(number % 7 + 1) for number in range(40)]
 FOUR_DIFFER = [FIRST_OF_TWO, [score + {1: 1, 9: 1, 17: 1, 7: 8}.get(n, 0) for n, score in enumerate(FIRST_OF_TWO)]]
 
 
 def table_of(matrix: list[list[float | None]]) -> pd.DataFrame:
-    """A row for each value of a matrix of judges by essays."""
+    """Return a row for each value of a matrix of judges by essays."""
     found = [(f"e{number}", value) for row in matrix for number, value in enumerate(row) if value is not None]
     return pd.DataFrame(found, columns=["essay", "score"]).astype({"score": float})
 
@@ -62,7 +62,7 @@ def table_of(matrix: list[list[float | None]]) -> pd.DataFrame:
     ],
 )
 def test_published_values(matrix: list[list[float | None]], published: float, exact: Fraction) -> None:
-    """Alpha is what the literature gives to its three decimals, and to 1e-9 what its formula gives exactly."""
+    """Alpha equals the published value to three decimals, and the exact value of the formula to 1e-9."""
     found = estimate_alpha(table_of(matrix)).value
     assert found == pytest.approx(published, abs=5e-4)
     assert found == pytest.approx(float(exact), abs=1e-9)
@@ -70,8 +70,8 @@ def test_published_values(matrix: list[list[float | None]], published: float, ex
 
 @settings(deadline=None, max_examples=200)
 @given(matrices)
-def test_alpha_is_that_of_the_field_s_package(matrix: list[list[float | None]]) -> None:
-    """For any scores of any judges, some missing, the sums give what the package gives from all pairs."""
+def test_alpha_equals_that_of_the_published_package(matrix: list[list[float | None]]) -> None:
+    """For any scores with gaps, alpha equals the value of the package `krippendorff`."""
     found = estimate_alpha(table_of(matrix))
     by_essay = [[score for score in column if score is not None] for column in zip(*matrix, strict=True)]
     paired = [score for column in by_essay if len(column) > 1 for score in column]
@@ -84,7 +84,7 @@ def test_alpha_is_that_of_the_field_s_package(matrix: list[list[float | None]]) 
 
 
 def test_agreement_of_judges_and_of_replicates() -> None:
-    """Judges are compared by their means of an essay, replicates by one judge's scores, and both have counts."""
+    """Judges are compared by their means per essay, replicates by the scores of one judge; both have counts."""
     rows = score_rows(
         {
             ("e1", "t", "a"): [6.0, 8.0],
@@ -127,7 +127,7 @@ def test_agreement_of_judges_and_of_replicates() -> None:
     ],
 )
 def test_where_alpha_has_no_interval(matrix: list[list[float]], value: float | None, note: str) -> None:
-    """Alpha is None if it is not defined, with a note that says why; nothing is NaN and nothing warns."""
+    """If alpha or its interval is not defined, it is None with a note; nothing is NaN and nothing warns."""
     with warnings.catch_warnings(action="error"):
         found = estimate_alpha(table_of([list(row) for row in matrix]))
     assert found.value == (None if value is None else pytest.approx(value))
@@ -136,8 +136,8 @@ def test_where_alpha_has_no_interval(matrix: list[list[float]], value: float | N
 
 @settings(deadline=None, max_examples=150)
 @given(st.one_of(matrices, hardly_differing))
-def test_any_alpha_can_be_printed_and_stays_where_alpha_can_lie(matrix: list[list[float | None]]) -> None:
-    """Of any scores value and ends are within -1 and 1 or None, in order, strict JSON, and nothing warns."""
+def test_any_alpha_is_strict_json_and_within_its_range(matrix: list[list[float | None]]) -> None:
+    """For any scores, alpha and its interval are None or in order within -1 and 1, strict JSON, without a warning."""
     with warnings.catch_warnings(action="error"):
         found = estimate_alpha(table_of(matrix))
     json.dumps(asdict(found), allow_nan=False)
@@ -147,22 +147,22 @@ def test_any_alpha_can_be_printed_and_stays_where_alpha_can_lie(matrix: list[lis
     assert found.note or found.reliable
 
 
-def _sides(scores: NDArray[np.float64]) -> pd.DataFrame:
-    """The judges' means of each essay as a table."""
+def _judge_means(scores: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the judges' means of each essay as a table."""
     means = scores.mean(axis=2)
     essays = np.repeat(np.arange(len(means)), means.shape[1])
     return pd.DataFrame({"essay": essays, "score": means.ravel()})
 
 
 def test_an_interval_of_alpha_holds_the_truth() -> None:
-    """Of 1,000 simulations of 30 essays with symmetric scores 93 to 97 % hold the true alpha."""
+    """Of 1,000 simulations of 30 essays with symmetric scores, 93 to 97 % contain the true alpha."""
     population, draw = Population(skewed=False), np.random.default_rng(20_260_102)
-    truth = estimate_alpha(_sides(population.large_sample()[:100_000])).value
+    truth = estimate_alpha(_judge_means(population.large_sample()[:100_000])).value
     assert truth is not None
-    held = 0
+    covered = 0
     for _ in range(1_000):
-        found = estimate_alpha(_sides(population.scores(30, draw)))
+        found = estimate_alpha(_judge_means(population.scores(30, draw)))
         assert found.low is not None
         assert found.high is not None
-        held += found.low <= truth <= found.high
-    assert 930 <= held <= 970
+        covered += found.low <= truth <= found.high
+    assert 930 <= covered <= 970

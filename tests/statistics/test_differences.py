@@ -1,4 +1,4 @@
-"""Differences on the same essays, computed by hand: what is paired, what is averaged, and what is not."""
+"""Tests of differences on the same essays against values computed by hand."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ SECOND = cohort_frame(
 )
 
 
-def told(found: PairedDifference) -> tuple[str | None, str | None, int, int, float | None]:
-    """Template, judge, pairs, essays and difference."""
-    of = found.difference
-    return found.template_id, found.model_id, found.pairs, of.essays, of.value
+def summary(found: PairedDifference) -> tuple[str | None, str | None, int, int, float | None]:
+    """Return template, judge, pairs, essays and difference."""
+    estimate = found.difference
+    return found.template_id, found.model_id, found.pairs, estimate.essays, estimate.value
 
 
 def test_two_cohorts_differ_under_each_template_by_itself() -> None:
-    """Essay 1 gains (2 + 3) / 2 and essay 2 loses 1: 0.75; what only one cohort scored does not count."""
+    """Essay 1 gains (2 + 3) / 2 and essay 2 loses 1, so the mean is 0.75; cells scored in one cohort do not count."""
     found = between_cohorts("c", "d", FIRST, SECOND)
-    assert [told(one) for one in found] == [
+    assert [summary(one) for one in found] == [
         ("t", None, 3, 2, 0.75),
         ("t", "a", 2, 2, 0.5),
         ("t", "b", 1, 1, 3.0),
@@ -64,9 +64,9 @@ def test_two_cohorts_differ_under_each_template_by_itself() -> None:
 
 
 def test_two_templates_differ_where_the_same_judge_used_both() -> None:
-    """Judge a went from 7 to 2 with essay 1 and from 3 to 4 with essay 2: minus 2 on the mean."""
+    """Judge a went from 7 to 2 on essay 1 and from 3 to 4 on essay 2, so the mean is -2."""
     found = between_templates("t", "u", FIRST)
-    assert [told(one) for one in found] == [
+    assert [summary(one) for one in found] == [
         (None, None, 2, 2, -2.0),
         (None, "a", 2, 2, -2.0),
         (None, "b", 0, 0, None),
@@ -74,23 +74,23 @@ def test_two_templates_differ_where_the_same_judge_used_both() -> None:
 
 
 def test_two_judges_differ_under_each_template() -> None:
-    """Under t judge b gave essay 1 two less than judge a; under u judge b scored nothing."""
+    """With t, judge b gave essay 1 two less than judge a; with u, judge b scored nothing."""
     found = between_models("a", "b", FIRST)
-    assert [told(one) for one in found] == [("t", None, 1, 1, -2.0), ("u", None, 0, 0, None)]
+    assert [summary(one) for one in found] == [("t", None, 1, 1, -2.0), ("u", None, 0, 0, None)]
 
 
-def test_the_difference_turns_with_the_order() -> None:
-    """Second minus first: exchanging the two changes the sign of the figure and of its interval."""
+def test_the_order_decides_the_sign() -> None:
+    """A difference is second minus first: exchanging the two changes the sign of the figure and its interval."""
     rows = {(f"e{n}", "t", judge): [float((n * k) % 8)] for n in range(40) for k, judge in ((3, "a"), (5, "b"))}
     frame = cohort_frame(score_rows(rows))
-    ((there,), (back,)) = between_models("a", "b", frame), between_models("b", "a", frame)
-    assert there.difference.reliable
-    assert (there.difference.value, there.difference.low, there.difference.high) == pytest.approx(
-        (-(back.difference.value or 0), -(back.difference.high or 0), -(back.difference.low or 0)), abs=0.05
+    ((forward,), (reverse,)) = between_models("a", "b", frame), between_models("b", "a", frame)
+    assert forward.difference.reliable
+    assert (forward.difference.value, forward.difference.low, forward.difference.high) == pytest.approx(
+        (-(reverse.difference.value or 0), -(reverse.difference.high or 0), -(reverse.difference.low or 0)), abs=0.05
     )
 
 
-def test_a_cohort_differs_from_itself_by_nothing() -> None:
+def test_a_cohort_differs_from_itself_by_zero() -> None:
     """If all differences are 0 there is no interval, and the note says why."""
     found = between_cohorts("c", "c", FIRST, FIRST)[0].difference
     assert (found.value, found.low, found.note) == (0.0, None, NO_SPREAD)

@@ -1,4 +1,4 @@
-"""Means by template and judge: each essay counts once, with its counts, and templates are never pooled."""
+"""Tests of means by template and judge: essays have equal weight, and templates are never pooled."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ROWS = score_rows(
 
 
 def test_each_essay_and_each_judge_counts_the_same() -> None:
-    """Essay 1 is (7 + 1) / 2 and essay 2 is 2, however often each was judged: the mean of t is 3."""
+    """Essay 1 is (7 + 1) / 2 and essay 2 is 2, however often each was judged, so the mean of t is 3."""
     found = {(one.template_id, one.model_id): one for one in score_means(cohort_frame(ROWS))}
     assert [*found] == [("t", None), ("t", "a"), ("t", "b"), ("u", None), ("u", "a"), ("u", "c")]
-    told = {key: (one.mean.value, one.mean.essays, one.scored, one.planned) for key, one in found.items()}
-    assert told == {
+    figures = {key: (one.mean.value, one.mean.essays, one.scored, one.planned) for key, one in found.items()}
+    assert figures == {
         ("t", None): (3.0, 2, 7, 8),
         ("t", "a"): (4.5, 2, 6, 6),
         ("t", "b"): (1.0, 1, 1, 2),
@@ -39,7 +39,7 @@ def test_each_essay_and_each_judge_counts_the_same() -> None:
 
 
 def test_the_scores_of_an_essay_are_drawn_together() -> None:
-    """More replicates with the same scores do not narrow an interval, because essays are drawn."""
+    """More replicates with the same scores do not narrow an interval, because whole essays are resampled."""
     few = {(f"e{n}", "t", "a"): [float(n % 7)] for n in range(40)}
     many = {cell: scores * 9 for cell, scores in few.items()}
     (first, _), (second, _) = (score_means(cohort_frame(score_rows(each))) for each in (few, many))
@@ -48,7 +48,7 @@ def test_the_scores_of_an_essay_are_drawn_together() -> None:
 
 
 def test_another_template_changes_nothing() -> None:
-    """The figures of a template are the same with and without the scores of another."""
+    """The figures of a template do not depend on the scores of another template."""
     alone = [row for row in ROWS if row.member.template_id == "t"]
     whole, part = (statistics_of(cohort_frame(rows)) for rows in (ROWS, alone))
     for name in ("means", "agreement", "pairs", "replicates", "ranking"):
@@ -56,15 +56,15 @@ def test_another_template_changes_nothing() -> None:
 
 
 def test_the_store_s_evaluations_are_ordered_and_an_unknown_cell_is_left_out() -> None:
-    """A damaged row names no cell and is left out; the other rows are ordered by essay, template and model."""
+    """A damaged row without a cell is left out; the others are ordered by essay, template and model."""
     frame = store_frame([(("e2", "t", "a"), 5.0), (("", "", ""), None), (("e1", "t", "b"), None)])
     assert list(frame["essay"]) == ["e1", "e2"]
     assert frame["score"].isna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("rows", [pytest.param([], id="no rows"), pytest.param(ROWS[8:10], id="hardly any")])
-def test_figures_of_almost_nothing_are_told_without_a_warning(rows: list[ScoreRow]) -> None:
-    """Statistics of nothing are empty, those of one score have no interval and no NaN."""
-    told = statistics_of(cohort_frame(rows)).to_json()
-    assert "nan" not in str(told).lower()
-    assert told["method"] == {"confidence": 0.95, "resamples": 2_000, "seed": 20_260_101, "fewest_essays": 20}
+@pytest.mark.parametrize("rows", [pytest.param([], id="no rows"), pytest.param(ROWS[8:10], id="two rows")])
+def test_figures_of_few_rows_give_no_warning(rows: list[ScoreRow]) -> None:
+    """Statistics of no rows or of two rows contain no NaN and raise no warning."""
+    figures = statistics_of(cohort_frame(rows)).to_json()
+    assert "nan" not in str(figures).lower()
+    assert figures["method"] == {"confidence": 0.95, "resamples": 2_000, "seed": 20_260_101, "fewest_essays": 20}

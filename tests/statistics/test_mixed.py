@@ -1,4 +1,4 @@
-"""Figures that mix scores of different provenance."""
+"""Tests of the marks on figures that mix scores of different provenance."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ OTHER_JUDGE = Cell("e_1", "novelty", "judge-b")
 
 
 def made(prompt: str = "p", settings: str = "s") -> Provenance:
-    """The provenance of a score; the server's name for its model is not part of a figure's mixture."""
+    """Return the provenance of a score. The server's name for its model does not count for the marks."""
     return Provenance("v/a", settings, prompt)
 
 
 @pytest.mark.parametrize(
     ("scored", "cell", "judge", "template"),
     [
-        pytest.param([], "", "", "", id="nothing"),
+        pytest.param([], "", "", "", id="no scores"),
         pytest.param([(A, made()), (A, made())], "", "", "", id="alike"),
         pytest.param([(A, made("p")), (B, made("q"))], "", "", "", id="each essay has its own prompt"),
         pytest.param(
@@ -35,7 +35,7 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
             "several prompts in 1 cell",
             id="two prompts in a cell",
         ),
-        pytest.param([(A, made("p")), (A, made(""))], "", "", "", id="a prompt that nobody recorded"),
+        pytest.param([(A, made("p")), (A, made(""))], "", "", "", id="a prompt that was not recorded"),
         pytest.param(
             [(A, made(settings="s")), (A, made(settings="t"))],
             "2 settings",
@@ -53,7 +53,7 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
         pytest.param(
             [(A, made(settings="s")), (OTHER_JUDGE, made(settings="t"))], "", "", "", id="settings of two judges"
         ),
-        pytest.param([(A, UNKNOWN), (A, made())], "", "", "", id="nobody recorded anything"),
+        pytest.param([(A, UNKNOWN), (A, made())], "", "", "", id="no recorded provenance"),
         pytest.param(
             [(A, made("p", "s")), (A, made("q", "t")), (B, made("p", "u")), (B, made("q", "u"))],
             "several prompts, 2 settings",
@@ -64,7 +64,7 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
     ],
 )
 def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judge: str, template: str) -> None:
-    """A cell, its judge, and all judges of its template mix what their scores mix."""
+    """A figure of a cell, a judge or a template mixes the prompts and settings of its scores."""
     mixed = mixed_in(scored)
     assert mixed.cell(A) == cell
     assert mixed.words("novelty", "judge-a") == judge
@@ -74,7 +74,7 @@ def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judg
 
 
 def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
-    """The figure of another essay mixes nothing."""
+    """The figure of an essay is marked for its own cells only."""
     mixed = mixed_in([(A, made("p")), (A, made("q")), (B, made("p"))])
     assert (mixed.words("novelty", None, "e_1"), mixed.words("novelty", None, "e_2")) == (
         "several prompts in 1 cell",
@@ -83,7 +83,7 @@ def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
 
 
 def test_what_has_no_score_mixes_nothing() -> None:
-    """An evaluation without a score is not part of a figure."""
+    """An evaluation without a score does not count for a figure's mark."""
     rows = [score_row(5.0, A, made=made("p")), score_row(None, A, made=made("q"))]
     assert mixed_in_rows(rows) == Mixed()
 
@@ -94,7 +94,7 @@ cells = st.builds(Cell, st.sampled_from(["e_1", "e_2"]), st.just("novelty"), st.
 
 @given(st.lists(st.tuples(cells, provenances)))
 def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenance]]) -> None:
-    """A cell is marked for two known prompts or settings, a judge for such a cell or two settings of its own."""
+    """A cell is marked for two known prompts or settings; a judge is marked for such a cell or for two settings."""
 
     def several(texts: Iterable[str]) -> bool:
         return len(set(texts) - {""}) > 1

@@ -1,4 +1,4 @@
-"""score_pivot.csv: its bytes, its column names for any ids, and cells that a spreadsheet opens safely."""
+"""Tests of score_pivot.csv: its bytes, its column names, and cells that are safe in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ids = st.text(alphabet="ab_%5F:", min_size=1, max_size=5)
 
 
 def text_of(rows: list[ScoreRow]) -> str:
-    """The file of these rows."""
+    """Return the text of the file for these rows."""
     pivot = pivot_scores(cohort_frame(rows))
     return pivot_text(pivot.columns, pivot.rows)
 
@@ -53,7 +53,7 @@ def test_the_file_to_the_byte() -> None:
 
 
 def test_the_recipe_for_pandas_takes_the_means_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe in docs/file-formats.md selects the means, also for a judge whose id holds ":mean"."""
+    """The recipe in docs/file-formats.md selects only the means, even if a judge's id contains ":mean"."""
     (recipe,) = re.findall(r"```python\n(table = .*?)```", FORMATS.read_text(), flags=re.DOTALL)
     (tmp_path / "score_pivot.csv").write_text(text_of(score_rows({("e_1", "novelty", "a:mean-b"): [6.0, 8.0]})))
     monkeypatch.chdir(tmp_path)
@@ -64,7 +64,7 @@ def test_the_recipe_for_pandas_takes_the_means_alone(tmp_path: Path, monkeypatch
 
 
 def test_a_file_of_nothing() -> None:
-    """Without rows there is the header alone."""
+    """Without rows the file has only the header."""
     assert text_of([]) == "essay\n"
 
 
@@ -79,19 +79,19 @@ def test_a_file_of_nothing() -> None:
     ],
 )
 def test_the_name_of_a_column(template: str, model: str, name: str) -> None:
-    """The part before the first two underscores is the template."""
+    """The part before the first two underscores is the template, with its underscores escaped."""
     assert column_name(template, model) == name
 
 
 @given(ids, ids)
 def test_a_column_s_name_leads_back_to_its_ids(template: str, model: str) -> None:
-    """Split at the first two underscores, and the first part read as in an address, it gives any two ids again."""
+    """A column's name, split at the first two underscores and URL-decoded, gives the ids again."""
     first, second = column_name(template, model).split("__", 1)
     assert (unquote(first), second) == (template, model)
 
 
 def test_pandas_reads_it_as_the_docs_say() -> None:
-    """Numbers are numbers, an empty cell is NaN, n is whole."""
+    """Numbers are read as numbers, an empty cell as NaN, and n as a whole number."""
     frame = pd.read_csv(io.StringIO(text_of(ROWS)), index_col="essay")
     assert frame.loc["e_2", "novelty__judge-a:mean"] == pytest.approx(20 / 3)
     assert frame["novelty__judge-a:mean"].isna().to_dict()["e_3"]
@@ -99,13 +99,13 @@ def test_pandas_reads_it_as_the_docs_say() -> None:
 
 
 def test_no_cell_runs_in_a_spreadsheet() -> None:
-    """An id that begins like a formula is led by an apostrophe."""
+    """An id that begins like a formula gets a leading apostrophe."""
     text = text_of(score_rows({("=1+1", "@t", "m"): [5.0]}))
     assert text.splitlines()[0].startswith("essay,'@t__m:mean,")
     assert text.splitlines()[1].startswith("'=1+1,")
 
 
-def test_aggregate_writes_that_of_the_store(store: StoreBuilder) -> None:
+def test_aggregate_writes_the_pivot_of_the_store(store: StoreBuilder) -> None:
     """`aggregate` writes the pivot next to aggregated_scores.csv, ordered by ids, without a damaged folder."""
     for number in (2, 1):
         store.evaluation(f"v_{number}", store.essay(number), model=f"judge-{number}", score=float(number))
@@ -116,7 +116,7 @@ def test_aggregate_writes_that_of_the_store(store: StoreBuilder) -> None:
     assert lines == ["e_essay1,1.0,1,1.0,1.0,,0,,", "e_essay2,,0,,,2.0,1,2.0,2.0"]
 
 
-def test_a_run_writes_that_of_its_cohort(store: StoreBuilder, dag: PlayedDag) -> None:
+def test_a_run_writes_the_pivot_of_its_cohort(store: StoreBuilder, dag: PlayedDag) -> None:
     """A run writes the pivot next to scores.csv, with the same scores."""
     dag.run({"cohort_id": "c", "essay_ids": [store.essay(1)], "templates": ["novelty"], "replicates": 2})
     (row,) = store.rows("cohorts/c/score_pivot.csv")

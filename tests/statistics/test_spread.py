@@ -1,4 +1,4 @@
-"""Agreement, spread and ranking: numbers computed by hand, and those of the module `statistics` for any rows."""
+"""Tests of spread and ranking against numbers computed by hand and with Python's module `statistics`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from essay_cohorts.statistics.spread import (
 from tests.score_rows import score_row, score_rows
 
 PROPERTY = settings(deadline=None, max_examples=60)
-# Computed by hand: judge a's means are 7, 4, 9 and judge b's 5, 6, 8 over the essays that both scored.
+# Over the essays that both scored, judge a's means are 7, 4 and 9 and judge b's means are 5, 6 and 8.
 ROWS_BY_HAND = score_rows(
     {
         ("e1", "t", "a"): [6.0, 8.0],
@@ -46,12 +46,12 @@ any_rows = st.lists(st.builds(score_row, st.none() | tenths, cells), max_size=40
 
 
 def scores_of(rows: list[ScoreRow], cell: Cell) -> list[float]:
-    """The scores of a cell."""
+    """Return the scores of a cell."""
     return [row.score for row in rows if row.score is not None and row.member.cell == cell]
 
 
 def test_two_judges_by_hand() -> None:
-    """The gaps from a to b are -2, 2 and -1; an essay that one of them did not score does not count."""
+    """The differences from a to b are -2, 2 and -1; an essay that only one of them scored does not count."""
     (pair,) = judge_pairs(BY_HAND)
     assert (pair.template_id, pair.first, pair.second) == ("t", "a", "b")
     assert (pair.scored, pair.planned, pair.difference.essays) == (10, 12, 3)
@@ -61,7 +61,7 @@ def test_two_judges_by_hand() -> None:
 
 
 def test_the_spread_of_repeats_by_hand() -> None:
-    """Judge a's variances 2 (of 2 scores) and 1 (of 3) have the weights 1 and 2; judge b has no replicates."""
+    """Judge a's variances 2 (of 2 scores) and 1 (of 3 scores) have the weights 1 and 2; judge b has no replicates."""
     a, b = replicate_spreads(BY_HAND)
     assert a.sd == pytest.approx(sqrt(4 / 3))
     assert replace(a, sd=None) == ReplicateSpread(
@@ -94,9 +94,10 @@ def test_a_ranking_by_hand() -> None:
 def test_an_interval_of_a_ranking_by_hand() -> None:
     """The spreads of two judges over all essays give Welch's interval of each essay's mean.
 
-    Judge a's variance is 1/2 (of three cells of two: 1/2, 0 and 1), judge b's 2/3 (2, 0 and 0), each with 3 degrees
-    of freedom: the mean of an essay's two means of two has the variance (1/2 + 2/3) / 2 / 4, and Satterthwaite's
-    degrees of freedom are (1/4 + 1/3)^2 / ((1/4)^2 / 3 + (1/3)^2 / 3) = 5.88.
+    Judge a's variance is 1/2, from three cells of two scores with the variances 1/2, 0 and 1. Judge b's variance is
+    2/3, from 2, 0 and 0. Each has 3 degrees of freedom. The mean of an essay's two means of two scores has the
+    variance (1/2 + 2/3) / 2 / 4, and Satterthwaite's degrees of freedom are
+    (1/4 + 1/3)^2 / ((1/4)^2 / 3 + (1/3)^2 / 3) = 5.88.
     """
     rows = score_rows(
         {
@@ -109,21 +110,21 @@ def test_an_interval_of_a_ranking_by_hand() -> None:
         }
     )
     best, middle, last = rank_essays(cohort_frame(rows), "t")
-    reach = float(student_t.ppf(0.975, 5.88)) * sqrt((1 / 2 + 2 / 3) / 8)
+    half_width = float(student_t.ppf(0.975, 5.88)) * sqrt((1 / 2 + 2 / 3) / 8)
     assert (middle.mean.value, middle.mean.essays, middle.mean.reliable) == (5.25, 3, False)
-    assert (middle.mean.low, middle.mean.high) == pytest.approx((5.25 - reach, 5.25 + reach))
-    assert last.mean.low == pytest.approx(2.5 - reach)
-    assert best.mean.high == 9.0, "no mean leaves the scale"
+    assert (middle.mean.low, middle.mean.high) == pytest.approx((5.25 - half_width, 5.25 + half_width))
+    assert last.mean.low == pytest.approx(2.5 - half_width)
+    assert best.mean.high == 9.0, "an interval must stay on the scale"
 
 
 def test_without_noise_there_is_no_interval() -> None:
-    """Replicates that never differ say nothing about their noise, and the note says so."""
+    """If replicates never differ, their noise is unknown, and the note says so."""
     (one,) = rank_essays(cohort_frame(score_rows({("e1", "t", "a"): [5.0, 5.0, 5.0]})), "t")
     assert (one.mean.value, one.mean.low, one.mean.high, one.mean.note) == (5.0, None, None, NO_NOISE)
 
 
 def test_templates_are_never_pooled() -> None:
-    """What another template's judges said changes nothing of a template's numbers."""
+    """Scores with another template do not change a template's figures."""
     other = score_rows({(essay, "u", judge): [0.0, 9.0] for essay in ("e1", "e2", "e3") for judge in "ba"})
     mixed = [row for pair in zip(ROWS_BY_HAND, other, strict=False) for row in pair] + other[len(ROWS_BY_HAND) :]
     assert len(mixed) == len(ROWS_BY_HAND) + len(other)
@@ -138,13 +139,13 @@ def test_templates_are_never_pooled() -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param([[5.0], [5.0], [5.0]], [[1.0], [2.0], [3.0]], id="one gives all the same"),
+        pytest.param([[5.0], [5.0], [5.0]], [[1.0], [2.0], [3.0]], id="one judge gives equal scores"),
         pytest.param([[1.0], [2.0]], [[1.0], [2.0]], id="two essays"),
-        pytest.param([[0.0, 0.1, 0.2], [0.1], [0.1]], [[1.0], [2.0], [3.0]], id="the same but for rounding"),
+        pytest.param([[0.0, 0.1, 0.2], [0.1], [0.1]], [[1.0], [2.0], [3.0]], id="equal except for rounding"),
     ],
 )
-def test_where_a_correlation_says_nothing(first: list[list[float]], second: list[list[float]]) -> None:
-    """With two essays, or with a judge that makes no difference, there is no correlation."""
+def test_where_there_is_no_correlation(first: list[list[float]], second: list[list[float]]) -> None:
+    """With only two essays, or with a judge whose scores are all equal, there is no correlation."""
     rows = score_rows(
         {(f"e{n}", "t", judge): found[n] for judge, found in (("a", first), ("b", second)) for n in range(len(found))}
     )
@@ -153,7 +154,7 @@ def test_where_a_correlation_says_nothing(first: list[list[float]], second: list
 
 
 def test_judges_without_an_essay_in_common_are_no_pair() -> None:
-    """Nothing is said of two judges that never scored the same essay."""
+    """Two judges that never scored the same essay give no pair."""
     assert judge_pairs(cohort_frame(score_rows({("e1", "t", "a"): [5.0], ("e2", "t", "b"): [5.0]}))) == ()
 
 
@@ -176,34 +177,34 @@ def test_ties_share_a_rank() -> None:
 
 
 def test_one_essay_has_no_interval() -> None:
-    """A difference on one essay says nothing of others."""
+    """A difference on one essay has no interval."""
     (pair,) = judge_pairs(cohort_frame(score_rows({("e1", "t", "a"): [5.0], ("e1", "t", "b"): [6.0]})))
     assert pair.difference == Estimate(value=1.0, low=None, high=None, essays=1, reliable=False, note=ONE_ESSAY)
 
 
 def test_without_rows_there_is_nothing() -> None:
-    """Nothing is made of nothing."""
+    """Without rows there are no pairs, no spreads and no ranking."""
     frame = cohort_frame([])
     assert (judge_pairs(frame), replicate_spreads(frame), rank_essays(frame, "novelty")) == ((), (), ())
 
 
-def test_without_scores_only_what_was_planned_is_told() -> None:
-    """A judge whose evaluations have no score yet has no spread; there are no pairs and no ranks."""
+def test_without_scores_there_are_only_planned_counts() -> None:
+    """A judge without scores has no spread, and there are no pairs and no ranking."""
     frame = cohort_frame([score_row()] * 3)
     assert (judge_pairs(frame), rank_essays(frame, "novelty")) == ((), ())
     (spread,) = replicate_spreads(frame)
     assert (spread.scored, spread.planned, spread.sd) == (0, 3, None)
 
 
-def test_a_template_that_is_not_there_has_no_ranking() -> None:
-    """A template's name is taken as it is."""
+def test_an_unknown_template_has_no_ranking() -> None:
+    """A template's name is matched exactly, including its case."""
     assert rank_essays(BY_HAND, "T") == ()
 
 
 @PROPERTY
 @given(any_rows)
 def test_pairs_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> None:
-    """Each pair of judges comes once a template, with the gaps and Pearson's r of plain Python."""
+    """Each pair of judges appears once per template, with the differences and Pearson's r of plain Python."""
     pairs = judge_pairs(cohort_frame(rows))
     names = [(pair.template_id, frozenset((pair.first, pair.second))) for pair in pairs]
     assert len(set(names)) == len(names)
@@ -239,7 +240,7 @@ def _check_pair(pair: JudgePair, means: list[list[float]]) -> None:
 @PROPERTY
 @given(any_rows)
 def test_spreads_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> None:
-    """Each judge comes once, with the pooled deviation of its repeats."""
+    """Each judge appears once per template, with the pooled standard deviation of its replicates."""
     judges = dict.fromkeys(row.member.cell[1:] for row in rows)
     spreads = replicate_spreads(cohort_frame(rows))
     assert [(one.template_id, one.model_id) for one in spreads] == list(judges)
@@ -255,7 +256,7 @@ def test_spreads_are_what_the_statistics_module_gives(rows: list[ScoreRow]) -> N
 @PROPERTY
 @given(any_rows)
 def test_a_ranking_is_what_the_statistics_module_gives(rows: list[ScoreRow]) -> None:
-    """Each essay with a score comes once; its rank is one more than the number of those that are better."""
+    """Each essay with a score appears once; its rank is one more than the number of essays with a better mean."""
     ranking = rank_essays(cohort_frame(rows), "t")
     scored = {row.member.parent_gen_id for row in rows if row.score is not None and row.member.template_id == "t"}
     assert sorted(one.essay_id for one in ranking) == sorted(scored)
