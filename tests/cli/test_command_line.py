@@ -32,7 +32,7 @@ def _run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture
-def held(store: StoreBuilder) -> StoreBuilder:
+def filled(store: StoreBuilder) -> StoreBuilder:
     """Return a store with one selected essay, whose cell (novelty, judge-a) has two scores and a refused reply."""
     essay = store.essay(1)
     store.backfill(essay)
@@ -42,55 +42,55 @@ def held(store: StoreBuilder) -> StoreBuilder:
     return store
 
 
-def test_plan_shows_and_writes_nothing(held: StoreBuilder) -> None:
+def test_plan_shows_and_writes_nothing(filled: StoreBuilder) -> None:
     """Without --write the plan is printed as a table, and the data root does not change."""
-    tree = held.tree_hash()
-    done = _run(held, "plan", "--cohort", "c")
+    tree = filled.tree_hash()
+    done = _run(filled, "plan", "--cohort", "c")
     assert done.returncode == 0
     assert "novelty    judge-a        4      2      0     1         1" in done.stdout
     assert "To call: 13 calls" in done.stdout
     assert "Nothing was written" in done.stdout
-    assert held.tree_hash() == tree
+    assert filled.tree_hash() == tree
 
 
-def test_plan_write_writes_the_cohort(held: StoreBuilder) -> None:
+def test_plan_write_writes_the_cohort(filled: StoreBuilder) -> None:
     """With --write the command writes seeds, membership and manifest, and a second time changes no membership."""
-    assert _run(held, "plan", "--cohort", "c", "--write").returncode == 0
-    membership = held.read("cohorts/c/membership.csv")
+    assert _run(filled, "plan", "--cohort", "c", "--write").returncode == 0
+    membership = filled.read("cohorts/c/membership.csv")
     assert membership.count("\nevaluation,") == 16
-    assert json.loads(held.read("cohorts/c/manifest.json"))["essays"] == ["e_essay1"]
-    assert _run(held, "plan", "--cohort", "c", "--write").returncode == 0
-    assert held.read("cohorts/c/membership.csv") == membership
+    assert json.loads(filled.read("cohorts/c/manifest.json"))["essays"] == ["e_essay1"]
+    assert _run(filled, "plan", "--cohort", "c", "--write").returncode == 0
+    assert filled.read("cohorts/c/membership.csv") == membership
 
 
-def test_plan_takes_a_conf(held: StoreBuilder) -> None:
+def test_plan_takes_a_conf(filled: StoreBuilder) -> None:
     """--conf narrows the plan like a trigger's conf, and --json prints one value."""
     done = _run(
-        held, "plan", "--json", "--conf", '{"templates": ["novelty"], "models": ["judge-b"], "replicates": 2}'
+        filled, "plan", "--json", "--conf", '{"templates": ["novelty"], "models": ["judge-b"], "replicates": 2}'
     )
     plan = json.loads(done.stdout)
     assert (plan["planned"], plan["reuse"], plan["call"], plan["dry_run"]) == (2, 0, 2, True)
 
 
-def test_skipped_prints_the_members_with_a_score(held: StoreBuilder) -> None:
+def test_skipped_prints_the_members_with_a_score(filled: StoreBuilder) -> None:
     """`skipped` lists the members with a parsed.txt in membership order, one per line."""
-    _run(held, "plan", "--cohort", "c", "--write")
-    assert _run(held, "skipped", "c").stdout == "x1\nx2\n"
-    assert json.loads(_run(held, "skipped", "c", "--json").stdout) == ["x1", "x2"]
+    _run(filled, "plan", "--cohort", "c", "--write")
+    assert _run(filled, "skipped", "c").stdout == "x1\nx2\n"
+    assert json.loads(_run(filled, "skipped", "c", "--json").stdout) == ["x1", "x2"]
 
 
-def test_status_counts_cells_and_says_what_is_unfinished(held: StoreBuilder) -> None:
+def test_status_counts_cells_and_says_what_is_unfinished(filled: StoreBuilder) -> None:
     """`status` counts per cell, and exits 1 while a member has no score and 0 when all have scores."""
-    _run(held, "plan", "--cohort", "c", "--write")
-    done = _run(held, "status", "c", "--json")
+    _run(filled, "plan", "--cohort", "c", "--write")
+    done = _run(filled, "status", "c", "--json")
     assert done.returncode == 1
     status = json.loads(done.stdout)
     cell = next(c for c in status["cells"] if (c["template_id"], c["model_id"]) == ("novelty", "judge-a"))
     assert (cell["scored"], cell["unscored"], cell["no_reply"]) == (2, 1, 1)
     assert status["unfinished"] == 14
-    for path in held.root.glob("gens/evaluation/*"):
+    for path in filled.root.glob("gens/evaluation/*"):
         (path / "parsed.txt").write_text("5.0\n")
-    finished = _run(held, "status", "c")
+    finished = _run(filled, "status", "c")
     assert finished.returncode == 0
     assert "16 of 16 evaluations have a score: " in finished.stdout
 
@@ -144,21 +144,21 @@ def test_verify_lists_paid_calls_without_a_reply(
     ],
 )
 def test_common_options_may_come_before_the_command(
-    held: StoreBuilder, before: list[str], after: list[str], text: str
+    filled: StoreBuilder, before: list[str], after: list[str], text: str
 ) -> None:
     """Options that every command has work before and after the command's name."""
-    words = [word.format(root=held.root) for word in (*before, "verify", *after)]
+    words = [word.format(root=filled.root) for word in (*before, "verify", *after)]
     done = subprocess.run(
         [sys.executable, "-m", "essay_cohorts", *words], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, text in done.stdout) == (0, True), done.stderr
 
 
-def test_an_essay_without_a_draft_is_fine(held: StoreBuilder) -> None:
+def test_an_essay_without_a_draft_is_fine(filled: StoreBuilder) -> None:
     """An essay without a draft, like people's own essays, is not damage."""
-    held.metadata("essay", "e_own", {"parent_gen_id": ""})
-    held.write("gens/essay/e_own/parsed.txt", "My own essay.")
-    output = _run(held, "verify").stdout
+    filled.metadata("essay", "e_own", {"parent_gen_id": ""})
+    filled.write("gens/essay/e_own/parsed.txt", "My own essay.")
+    output = _run(filled, "verify").stdout
     assert "No problems found" in output
     assert "No request is known to have been paid for without a reply." in output
 
@@ -193,12 +193,12 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("damage", "place", "finding"), DAMAGES)
-def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: str, finding: str) -> None:
+def test_verify_finds_damage(filled: StoreBuilder, damage: dict[str, str], place: str, finding: str) -> None:
     """`verify` names each kind of damage with its folder, names nothing else, and exits 1."""
-    assert _run(held, "verify").returncode == 0
+    assert _run(filled, "verify").returncode == 0
     for name, text in damage.items():
-        held.write(name, text)
-    done = _run(held, "verify", "--json")
+        filled.write(name, text)
+    done = _run(filled, "verify", "--json")
     found = json.loads(done.stdout)["damage"]
     assert done.returncode == 1
     assert [problem for problem in found if not problem["place"].startswith(place)] == []
@@ -218,9 +218,9 @@ def test_verify_finds_damage(held: StoreBuilder, damage: dict[str, str], place: 
         pytest.param(("plann",), "No such command", id="no such command"),
     ],
 )
-def test_bad_input_is_one_message_on_stderr(held: StoreBuilder, arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_is_one_message_on_stderr(filled: StoreBuilder, arguments: tuple[str, ...], message: str) -> None:
     """A user's mistake ends with exit status 2, a message on stderr and no traceback."""
-    done = _run(held, *arguments)
+    done = _run(filled, *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

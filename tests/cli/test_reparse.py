@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def held(store: StoreBuilder) -> StoreBuilder:
+def filled(store: StoreBuilder) -> StoreBuilder:
     """Return a store with a misread reply, a corrected score, a reply of a deleted template and one to be renewed."""
     essay = store.essay(1)
     store.evaluation("v_1", essay, score=3.0, reply="SCORE: 6")
@@ -48,30 +48,30 @@ def run(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_shows_first_and_writes_with_write(held: StoreBuilder) -> None:
+def test_it_shows_first_and_writes_with_write(filled: StoreBuilder) -> None:
     """The command prints changes, skipped evaluations with reasons, and totals, and writes only with --write."""
-    tree = held.tree_hash()
-    done = run(held)
+    tree = filled.tree_hash()
+    done = run(filled)
     assert done.returncode == 0, done.stderr
     assert "v_1     e_essay1  novelty   judge-a  3.0     6.0    in_last_line 2" in done.stdout
     assert "Corrected by hand, and kept" in done.stdout
     assert "v_2     e_essay1  coherence  judge-a  9.0     6.0    in_last_line 2" in done.stdout
     assert "Skipped: v_3: the template gone is not in 1_raw/evaluation_templates.csv" in done.stdout
     assert "Nothing was written. Add --write" in done.stdout
-    assert held.tree_hash() == tree
+    assert filled.tree_hash() == tree
 
-    written = run(held, "--write")
+    written = run(filled, "--write")
     assert written.returncode == 0
     assert "LLM calls: 0.\nWritten." in written.stdout
     assert "Next: cohorts aggregate" in written.stdout
-    assert held.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
-    assert held.read("gens/evaluation/v_1/parsed.1.txt") == "3.0\n"
-    assert held.read("gens/evaluation/v_2/parsed.txt") == "9.0\n"
+    assert filled.read("gens/evaluation/v_1/parsed.txt") == "6.0\n"
+    assert filled.read("gens/evaluation/v_1/parsed.1.txt") == "3.0\n"
+    assert filled.read("gens/evaluation/v_2/parsed.txt") == "9.0\n"
 
 
-def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
+def test_as_json_it_prints_one_value(filled: StoreBuilder) -> None:
     """The JSON has counts that add up, and the changed rows."""
-    report = json.loads(run(held, "--json", "--template", "novelty", "--template", "coherence").stdout)
+    report = json.loads(run(filled, "--json", "--template", "novelty", "--template", "coherence").stdout)
     assert report["counts"]["evaluations"] == 3
     assert (report["counts"]["changed"], report["counts"]["renewed"], report["counts"]["by_hand"]) == (1, 1, 1)
     [row] = report["changed"]
@@ -95,21 +95,21 @@ def test_as_json_it_prints_one_value(held: StoreBuilder) -> None:
         pytest.param(["--template", "novelty", "--template", "novelty"], "listed twice", id="twice"),
     ],
 )
-def test_bad_input_is_one_message(held: StoreBuilder, options: list[str], message: str) -> None:
+def test_bad_input_is_one_message(filled: StoreBuilder, options: list[str], message: str) -> None:
     """Bad input gives exit status 2, one sentence, no traceback, and nothing is written."""
-    tree = held.tree_hash()
-    done = run(held, "--write", *options)
+    tree = filled.tree_hash()
+    done = run(filled, "--write", *options)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    assert held.tree_hash() == tree
+    assert filled.tree_hash() == tree
 
 
-def test_a_failed_write_is_not_a_success(held: StoreBuilder, tmp_path: Path) -> None:
+def test_a_failed_write_is_not_a_success(filled: StoreBuilder, tmp_path: Path) -> None:
     """An evaluation that cannot be written is named, and the exit status is 2."""
-    (held.root / "gens/evaluation/v_1").rename(tmp_path / "elsewhere")
-    (held.root / "gens/evaluation/v_1").symlink_to(tmp_path / "elsewhere")
-    done = run(held, "--write")
+    (filled.root / "gens/evaluation/v_1").rename(tmp_path / "elsewhere")
+    (filled.root / "gens/evaluation/v_1").symlink_to(tmp_path / "elsewhere")
+    done = run(filled, "--write")
     assert done.returncode == 2
     assert "Not written: v_1: " in done.stdout
     assert "1 evaluations could not be written" in done.stderr

@@ -1,4 +1,4 @@
-"""Airflow reads its home from the environment when it is imported: set the environment before a test imports it."""
+"""Sets the environment of Airflow before a test imports Airflow, which reads its home when it is imported."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The run that a scheduled backfill triggers: never a second run while the first is at work, never an old conf."""
+"""Tests of the run that a scheduled backfill triggers: only one run works at a time, always with the current conf."""
 
 from __future__ import annotations
 

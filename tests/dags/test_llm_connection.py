@@ -1,4 +1,4 @@
-"""The Connection `llm_default` becomes a client or one readable error; the environment's credentials are not used."""
+"""Tests that the Connection `llm_default` becomes a client or one readable error, never the environment's client."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Runs of one DAG that are under way at once work one after the other, and none waits forever."""
+"""Tests that concurrent runs of one DAG work one after the other, and that no run waits forever."""
 
 from __future__ import annotations
 

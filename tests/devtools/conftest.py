@@ -1,4 +1,4 @@
-"""The offline judge of the tests in this folder: one process per module, without rules and requests for each test."""
+"""The offline judge for the tests in this folder: one process per module, reset before each test."""
 
 from collections.abc import Iterator
 

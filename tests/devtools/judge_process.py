@@ -1,4 +1,4 @@
-"""Start the offline judge as a process of its own, and ask it as any client would."""
+"""Starts the offline judge in its own process and sends requests to it as any client would."""
 
 import contextlib
 import re
@@ -75,7 +75,7 @@ def wait_until(holds: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def waiting(judge: Running, count: int) -> Iterator[list[socket.socket]]:
-    """Keep `count` requests in flight, each on a connection of its own, and close the connections at the end."""
+    """Keep `count` requests in flight, each on its own connection, and close the connections at the end."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "x"}]}'
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: judge\r\nAuthorization: Bearer k\r\nContent-Length: {len(body)}"

@@ -76,7 +76,7 @@ def test_what_is_compared_takes_turns() -> None:
 
 
 def test_a_store_is_the_same_each_time(tmp_path: Path) -> None:
-    """The same arguments make the same bytes; the counts are those asked for, whole essays at a time."""
+    """The same arguments make the same bytes; the counts are the requested ones, in whole essays."""
     made = [generate_store(tmp_path / name, evaluations=2 * PER_ESSAY, fresh=3, whole=True) for name in ("a", "b")]
     left, right = (files(store.root) for store in made)
     assert left == right

@@ -108,7 +108,7 @@ def test_call_without_a_key_is_refused(judge: Running, headers: dict[str, str]) 
         pytest.param('{"model": "m"}', id="no messages"),
         pytest.param('{"model": "m", "messages": []}', id="empty messages"),
         pytest.param('{"model": "m", "messages": ["x"]}', id="a message that is a text"),
-        pytest.param('{"model": "m", "messages": [{"content": 7}]}', id="content that is no text"),
+        pytest.param('{"model": "m", "messages": [{"content": 7}]}', id="content that is not text"),
     ],
 )
 def test_bad_body_is_refused(judge: Running, body: str) -> None:

@@ -105,7 +105,7 @@ def test_options_latency_port_file_and_kept_requests(tmp_path: Path) -> None:
         pytest.param(["--host", "192.168.1.4"], "not a loopback host", id="private network"),
         pytest.param(["--host", "localhost.example.org"], "not a loopback host", id="a name"),
         pytest.param(["--port", "99999"], "cannot start on 127.0.0.1 port 99999", id="no such port"),
-        pytest.param(["--latency-s", "nan"], "take numbers from 0", id="latency that is no number"),
+        pytest.param(["--latency-s", "nan"], "take numbers from 0", id="latency that is not a number"),
     ],
 )
 def test_bad_option_ends_with_2_and_a_sentence(options: list[str], message: str) -> None:

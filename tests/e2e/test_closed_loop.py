@@ -115,11 +115,11 @@ class Loop:
     def ended(self, dag_id: str, count: int, prefix: str = "", timeout_s: float = 150) -> list[DagRun]:
         """Return the runs of a DAG once there are at least `count` and all have ended."""
 
-        def look() -> list[DagRun] | None:
+        def ended_runs() -> list[DagRun] | None:
             runs = self.runs(dag_id, prefix)
             return runs if len(runs) >= count and all(run.state in ENDED for run in runs) else None
 
-        return until(look, timeout_s)
+        return until(ended_runs, timeout_s)
 
     def events(self, asset: str, cohort_id: str) -> list[dict[str, Any]]:
         found = self.airflow.api.asset_events(asset)
@@ -134,11 +134,11 @@ class Loop:
 Found = TypeVar("Found")
 
 
-def until(look: Callable[[], Found | None], timeout_s: float) -> Found:
+def until(poll: Callable[[], Found | None], timeout_s: float) -> Found:
     """Return the first answer that is not None, or fail after `timeout_s` seconds."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        answer = look()
+        answer = poll()
         if answer is not None:
             return answer
         time.sleep(0.5)
@@ -336,7 +336,7 @@ def test_each_finished_evaluation_is_one_event_and_a_cohort_another(loop: Loop) 
         visitor.leave()
 
 
-def test_what_did_not_happen_is_no_event(loop: Loop) -> None:
+def test_what_did_not_happen_adds_no_event(loop: Loop) -> None:
     """A dry run, refused replies and failed calls add no event for an evaluation or a cohort."""
     loop.new_store(1)
     conf = {"essay_ids": ["e_essay1"], "templates": ["coherence"]}

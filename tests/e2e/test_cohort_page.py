@@ -118,7 +118,7 @@ def test_the_numbers_are_those_of_the_command_line(visitor: Visitor, cohorts: St
     assert totals["failed"] > 0
 
 
-def test_the_log_of_a_deleted_run_is_no_link(visitor: Visitor, cohorts: Stage) -> None:
+def test_the_log_of_a_deleted_run_is_not_linked(visitor: Visitor, cohorts: Stage) -> None:
     """If a run was deleted with its logs, the page says so and shows no link."""
     row = next(row for row in cohorts.store.rows("cohorts/page_main/scores.csv") if row["outcome"] == "scored")
     path = cohorts.store.root / "gens/evaluation" / row["gen_id"] / "raw_metadata.json"

@@ -148,7 +148,7 @@ def work_through(store: StoreBuilder, planned: PlannedRun) -> None:
 
 @fuzzed("records")
 @given(odd_stores.stores_with_odd_records(), st.booleans(), st.booleans())
-@example(odd_stores.begun_with({"failure.json": {"attempts": "x"}}), True, False).via("attempts that are no number")
+@example(odd_stores.begun_with({"failure.json": {"attempts": "x"}}), True, False).via("attempts not a number")
 @example(odd_stores.begun_with({"failure.json": {"message": "\ud800"}}), True, False).via("half a pair as message")
 @example(odd_stores.begun_with({"raw_metadata.json": {"cost_usd": 10**400}}), True, False).via("no float's cost")
 @example(odd_stores.begun_with({"raw_metadata.json": {"cost_usd": float("nan")}}), True, False).via("NaN as cost")

@@ -81,13 +81,13 @@ RANGE = "not from 0 to 9"
         pytest.param("Reasons.\r\rSCORE: 7\r", 7.0, id="CR"),
         pytest.param("SCORE: 7\nThank you.", 7.0, id="a line behind"),
         pytest.param("SCORE: 7\nThank you.\nGoodbye.", 7.0, id="two lines behind"),
-        pytest.param("SCORE: 7\n***\n---\nBye.", 7.0, id="a rule of asterisks is no line"),
+        pytest.param("SCORE: 7\n***\n---\nBye.", 7.0, id="a rule of asterisks is not a line with words"),
         pytest.param("SCORE: 3\nNo, on reflection:\nSCORE: 7", 7.0, id="the last of two decides"),
         pytest.param("SCORE: 7\nSCORE: 3", 3.0, id="the last decides, also a worse one"),
         pytest.param("SCORE: x\nSCORE: 7", 7.0, id="an invalid one before"),
         pytest.param("SCORE: 5\na\nb\nc\nSCORE: 7", 7.0, id="an early one does not count"),
-        pytest.param("Scored 5 on style.\nSCORE: 7", 7.0, id="scored is no label"),
-        pytest.param("SCORE: 7\nScores of 5 and 6 were close.", 7.0, id="scores is no label"),
+        pytest.param("Scored 5 on style.\nSCORE: 7", 7.0, id="scored is not a label"),
+        pytest.param("SCORE: 7\nScores of 5 and 6 were close.", 7.0, id="scores is not a label"),
         pytest.param("\ufeffSCORE: 7", 7.0, id="a BOM"),
         pytest.param("SCORE: -0", 0.0, id="minus zero is zero"),
         pytest.param("x" * 100_000 + "\nSCORE: 7", 7.0, id="a long reply"),
@@ -676,7 +676,7 @@ def test_each_parser_is_filed_under_its_name() -> None:
     assert {name: parser.ref.name for name, parser in PARSERS.items()} == {name: name for name in PARSERS}
 
 
-def test_an_unknown_parser_is_no_verdict() -> None:
+def test_an_unknown_parser_raises() -> None:
     """An unknown parser raises an error, and no other parser is used instead."""
     with pytest.raises(KeyError):
         parser_of(ParserRef("in_first_line", "2"))

@@ -1,4 +1,4 @@
-"""One real Airflow with a small test DAG, started by a process of its own that is killed at the end."""
+"""Tests of one real Airflow with a small test DAG, whose owner process is killed at the end."""
 
 import json
 import os

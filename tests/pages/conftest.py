@@ -1,4 +1,4 @@
-"""The pages of the plugin over HTTP in this process, as a user who has passed Airflow's login."""
+"""Fixtures for the plugin's pages: a logged-in client in this process, and cohorts to show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Airflow reads its home when it is imported; another folder of tests may have set one.
+# Airflow reads its home when it is imported. Another folder of tests may have set the home already.
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 
 ESSAYS = ["e_essay1", "e_essay2", "e_essay3", "e_essay4"]

@@ -1,4 +1,4 @@
-"""The pages over damaged stores: a damaged part is shown as one sentence, and the rest as usual."""
+"""Tests of the pages over damaged stores: a damaged part is one sentence, and the rest is shown as usual."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_matrix_query_and_its_fields_are_inverse() -> None:
 @example({"page": "0"})
 @given(st.dictionaries(st.sampled_from(["page", "sort", "state", "column", "order", "text", "template"]), st.text()))
 def test_any_query_can_be_read(fields: dict[str, str]) -> None:
-    """No address that somebody types raises an error."""
+    """No query raises an error, whatever a person types."""
     from essay_cohorts_airflow.pages.forms import matrix_query, page_number
 
     query = matrix_query(QueryParams(list(fields.items())))

@@ -1,4 +1,4 @@
-"""aggregated_scores.csv: one row for each evaluation, damaged ones too, and only changed evaluations are read."""
+"""Tests of aggregated_scores.csv: each evaluation has a row, and only changed evaluations are read again."""
 
 from __future__ import annotations
 

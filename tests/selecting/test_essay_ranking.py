@@ -1,4 +1,4 @@
-"""The ranking of essays by one template, and their division by what another template lacks."""
+"""Tests of ranking essays by one template, and of dividing them by the scores that another template lacks."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_where_there_is_no_correlation(first: list[list[float]], second: list[li
     assert (pair.difference.essays, pair.correlation) == (len(first), None)
 
 
-def test_judges_without_an_essay_in_common_are_no_pair() -> None:
+def test_judges_without_an_essay_in_common_give_no_pair() -> None:
     """Two judges that never scored the same essay give no pair."""
     assert judge_pairs(cohort_frame(score_rows({("e1", "t", "a"): [5.0], ("e2", "t", "b"): [5.0]}))) == ()
 

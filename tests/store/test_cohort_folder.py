@@ -172,7 +172,7 @@ def test_members_are_read_back(folder: CohortFolder) -> None:
     assert folder.members().problems == ()
 
 
-def test_no_membership_is_no_members(folder: CohortFolder) -> None:
+def test_without_a_membership_there_are_no_members(folder: CohortFolder) -> None:
     """A cohort that was never planned has no members, and this is not an error."""
     assert folder.members().value == ()
     assert folder.members().problems == ()
@@ -251,7 +251,7 @@ BEHIND_A_LONG_CELL = f'{HEADER}\nevaluation,v_1,c,e_1,"two\nlines",t,m,1\nnonsen
         pytest.param("", ["membership.csv:1"], "its header is not", id="an empty file"),
         pytest.param("gen_id,stage\n", ["membership.csv:1"], "its header is not", id="another header"),
         pytest.param(f"{HEADER},action\n", ["membership.csv:1"], "its header is not", id="a plan in its place"),
-        pytest.param(b"\xff\xfe", ["membership.csv"], "UTF-8", id="no UTF-8"),
+        pytest.param(b"\xff\xfe", ["membership.csv"], "UTF-8", id="not UTF-8"),
         pytest.param(f"{HEADER}\nevaluation,v_1\n", ["membership.csv:2"], "not a member", id="a torn line"),
         pytest.param(
             f"{HEADER}\nevaluation,v_1,c,e_1,combo,t,m,1,more\n",

@@ -165,7 +165,7 @@ def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, id=repr(name)) for name in ("", "..")])
-def test_a_folder_is_no_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
+def test_a_folder_is_not_a_former_file(store: StoreBuilder, layer: GensDataLayer, name: str) -> None:
     """The name of a folder gives None."""
     store.write("gens/evaluation/v_1/raw.txt", "its own")
     assert layer.evaluation("v_1").former_text(name) is None
@@ -344,7 +344,7 @@ def test_broken_metadata(store: StoreBuilder, layer: GensDataLayer, damage: Call
     assert "v_1" in layer.occupied()
 
 
-def test_folder_names_that_are_no_ids(store: StoreBuilder, layer: GensDataLayer) -> None:
+def test_folder_names_that_are_not_ids(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A folder with an invalid name gives a warning and is not read; hidden folders and files are ignored."""
     for name in ("-x", "a b", "é"):
         store.json(f"gens/evaluation/{name}/metadata.json", {**SEED, "gen_id": name})

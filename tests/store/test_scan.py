@@ -89,7 +89,7 @@ def test_a_store_that_has_become_small_loses_its_index(folder: Path) -> None:
     assert not index_of(folder).exists()
 
 
-def test_no_folder_is_no_evaluation(tmp_path: Path) -> None:
+def test_without_a_folder_there_are_no_evaluations(tmp_path: Path) -> None:
     """A store without evaluations gives an empty result, with and without an index."""
     assert same(tmp_path / "gens/evaluation", "e_1").selected == []
 
@@ -222,7 +222,7 @@ def damaged(index: Path, damage: str) -> None:
 @pytest.mark.parametrize(
     "damage", ["empty", "no database", "cut off", "overwritten", "another form", "no sums", "a folder"]
 )
-def test_a_damaged_index_is_no_trouble(folder: Path, damage: str) -> None:
+def test_a_damaged_index_is_made_again(folder: Path, damage: str) -> None:
     """A damaged index is made again, and if it cannot be written the search works without it."""
     damaged(index_of(folder), damage)
     same(folder, "e_1")
