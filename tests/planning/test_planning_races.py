@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from essay_cohorts.backfill.plan_cohort import plan_cohort
 from essay_cohorts.domain import Stage
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.leases.planning_lock import LEASE, planning_lock
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from tests.conftest import PlayedDag
+from tests.conftest import PlayedDag, task_ref
 from tests.store_builder import StoreBuilder
 
 K = 4
@@ -123,6 +124,23 @@ def test_a_dry_run_does_not_wait_for_the_planning_lock(store: StoreBuilder) -> N
     with planning_lock(store.root):
         planned = PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": [essay], "dry_run": True})
     assert planned.call == K
+
+
+def test_a_plan_made_again_under_the_lock_is_checked_again(store: StoreBuilder) -> None:
+    """Another run adds evaluations before the lock is taken: the new plan is checked like the first one."""
+    essay = store.essay(1)
+    conf = {**ONE_CELL, "cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True}
+    checks: list[int] = []
+
+    def check_calls() -> None:
+        if not checks:
+            planner(store, "other", essay, include=True)()
+        checks.append(len(stored(store)))
+
+    settings = PlayedDag(root=store.root, base_url="").settings
+    planned = plan_cohort(settings, conf, task_ref("run-1", "plan_cohort", 1), check_calls)
+    assert checks == [K, K]
+    assert (planned.call, set(members(store, "c"))) == (K, stored(store))
 
 
 def test_bad_input_is_reported_while_another_run_plans(store: StoreBuilder) -> None:

@@ -54,6 +54,8 @@ def plan_cohort(
     with planning_lock(settings.data_root):
         if not is_still_current(settings, prepared):
             prepared = prepare(settings, conf, task.run)
+            if prepared.estimate.calls:
+                check_calls()
         planned = _write_plan(settings, prepared, task)
         folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
         _write_cohort(settings, prepared, folder)
