@@ -12,13 +12,13 @@ from essay_cohorts.errors import (
     raise_if_any,
 )
 
-FIRST = Problem(place="f.txt:3", finding="'../x' cannot be a gen_id.", next_step="Correct it.")
+FIRST = Problem(place="f.txt:3", finding="'../x' is not a valid gen_id.", next_step="Correct it.")
 SECOND = Problem(place="conf: mode", finding='"x" is not a mode.', next_step="Write another.")
 
 
 def test_a_problem_reads_place_finding_next_step() -> None:
     """A problem's text names the place, then the finding, then the next step."""
-    assert str(FIRST) == "f.txt:3: '../x' cannot be a gen_id. Correct it."
+    assert str(FIRST) == "f.txt:3: '../x' is not a valid gen_id. Correct it."
 
 
 def test_a_problem_can_be_written_anywhere() -> None:

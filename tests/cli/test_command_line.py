@@ -210,7 +210,7 @@ def test_verify_finds_damage(filled: StoreBuilder, damage: dict[str, str], place
     ("arguments", "message"),
     [
         pytest.param(("status", "nope"), "there is no cohort nope", id="no such cohort"),
-        pytest.param(("skipped", "../x"), "cannot be a cohort id", id="a path as id"),
+        pytest.param(("skipped", "../x"), "is not a valid cohort id", id="a path as id"),
         pytest.param(("plan", "--conf", "[1]"), "it is not a JSON object", id="conf is a list"),
         pytest.param(("plan", "--conf", "{"), "it is not a JSON object", id="conf is torn"),
         pytest.param(("plan", "--conf", '{"dryrun": true}'), 'Did you mean "dry_run"', id="misspelt key"),

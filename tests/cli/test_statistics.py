@@ -134,7 +134,7 @@ def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -
         pytest.param(["difference", "--templates", "novelty", "style"], ['template "style"'], id="template"),
         pytest.param(["difference", "--cohorts", "a", "b", "--cohort", "c"], ["--cohorts names"], id="cohort twice"),
         pytest.param(["difference", "--cohorts", "a", "b"], ["there is no cohort a"], id="unknown cohort"),
-        pytest.param(["statistics", "--cohort", "../x"], ["cannot be a cohort id"], id="no id"),
+        pytest.param(["statistics", "--cohort", "../x"], ["is not a valid cohort id"], id="no id"),
         pytest.param(["statistics", "--cohort", "c", "--scores", "f"], ["not from a file"], id="two sources"),
         pytest.param(["statistics", "--scores", "gone.csv"], ["there is no such file"], id="no file"),
         pytest.param(["pivot", "--output", "no/such/folder/x.csv"], ["there is no folder"], id="no folder"),

@@ -241,7 +241,7 @@ CATALOGS = [
     row(
         "a template id that is a path",
         change(TEMPLATES, "coherence,coherence", "../coherence,coherence"),
-        (f"{TEMPLATES}:3, column template_id", "'../coherence' cannot be an id", ID_RULE),
+        (f"{TEMPLATES}:3, column template_id", "'../coherence' is not a valid id", ID_RULE),
     ),
     row(
         "no active template",

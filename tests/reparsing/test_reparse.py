@@ -365,7 +365,7 @@ def a_file_for_a_folder(store: StoreBuilder) -> None:
     [
         pytest.param(torn_metadata, "its metadata.json is missing or unusable", id="torn metadata"),
         pytest.param(another_reply, "its raw.txt is not the reply that raw_metadata.json records", id="torn reply"),
-        pytest.param(no_id, "its name cannot be an id", id="no id"),
+        pytest.param(no_id, "its name is not a valid id", id="no id"),
         pytest.param(a_file_for_a_folder, "it cannot be read", id="a link to itself"),
     ],
 )

@@ -77,14 +77,14 @@ def files(folder: CohortFolder) -> list[str]:
 )
 def test_an_invalid_cohort_id_is_refused(tmp_path: Path, cohort_id: str) -> None:
     """An invalid cohort id never becomes a path."""
-    with pytest.raises(StoreError, match="cannot be a cohort id"):
+    with pytest.raises(StoreError, match="is not a valid cohort id"):
         CohortFolder(root=tmp_path, cohort_id=cohort_id)
 
 
 @pytest.mark.parametrize("key", [pytest.param(text, id=repr(text)) for text in ("..", "../x", "a/b", "")])
 def test_an_invalid_run_key_is_refused(folder: CohortFolder, key: str) -> None:
     """An invalid run key never becomes a path."""
-    with pytest.raises(StoreError, match="cannot be a run key"):
+    with pytest.raises(StoreError, match="is not a valid run key"):
         folder.write_run(key, {})
 
 

@@ -160,7 +160,7 @@ def test_a_former_file_is_never_outside_of_its_folder(store: StoreBuilder, layer
     """A path is not accepted as the name of a former file."""
     store.write("gens/evaluation/v_2/raw.txt", "another's")
     store.write("gens/evaluation/v_1/raw.txt", "its own")
-    with pytest.raises(StoreError, match="cannot be a file of v_1"):
+    with pytest.raises(StoreError, match="is not a file of v_1"):
         layer.evaluation("v_1").former_text(name)
 
 

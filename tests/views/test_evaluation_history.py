@@ -129,7 +129,7 @@ def test_former_files_come_latest_first(scored: StoreBuilder) -> None:
 )
 def test_what_cannot_be_an_id_is_refused(scored: StoreBuilder, gen_id: str) -> None:
     """A name that is not an id never becomes a path."""
-    with pytest.raises(BadInput, match="cannot be an id"):
+    with pytest.raises(BadInput, match="is not a valid id"):
         read(scored, gen_id)
 
 

@@ -194,7 +194,7 @@ def _read_conf(text: str) -> dict[str, Any]:
 
 def _checked_id(cohort: str) -> str:
     if not is_id(cohort):
-        raise BadInput([Problem(place="COHORT", finding=f"{cohort!r} cannot be a cohort id.", next_step=ID_RULE)])
+        raise BadInput([Problem(place="COHORT", finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE)])
     return cohort
 
 

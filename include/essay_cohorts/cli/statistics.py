@@ -128,7 +128,7 @@ def _scores(settings: Settings, cohort: str | None, scores: Path | None = None) 
 
     problems = []
     if cohort is not None and not is_id(cohort):
-        problems.append(Problem(place="--cohort", finding=f"{cohort!r} cannot be a cohort id.", next_step=ID_RULE))
+        problems.append(Problem(place="--cohort", finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE))
     if cohort is not None and scores is not None:
         finding = "a cohort's scores come from the store itself, not from a file."
         problems.append(Problem(place="--scores", finding=finding, next_step="Give either --scores or --cohort."))

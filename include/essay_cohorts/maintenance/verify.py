@@ -101,7 +101,7 @@ def find_damage(store: GensDataLayer) -> Iterator[Problem]:
             if is_id(name):
                 yield from _generation_damage(store, stage, name)
             else:
-                yield _problem(stage, name, "its name cannot be an id.", f"Rename or remove the folder. {ID_RULE}")
+                yield _problem(stage, name, "its name is not a valid id.", f"Rename or remove the folder. {ID_RULE}")
 
 
 def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Iterator[Problem]:

@@ -151,7 +151,7 @@ class _Rescorer:
     def read(self, gen_id: str) -> Reparsed | None:
         """Return what scoring the evaluation again would change; None if its template was not requested."""
         if not is_id(gen_id):
-            return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name cannot be an id")
+            return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name is not a valid id")
         try:
             return self._read(self.store.evaluation(gen_id))[0]
         except (OSError, StoreError) as error:

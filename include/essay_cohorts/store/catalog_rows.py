@@ -49,7 +49,7 @@ class Row:
         value = self.text(column)
         if is_id(value):
             return value
-        self.problems.append(self.problem(column, f"{value!r} cannot be an id.", ID_RULE))
+        self.problems.append(self.problem(column, f"{value!r} is not a valid id.", ID_RULE))
         return None
 
     def required(self, column: str) -> str:

@@ -47,7 +47,7 @@ class CohortFolder:
 
     def __post_init__(self) -> None:
         if not is_id(self.cohort_id):
-            msg = f"{self.cohort_id!r} cannot be a cohort id. {ID_RULE}"
+            msg = f"{self.cohort_id!r} is not a valid cohort id. {ID_RULE}"
             raise StoreError(msg)
 
     @property
@@ -208,7 +208,7 @@ class CohortFolder:
 
     def _run(self, run_key: str) -> Path:
         if not is_id(run_key):
-            msg = f"{run_key!r} cannot be a run key."
+            msg = f"{run_key!r} is not a valid run key."
             raise StoreError(msg)
         return self.path / "runs" / run_key
 

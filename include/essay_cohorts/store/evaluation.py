@@ -197,7 +197,7 @@ class EvaluationFolder:
     def former_text(self, name: str) -> str | None:
         """Return the content of a former file named in `file_names`; None when it is missing."""
         if Path(name).name != name:
-            msg = f"{name!r} cannot be a file of {self.gen_id}."
+            msg = f"{name!r} is not a file of {self.gen_id}."
             raise StoreError(msg)
         return read_text(self._file(name))
 

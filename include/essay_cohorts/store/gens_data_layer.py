@@ -187,7 +187,7 @@ def _check_id(stage: Stage, gen_id: str) -> None:
 
 
 def _unusable(name: str) -> str:
-    return f"gens/evaluation/{name}: its metadata.json is missing or unusable; it is in no cell."
+    return f"gens/evaluation/{name}: metadata.json is missing or unusable, so the evaluation belongs to no cell."
 
 
 @dataclass(frozen=True, slots=True)

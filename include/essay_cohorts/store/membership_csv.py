@@ -23,7 +23,7 @@ def member_of(cells: Sequence[str]) -> Member:
     """Return the member in a row. ValueError when the row is not a valid member."""
     stage, gen_id, cohort_id, parent_gen_id, combo_id, template_id, llm_model_id, replicate = cells
     if not is_id(gen_id):
-        msg = f"{gen_id!r} cannot be an id"
+        msg = f"{gen_id!r} is not a valid id"
         raise ValueError(msg)
     return Member(
         stage=_STAGES.get(stage) or Stage(stage),

@@ -71,7 +71,7 @@ class EvaluationRecord:
 def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
     """Return everything about one evaluation. BadInput if the store has no evaluation with this id."""
     if not is_id(gen_id):
-        raise BadInput([Problem(place="evaluation", finding=f"{gen_id!r} cannot be an id.", next_step=ID_RULE)])
+        raise BadInput([Problem(place="evaluation", finding=f"{gen_id!r} is not a valid id.", next_step=ID_RULE)])
     if not store.exists(Stage.EVALUATION, gen_id):
         finding = f"there is no evaluation {gen_id} in gens/evaluation."
         raise BadInput(

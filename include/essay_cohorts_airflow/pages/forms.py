@@ -96,7 +96,7 @@ def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
 
 
 def checked_id(cohort_id: str) -> str:
-    """Return the id, which may become part of a path now; BadInput when it cannot be an id."""
+    """Return the id, which may become part of a path now; BadInput when it is not a valid id."""
     if not is_id(cohort_id):
-        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} cannot be an id.", next_step=ID_RULE)])
+        raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} is not a valid id.", next_step=ID_RULE)])
     return cohort_id
