@@ -24,11 +24,8 @@ test: .venv/.dev .venv-fab/.done browser ## Run every test
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
 LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
-QUICK = tests/test_*.py $(addprefix tests/,backfill calling judging leases llm_client maintenance planning reparsing selecting \
-  statistics store views)
-
-test-quick: .venv/.dev ## Run the tests that need neither Airflow nor a simulation
-	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow" $(QUICK)
+test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, simulation or killed processes
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow"
 
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \

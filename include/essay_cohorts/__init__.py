@@ -3,19 +3,19 @@
 The packages, highest first; imports only go down (`make lint` proves it, and which modules are pure):
 
     cli          The command line `cohorts`.
-    backfill     What the tasks of the DAG `evaluation_backfill` call, in this order: plan, slices, calls, summary.
-    selecting    From scores to the essays of the next cohort.
-    reparsing    Stored replies, scored again by today's parsers, without a call.
-    maintenance  Damage in the store, and made-up evaluations moved out of the way.
-    views        What the store holds now, as the pages and the commands show it.
-    calling      The calls of one slice: leases, budgets, the journal of requests, and what stops a run.
-    llm_client   One request to an LLM's API: sent, answered, retried, slowed down, and explained if it fails.
-    planning     Which evaluations a cohort holds, what is reused, and what has to be called.
-    statistics   Figures of scores, and how much noise is in them. Pure.
-    judging      From a template to a prompt, from a reply to a score, from tokens to USD. Pure.
-    store        The data root: evaluations, replies, verdicts, cohorts, scores.csv, and the inputs in 1_raw.
-    leases       Who is at work on what, across processes and machines: leases in files, and shared slots.
-    files        Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks.
+    backfill     The steps behind the tasks of the DAG `evaluation_backfill`: plan, slices, calls, scores, summary.
+    selecting    Chooses the essays of the next cohort by their scores.
+    reparsing    Scores stored replies again with today's parsers, without a call.
+    maintenance  Finds damage in the store, and moves made-up evaluations out of a store for real scores.
+    views        Reads the store and prepares what the pages and the commands show.
+    calling      Calls the judges for one slice, with leases, a budget, a journal of requests, and stops.
+    llm_client   Sends one request to an LLM's API: retries it, slows down when told to, and explains its failure.
+    planning     Decides which evaluations a cohort has, which are reused, and which need a call.
+    statistics   Computes figures of scores, and how much noise is in them. Pure.
+    judging      Turns templates into prompts, replies into scores, and tokens into USD. Pure.
+    store        Reads and writes the data root: inputs in 1_raw, evaluations, replies, verdicts, cohorts, scores.csv.
+    leases       Tells who is working on what, across processes and machines: leases in files, and shared slots.
+    files        Reads and writes files of a shared disk: atomically, as CSV and JSON text, in threads for slow disks.
 
 All packages share the modules next to them: `domain` (the nouns), `calls` (prompts, replies and failures), `ids`,
 `records` (an evaluation's JSON files), `errors`, `settings`, `provenance`, `conf_checks`, `amounts`, `plain_table`,

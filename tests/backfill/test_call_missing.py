@@ -362,7 +362,9 @@ def test_a_deleted_model(store: StoreBuilder, dag: PlayedDag, judge_server: Judg
     planned = dag.plan({"cohort_id": "c", "templates": ["novelty"], "replicates": 1})
     write_prompts(dag, planned)
     store.models("judge-b")
-    with pytest.raises(RepliesMissing, match=r"model judge-a in 1_raw/llm_models\.csv is gone"):
+    with pytest.raises(
+        RepliesMissing, match=r"model judge-a in 1_raw/llm_models\.csv has disappeared since planning"
+    ):
         call(dag, planned)
     assert [key[2] for key in judge_server.tally()] == ["example/judge-b"]
 
@@ -627,6 +629,7 @@ def crashed_calls(tmp_path: Path, judge_server: JudgeServer) -> Iterator[Crashed
 ONE: dict[str, Any] = {**ONE_CELL, "replicates": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "resume",
     [

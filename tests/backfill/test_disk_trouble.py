@@ -24,7 +24,7 @@ from tests.conftest import task_ref
 from tests.judge_server import PROJECT, JudgeServer
 from tests.small_disk import TROUBLES
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")]
 
 NOBODY = 65534
 TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)

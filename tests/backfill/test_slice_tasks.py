@@ -526,6 +526,7 @@ def one_short_cell(root: Path) -> PlayedDag:
     return PlayedDag(root=root, base_url="http://127.0.0.1:9/v1")
 
 
+@pytest.mark.slow
 def test_killed_at_any_point_of_planning_the_members_are_the_same(tmp_path: Path) -> None:
     """Planning again after a crash at any of its file-system calls gives the same members as without a crash."""
     undisturbed = one_short_cell(tmp_path / "undisturbed")
@@ -564,6 +565,7 @@ def grown_cell(root: Path) -> PlayedDag:
     return dag
 
 
+@pytest.mark.slow
 def test_killed_at_any_point_of_replanning_former_members_stay(tmp_path: Path) -> None:
     """A crash while a cohort grows does not replace its former members by other evaluations."""
     conf = {**ONE_CELL, "replicates": 2}

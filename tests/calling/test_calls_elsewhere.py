@@ -17,6 +17,8 @@ from tests.conftest import PlayedDag
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
+pytestmark = pytest.mark.slow
+
 ONE_CELL: dict[str, Any] = {"templates": ["novelty"], "models": ["judge-a"], "replicates": 1, "max_concurrency": 4}
 PATIENCE_S = 60.0
 

@@ -82,6 +82,7 @@ def deferred_worst_usd(store: StoreBuilder) -> float:
     return min(worst)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     seed: int, priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer

@@ -37,6 +37,7 @@ def test_readme_has_commands() -> None:
     assert len(COMMANDS) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [pytest.param(command, id=command) for command in COMMANDS])
 def test_a_command_of_readme_works_as_written(sample: Path, command: str) -> None:
     """Each command succeeds; only `status` exits 1, because the cohort was planned and no judge was called yet."""

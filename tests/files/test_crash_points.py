@@ -23,6 +23,8 @@ from tests.crash_order import POINTS, REPLACING_POINTS, crash_environment
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
 
+pytestmark = pytest.mark.slow
+
 AT_ONCE = 4
 ESSAYS = 8
 K = 2

@@ -121,6 +121,7 @@ def _racer(folder: Path, inside: Path) -> int:
         os._exit(1)
 
 
+@pytest.mark.slow
 def test_one_of_many_takes_over_from_a_killed_holder(tmp_path: Path, folder: Path) -> None:
     """If five processes find the same claim of a dead process, one of them gets the lease."""
     end(holder_process(folder))
@@ -163,6 +164,7 @@ def test_the_next_task_removes_the_lease_of_a_killed_process(tmp_path: Path, fol
     assert list((tmp_path / CALLERS).iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path, folder: Path) -> None:
     """A lease is refreshed while its process lives."""
     child = holder_process(folder, lease_s=SHORT_S)
@@ -173,6 +175,7 @@ def test_a_living_holder_keeps_it_beyond_its_duration(tmp_path: Path, folder: Pa
         end(child)
 
 
+@pytest.mark.slow
 def test_a_frozen_holder_loses_it(tmp_path: Path, folder: Path) -> None:
     """A process that is frozen for longer than its lease lasts loses the lease."""
     child = holder_process(folder, lease_s=SHORT_S)
@@ -195,6 +198,7 @@ def test_a_task_whose_lease_was_taken_claims_under_a_new_one(
         assert not CallLease(folder / CLAIM, other).take()
 
 
+@pytest.mark.slow
 def test_a_task_whose_lease_cannot_be_refreshed_claims_under_a_new_one(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +269,7 @@ def test_a_takeover_removes_the_files_of_an_unfinished_one(folder: Path, task_le
     assert left_in(folder) == []
 
 
+@pytest.mark.slow
 def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_path: Path, folder: Path) -> None:
     """Only silence shows that a process on another machine is dead."""
     end(holder_process(folder, lease_s=SHORT_S))
@@ -276,6 +281,7 @@ def test_a_holder_on_another_machine_is_waited_for_until_its_lease_ran_out(tmp_p
         assert take_within(lease, PATIENCE_S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", ["", '{"caller": "9', '{"caller": "../../v_2"}', "[]"])
 def test_a_claim_that_names_nobody_is_taken(tmp_path: Path, folder: Path, task_lease: TaskLease, claim: str) -> None:
     """A torn claim, left by a process that was killed while writing it, is taken over; a fresh claim is respected."""

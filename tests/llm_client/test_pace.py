@@ -154,6 +154,7 @@ def replies_kept(store: StoreBuilder) -> list[str]:
     return [name for name in store.files("gens/evaluation") if "/raw." in name]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_server_that_allows_ten_requests_a_second(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
@@ -167,6 +168,7 @@ def test_a_server_that_allows_ten_requests_a_second(
     assert len(replies_kept(store)) == 300
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_errors_and_dropped_connections_by_chance(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
@@ -184,6 +186,7 @@ def test_errors_and_dropped_connections_by_chance(
     assert (stats["replies"], len(replies_kept(store))) == (300, 300)
 
 
+@pytest.mark.slow
 def test_a_500_does_not_slow_down(store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer) -> None:
     """After a server's errors as many requests are in flight as before."""
     judge_server.faults({"fault": "status", "status": 500, "times": 30}, {"fault": "latency", "seconds": 1.0})
@@ -193,6 +196,7 @@ def test_a_500_does_not_slow_down(store: StoreBuilder, dag: PlayedDag, judge_ser
     assert judge_server.stats()["peak_in_flight"] == 16
 
 
+@pytest.mark.slow
 def test_retry_after_delays_only_its_own_request(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:

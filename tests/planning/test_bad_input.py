@@ -89,7 +89,7 @@ SELECTIONS = [
     row(
         "both selection files",
         lambda store: store.select(MODE, FIRST, name="selected_drafts.txt"),
-        ("2_tasks", "both", "Delete the one"),
+        ("2_tasks", "both", "Delete the file"),
     ),
     row(
         "empty selection file",

@@ -543,6 +543,7 @@ reparse(Settings(data_root=Path(sys.argv[1])), ReparseRequest(write=True), task)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("point", [pytest.param(point, id=point) for point in REPLACING_POINTS])
 def test_killed_at_a_point_and_started_again(store: StoreBuilder, essay: str, point: str, number: int) -> None:

@@ -154,6 +154,7 @@ def _judge_means(scores: NDArray[np.float64]) -> pd.DataFrame:
     return pd.DataFrame({"essay": essays, "score": means.ravel()})
 
 
+@pytest.mark.slow
 def test_an_interval_of_alpha_holds_the_truth() -> None:
     """Of 1,000 simulations of 30 essays with symmetric scores, 93 to 97 % contain the true alpha."""
     population, draw = Population(skewed=False), np.random.default_rng(20_260_102)

@@ -64,6 +64,7 @@ def coverage(population: Population, essays: int, of: Callable[[Values], Values]
     return covered / SIMULATIONS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("essays", [30, 100])
 @pytest.mark.parametrize("skewed", [pytest.param(False, id="symmetric"), pytest.param(True, id="skewed")])
 @pytest.mark.parametrize(
@@ -76,6 +77,7 @@ def test_an_interval_of_95_percent_holds_the_truth_in_95_of_100(
     assert 0.93 <= coverage(Population(skewed=skewed), essays, of, ours) <= 0.97
 
 
+@pytest.mark.slow
 def test_the_check_of_coverage_can_fail() -> None:
     """With 30 skewed essays the plain percentile interval contains the true mean in less than 93 %."""
     assert coverage(Population(skewed=True), 30, mean_of_all, percentile) < 0.93

@@ -130,6 +130,7 @@ def test_a_number_stands_for_one_replacement(
     assert kept(tmp_path) == history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "history"), MIXES)
 def test_killed_at_any_point_of_any_step_a_number_stands_for_one_reply(
     tmp_path: Path, steps: list[Step], history: dict[int, dict[str, str]]

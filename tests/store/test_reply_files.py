@@ -165,6 +165,7 @@ def test_killed_before_it_is_whole_the_former_reply_is_untouched(tmp_path: Path,
             assert {name: present[name] for name in present if not name.startswith(".")} == before, folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", BUILDS)
 def test_killed_again_while_completing(tmp_path: Path, build: Build) -> None:
     """A second crash at any point of `complete`, after a first crash at any point, loses nothing either."""

@@ -1,1 +1,1 @@
-"""The steps behind the tasks of the DAG `evaluation_backfill`, in this order: plan, slices, calls, summary."""
+"""The steps behind the tasks of the DAG `evaluation_backfill`: plan, slices, calls, scores, summary."""

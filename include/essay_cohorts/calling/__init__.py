@@ -1,1 +1,1 @@
-"""Calls the judges for the evaluations of one slice, with leases, a budget, a journal of requests, and stops."""
+"""Calls the judges for one slice, with leases, a budget, a journal of requests, and stops."""

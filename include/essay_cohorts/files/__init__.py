@@ -1,1 +1,1 @@
-"""Files of a shared disk: atomic writes, CSV and JSON text, threads for slow disks."""
+"""Reads and writes files of a shared disk: atomically, as CSV and JSON text, in threads for slow disks."""

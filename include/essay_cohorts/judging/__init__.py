@@ -1,1 +1,1 @@
-"""From a template to a prompt, from a reply to a score, from tokens to USD. Pure."""
+"""Turns templates into prompts, replies into scores, and tokens into USD. Pure."""

@@ -1,1 +1,1 @@
-"""One request to an LLM's API: sent, answered, retried, slowed down, and explained if it fails."""
+"""Sends one request to an LLM's API: retries it, slows down when told to, and explains its failure."""

@@ -1,1 +1,1 @@
-"""Planning: decides which evaluations a cohort has, which are reused, and which need a judge call."""
+"""Decides which evaluations a cohort has, which are reused, and which need a call."""

@@ -1,1 +1,1 @@
-"""From scores to the essays of the next cohort."""
+"""Chooses the essays of the next cohort by their scores."""

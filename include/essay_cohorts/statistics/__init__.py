@@ -1,1 +1,1 @@
-"""Figures of scores, and how much noise is in them. Pure."""
+"""Computes figures of scores, and how much noise is in them. Pure."""

@@ -1,1 +1,1 @@
-"""The data root: evaluations, replies, verdicts, cohorts, scores.csv, and the inputs in 1_raw."""
+"""Reads and writes the data root: inputs in 1_raw, evaluations, replies, verdicts, cohorts, scores.csv."""
