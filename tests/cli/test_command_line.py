@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from essay_cohorts.ids import evaluation_gen_id
+from tests.cli.command import FinishedCommand, run_command, run_process
 from tests.conftest import PlayedDag
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
-PROJECT = Path(__file__).resolve().parents[2]
 
-
-def _run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DD_")}
-    return subprocess.run(
-        [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def _run(store: StoreBuilder, *arguments: str) -> FinishedCommand:
+    return run_command(*arguments, "--data-root", store.root)
 
 
 @pytest.fixture
@@ -45,7 +32,7 @@ def filled(store: StoreBuilder) -> StoreBuilder:
 def test_plan_shows_and_writes_nothing(filled: StoreBuilder) -> None:
     """Without --write the plan is printed as a table, and the data root does not change."""
     tree = filled.tree_hash()
-    done = _run(filled, "plan", "--cohort", "c")
+    done = run_process("plan", "--cohort", "c", "--data-root", filled.root)
     assert done.returncode == 0
     assert "novelty    judge-a        4      2      0     1         1" in done.stdout
     assert "To call: 13 calls" in done.stdout
@@ -148,9 +135,7 @@ def test_common_options_may_come_before_the_command(
 ) -> None:
     """Options that every command has work before and after the command's name."""
     words = [word.format(root=filled.root) for word in (*before, "verify", *after)]
-    done = subprocess.run(
-        [sys.executable, "-m", "essay_cohorts", *words], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    done = run_command(*words)
     assert (done.returncode, text in done.stdout) == (0, True), done.stderr
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.command import FinishedCommand, run_command
 from tests.store_builder import StoreBuilder
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -35,17 +31,9 @@ def filled(store: StoreBuilder) -> StoreBuilder:
     return store
 
 
-def run(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
+def run(store: StoreBuilder, *options: str) -> FinishedCommand:
     """Run `reparse` over the store."""
-    return subprocess.run(
-        [sys.executable, "-m", "essay_cohorts", "reparse", *options, "--data-root", str(store.root)],
-        cwd=PROJECT,
-        env={key: value for key, value in os.environ.items() if not key.startswith("DD_")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command("reparse", *options, "--data-root", store.root)
 
 
 def test_it_shows_first_and_writes_with_write(filled: StoreBuilder) -> None:

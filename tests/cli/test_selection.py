@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from essay_cohorts.planning.selection_file import parse_selection
+from tests.cli.command import FinishedCommand, run_command
 from tests.store_builder import StoreBuilder
 
-PROJECT = Path(__file__).resolve().parents[2]
 SELECTION = "2_tasks/selected_essays.txt"
 
 
@@ -47,13 +44,12 @@ def ranked(store: StoreBuilder) -> StoreBuilder:
     return store
 
 
-def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(store: StoreBuilder, *arguments: str) -> FinishedCommand:
     """Run a command over the store."""
-    command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    return run_command(*arguments, "--data-root", store.root)
 
 
-def select(store: StoreBuilder, *options: str) -> subprocess.CompletedProcess[str]:
+def select(store: StoreBuilder, *options: str) -> FinishedCommand:
     """Run `select-missing` for coherence."""
     return run(store, "select-missing", "--target-template", "coherence", *options)
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from essay_cohorts.provenance import MADE_UP_BANNER
+from tests.cli.command import FinishedCommand, run_command
 from tests.conftest import PlayedDag
 from tests.store_builder import StoreBuilder
 
-PROJECT = Path(__file__).resolve().parents[2]
 
-
-def run(store: StoreBuilder, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(store: StoreBuilder, *arguments: str) -> FinishedCommand:
     """Run a command over the store."""
-    command = [sys.executable, "-m", "essay_cohorts", *arguments, "--data-root", str(store.root)]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("DD_")}
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    return run_command(*arguments, "--data-root", store.root)
 
 
 @pytest.fixture

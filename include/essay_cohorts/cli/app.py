@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -198,11 +198,11 @@ def _checked_id(cohort: str) -> str:
     return cohort
 
 
-def main() -> None:
-    """Run the command; a user's mistake ends with one message and exit status 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command with these arguments, or those of the process; a user's mistake ends with exit status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     try:
-        app()
+        app(args=arguments, prog_name="cohorts")
     except CohortError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
