@@ -18,7 +18,7 @@ def score_row(
     gen_id: str = "v_1",
     cost: float | None = None,
     called: bool = False,
-    made: Provenance = UNKNOWN,
+    provenance: Provenance = UNKNOWN,
 ) -> ScoreRow:
     """Return a row of this cell. Without `outcome` the row is scored if it has a score, and else not run."""
     member = Member(
@@ -39,7 +39,7 @@ def score_row(
         origin_cohort_id="c",
         cost_usd=cost,
         called=called,
-        made=made,
+        provenance=provenance,
     )
 
 

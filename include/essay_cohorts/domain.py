@@ -246,4 +246,4 @@ class ScoreRow:
     origin_cohort_id: str
     cost_usd: float | None
     called: bool
-    made: Provenance = UNKNOWN
+    provenance: Provenance = UNKNOWN

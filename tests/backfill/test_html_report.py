@@ -83,9 +83,9 @@ def row(
     reason: str = "",
     cost: float | None = None,
     called: bool = False,
-    made: Provenance = UNKNOWN,
+    provenance: Provenance = UNKNOWN,
 ) -> ScoreRow:
-    found = score_row(score, cell, outcome=outcome, gen_id=gen_id, cost=cost, called=called, made=made)
+    found = score_row(score, cell, outcome=outcome, gen_id=gen_id, cost=cost, called=called, provenance=provenance)
     member = replace(found.member, cohort_id="novelty_v2_backfill")
     return replace(found, member=member, reason=reason, origin_cohort_id="old")
 
@@ -117,10 +117,12 @@ def fixed_rows() -> list[ScoreRow]:
         cell = Cell(essay, template, model)
         number = len(rows)
         # One cell was judged with two wordings of its prompt.
-        made = Provenance("v/a", "model=v/a", "old" if number == 0 else "new")
-        rows.append(row(f"v_{number:02}", Outcome.REUSED, start, cell, made=made))
-        today, score = made._replace(prompt_sha256="new"), 9.0 - start / 2
-        rows.append(row(f"v_{number + 1:02}", Outcome.SCORED, score, cell, cost=0.0125, called=True, made=today))
+        earlier = Provenance("v/a", "model=v/a", "old" if number == 0 else "new")
+        rows.append(row(f"v_{number:02}", Outcome.REUSED, start, cell, provenance=earlier))
+        today, score = earlier._replace(prompt_sha256="new"), 9.0 - start / 2
+        rows.append(
+            row(f"v_{number + 1:02}", Outcome.SCORED, score, cell, cost=0.0125, called=True, provenance=today)
+        )
     last, other = Cell("e_ledgers", "coherence", "judge-a"), Cell("e_ledgers", "coherence", "judge-b")
     several = "the score line states several numbers: '7 or 8'"
     rows.append(row("v_12", Outcome.UNSCORED, None, last, reason=several, cost=0.0125, called=True))
@@ -275,8 +277,8 @@ def test_the_totals_are_shown() -> None:
 @pytest.mark.parametrize(("number", "mark"), [pytest.param(0, True, id="mixed"), pytest.param(1, False, id="alike")])
 def test_what_is_mixed_is_marked(number: int, mark: bool) -> None:
     """A cell and a judge whose scores answer several prompts have a mark; others have none."""
-    made = [Provenance("v/a", "", "old"), Provenance("v/a", "", "new" if number == 0 else "old")]
-    rows = [row(f"v_{place}", Outcome.SCORED, 5.0, made=each) for place, each in enumerate(made)]
+    provenances = [Provenance("v/a", "", "old"), Provenance("v/a", "", "new" if number == 0 else "old")]
+    rows = [row(f"v_{place}", Outcome.SCORED, 5.0, provenance=each) for place, each in enumerate(provenances)]
     texts = Page.of(render_report(report_of(rows))).text
     assert ("≠ several prompts" in texts) is mark
     assert ("≠ mixes several prompts in 1 cell" in texts) is mark

@@ -11,7 +11,7 @@ import pytest
 
 from essay_cohorts.statistics import all_statistics
 from essay_cohorts.statistics.all_statistics import ScoreStatistics, statistics_of
-from essay_cohorts.statistics.mixed import Mixed
+from essay_cohorts.statistics.mixed import MixedFigures
 from essay_cohorts_airflow.pages.statistics_cache import statistics_of_rows
 from tests.score_rows import score_rows
 
@@ -29,7 +29,7 @@ def test_concurrent_requests_compute_once(monkeypatch: pytest.MonkeyPatch) -> No
     """When two requests ask for the same rows at once, one computes and the other waits for the result."""
     computed: list[int] = []
 
-    def slow(frame: pd.DataFrame, mixed: Mixed) -> ScoreStatistics:
+    def slow(frame: pd.DataFrame, mixed: MixedFigures) -> ScoreStatistics:
         computed.append(len(frame))
         sleep(0.3)
         return statistics_of(frame)

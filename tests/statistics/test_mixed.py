@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell
 from essay_cohorts.provenance import UNKNOWN, Provenance
-from essay_cohorts.statistics.mixed import Mixed, mixed_in, mixed_in_rows
+from essay_cohorts.statistics.mixed import MixedFigures, find_mixed_figures, find_mixed_figures_of_rows
 from tests.score_rows import score_row
 
 A, B = Cell("e_1", "novelty", "judge-a"), Cell("e_2", "novelty", "judge-a")
 OTHER_JUDGE = Cell("e_1", "novelty", "judge-b")
 
 
-def made(prompt: str = "p", settings: str = "s") -> Provenance:
+def provenance(prompt: str = "p", settings: str = "s") -> Provenance:
     """Return the provenance of a score. The server's name for its model does not count for the marks."""
     return Provenance("v/a", settings, prompt)
 
@@ -26,36 +26,45 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
     ("scored", "cell", "judge", "template"),
     [
         pytest.param([], "", "", "", id="no scores"),
-        pytest.param([(A, made()), (A, made())], "", "", "", id="alike"),
-        pytest.param([(A, made("p")), (B, made("q"))], "", "", "", id="each essay has its own prompt"),
+        pytest.param([(A, provenance()), (A, provenance())], "", "", "", id="alike"),
+        pytest.param([(A, provenance("p")), (B, provenance("q"))], "", "", "", id="each essay has its own prompt"),
         pytest.param(
-            [(A, made("p")), (A, made("q"))],
+            [(A, provenance("p")), (A, provenance("q"))],
             "several prompts",
             "several prompts in 1 cell",
             "several prompts in 1 cell",
             id="two prompts in a cell",
         ),
-        pytest.param([(A, made("p")), (A, made(""))], "", "", "", id="a prompt that was not recorded"),
+        pytest.param([(A, provenance("p")), (A, provenance(""))], "", "", "", id="a prompt that was not recorded"),
         pytest.param(
-            [(A, made(settings="s")), (A, made(settings="t"))],
+            [(A, provenance(settings="s")), (A, provenance(settings="t"))],
             "2 settings",
             "2 settings",
             "2 settings",
             id="settings",
         ),
         pytest.param(
-            [(A, made(settings="s")), (B, made(settings="t"))],
+            [(A, provenance(settings="s")), (B, provenance(settings="t"))],
             "",
             "2 settings",
             "2 settings",
             id="settings of essays",
         ),
         pytest.param(
-            [(A, made(settings="s")), (OTHER_JUDGE, made(settings="t"))], "", "", "", id="settings of two judges"
+            [(A, provenance(settings="s")), (OTHER_JUDGE, provenance(settings="t"))],
+            "",
+            "",
+            "",
+            id="settings of two judges",
         ),
-        pytest.param([(A, UNKNOWN), (A, made())], "", "", "", id="no recorded provenance"),
+        pytest.param([(A, UNKNOWN), (A, provenance())], "", "", "", id="no recorded provenance"),
         pytest.param(
-            [(A, made("p", "s")), (A, made("q", "t")), (B, made("p", "u")), (B, made("q", "u"))],
+            [
+                (A, provenance("p", "s")),
+                (A, provenance("q", "t")),
+                (B, provenance("p", "u")),
+                (B, provenance("q", "u")),
+            ],
             "several prompts, 2 settings",
             "several prompts in 2 cells, 3 settings",
             "several prompts in 2 cells, 3 settings",
@@ -65,18 +74,18 @@ def made(prompt: str = "p", settings: str = "s") -> Provenance:
 )
 def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judge: str, template: str) -> None:
     """A figure of a cell, a judge or a template mixes the prompts and settings of its scores."""
-    mixed = mixed_in(scored)
+    mixed = find_mixed_figures(scored)
     assert mixed.cell(A) == cell
-    assert mixed.words("novelty", "judge-a") == judge
-    assert mixed.words("novelty") == template
+    assert mixed.describe("novelty", "judge-a") == judge
+    assert mixed.describe("novelty") == template
     wanted = [{"template_id": "novelty", "model_id": "judge-a", "mixes": judge}] if judge else []
     assert mixed.judges() == wanted
 
 
 def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
     """The figure of an essay is marked for its own cells only."""
-    mixed = mixed_in([(A, made("p")), (A, made("q")), (B, made("p"))])
-    assert (mixed.words("novelty", None, "e_1"), mixed.words("novelty", None, "e_2")) == (
+    mixed = find_mixed_figures([(A, provenance("p")), (A, provenance("q")), (B, provenance("p"))])
+    assert (mixed.describe("novelty", None, "e_1"), mixed.describe("novelty", None, "e_2")) == (
         "several prompts in 1 cell",
         "",
     )
@@ -84,11 +93,11 @@ def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
 
 def test_what_has_no_score_mixes_nothing() -> None:
     """An evaluation without a score does not count for a figure's mark."""
-    rows = [score_row(5.0, A, made=made("p")), score_row(None, A, made=made("q"))]
-    assert mixed_in_rows(rows) == Mixed()
+    rows = [score_row(5.0, A, provenance=provenance("p")), score_row(None, A, provenance=provenance("q"))]
+    assert find_mixed_figures_of_rows(rows) == MixedFigures()
 
 
-provenances = st.builds(made, st.sampled_from(["", "p", "q"]), st.sampled_from(["", "s", "t"]))
+provenances = st.builds(provenance, st.sampled_from(["", "p", "q"]), st.sampled_from(["", "s", "t"]))
 cells = st.builds(Cell, st.sampled_from(["e_1", "e_2"]), st.just("novelty"), st.sampled_from(["judge-a", "judge-b"]))
 
 
@@ -99,7 +108,7 @@ def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenanc
     def several(texts: Iterable[str]) -> bool:
         return len(set(texts) - {""}) > 1
 
-    mixed = mixed_in(scored)
+    mixed = find_mixed_figures(scored)
     for cell in {cell for cell, _ in scored}:
         own = [each for found, each in scored if found == cell]
         assert bool(mixed.cell(cell)) is (
@@ -112,4 +121,4 @@ def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenanc
             for cell, _ in scored
             if cell.model_id == model
         )
-        assert bool(mixed.words("novelty", model)) is (by_cell or several(of_judge))
+        assert bool(mixed.describe("novelty", model)) is (by_cell or several(of_judge))

@@ -122,13 +122,13 @@ def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
         origin_cohort_id="novelty_v2",
         cost_usd=None,
         called=True,
-        made=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12"),
+        provenance=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12"),
     )
     refused = "the score line uses another scale: '7/10, é'"
     first = replace(
         row, member=FIRST, outcome=Outcome.UNSCORED, score=None, reason=refused, origin_cohort_id="", cost_usd=0.0125
     )
-    first = replace(first, made=UNKNOWN)
+    first = replace(first, provenance=UNKNOWN)
     folder.write_scores([first, row])
     assert folder.scores_csv.read_bytes() == golden("scores.csv")
 
@@ -443,7 +443,9 @@ score_rows = st.builds(
     reason=texts,
     origin_cohort_id=st.sampled_from(["", "old", "novelty_v2"]),
     cost_usd=st.none() | st.floats(0, 1e6),
-    made=st.builds(Provenance, st.sampled_from(["", "v/a", "=1"]), st.sampled_from(["", "model=v/a"]), st.just("ab")),
+    provenance=st.builds(
+        Provenance, st.sampled_from(["", "v/a", "=1"]), st.sampled_from(["", "model=v/a"]), st.just("ab")
+    ),
 )
 
 
@@ -463,7 +465,7 @@ def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[S
             origin_cohort_id=row.origin_cohort_id,
             cost_usd=row.cost_usd,
             as_of=as_of,
-            made=row.made,
+            provenance=row.provenance,
         )
         for row in rows
     }

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from essay_cohorts.amounts import figure
 from essay_cohorts.backfill.summaries import BINS, CellSummary, Totals, summarise_cells, summarise_judges
 from essay_cohorts.domain import ScoreRow
-from essay_cohorts.statistics.mixed import MARK, mixed_in_rows
+from essay_cohorts.statistics.mixed import MARK, find_mixed_figures_of_rows
 from essay_cohorts.views.account import CohortAccount, spent_in_words
 
 _MAX_LISTED = 500
@@ -46,7 +46,7 @@ def render_report(inputs: ReportInputs) -> str:
         bins=range(BINS),
         columns=[(judge.template_id, judge.model_id) for judge in judges],
         matrix=_matrix(summarise_cells(inputs.rows)),
-        mixed=mixed_in_rows(inputs.rows),
+        mixed=find_mixed_figures_of_rows(inputs.rows),
         mark=MARK,
         without_score=without_score[:_MAX_LISTED],
         unlisted=max(0, len(without_score) - _MAX_LISTED),

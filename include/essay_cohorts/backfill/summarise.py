@@ -158,7 +158,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> Score
         origin_cohort_id=metadata.origin_cohort_id if metadata else "",
         cost_usd=state.reply.cost_usd,
         called=state.reply.run == planned.run,
-        made=state.reply.provenance,
+        provenance=state.reply.provenance,
     )
 
 

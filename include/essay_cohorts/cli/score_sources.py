@@ -10,7 +10,7 @@ import pandas as pd
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.frame import cohort_frame, store_frame
-from essay_cohorts.statistics.mixed import Mixed, mixed_in
+from essay_cohorts.statistics.mixed import MixedFigures, find_mixed_figures
 from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.views.snapshot import read_snapshot
 
@@ -20,7 +20,7 @@ class ScoreTable:
     """A table of scores (see statistics.frame), and which figures mix scores of several prompts or settings."""
 
     frame: pd.DataFrame
-    mixed: Mixed
+    mixed: MixedFigures
 
 
 def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None = None) -> ScoreTable:
@@ -36,5 +36,5 @@ def read_scores(settings: Settings, cohort_id: str | None, scores: Path | None =
     rows = read_aggregated(scores or root / AGGREGATED, made_up_counts=allowed)
     return ScoreTable(
         frame=store_frame((row.cell, row.score) for row in rows),
-        mixed=mixed_in((row.cell, row.made) for row in rows if row.score is not None),
+        mixed=find_mixed_figures((row.cell, row.provenance) for row in rows if row.score is not None),
     )

@@ -20,7 +20,7 @@ from essay_cohorts.domain import ID_RULE, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import write_text
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED
-from essay_cohorts.statistics.mixed import MARK, Mixed
+from essay_cohorts.statistics.mixed import MARK, MixedFigures
 from essay_cohorts.store.scores_csv import pivot_text
 from essay_cohorts.suggestions import choose_from
 
@@ -176,7 +176,7 @@ def _print_means(result: ScoreStatistics) -> None:
         sd = spreads.get((each.template_id, each.model_id or ""))
         figures = (_number(each.mean.value), *_interval(each.mean))
         counts = (f"{each.scored}/{each.planned}", str(each.mean.essays))
-        mark = _mark(result.mixed.words(each.template_id, each.model_id))
+        mark = _mark(result.mixed.describe(each.template_id, each.model_id))
         shown = (f"{figures[0]}{mark}", figures[1], _number(sd), figures[2])
         table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *shown)
     print_table(table)
@@ -188,7 +188,7 @@ def _print_agreement(result: ScoreStatistics) -> None:
     for each in result.agreement:
         between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
         counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
-        alpha = _number(each.alpha.value) + _mark(result.mixed.words(each.template_id, each.model_id))
+        alpha = _number(each.alpha.value) + _mark(result.mixed.describe(each.template_id, each.model_id))
         table.add_row(each.template_id, between, *counts, alpha, *_interval(each.alpha))
     print_table(table)
 
@@ -198,7 +198,7 @@ def _print_pairs(result: ScoreStatistics) -> None:
     table = _table("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
     for each in result.pairs:
         counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))
-        mixes = (result.mixed.words(each.template_id, model) for model in (each.first, each.second))
+        mixes = (result.mixed.describe(each.template_id, model) for model in (each.first, each.second))
         figures = (_number(each.difference.value) + _mark(*mixes), *_interval(each.difference))
         table.add_row(each.template_id, each.first, each.second, *counts, *figures)
     print_table(table)
@@ -212,7 +212,7 @@ def _print_rankings(result: ScoreStatistics, top: int) -> None:
         shown[each.template_id] = shown.get(each.template_id, 0) + 1
         if shown[each.template_id] <= top:
             counts = (f"{each.scored}/{each.planned}", str(each.judges))
-            mark = _mark(result.mixed.words(each.template_id, None, each.essay_id))
+            mark = _mark(result.mixed.describe(each.template_id, None, each.essay_id))
             figures = (_number(each.mean.value) + mark, *_interval(each.mean))
             table.add_row(each.template_id, str(each.rank), each.essay_id, *counts, *figures)
     if top:
@@ -230,7 +230,7 @@ def _print_differences(found: Iterable[PairedDifference], all_judges: str) -> No
     print_table(table)
 
 
-def _print_mixed(mixed: Mixed) -> None:
+def _print_mixed(mixed: MixedFigures) -> None:
     """Print one line for each judge whose figures mix scores of several prompts or settings."""
     for judge in mixed.judges():
         typer.echo(f"{MARK} {judge['template_id']} by {judge['model_id']}: mixes {judge['mixes']}")

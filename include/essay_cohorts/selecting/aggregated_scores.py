@@ -59,8 +59,8 @@ class AggregatedRow(NamedTuple):
     prompt_sha256: str = ""
 
     @property
-    def made(self) -> Provenance:
-        """Who answered, and what was sent."""
+    def provenance(self) -> Provenance:
+        """The model that answered, the settings of the request, and the hash of the prompt."""
         return Provenance(unescape_formula(self.response_model), unescape_formula(self.settings), self.prompt_sha256)
 
 
@@ -134,11 +134,13 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
             continue
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
         cell = Cell(row["parent_gen_id"], *judge)
-        made = Provenance(*(unescape_formula(row.get(name, "")) for name in Provenance._fields))
+        provenance = Provenance(*(unescape_formula(row.get(name, "")) for name in Provenance._fields))
         error = row.get("error", "")
-        if made.is_made_up and not made_up_counts:
+        if provenance.is_made_up and not made_up_counts:
             score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
-        found.append(JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=error, made=made))
+        found.append(
+            JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=error, provenance=provenance)
+        )
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
@@ -192,7 +194,7 @@ class _Aggregator:
         """Return the evaluation's row; a folder that cannot be read gives a row with an error."""
         try:
             known = self.former.rows.get(gen_id)
-            if known is not None and (self.store.made_up_counts or not known.made.is_made_up):
+            if known is not None and (self.store.made_up_counts or not known.provenance.is_made_up):
                 # The time of the former file is the time when its reading began.
                 changed_at = self.store.evaluation(gen_id).parsed_at()
                 if changed_at is not None and is_surely_older(changed_at, self.former.read_at):

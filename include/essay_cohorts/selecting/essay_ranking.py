@@ -21,7 +21,7 @@ class JudgedEvaluation:
     cell: Cell
     score: float | None
     error: str = ""
-    made: Provenance = UNKNOWN
+    provenance: Provenance = UNKNOWN
 
     @property
     def is_refused(self) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 from essay_cohorts.statistics.agreement import Agreement, agreements
 from essay_cohorts.statistics.bootstrap import CONFIDENCE, FEWEST_ESSAYS, RESAMPLES, SEED
 from essay_cohorts.statistics.means import ScoreMean, score_means
-from essay_cohorts.statistics.mixed import NOTHING_MIXED, Mixed
+from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures
 from essay_cohorts.statistics.spread import (
     JudgePair,
     RankedEssay,
@@ -30,14 +30,14 @@ class ScoreStatistics:
     pairs: tuple[JudgePair, ...]
     replicates: tuple[ReplicateSpread, ...]
     ranking: tuple[RankedEssay, ...]
-    mixed: Mixed = NOTHING_MIXED
+    mixed: MixedFigures = NO_MIXED_FIGURES
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as the command prints them, with the method and the figures that mix provenances."""
         return {"method": method(), **asdict(self), "mixed": self.mixed.judges()}
 
 
-def statistics_of(frame: pd.DataFrame, mixed: Mixed = NOTHING_MIXED) -> ScoreStatistics:
+def statistics_of(frame: pd.DataFrame, mixed: MixedFigures = NO_MIXED_FIGURES) -> ScoreStatistics:
     """Return the statistics of a table of scores (see `frame`). `mixed` holds the figures that mix provenances."""
     return ScoreStatistics(
         means=score_means(frame),

@@ -1,6 +1,7 @@
 """Reads and writes a cohort's `scores.csv`, and writes the text of `score_pivot.csv`.
 
-`scores.csv` also serves as a cache: a score in it need not be read from the store again (see backfill/summaries).
+`scores.csv` also serves as a cache, so that the pages need not read every evaluation's files again (see
+views/snapshot.py).
 """
 
 from __future__ import annotations
@@ -28,20 +29,23 @@ SCORE_COLUMNS = (
     "cost_usd",
     *Provenance._fields,
 )
-_KNOWN_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
-_MADE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, Provenance._fields))
-_OWN_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
+_RESULT_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
+_PROVENANCE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, Provenance._fields))
+_RESULT_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
 
 
 class KnownScore(NamedTuple):
-    """An evaluation's row in scores.csv; `as_of` is the time of the file, in ns since 1970."""
+    """An evaluation's row in scores.csv.
+
+    `as_of` is the modification time of the file, in ns since 1970: the time when the run began to read the scores.
+    """
 
     score: float | None
     reused: bool
     origin_cohort_id: str
     cost_usd: float | None
     as_of: int
-    made: Provenance
+    provenance: Provenance
 
 
 def scores_text(rows: Iterable[ScoreRow]) -> str:
@@ -56,9 +60,10 @@ def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
-    """Return the rows by gen_id; an empty dict when the file is missing or was changed by another program.
+    """Return the rows by gen_id; an empty dict if the file is missing, damaged, or changed by another program.
 
-    A run writes the report right after scores.csv, so a scores.csv younger than the report was changed since.
+    A run writes report.html right after scores.csv. If scores.csv is newer than report.html, another program has
+    changed scores.csv since.
     """
     try:
         as_of = scores_csv.stat().st_mtime_ns
@@ -74,8 +79,8 @@ def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownSco
 
 def score_values(row: ScoreRow) -> dict[str, Any]:
     """Return the row's values by column."""
-    values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _OWN_COLUMNS}
-    return {**values, **row.made._asdict()}
+    values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _RESULT_COLUMNS}
+    return {**values, **row.provenance._asdict()}
 
 
 def _score_cells(row: ScoreRow) -> list[Any]:
@@ -83,10 +88,10 @@ def _score_cells(row: ScoreRow) -> list[Any]:
 
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
-    outcome, score, origin, cost = _KNOWN_CELLS(cells)
+    outcome, score, origin, cost = _RESULT_CELLS(cells)
     value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         msg = f"{score} is not a score or {cost} is not a price"
         raise ValueError(msg)
-    made = Provenance(*map(unescape_formula, _MADE_CELLS(cells)))
-    return KnownScore(value, outcome == Outcome.REUSED, unescape_formula(origin), cost_usd, as_of, made)
+    provenance = Provenance(*map(unescape_formula, _PROVENANCE_CELLS(cells)))
+    return KnownScore(value, outcome == Outcome.REUSED, unescape_formula(origin), cost_usd, as_of, provenance)

@@ -21,7 +21,7 @@ from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
 from essay_cohorts.settings import Settings
-from essay_cohorts.statistics.mixed import NOTHING_MIXED, Mixed, mixed_in_rows
+from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_of_rows
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -61,7 +61,7 @@ class CohortSnapshot:
     last_run: RunRef | None
     account: CohortAccount
     seen_at: str
-    mixed: Mixed = NOTHING_MIXED
+    mixed: MixedFigures = NO_MIXED_FIGURES
 
     @property
     def created_at(self) -> str:
@@ -127,7 +127,7 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         last_run=last_run,
         account=account_of(cohort_id, origins_of(rows), *spending_of(folder, last_run)),
         seen_at=now(),
-        mixed=mixed_in_rows(rows),
+        mixed=find_mixed_figures_of_rows(rows),
     )
 
 
@@ -152,7 +152,7 @@ def _row(
     store: GensDataLayer, member: Member, known: KnownScore | None, last_run: RunRef | None, *, reused: bool
 ) -> ScoreRow:
     evaluation = store.evaluation(member.gen_id)
-    if known is not None and known.score is not None and (store.made_up_counts or not known.made.is_made_up):
+    if known is not None and known.score is not None and (store.made_up_counts or not known.provenance.is_made_up):
         written_at = evaluation.parsed_at()
         # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
         if written_at is not None and is_surely_older(written_at, known.as_of):
@@ -172,7 +172,7 @@ def _row(
         origin_cohort_id=metadata.origin_cohort_id if metadata else "",
         cost_usd=found.reply.cost_usd,
         called=False,
-        made=found.reply.provenance,
+        provenance=found.reply.provenance,
     )
 
 
@@ -187,5 +187,5 @@ def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
         origin_cohort_id=known.origin_cohort_id,
         cost_usd=known.cost_usd if is_scored else None,
         called=False,
-        made=known.made if is_scored else UNKNOWN,
+        provenance=known.provenance if is_scored else UNKNOWN,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cachetools import LRUCache, cached
 
 from essay_cohorts.domain import ScoreRow
-from essay_cohorts.statistics.mixed import mixed_in_rows
+from essay_cohorts.statistics.mixed import find_mixed_figures_of_rows
 
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
@@ -18,7 +18,7 @@ _KEPT_COHORTS = 4
 
 
 def _hash_of_scores(rows: Sequence[ScoreRow]) -> int:
-    return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.made) for row in rows))
+    return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.provenance) for row in rows))
 
 
 @cached(LRUCache(maxsize=_KEPT_COHORTS), key=_hash_of_scores, condition=Condition())
@@ -31,4 +31,4 @@ def statistics_of_rows(rows: Sequence[ScoreRow]) -> ScoreStatistics:
     from essay_cohorts.statistics.all_statistics import statistics_of
     from essay_cohorts.statistics.frame import cohort_frame
 
-    return statistics_of(cohort_frame(rows), mixed_in_rows(rows))
+    return statistics_of(cohort_frame(rows), find_mixed_figures_of_rows(rows))
