@@ -48,7 +48,7 @@ class AirflowApi:
 
     def dags(self) -> list[dict[str, Any]]:
         """Return every DAG that Airflow still finds in its files."""
-        return list(self._session.pages("dags", "dags", order_by="dag_id"))
+        return list(self._session.entries("dags", "dags", order_by="dag_id"))
 
     def dag_details(self, dag_id: str) -> dict[str, Any]:
         """Return everything about one DAG."""
@@ -64,12 +64,12 @@ class AirflowApi:
 
     def asset_events(self, name: str) -> list[dict[str, Any]]:
         """Return the events of the asset of this name, oldest first."""
-        events = self._session.pages("assets/events", "asset_events", order_by="timestamp")
+        events = self._session.entries("assets/events", "asset_events", order_by="timestamp")
         return [event for event in events if event["name"] == name]
 
     def import_errors(self) -> list[ImportProblem]:
         """Return the DAG files that could not be imported, each with Airflow's traceback."""
-        return [ImportProblem.from_json(each) for each in self._session.pages("importErrors", "import_errors")]
+        return [ImportProblem.from_json(each) for each in self._session.entries("importErrors", "import_errors")]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Start a run of the DAG and return its id.
@@ -97,14 +97,18 @@ class AirflowApi:
 
     def dag_runs(self, dag_id: str, *, states: Sequence[str] = ()) -> list[DagRun]:
         """Return the DAG's runs, oldest first; `states` narrows them to runs in one of these states."""
-        pages = self._session.pages(f"dags/{quote(dag_id)}/dagRuns", "dag_runs", order_by="id", state=list(states))
-        return [DagRun.from_json(each) for each in pages]
+        entries = self._session.entries(
+            f"dags/{quote(dag_id)}/dagRuns", "dag_runs", order_by="id", state=list(states)
+        )
+        return [DagRun.from_json(each) for each in entries]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """Return all task instances of the run, ordered by task and map index."""
-        pages = self._session.pages(f"{_run(dag_id, run_id)}/taskInstances", "task_instances", order_by="map_index")
+        entries = self._session.entries(
+            f"{_run(dag_id, run_id)}/taskInstances", "task_instances", order_by="map_index"
+        )
         # While Airflow expands a mapped task, offsets shift and an instance may be on two pages.
-        instances = {(each["task_id"], each["map_index"]): TaskInstance.from_json(each) for each in pages}
+        instances = {(each["task_id"], each["map_index"]): TaskInstance.from_json(each) for each in entries}
         return [instances[key] for key in sorted(instances)]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""Requests to Airflow's REST API: with a login, over all pages, and with Airflow's own message when it refuses."""
+"""Sends requests to Airflow's REST API: logs in, follows the pages of a list, and raises Airflow's error messages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -8,13 +8,13 @@ import httpx
 
 from devtools.errors import ApiError
 
-PAGE = 1000
+PAGE_SIZE = 1000
 
 
 class ApiSession:
-    """The session of one user; it logs in by itself, and again when its token has expired.
+    """The session of one user: logs in before the first request, and again when the token has expired.
 
-    `check` is called when there is no answer; it raises an error that says the reason, if the reason is known.
+    `check` is called when Airflow does not answer. If the reason is known, `check` raises an error that names it.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class ApiSession:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return the answer to GET `path`; a query field that is None is left out."""
+        """Return the answer to GET `path`. Query fields that are None are left out."""
         params = {name: value for name, value in query.items() if value is not None}
         return self.request("GET", path, params=params)
 
-    def pages(self, path: str, field: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the entries below `field` of the answers of all pages."""
+    def entries(self, path: str, field: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Request all pages of a list, and yield the entries that each answer has in `field`."""
         offset = 0
         while True:
-            answer = self.get(path, limit=PAGE, offset=offset, **query)
+            answer = self.get(path, limit=PAGE_SIZE, offset=offset, **query)
             yield from answer[field]
             offset += len(answer[field])
             if not answer[field] or offset >= answer["total_entries"]:
@@ -78,11 +78,11 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     if response.is_success:
         return dict(response.json()) if response.content else {}
     request = f"{response.request.method} {response.request.url.path}"
-    raise ApiError(_sentence(response), status=response.status_code, request=request)
+    raise ApiError(_error_message(response), status=response.status_code, request=request)
 
 
-def _sentence(response: httpx.Response) -> str:
-    """Return Airflow's message: one sentence, or one for each field that it refused."""
+def _error_message(response: httpx.Response) -> str:
+    """Return Airflow's message and the HTTP status. If Airflow refused several fields, each has its own message."""
     detail: Any = response.text
     with suppress(ValueError, AttributeError):
         detail = response.json().get("detail", detail)
