@@ -42,4 +42,5 @@ def test_a_task_without_a_summary_names_itself() -> None:
     """The notice names the DAG, the run and the task, and says where to look."""
     notice = notice_of_failure("scheduled_backfill", "r1", "select_missing", LINK)
     assert notice.title == "scheduled_backfill failed"
-    assert notice.body == f"select_missing of r1 failed: its log names the cause and the next step.\n{LINK}"
+    text = "The task select_missing of r1 failed. The log of the task names the cause and the next step."
+    assert notice.body == f"{text}\n{LINK}"

@@ -1,4 +1,4 @@
-"""Writes the short notice that people get when a run has ended."""
+"""Writes the short notice that people get at the end of a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# Chat services cut long texts, each at a different length. The task's log has the whole text.
+# Each chat service shortens long texts at a different length. The log of the task has the whole text.
 MAX_CHARACTERS = 1_500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunNotice:
-    """A title, a text of at most MAX_CHARACTERS followed by a link, and the severity as `kind`."""
+    """A notice. `body` is a text of at most MAX_CHARACTERS and then a link; `kind` is the severity."""
 
     title: str
     body: str
@@ -20,7 +20,7 @@ class RunNotice:
 
 
 def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> RunNotice:
-    """Return the notice of a run that has a summary: complete, incomplete, or stopped by its budget."""
+    """Return the notice of a run that wrote a summary: it is complete, not complete, or stopped by its budget."""
     cohort, message = outcome["cohort_id"], str(outcome["message"])
     if complete:
         return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
@@ -31,8 +31,8 @@ def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> R
 
 
 def notice_of_failure(dag_id: str, run_id: str, task_id: str, link: str) -> RunNotice:
-    """Return the notice of a task that failed before the run had a summary."""
-    message = f"{task_id} of {run_id} failed: its log names the cause and the next step."
+    """Return the notice of a task that failed before the run wrote a summary."""
+    message = f"The task {task_id} of {run_id} failed. The log of the task names the cause and the next step."
     return RunNotice(title=f"{dag_id} failed", body=_body(message, link), kind="failure")
 
 
