@@ -13,7 +13,7 @@ from typing import Any
 
 from essay_cohorts.calls import BROKEN_OFF, Usage
 from essay_cohorts.encoding import storable
-from essay_cohorts.llm_client.event_stream import is_stream, joined_events
+from essay_cohorts.llm_client.event_stream import is_stream, join_events
 from essay_cohorts.llm_client.server_errors import ServerError, error_in_answer
 from essay_cohorts.records import price_of
 
@@ -93,7 +93,7 @@ def _body(content: bytes) -> dict[str, Any] | None:
     body = None if is_stream(text) else _object(text)
     if body is not None and not _is_chunk(body):
         return body
-    return joined_events(text, parse=_object, words=_text)
+    return join_events(text, parse_json=_object, read_text=_text)
 
 
 def _is_chunk(body: Mapping[str, Any]) -> bool:

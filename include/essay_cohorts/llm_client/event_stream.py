@@ -1,8 +1,8 @@
-"""Joins an answer that came as a stream of events into one completion.
+"""Joins an answer that came as a stream of server-sent events into one completion.
 
-A gateway may stream although the request says `"stream": false`. Such an answer was paid for, so it is kept. Each
-`data:` line holds a piece of the answer, and the last piece says why the answer ended. A stream without such a piece
-broke off.
+A gateway may stream although the request says `"stream": false`. Such an answer is kept, because it was paid for. Each
+`data:` line holds a piece of the answer. The last piece has a `finish_reason`, or the line `data: [DONE]` follows it. A
+stream with neither of the two broke off.
 """
 
 from __future__ import annotations
@@ -17,42 +17,43 @@ _FIELD_NAMES = (_DATA, "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
-Parse = Callable[[str], dict[str, Any] | None]
-Words = Callable[[object], str]
+ParseJson = Callable[[str], dict[str, Any] | None]
+ReadText = Callable[[object], str]
 
 
 def is_stream(text: str) -> bool:
-    """Return True if a text begins as a stream of server-sent events does."""
+    """Return True if a text begins like a stream of server-sent events."""
     return text.lstrip().startswith(_FIELD_NAMES)
 
 
-def joined_events(text: str, *, parse: Parse, words: Words) -> dict[str, Any] | None:
-    """Return the completion that the events form; None if no event is a JSON object.
+def join_events(text: str, *, parse_json: ParseJson, read_text: ReadText) -> dict[str, Any] | None:
+    """Join the events in `text` into one completion; None if no event is a JSON object.
 
-    `parse` reads the JSON of an event, and `words` reads the text in a value.
+    `parse_json` returns the JSON object of an event, and `read_text` returns the text in a JSON value.
     """
     lines = [line.strip().removeprefix(_DATA).strip() for line in text.splitlines()]
-    events = [event for event in map(parse, lines) if event is not None]
+    events = [event for event in map(parse_json, lines) if event is not None]
     if not events:
         return None
-    whole: dict[str, Any] = {key: _last(events, key) for key in ("model", "usage", "error")}
+    completion: dict[str, Any] = {key: _last(events, key) for key in ("model", "usage", "error")}
     choices = [choice for event in events for choice in _choices(event)]
     if choices:
-        finish_reason = _last(choices, "finish_reason")
-        ended = finish_reason or ("" if _DONE in lines else BROKEN_OFF)
+        finish_reason = _last(choices, "finish_reason") or ("" if _DONE in lines else BROKEN_OFF)
         error = _last(choices, "error")
-        whole["choices"] = [{"message": _message(choices, words), "finish_reason": ended, "error": error}]
-    return whole
+        completion["choices"] = [
+            {"message": _message(choices, read_text), "finish_reason": finish_reason, "error": error}
+        ]
+    return completion
 
 
-def _message(choices: list[Mapping[str, Any]], words: Words) -> dict[str, Any]:
+def _message(choices: list[Mapping[str, Any]], read_text: ReadText) -> dict[str, Any]:
     parts = list(_parts(choices))
-    message: dict[str, Any] = {key: "".join(words(part.get(key)) for part in parts) for key in _TEXTS}
+    message: dict[str, Any] = {key: "".join(read_text(part.get(key)) for part in parts) for key in _TEXTS}
     calls = [call for part in parts for call in _list(part.get("tool_calls"))]
     functions = [
         call["function"] for call in calls if isinstance(call, dict) and isinstance(call.get("function"), dict)
     ]
-    arguments = "".join(words(function.get("arguments")) for function in functions)
+    arguments = "".join(read_text(function.get("arguments")) for function in functions)
     return {**message, "tool_calls": [{"function": {"arguments": arguments}}]}
 
 
@@ -64,7 +65,7 @@ def _parts(choices: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def _choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the first choice of an event. Any other choice is an answer that the request did not ask for."""
+    """Return a list with the first choice of an event. The request asked for one choice, so any other is ignored."""
     return [choice for choice in _list(event.get("choices"))[:1] if isinstance(choice, dict)]
 
 
@@ -73,5 +74,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _last(objects: list[Any], key: str) -> Any:
-    """Return the last value of a key that is not empty."""
+    """Return the last non-empty value of `key`; None if there is none."""
     return next((each[key] for each in reversed(objects) if each.get(key)), None)
