@@ -1,4 +1,4 @@
-"""Ids: gen_ids, cohort ids and run keys are hashes of their parts."""
+"""Computes gen_ids, cohort ids and run keys. Each id is a hash, so that equal parts always give the same id."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int)
 
 
 def cohort_id(inputs: Mapping[str, Any]) -> str:
-    """Return `cohort-` and 12 hex digits of the blake2s of the canonical JSON of `inputs`."""
+    """Return the id of a cohort from its inputs: `cohort-` and 12 hex digits, a hash of their canonical JSON."""
     return "cohort-" + _short_hash(canonical_json(inputs))
 
 
 def run_key(dag_id: str, run_id: str, try_number: int) -> str:
-    """Return the folder name of one try to plan a DagRun: 12 hex digits, so that a run_id is never part of a path."""
+    """Return the folder name for one planning of a DagRun: 12 hex digits, so that a run_id is never part of a path."""
     return _short_hash(f"{dag_id}|{run_id}|{try_number}")
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """Return JSON with sorted keys and no blanks, so that equal values give equal text."""
+    """Return JSON with sorted keys and no spaces between its parts, so that equal values give equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -57,6 +57,6 @@ def _digest(*texts: str, replicate: int) -> str:
 def _base36(number: int) -> str:
     digits = ""
     while number or not digits:
-        number, rest = divmod(number, 36)
-        digits = _DIGITS[rest] + digits
+        number, remainder = divmod(number, 36)
+        digits = _DIGITS[remainder] + digits
     return digits

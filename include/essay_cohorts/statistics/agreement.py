@@ -24,7 +24,7 @@ from essay_cohorts.statistics.bootstrap import (
     with_interval,
     without_interval,
 )
-from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
+from essay_cohorts.statistics.frame import cell_means, sort_by_score
 
 NOT_TWO = "needs two scores of the same essay"
 NO_TWO_JUDGES = "needs two judges that scored the same essay"
@@ -100,7 +100,7 @@ def _agreement(template_id: str, model_id: str | None, rows: pd.DataFrame, alpha
 
 def _sums(scores: pd.DataFrame) -> tuple[Values, Values, Values]:
     """Return the number, sum and sum of squares of each essay's scores, for essays with two or more, by essay."""
-    scores = in_order_of_scores(scores)
+    scores = sort_by_score(scores)
     values = scores["score"] - scores["score"].mean()
     table = pd.DataFrame({"essay": scores["essay"], "score": values, "square": values**2})
     sums = table.groupby("essay").agg(n=("score", "size"), s=("score", "sum"), q=("square", "sum"))

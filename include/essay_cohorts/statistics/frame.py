@@ -1,4 +1,4 @@
-"""The table of scores that all statistics read, with a row for each evaluation, scored or not.
+"""Builds the table of scores that all statistics read, with a row for each evaluation, with or without a score.
 
 Columns: `essay`, `template`, `model` (ids) and `score` (0 to 9, or NaN if there is no score).
 """
@@ -17,38 +17,40 @@ _COLUMNS = ["essay", "template", "model", "score"]
 
 
 def cohort_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
-    """Return the table of a cohort's members, in the order of the rows."""
+    """Return the table of a cohort's evaluations, in the order of `rows`."""
     return _frame((row.member.cell, row.score) for row in rows)
 
 
-def store_frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
-    """Return the table of the store's evaluations by essay, template and model, without those of an unknown cell."""
-    frame = _frame((cell, score) for cell, score in judged if all(cell))
+def store_frame(evaluations: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
+    """Return the table of the store's evaluations, sorted by essay, template and model.
+
+    Evaluations whose essay, template or model is not known are left out.
+    """
+    frame = _frame((cell, score) for cell, score in evaluations if all(cell))
     return frame.sort_values(_COLUMNS[:3], kind="stable", ignore_index=True)
 
 
 def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
     """Return each essay's value under one template: the mean of its judges' means, so that judges count equally.
 
-    `frame` must hold only one template, because two templates may be two scales. An essay without a score has no
-    value. The values are ordered by essay for any order of the rows, because the draws of the resampling depend on
-    the order.
+    `frame` must hold only one template, because two templates may use different scales. An essay without a score has
+    no value. The values are always sorted by essay, because the random draws of the resampling depend on their order.
     """
     values = cell_means(frame).groupby("essay").mean().round(9)
     return np.asarray(values, dtype=np.float64)
 
 
 def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
-    """Return the mean of each cell that has a score, in order of essay, template and model.
+    """Return the mean of each cell that has a score, sorted by essay, template and model.
 
-    The means are rounded, because means of the same scores must not differ in the last bit of a float.
+    The means are rounded, so that means of the same scores do not differ in the last bit of a float.
     """
-    scored = in_order_of_scores(frame[frame["score"].notna()])
+    scored = sort_by_score(frame[frame["score"].notna()])
     return scored.groupby(["essay", "template", "model"])["score"].mean().round(9)
 
 
-def in_order_of_scores(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows by rising score, so that the same scores always give the same sum.
+def sort_by_score(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows by score, lowest first, so that the same scores always give the same sum.
 
     A sum of floats depends on the order of its terms. Rows with the same score may be in any order, because they add
     the same number.
@@ -56,11 +58,11 @@ def in_order_of_scores(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("score")
 
 
-def _frame(judged: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
+def _frame(evaluations: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
     # Built by columns, because building it by rows takes twice as long for 100,000 evaluations.
     columns: dict[str, list[str | float | None]] = {name: [] for name in _COLUMNS}
     essays, templates, models, scores = columns.values()
-    for (essay, template, model), score in judged:
+    for (essay, template, model), score in evaluations:
         essays.append(essay)
         templates.append(template)
         models.append(model)

@@ -21,7 +21,7 @@ from essay_cohorts.statistics.bootstrap import (
     with_interval,
     without_interval,
 )
-from essay_cohorts.statistics.frame import cell_means, in_order_of_scores
+from essay_cohorts.statistics.frame import cell_means, sort_by_score
 
 NO_REPLICATES = "one of its judges did not score any essay twice"
 NO_NOISE = "replicates do not differ"
@@ -113,7 +113,7 @@ def replicate_spreads(frame: pd.DataFrame) -> tuple[ReplicateSpread, ...]:
     """Return each judge's spread: the root of its cells' mean variance, weighted by degrees of freedom."""
     found = []
     for (template_id, model_id), rows in frame.groupby(["template", "model"], sort=False):
-        cells = in_order_of_scores(rows).groupby("essay")["score"].agg(["count", "var"])
+        cells = sort_by_score(rows).groupby("essay")["score"].agg(["count", "var"])
         repeated = cells[cells["count"] > 1]
         freedom = repeated["count"] - 1
         variance = float((repeated["var"] * freedom).sum() / freedom.sum()) if len(repeated) else None
@@ -163,7 +163,7 @@ def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
     spreads = pd.DataFrame(
         [(each.model_id, each.sd, each.freedom) for each in replicate_spreads(rows)], columns=["model", "sd", "of"]
     )
-    scored = in_order_of_scores(rows[rows["score"].notna()])
+    scored = sort_by_score(rows[rows["score"].notna()])
     cells = scored.groupby(["essay", "model"])["score"].agg(["mean", "size"])
     cells = cells.reset_index().merge(spreads.astype({"sd": float}), on="model", how="left")
     part = cells["sd"] ** 2 / cells["size"]
