@@ -31,7 +31,7 @@ def cohort_id(inputs: Mapping[str, Any]) -> str:
 
 
 def run_key(dag_id: str, run_id: str, try_number: int) -> str:
-    """Return the folder name for one planning of a DagRun: 12 hex digits, so that a run_id is never part of a path."""
+    """Return the folder name for one planning of a DagRun: 12 hex digits, so that no run_id is part of a path."""
     return _short_hash(f"{dag_id}|{run_id}|{try_number}")
 
 

@@ -1,8 +1,8 @@
 """Joins an answer that came as a stream of server-sent events into one completion.
 
-A gateway may stream although the request says `"stream": false`. Such an answer is kept, because it was paid for. Each
-`data:` line holds a piece of the answer. The last piece has a `finish_reason`, or the line `data: [DONE]` follows it. A
-stream with neither of the two broke off.
+A gateway may stream although the request says `"stream": false`. Such an answer is kept, because it was paid for.
+Each `data:` line holds a piece of the answer. The last piece has a `finish_reason`, or the line `data: [DONE]`
+follows it. A stream with neither of the two broke off.
 """
 
 from __future__ import annotations
