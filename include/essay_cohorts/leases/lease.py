@@ -1,12 +1,14 @@
 """A lease: a file that says which process may do something.
 
-A process takes a lease by creating its file exclusively, and writes its host and process id into the file. While the
-process lives, a thread of it refreshes the file's time. Another process may take the lease over when the file was not
-refreshed for LEASE_S, or at once when its holder was a process of the same machine that no longer exists. filelock's
-SoftFileLease does all of this with plain files, so a lease works on network file systems too.
+A process takes a lease by creating its file, which fails if the file exists. The process writes its host and process
+id into the file. While the process lives, one of its threads refreshes the file's modification time. Another process
+may take over the lease in two cases: the file was not refreshed for LEASE_S, or the holder was a process of the same
+machine that no longer exists. filelock's SoftFileLease does all of this with plain files, so a lease also works on a
+network file system.
 
-filelock leaves one case open. A process that is killed between the creation of the file and the first write leaves an
-empty file, which filelock respects forever. This module removes a file that stays empty for EMPTY_S.
+filelock does not cover one case. A process that is killed after it created the file and before it wrote into the file
+leaves an empty file. For filelock, such a lease stays taken forever. This module removes a file that stays empty for
+EMPTY_S.
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ from filelock import FileLock, SoftFileLease, Timeout
 from essay_cohorts.files.atomic import storing
 from essay_cohorts.files.json_files import read_text
 
-# A lease that was not refreshed for this many seconds may be taken. All processes must use the same value.
+# A lease that was not refreshed for this many seconds may be taken over. All processes must use the same value.
 LEASE_S = 30.0
-# Creating the file and writing its owner takes under 1 ms. A file that is empty for this long was left
-# by a killed process.
+# Creating the file and writing the holder into it takes under 1 ms. A file that is empty for this many seconds was
+# left by a killed process.
 EMPTY_S = 2.0
 
 
 def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
     """Return True if a living process seems to hold the lease.
 
-    Takes nothing and writes nothing, so the answer may be outdated at once: use it for what people read.
+    This function does not take the lease. Another process may take or release the lease at any moment, so use the
+    answer only for what people read.
     """
     try:
         silent_s = time.time() - path.stat().st_mtime
@@ -47,7 +50,7 @@ def seems_held(path: Path, lease_s: float = LEASE_S) -> bool:
 class Lease:
     """One lease, as one process sees it.
 
-    Keep the object between attempts, because it measures how long the lease is silent.
+    Keep the object between attempts, because it measures how long the holder has not refreshed the lease.
     """
 
     def __init__(self, path: Path, lease_s: float = LEASE_S) -> None:
@@ -58,16 +61,17 @@ class Lease:
         self._empty_file: tuple[tuple[int, int], float] | None = None
 
     def take(self) -> bool:
-        """Return True if this process now has the lease, False if another process has it.
+        """Try to take the lease, without waiting. Return True if this process has it now, else False.
 
         StoreError if the file cannot be written.
         """
         with storing(self.path):
+            # The second attempt follows when the first one removed an empty file.
             for _ in range(2):
                 try:
                     self._lock.acquire(blocking=False)
                 except Timeout:
-                    if not self._drop_if_empty():
+                    if not self._remove_empty_file():
                         return False
                 else:
                     self._taken_file = self._current_file()
@@ -75,9 +79,10 @@ class Lease:
         return False
 
     def is_held(self) -> bool:
-        """Return False once this process has lost the lease.
+        """Return True while this process has the lease.
 
-        Another process took it over, for example while this one was frozen, or the file can no longer be refreshed.
+        A process loses its lease when the file can no longer be refreshed, or when another process takes over the
+        lease, for example because this process was frozen.
         """
         if self._lock.compromise is not None:
             return False
@@ -85,35 +90,36 @@ class Lease:
             return self._taken_file is not None and self._current_file() == self._taken_file
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         with storing(self.path):
             self._lock.release()
 
     def _current_file(self) -> tuple[int, int] | None:
-        """Return the identity of the lease file; None if another process has removed the file."""
+        """Return the device and inode of the lease file; None if another process has removed the file."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino
 
-    def _drop_if_empty(self) -> bool:
-        """Remove a lease file that stayed empty; return True if it is gone.
+    def _remove_empty_file(self) -> bool:
+        """Remove a lease file that stayed empty for EMPTY_S; return True if another attempt to take it makes sense.
 
-        One process at a time does so, because otherwise a process could remove the new file of another one.
+        A lock lets in one process at a time. Without the lock, a second process could remove the new lease file that
+        another process has created in the meantime.
         """
-        found = self._seen_empty()
+        found = self._find_empty_file()
         if found is None or time.monotonic() - found[1] < EMPTY_S:
             return False
         with FileLock(self.path.with_suffix(".broken")) as lock:
-            if self._seen_empty() == found:
+            if self._find_empty_file() == found:
                 self.path.unlink(missing_ok=True)
             Path(lock.lock_file).unlink(missing_ok=True)
         self._empty_file = None
         return True
 
-    def _seen_empty(self) -> tuple[tuple[int, int], float] | None:
-        """Return the identity of an empty lease file and the time at which it was first seen; None if not empty."""
+    def _find_empty_file(self) -> tuple[tuple[int, int], float] | None:
+        """Return the identity of the empty lease file and when this object first saw it; None unless it is empty."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:
