@@ -1,4 +1,7 @@
-"""From the query of a request to values of `essay_cohorts`; a field that cannot be read gets its default."""
+"""Converts the query fields of a page's request to values of `essay_cohorts`, and back.
+
+A field of the matrix with an invalid value gets its default. Fields of the plan are checked by `essay_cohorts`.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.records import count_of, texts_of
 from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
 
-_EXISTING = {"yes": True, "no": False}
+_YES_NO = {"yes": True, "no": False}
 
 
 def page_number(query: QueryParams) -> int:
-    """Return the field `page`, or 1 when the field is not a number of at most seven digits."""
+    """Return the field `page`; 1 when the field is not a number from 1 upward with at most seven digits."""
     text = query.get("page", "")
     return max(1, int(text)) if text.isascii() and text.isdigit() and 0 < len(text) < 8 else 1
 
 
 def matrix_query(query: QueryParams) -> MatrixQuery:
-    """Return which part of the matrix the request asks for."""
+    """Return the part of the matrix that the request asks for."""
     sort, column = query.get("sort", ""), query.get("column", "")
     return MatrixQuery(
         templates=frozenset(filter(None, query.getlist("template"))),
@@ -41,7 +44,7 @@ def matrix_query(query: QueryParams) -> MatrixQuery:
 
 
 def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
-    """Return the query fields of a part of the matrix, without the page number; inverse of `matrix_query`."""
+    """Return the query fields for a part of the matrix, without the page number. Inverse of `matrix_query`."""
     return {
         "template": sorted(query.templates),
         "model": sorted(query.models),
@@ -54,14 +57,14 @@ def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
 
 
 def plan_conf(query: QueryParams) -> dict[str, Any]:
-    """Return the conf that the form of the plan page describes; `essay_cohorts` checks it like any conf."""
+    """Return the conf that was entered in the form of the plan page; `essay_cohorts` checks it like any conf."""
     conf: dict[str, Any] = {}
     if cohort_id := query.get("cohort_id", "").strip():
         conf["cohort_id"] = cohort_id
     if essay_ids := re.findall(r"[^\s,]+", query.get("essay_ids", "")):
         conf["essay_ids"] = essay_ids
-    if query.get("existing") in _EXISTING:
-        conf["include_existing_evaluations"] = _EXISTING[query["existing"]]
+    if query.get("existing") in _YES_NO:
+        conf["include_existing_evaluations"] = _YES_NO[query["existing"]]
     for field in ("templates", "models"):
         if chosen := [each for each in query.getlist(field) if each]:
             conf[field] = chosen
@@ -73,11 +76,11 @@ def plan_conf(query: QueryParams) -> dict[str, Any]:
 
 
 def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the conf that plans a cohort again exactly as before; BadInput when its manifest lacks the inputs."""
+    """Return the conf that plans a cohort again with the same inputs; BadInput when its manifest lacks an input."""
     lists = {key: texts_of(manifest, key) for key in ("essays", "templates", "models")}
     replicates = count_of(manifest, "replicates")
     if not (all(lists.values()) and replicates):
-        finding = "it does not name the essays, templates, models and replicates of the cohort's plan."
+        finding = "it lacks the essays, templates, models or replicates of the cohort's plan."
         place = f"cohorts/{cohort_id}/manifest.json"
         raise BadInput([Problem(place=place, finding=finding, next_step="Fill in the form instead.")])
     return {
@@ -91,12 +94,12 @@ def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any
 
 
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
-    """Return the command line that starts the DAG with this conf."""
+    """Return the command that triggers the DAG with this conf."""
     return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
 
 
 def checked_id(cohort_id: str) -> str:
-    """Return the id, which may become part of a path now; BadInput when it is not a valid id."""
+    """Return `cohort_id` if it is a valid id, and therefore safe as part of a path; else raise BadInput."""
     if not is_id(cohort_id):
         raise BadInput([Problem(place="cohort", finding=f"{cohort_id!r} is not a valid id.", next_step=ID_RULE)])
     return cohort_id
