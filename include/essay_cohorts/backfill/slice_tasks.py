@@ -1,8 +1,8 @@
-"""The steps of the DAG's tasks after planning, except the calls: cut the slices, check, write prompts, score replies.
+"""The steps of the tasks after planning, except the calls: make the slices, check, write prompts, score replies.
 
 Tasks pass only small values to each other: the PlannedRun and the slices. Each step reads its slice's part of the
-plan from a file, and reads from the store whether an evaluation is done. So what a run pays for never depends on
-which tasks the scheduler skips.
+plan from a file, and reads from the store whether an evaluation is done. Because no step relies on the result of an
+earlier task for that, the tasks that the scheduler skips never change what a run pays for.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 log = logging.getLogger(__name__)
 
 # How long to wait, in s, while another process holds the claim on a pending reply. If that process is dead, its task
-# lease expires after LEASE_S, and the claim can be taken then.
-_STORING_S = LEASE_S + 10.0
+# lease expires after LEASE_S, and then this process can take over the claim.
+_CLAIM_PATIENCE_S = LEASE_S + 10.0
 _POLL_S = 0.1
-# The evaluations of one essay by one template follow each other and have the same prompt. Eight prompts are enough,
-# because the threads work on neighbouring rows.
+# The evaluations of one essay by one template have the same prompt and are neighbouring rows of the slice. The
+# threads work on neighbouring rows too, so a cache of eight prompts is enough.
 _CACHED_PROMPTS = 8
-# Each line of a task's log passes through two processes. One line per score would take a tenth of the step's time.
-_SCORES_PER_LINE = 1_000
+# The log gets one line for this many replies. A line for each reply would take a tenth of the step's time, because
+# each line of a task's log passes through two processes.
+_REPLIES_PER_LOG_LINE = 1_000
 
 
 def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
-    """Return the slices to map over, in their XCom form, and write each slice's part of the plan.
+    """Divide the plan into slices, write each slice's part of the plan, and return the slices in their XCom form.
 
-    `tasks_at_once` limits the number of slices with calls; 0 means no limit.
+    `tasks_at_once` is the highest number of slices with calls; 0 means that only the settings limit this number.
     """
     rows = evaluation_rows(settings, planned)
     slices = make_slices(
@@ -67,7 +68,7 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
 
 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:
-    """Log each evaluation of the slice that is done; return how many are not done."""
+    """Log each evaluation of the slice that has a score; return how many have none."""
     store = GensDataLayer.from_root(settings.data_root)
     rows = rows_of_slice(settings, planned, part)
     unscored = set(unparsed_rows(store, rows))
@@ -106,7 +107,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
 
 
 def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef) -> dict[str, int]:
-    """Score the stored replies of the slice; return how many have a score and how many were refused."""
+    """Score the stored replies of the slice; return how many got a score and how many were refused."""
     store = GensDataLayer.from_root(settings.data_root)
     counts = {"scored": 0, "unscored": 0}
 
@@ -115,8 +116,8 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
         parser = parser_of(planned.parsers[row.member.template_id])
         return _parse(store.evaluation(row.member.gen_id), parser, task_lease)
 
-    # Use one task lease for all evaluations of the slice. It measures how long a dead task's lease has been silent; a
-    # new task lease per evaluation would start to measure, and to wait, again for each evaluation.
+    # Use one task lease for all evaluations of the slice, because it measures how long a dead task's lease has been
+    # silent. A new task lease for each evaluation would have to measure, and to wait, again each time.
     with TaskLease(settings.data_root, task) as task_lease:
         for row, verdict in parallel_map(parse, unparsed_rows(store, rows_of_slice(settings, planned, part))):
             gen_id = row.member.gen_id
@@ -126,7 +127,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
             counts["unscored" if verdict.score is None else "scored"] += 1
             if verdict.score is None:
                 log.info("%s: %s", gen_id, verdict.reason)
-            if sum(counts.values()) % _SCORES_PER_LINE == 0:
+            if sum(counts.values()) % _REPLIES_PER_LOG_LINE == 0:
                 log.info("%d replies read so far", sum(counts.values()))
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
@@ -134,7 +135,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
 
 def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) -> Verdict | None:
     """Score one stored reply and write the verdict; return None if there is no reply."""
-    _put_in_place(evaluation, task_lease)
+    _recover_from_crash(evaluation, task_lease)
     reply = evaluation.reply()
     if reply is None:
         return None
@@ -144,8 +145,8 @@ def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) 
     return verdict
 
 
-def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
-    """Clean up after a process that died during its call.
+def _recover_from_crash(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
+    """Complete a reply that a crashed process left behind, and remove what else the process left.
 
     Such a process may have left a reply in temporary files, a claim, or a failure.json that is older than the reply.
     """
@@ -155,7 +156,7 @@ def _put_in_place(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
         evaluation.drop_stale_failure()
         return
     lease = CallLease(evaluation.writable_claim(), task_lease)
-    deadline = time.monotonic() + _STORING_S
+    deadline = time.monotonic() + _CLAIM_PATIENCE_S
     while not lease.take():
         if time.monotonic() > deadline or not evaluation.has_pending_reply():
             return
