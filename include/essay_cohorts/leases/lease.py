@@ -2,9 +2,9 @@
 
 A process takes a lease by creating its file, which fails if the file exists. The process writes its host and process
 id into the file. While the process lives, one of its threads refreshes the file's modification time. Another process
-may take over the lease in two cases: the file was not refreshed for LEASE_S, or the holder was a process of the same
-machine that no longer exists. filelock's SoftFileLease does all of this with plain files, so a lease also works on a
-network file system.
+may take over the lease in two cases: the file was not refreshed for LEASE_S, or the holder ran on the same machine
+and no longer exists. filelock's SoftFileLease does all of this with plain files, so a lease also works on a network
+file system.
 
 filelock does not cover one case. A process that is killed after it created the file and before it wrote into the file
 leaves an empty file. For filelock, such a lease stays taken forever. This module removes a file that stays empty for
