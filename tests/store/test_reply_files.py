@@ -109,7 +109,7 @@ def test_stored(tmp_path: Path, build: Build) -> None:
     assert_new_reply_is_in_place(folder)
     assert "failure.json" not in contents(folder)
     assert not reply_files.is_pending(folder)
-    assert reply_files.is_as_recorded(folder)
+    assert reply_files.matches_recorded_hash(folder)
 
 
 def test_a_former_reply_is_kept_under_one_number(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_half_a_surrogate_pair_does_not_lose_a_reply(tmp_path: Path, text: str, 
     fresh(tmp_path / "v_1")
     reply_files.store(tmp_path / "v_1", text, record)
     assert (tmp_path / "v_1" / "raw.txt").exists()
-    assert reply_files.is_as_recorded(tmp_path / "v_1")
+    assert reply_files.matches_recorded_hash(tmp_path / "v_1")
 
 
 @pytest.mark.parametrize(
@@ -351,12 +351,12 @@ def test_half_a_surrogate_pair_does_not_lose_a_reply(tmp_path: Path, text: str, 
         pytest.param("SCORE: 9\n", {"reply_sha256": "0" * 64}, False, id="another reply's hash"),
     ],
 )
-def test_is_as_recorded(tmp_path: Path, text: str, record: dict[str, str] | None, expected: bool) -> None:
+def test_matches_recorded_hash(tmp_path: Path, text: str, record: dict[str, str] | None, expected: bool) -> None:
     """With a recorded hash a changed reply is detected."""
     (tmp_path / "raw.txt").write_text(text, encoding="utf-8")
     if record is not None:
         (tmp_path / "raw_metadata.json").write_text(json.dumps(record), encoding="utf-8")
-    assert reply_files.is_as_recorded(tmp_path) is expected
+    assert reply_files.matches_recorded_hash(tmp_path) is expected
 
 
 def test_nothing_is_pending_where_nothing_is(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
     elif any(name.startswith(".") and name.endswith(".tmp") for name in names):
         finding = "it has an incomplete temporary file."
         yield _problem(stage, gen_id, finding, "Delete the .tmp file once no run is under way.")
-    if "raw.txt" in names and not evaluation.has_recorded_reply():
+    if "raw.txt" in names and not evaluation.reply_matches_record():
         finding = "its raw.txt is not the reply that raw_metadata.json records."
         yield _problem(stage, gen_id, finding, "Restore raw.txt from a backup.")
 

@@ -221,7 +221,7 @@ def _score(evaluation: EvaluationFolder, cell: Cell, parser: Parser) -> tuple[Re
     if found.effect is Effect.BY_HAND:
         found = decide(parsed, record, verdict, half_replaced=evaluation.half_replaced())
     why, effect = verdict.reason or " ".join(verdict.parser), found.effect
-    if effect in _TO_WRITE and not evaluation.has_recorded_reply():
+    if effect in _TO_WRITE and not evaluation.reply_matches_record():
         effect, why = Effect.DAMAGED, "its raw.txt is not the reply that raw_metadata.json records"
     return Reparsed(gen_id=gen_id, cell=cell, effect=effect, before=found.before, after=found.after, why=why), verdict
 

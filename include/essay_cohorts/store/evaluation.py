@@ -126,12 +126,12 @@ class EvaluationFolder:
         return self.claim.exists()
 
     def has_pending_reply(self) -> bool:
-        """Return True when a whole reply is in temporary files; `complete_reply` puts it in place."""
+        """Return True when a complete reply is still in temporary files; `complete_reply` renames them."""
         return reply_files.is_pending(self.path)
 
-    def has_recorded_reply(self) -> bool:
-        """Return False when raw.txt does not match the hash in raw_metadata.json; True when no hash is recorded."""
-        return reply_files.is_as_recorded(self.path)
+    def reply_matches_record(self) -> bool:
+        """Return True when raw.txt has the hash in raw_metadata.json, or when no hash is recorded."""
+        return reply_files.matches_recorded_hash(self.path)
 
     def metadata(self) -> EvaluationMetadata | None:
         """Return metadata.json; None when it is missing or not a JSON object."""
@@ -265,7 +265,7 @@ class EvaluationFolder:
         reply_files.store(self.writable(), text, metadata, reasoning)
 
     def complete_reply(self) -> bool:
-        """Put in place a whole reply that a crash left in temporary files; return False when there is none."""
+        """Rename the files of a complete reply that a crash left in temporary files; return False when there is none."""
         return reply_files.complete(self.writable())
 
     def drop_stale_failure(self) -> None:
