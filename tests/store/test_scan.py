@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.store import index as evaluation_index
-from essay_cohorts.store.index import OLDEST_S, NameSums, folder_names
+from essay_cohorts.store.index import MAX_AGE_S, NameSums, folder_names
 from essay_cohorts.store.scan import FoundFolders, find_folders
 from tests.conftest import PlayedDag, full_disk
 from tests.store_builder import StoreBuilder
@@ -63,7 +63,7 @@ def same(folder: Path, *essay_ids: str) -> FoundFolders:
     found, plain = find(folder, *essay_ids), find_folders(folder, set(essay_ids))
     assert sorted(found.selected) == sorted(plain.selected)
     assert sorted(found.unusable) == sorted(plain.unusable)
-    assert found.names == plain.names == NameSums.of(folder).total
+    assert found.names == plain.names == NameSums.of_folder(folder).total
     return found
 
 
@@ -170,7 +170,7 @@ def test_many_changes_are_written_into_the_index(folder: Path) -> None:
     with evaluation_index.EvaluationIndex.opened(index_of(folder)) as index:
         assert index is not None
         assert index.total == COUNT + 1_001
-        assert index.sums.differing(NameSums.of(folder)) == set()
+        assert index.sums.differing_buckets(NameSums.of_folder(folder)) == set()
 
 
 def test_an_old_index_is_made_again(folder: Path) -> None:
@@ -178,14 +178,14 @@ def test_an_old_index_is_made_again(folder: Path) -> None:
     metadata = folder / "v_1" / "metadata.json"
     metadata.write_text(metadata.read_text().replace("e_1", "e_2"))
     assert "v_1" not in find(folder, "e_2").selected
-    past = time.time() - OLDEST_S - 1
+    past = time.time() - MAX_AGE_S - 1
     os.utime(index_of(folder), (past, past))
     assert "v_1" in same(folder, "e_2").selected
 
 
 def test_an_updated_index_keeps_its_age(folder: Path) -> None:
     """Replacing the index keeps its age, because copied entries are as old as before."""
-    past = time.time() - OLDEST_S / 2
+    past = time.time() - MAX_AGE_S / 2
     os.utime(index_of(folder), (past, past))
     for number in range(COUNT, COUNT + 1_001):
         add(folder, number)
@@ -273,7 +273,7 @@ def test_two_concurrent_writers_leave_a_complete_index(folder: Path) -> None:
     """The writer that finishes last wins, and a reader of the former index can finish reading it."""
     with evaluation_index.EvaluationIndex.opened(index_of(folder)) as index:
         assert index is not None
-        first, second = (evaluation_index.IndexWriter.after(index, set()) for _ in range(2))
+        first, second = (evaluation_index.IndexWriter.based_on(index, set()) for _ in range(2))
         second.finish()
         first.finish()
         assert len(list(index.entries_of(["e_1"]))) == COUNT // 300
@@ -290,7 +290,7 @@ def test_sums_differ_where_names_do(names: set[str], data: st.DataObject) -> Non
         before.add(name)
     for name in sorted(names ^ {changed}):
         after.add(name)
-    assert before.differing(after) == {evaluation_index.bucket_of(changed)}
+    assert before.differing_buckets(after) == {evaluation_index.bucket_of(changed)}
 
 
 @pytest.mark.parametrize("name", ["v_1", ".v_1.tmp", "file"])
@@ -304,13 +304,13 @@ def test_sums_and_names_agree_on_what_a_folder_is(tmp_path: Path, name: str) -> 
     sums = NameSums()
     for one in folder_names(tmp_path):
         sums.add(one)
-    assert sums.differing(NameSums.of(tmp_path)) == set()
+    assert sums.differing_buckets(NameSums.of_folder(tmp_path)) == set()
 
 
 @pytest.fixture
 def indexed(monkeypatch: pytest.MonkeyPatch, store: StoreBuilder) -> Callable[[str], StoreBuilder]:
     """Return a builder of a store whose index hides every evaluation of e_essay1's cell."""
-    monkeypatch.setattr(evaluation_index, "LEAST", 1)
+    monkeypatch.setattr(evaluation_index, "MIN_ENTRIES", 1)
 
     def build(essay: str) -> StoreBuilder:
         store.evaluation("v_old", "e_other")

@@ -126,7 +126,7 @@ class EvaluationFolder:
         return self.claim.exists()
 
     def has_pending_reply(self) -> bool:
-        """Return True when a complete reply is still in temporary files; `complete_reply` renames them."""
+        """Return True when the folder has a pending reply (see reply_files); `complete_reply` renames its files."""
         return reply_files.is_pending(self.path)
 
     def reply_matches_record(self) -> bool:
@@ -265,7 +265,7 @@ class EvaluationFolder:
         reply_files.store(self.writable(), text, metadata, reasoning)
 
     def complete_reply(self) -> bool:
-        """Rename the files of a complete reply that a crash left in temporary files; return False when there is none."""
+        """Give a pending reply (see reply_files) its final file names; return False when there is none."""
         return reply_files.complete(self.writable())
 
     def drop_stale_failure(self) -> None:

@@ -152,7 +152,7 @@ class GensDataLayer:
 
     def names_seen(self) -> int:
         """Return a sum that changes when an evaluation's folder is added or removed; takes one listing."""
-        return NameSums.of(self.gens / Stage.EVALUATION).total
+        return NameSums.of_folder(self.gens / Stage.EVALUATION).total
 
     def occupied(self) -> Container[str]:
         """Return a container of the taken ids: `gen_id in ...` is true when anything has that name."""

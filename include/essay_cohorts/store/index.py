@@ -1,10 +1,14 @@
-"""An index of existing evaluations: which folder judges which essay. Derived from the store, and safe to delete.
+"""An index of the evaluations in the store: which folder judges which essay. It is derived and safe to delete.
 
-The index is one SQLite file that is only ever replaced as a whole. A reader therefore sees one snapshot, the last of
-two concurrent writers wins, and nothing is locked. A folder's metadata.json is written together with the folder and
-never again, so the folder's name is enough to tell whether an entry is still true: a reader compares the names in the
-index with the names on disk. To make that quick, names are spread over buckets by CRC-32 and each bucket has a sum.
-Folders whose metadata.json is unusable are left out of the index, because a person may still fix them.
+The index is one SQLite file, which is replaced as a whole and never changed. Therefore a reader sees one consistent
+snapshot, no locks are needed, and if two processes write at the same time, the last one wins.
+
+An entry is valid as long as its folder exists, because a folder's metadata.json is written together with the folder
+and never changed. So a reader only compares the folder names in the index with those on the disk. To make this fast,
+CRC-32 spreads the names over buckets, and the index holds one sum of names for each bucket (see NameSums). If the two
+sums of a bucket differ, the reader reads the folders of this bucket that the index does not have.
+
+Folders whose metadata.json is unusable are not in the index, because a person may still fix them.
 """
 
 from __future__ import annotations
@@ -26,12 +30,12 @@ from essay_cohorts.files.atomic import leads_to, new_token, sync_path, temporary
 log = logging.getLogger(__name__)
 
 BUCKETS = 1 << 16
-# With fewer evaluations, reading all of them takes less time than an index saves.
-LEAST = 2_000
-# Age at which an index is rebuilt, so that a metadata.json edited in place (against the rule) is noticed.
-OLDEST_S = 3_600.0
-# The version of the tables; an index of another version is rebuilt.
-_FORM = 1
+# With fewer evaluations there is no index, because reading all of them takes less time than keeping an index.
+MIN_ENTRIES = 2_000
+# An index of this age, in s, is rebuilt, so that a metadata.json that was edited against the rule is noticed.
+MAX_AGE_S = 3_600.0
+# An index whose tables have another version is rebuilt.
+_VERSION = 1
 _TABLES = (
     "CREATE TABLE evaluation (bucket INTEGER, name TEXT, essay TEXT)",
     "CREATE TABLE sums (form INTEGER, total INTEGER, buckets BLOB)",
@@ -41,13 +45,14 @@ _KEYS = (
     "CREATE INDEX IF NOT EXISTS by_essay ON evaluation (essay)",
 )
 _INSERT = "INSERT INTO evaluation VALUES (?, ?, ?)"
+# A temporary file of this age, in s, was left by a writer that died.
 _ABANDONED_S = 3_600.0
 # The upper 32 bits of a sum count the names, so that one added or removed name always changes the sum.
-_ONE = 1 << 32
+_ONE_NAME = 1 << 32
 
 
 class Entry(NamedTuple):
-    """A folder's name, the bucket that the name falls into, and the essay that its evaluation judges."""
+    """A folder's name, the bucket of the name, and the essay that the evaluation in the folder judges."""
 
     bucket: int
     name: str
@@ -55,7 +60,7 @@ class Entry(NamedTuple):
 
 
 class NameSums:
-    """One sum of names per bucket. Equal sums mean equal names, with one chance in 4 billion per change to err."""
+    """One sum of names for each bucket. Different names have the same sum with a chance of 1 in 4 billion."""
 
     def __init__(self, content: bytes = bytes(8 * BUCKETS)) -> None:
         self._sums = array("q", content)
@@ -64,15 +69,15 @@ class NameSums:
             raise ValueError(msg)
 
     @classmethod
-    def of(cls, folder: Path) -> NameSums:
-        """Return the sums over the names that `folder_names` yields, in half the time."""
+    def of_folder(cls, folder: Path) -> NameSums:
+        """Return the sums of the names from `folder_names`. Calling `add` for each name takes twice as long."""
         sums = cls()
         buckets = sums._sums
         with _scanned(os.fsencode(folder)) as entries:
             for entry in entries:
                 if not entry.name.startswith(b".") and entry.is_dir():
                     code = crc32(entry.name)
-                    buckets[code % BUCKETS] += _ONE + code
+                    buckets[code % BUCKETS] += _ONE_NAME + code
         return sums
 
     @property
@@ -83,25 +88,25 @@ class NameSums:
     def add(self, name: str) -> None:
         """Add a name."""
         code = crc32(os.fsencode(name))
-        self._sums[code % BUCKETS] += _ONE + code
+        self._sums[code % BUCKETS] += _ONE_NAME + code
 
     def clear(self, buckets: Iterable[int]) -> None:
         """Remove all names from some buckets."""
         for bucket in buckets:
             self._sums[bucket] = 0
 
-    def differing(self, other: NameSums) -> set[int]:
+    def differing_buckets(self, other: NameSums) -> set[int]:
         """Return the buckets whose sums differ."""
         pairs = zip(self._sums, other._sums, strict=True)
-        return {bucket for bucket, (mine, others) in enumerate(pairs) if mine != others}
+        return {bucket for bucket, (own, others) in enumerate(pairs) if own != others}
 
     def to_bytes(self) -> bytes:
-        """Return the sums as bytes, for the constructor."""
+        """Return the sums as bytes, which the constructor accepts."""
         return self._sums.tobytes()
 
 
 def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
-    """Yield the names of a stage's folders in any order; with `temporary` only the unfinished ones of a crash."""
+    """Yield the names of a stage's folders, in any order; with `temporary`, of the folders of unfinished writes."""
     with _scanned(str(folder)) as entries:
         for entry in entries:
             if entry.name.startswith(".") is temporary and entry.is_dir():
@@ -109,7 +114,7 @@ def folder_names(folder: Path, *, temporary: bool = False) -> Iterator[str]:
 
 
 def bucket_of(name: str) -> int:
-    """Return the bucket that a name falls into."""
+    """Return the bucket of a name."""
     return crc32(os.fsencode(name)) % BUCKETS
 
 
@@ -125,15 +130,15 @@ def _scanned(folder: AnyStr) -> Iterator[Iterator[os.DirEntry[AnyStr]]]:
 
 
 class EvaluationIndex:
-    """An open snapshot for reading: `total` entries, and the `sums` of their names.
+    """An index that is open for reading: it has `total` entries, and `sums` are the sums of their names.
 
-    `made_at` is when the oldest entries were read from the store, in seconds since 1970.
+    `made_at` is the time when the oldest entries were read from the store, in seconds since 1970.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, made_at: float) -> None:
         self.path, self.made_at, self._connection = path, made_at, connection
-        form, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
-        if form != _FORM:
+        version, total, sums = connection.execute("SELECT form, total, buckets FROM sums").fetchone()
+        if version != _VERSION:
             msg = "its tables are of another version"
             raise ValueError(msg)
         self.sums, self.total = NameSums(sums), int(total)
@@ -141,12 +146,15 @@ class EvaluationIndex:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[EvaluationIndex | None]:
-        """Open the index at `path`; None when it is missing or too old. A damaged one raises sqlite3.Error later."""
+        """Open the index at `path`; yield None when it is missing, too old or unusable.
+
+        Damage that is not found when the index is opened raises sqlite3.Error when entries are read.
+        """
         try:
             made_at = path.stat().st_mtime
         except OSError:
             made_at = 0.0
-        if time.time() - made_at > OLDEST_S:
+        if time.time() - made_at > MAX_AGE_S:
             yield None
             return
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
@@ -159,15 +167,15 @@ class EvaluationIndex:
 
     def entries_in(self, buckets: Collection[int]) -> Iterator[Entry]:
         """Return the entries of some buckets."""
-        self._keep("wanted_bucket", buckets)
+        self._fill_temporary_table("wanted_bucket", buckets)
         return self._entries("bucket IN (SELECT value FROM wanted_bucket)")
 
     def entries_of(self, essay_ids: Iterable[str]) -> Iterator[Entry]:
         """Return the entries of some essays."""
-        self._keep("wanted_essay", essay_ids)
+        self._fill_temporary_table("wanted_essay", essay_ids)
         return self._entries("essay IN (SELECT value FROM wanted_essay)")
 
-    def _keep(self, table: str, values: Iterable[object]) -> None:
+    def _fill_temporary_table(self, table: str, values: Iterable[object]) -> None:
         self._connection.execute(f"CREATE TEMP TABLE {table} (value PRIMARY KEY)")
         rows = ((value,) for value in values)
         self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", rows)  # noqa: S608  (a constant of this module)
@@ -178,7 +186,7 @@ class EvaluationIndex:
 
 
 class IndexWriter:
-    """Writes the next index entry by entry; `finish` puts it in place when it has at least LEAST entries.
+    """Writes a new index to a temporary file, entry by entry; `finish` replaces the former index by the new one.
 
     A failure is logged and not raised, because the store works without an index.
     """
@@ -187,12 +195,12 @@ class IndexWriter:
         self._path, self._temporary = path, temporary_name(path, new_token())
         self._sums, self._total = NameSums(), 0
         self._made_at = time.time()
-        self._waiting: list[Entry] = []
+        self._unwritten: list[Entry] = []
         self._connection: sqlite3.Connection | None = None
         self._failed = False
 
     @classmethod
-    def after(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
+    def based_on(cls, former: EvaluationIndex, buckets: Collection[int]) -> IndexWriter:
         """Return a writer that starts with the entries of `former`, except those in `buckets`."""
         writer = cls(former.path)
         writer._made_at = former.made_at
@@ -211,19 +219,19 @@ class IndexWriter:
         """Add one entry."""
         if self._failed:
             return
-        self._waiting.append(entry)
-        if len(self._waiting) >= LEAST:
+        self._unwritten.append(entry)
+        if len(self._unwritten) >= MIN_ENTRIES:
             with self._logging_failures():
                 self._write()
 
     def finish(self) -> None:
-        """Put the index in place; with too few entries, remove a former index."""
+        """Replace the former index by the new one; with too few entries, only remove the former one."""
         with self._logging_failures():
             if self._failed:
                 pass
-            elif self._total + len(self._waiting) >= LEAST:
+            elif self._total + len(self._unwritten) >= MIN_ENTRIES:
                 self._write()
-                self._put_in_place()
+                self._replace_index()
             elif self._path.exists():
                 self._check_inside()
                 self._path.unlink(missing_ok=True)
@@ -233,14 +241,14 @@ class IndexWriter:
                 self._temporary.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        connection = self._connection or self._new()
-        connection.executemany(_INSERT, self._waiting)
-        for entry in self._waiting:
+        connection = self._connection or self._create()
+        connection.executemany(_INSERT, self._unwritten)
+        for entry in self._unwritten:
             self._sums.add(entry.name)
-        self._total += len(self._waiting)
-        self._waiting.clear()
+        self._total += len(self._unwritten)
+        self._unwritten.clear()
 
-    def _new(self) -> sqlite3.Connection:
+    def _create(self) -> sqlite3.Connection:
         self._check_inside()
         self._temporary.parent.mkdir(exist_ok=True)
         connection = self._connect()
@@ -256,17 +264,17 @@ class IndexWriter:
 
     def _connect(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(self._temporary, isolation_level=None)
-        # No other process reads the file yet, so a journal and flushes before the last one would be useless.
+        # No other process reads the temporary file, so neither a journal nor a flush before the last one is needed.
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
             self._connection.execute(statement)
         return self._connection
 
-    def _put_in_place(self) -> None:
+    def _replace_index(self) -> None:
         if self._connection is None:
             return
         for key in _KEYS:
             self._connection.execute(key)
-        self._connection.execute("INSERT INTO sums VALUES (?, ?, ?)", [_FORM, self._total, self._sums.to_bytes()])
+        self._connection.execute("INSERT INTO sums VALUES (?, ?, ?)", [_VERSION, self._total, self._sums.to_bytes()])
         self._connection.execute("COMMIT")
         self._connection.close()
         sync_path(self._temporary)

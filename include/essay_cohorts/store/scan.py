@@ -84,8 +84,8 @@ def _read_all(folder: Path, essay_ids: Collection[str], writer: IndexWriter | No
 
 def _read_new(folder: Path, essay_ids: Collection[str], index: EvaluationIndex) -> FoundFolders | None:
     """Return what the index and the new folders say; None when reading all folders is as quick."""
-    sums = NameSums.of(folder)
-    stale = sums.differing(index.sums)
+    sums = NameSums.of_folder(folder)
+    stale = sums.differing_buckets(index.sums)
     if len(stale) > _TOO_MANY_BUCKETS:
         return None
     found = FoundFolders(by_index=True, names=sums.total)
@@ -112,7 +112,7 @@ def _read_buckets(
         if found.add(name, essay, essay_ids) is not None:
             current.append(Entry(bucket, name, str(essay)))
     if new + len(known) >= _WORTH_SAVING:
-        writer = IndexWriter.after(index, stale)
+        writer = IndexWriter.based_on(index, stale)
         for entry in current:
             writer.add(entry)
         writer.finish()
