@@ -480,7 +480,7 @@ class CountingSpending:
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         self.charged += end is not CallEnd.NOT_CHARGED
 
-    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
+    async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         self.kept.append(reply.text)
 
 

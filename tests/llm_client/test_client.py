@@ -45,7 +45,7 @@ class FreeSpending:
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         self.ended.append((end, usage))
 
-    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
+    async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         msg = "no reply of these tests breaks off"
         raise AssertionError(msg)
 

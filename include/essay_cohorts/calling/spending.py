@@ -1,12 +1,13 @@
 """Records the requests of a slice in the cohort's journal of calls, and keeps the DagRun within its budget.
 
-Every request is recorded twice. Before it is sent, it is reserved: the journal gets a line with the highest cost that
-the request can have (its worst case). After it has ended, it is settled: the journal gets a second line with its end
-and its real cost. All slices of a run write to the same journal, so together they keep to one budget.
+The journal gets two lines for each request. The first line reserves the request before it is sent: it has the highest
+cost that the request can have (the worst case). The second line settles the request after it has ended: it says how
+the request ended and what it really cost, if that is known. All slices of a run share one journal, so that together
+they keep to one budget.
 
-A crash never makes a run spend more than its budget. A request that was reserved and not settled keeps its worst case
-in the budget, even if it was never sent. If the reply of such a request is in the store, `settle_from_store` settles
-the request later with the cost in the reply's record.
+A crash never makes a run spend more than its budget. If a request was reserved but never settled, its worst case
+counts as spent, even if the request was never sent. If the reply to such a request is in the store,
+`settle_from_store` settles the request later, with the cost in the reply's record.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# A request that waits for room in the budget checks the journal again after about this time, in s: requests of other
-# slices may have ended and cost less than their worst case.
+# A request that waits for room in the budget reads the journal again after about this time, in s, because requests of
+# other slices may have ended and may have cost less than their worst case.
 _RECHECK_S = 0.25
-# A request counts as in flight until this long after its total timeout, in s, so that its end can still be recorded.
+# A request counts as in flight for this many seconds after its total timeout, so that its end can still be recorded.
 _GRACE_S = 60.0
 
 
@@ -54,9 +55,9 @@ class SliceSpending:
         return EvaluationSpending(spending=self, gen_id=gen_id, store_reply=store_reply)
 
     async def reserve(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> Failure | None:
-        """Reserve a request; return None when it may be sent now, or a Failure when it does not fit into the budget.
+        """Reserve a request. Return None when it may be sent now, or a Failure when it can never fit into the budget.
 
-        While the request does not fit now, but may fit after other requests have ended, this method waits.
+        If the request may fit after other requests have ended, wait for them.
         """
         intent, last_spending = self._intent(evaluation.gen_id, model, prompt), Spending()
 
@@ -77,7 +78,7 @@ class SliceSpending:
             await self._wait_for_settlement()
 
     def reserve_now(self, evaluation: EvaluationSpending, model: JudgeModel, prompt: Prompt) -> None:
-        """Reserve a request in this thread, for a run without a budget."""
+        """Reserve a request in the calling thread. Only for a run without a budget."""
         self._reserve_for(evaluation, self._intent(evaluation.gen_id, model, prompt), None)
         sys.audit("essay_cohorts.after_intent")
 
@@ -86,8 +87,8 @@ class SliceSpending:
     ) -> Room:
         """Reserve a request and assign it to the evaluation, in one step.
 
-        The coroutine that waits for this thread may be cancelled in the meantime. The reserved request must be known
-        to the evaluation even then, so that `cancel_unsent` can settle it.
+        The coroutine that waits for this thread may be cancelled in the meantime. Even then the evaluation must know
+        the reserved request, so that `cancel_unsent` can settle it.
         """
         room, call = self.journal.reserve(intent, room_for)
         if room is Room.YES:
@@ -109,14 +110,14 @@ class SliceSpending:
         await self.notify_settled()
 
     def settle_now(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None) -> None:
-        """Record the end and the cost in this thread. Call `notify_settled` later to wake the waiting requests."""
+        """Record the end and the cost in the calling thread. `notify_settled` must be called later."""
         cost = 0.0 if end is CallEnd.NOT_CHARGED else None
         if usage is not None:
             cost = cost_usd(model, usage)
-        # The line may be written later, together with others, when the run has no budget (so no request waits for
-        # this line) and the reply is stored (so its cost is known even if the line is lost).
-        may_wait = end is CallEnd.REPLY and not self.budget.is_set
-        (self.journal.settle_later if may_wait else self.journal.settle)(call, end, cost)
+        # The line may be written later, together with others, if two conditions hold. The run has no budget, so no
+        # request waits for this line. And the reply is stored, so its cost is known even if the line is lost.
+        may_be_late = end is CallEnd.REPLY and not self.budget.is_set
+        (self.journal.settle_later if may_be_late else self.journal.settle)(call, end, cost)
 
     async def notify_settled(self) -> None:
         """Wake the requests that wait for room in the budget."""
@@ -136,7 +137,7 @@ class SliceSpending:
 
 @dataclass(kw_only=True, slots=True)
 class EvaluationSpending:
-    """The spending of one evaluation; `reserved` is the name of a request that is reserved and not sent yet."""
+    """The spending of one evaluation. `reserved` is the name of a request that is reserved but not sent yet."""
 
     spending: SliceSpending
     gen_id: str
@@ -144,9 +145,9 @@ class EvaluationSpending:
     reserved: str | None = None
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
-        """Reserve a request, unless one is reserved already, and return its name, or a Failure.
+        """Return the name of a request that may be sent now, or a Failure when the budget has no room for one.
 
-        See SliceSpending.reserve.
+        A request that is reserved already is used first. Otherwise see SliceSpending.reserve.
         """
         if self.reserved is None:
             refused = await self.spending.reserve(self, model, prompt)
@@ -156,22 +157,22 @@ class EvaluationSpending:
         return call
 
     def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
-        """Reserve the first request in this thread, unless there is a budget: then the request might have to wait."""
+        """Reserve the first request in the calling thread. Do nothing if a budget might make the request wait."""
         if not self.spending.budget.is_set:
             self.spending.reserve_now(self, model, prompt)
 
     def cancel_unsent(self, model: JudgeModel) -> None:
-        """Settle, in this thread, a request that was reserved and never sent. It costs nothing."""
+        """Settle, in the calling thread, a request that was reserved but never sent. Such a request costs nothing."""
         if self.reserved is not None:
             self.spending.settle_now(model, self.reserved, CallEnd.NOT_CHARGED, None)
             self.reserved = None
 
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
-        """Record the end of a request: see SliceSpending.settle."""
+        """Record how a request ended: see SliceSpending.settle."""
         await self.spending.settle(model, call, end, usage)
 
-    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
-        """Store a reply that broke off, before the judge is asked again, because the reply was paid for."""
+    async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
+        """Store a reply that broke off, because it was paid for. Done before the judge is asked again."""
         await self.spending.disk.run(self.store_reply, model, prompt, reply)
         await self.spending.notify_settled()
 
@@ -179,7 +180,7 @@ class EvaluationSpending:
 def settle_from_store(journal: CallJournal, store: GensDataLayer) -> None:
     """Settle the requests whose replies are in the store.
 
-    Such requests exist when a process died after it had stored a reply and before it had settled the request.
+    Such a request exists if a process died after it stored the reply and before it settled the request.
     """
     for call in journal.unsettled():
         if call.is_under_way():

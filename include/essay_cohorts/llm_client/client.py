@@ -30,7 +30,7 @@ from essay_cohorts.llm_client.request import GATEWAY_TIMEOUTS, Answer, ApiReques
 
 
 class CallSpending(Protocol):
-    """The account that pays for the requests of one evaluation."""
+    """Records what the requests of one evaluation cost, and refuses requests that do not fit into the budget."""
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """Record a request before it is sent; return its name, or the reason why it must not be sent."""
@@ -38,7 +38,7 @@ class CallSpending(Protocol):
     async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
         """Record how the request `call` ended."""
 
-    async def keep(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
+    async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         """Store and settle a reply that broke off, before the next request."""
 
 
@@ -108,7 +108,7 @@ class Judge:
                     reply = replace(answer.reply, attempts=attempts, duration_s=duration_s, call=call)
                     if answer.again is None or self._is_last(attempts):
                         return reply
-                    await spending.keep(model, prompt, reply)
+                    await spending.store_partial_reply(model, prompt, reply)
                     raise answer.again
         except TryAgain as last:
             return replace(last.failure, attempts=attempts)
