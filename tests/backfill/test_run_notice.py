@@ -23,6 +23,13 @@ LINK = "http://127.0.0.1/log"
             "warning",
             id="budget",
         ),
+        pytest.param(
+            {"deferred": 1},
+            False,
+            "Cohort c: the budget is used up, 1 evaluation is deferred",
+            "warning",
+            id="budget, one",
+        ),
     ],
 )
 def test_the_title_says_how_it_ended(outcome: dict[str, Any], complete: bool, title: str, kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,15 @@ def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) ->
     assert planned["call"] == 8
     misspelt = select(ranked, "--average-models", "judge-q")
     assert "Did you mean" in misspelt.stderr
+
+
+def test_the_next_commands_follow_the_data_root_and_the_output(ranked: StoreBuilder, tmp_path: Path) -> None:
+    """The printed plan command reads the same data root, and plans the essays of a file that is written elsewhere."""
+    done = select(ranked, "--output", str(tmp_path / "mine.txt"))
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("See what it would call:")]
+    command = shlex.split(line.partition("cohorts ")[2])
+    assert not (ranked.root / SELECTION).exists()
+    assert json.loads(run_command(*command, "--json").stdout)["call"] == 8
 
 
 def test_with_any_model_one_score_covers_an_essay(ranked: StoreBuilder) -> None:

@@ -45,6 +45,14 @@ def test_the_best_that_lack_scores_become_a_conf_in_rank_order(
     assert "judge-a 0/4, judge-b 0/4" in log
 
 
+def test_a_store_that_marks_no_models_gets_their_names_in_the_conf(ranked: StoreBuilder, dag: PlayedDag) -> None:
+    """The triggered run would not know its models otherwise; here the run plans exactly the named model."""
+    ranked.write("1_raw/llm_models.csv", "id,model\njudge-a,api/a\njudge-b,api/b\nwriter,\n")
+    conf = select_missing(dag.settings, {**CONF, "average_models": ["judge-a"]}, NIGHT)
+    assert conf["models"] == ["judge-a"]
+    assert dag.plan(conf).models == ("judge-a",)
+
+
 def test_nothing_is_chosen_once_the_best_are_judged(
     ranked: StoreBuilder, dag: PlayedDag, log_lines: Callable[[], list[str]]
 ) -> None:

@@ -25,7 +25,8 @@ def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> R
     if complete:
         return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
     if outcome["deferred"]:
-        title = f"Cohort {cohort}: the budget is used up, {outcome['deferred']} evaluations are deferred"
+        evaluations = "1 evaluation is" if outcome["deferred"] == 1 else f"{outcome['deferred']} evaluations are"
+        title = f"Cohort {cohort}: the budget is used up, {evaluations} deferred"
         return RunNotice(title=title, body=_body(message, link), kind="warning")
     return RunNotice(title=f"Cohort {cohort} is not complete", body=_body(message, link), kind="failure")
 

@@ -18,13 +18,13 @@ from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay,
 from essay_cohorts.selecting.ranking_table import choice_text, ranking_table
 from essay_cohorts.selecting.selection_writer import (
     Ranking,
+    conf_models,
     missing_essays,
     remove_selection,
     top_essays,
     write_selection,
 )
 from essay_cohorts.settings import PROJECT_ROOT
-from essay_cohorts.store.catalog import Catalog
 
 selection_app = typer.Typer()
 
@@ -80,10 +80,12 @@ def select_missing(
         typer.echo(json.dumps(_as_json(choice, written)))
     else:
         typer.echo(choice_text(choice, target_template))
-        conf = {"templates": [target_template], **_named_models(root, ranking)}
+        conf = {"templates": [target_template], **conf_models(root, ranking.models)}
+        # A selection file elsewhere is not read by the next command.
+        conf |= {"essay_ids": essay_ids} if output else {}
         conf |= {"cohort_id": cohort} if cohort else {}
         conf |= {"retry_unscored": True} if retry_unscored else {}
-        _print_next(written, removed, conf)
+        _print_next(written, removed, conf, data_root)
     raise typer.Exit(0 if essay_ids else 1)
 
 
@@ -127,12 +129,7 @@ def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, 
     return start, end
 
 
-def _named_models(root: Path, ranking: Ranking) -> dict[str, object]:
-    """Return the part of a conf that names the models, for a store that does not mark its models for evaluation."""
-    return {} if Catalog(root=root).marks_models() else {"models": list(ranking.models)}
-
-
-def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, object]) -> None:
+def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, object], root: Path | None) -> None:
     if written is None:
         typer.echo(
             "Nothing is missing." + (f" Removed: {removed}, which this command had written." if removed else "")
@@ -140,7 +137,8 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
         return
     quoted = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
-    typer.echo(f"See what it would call:  cohorts plan --conf {quoted}")
+    root_option = f" --data-root {shlex.quote(str(root))}" if root else ""
+    typer.echo(f"See what it would call:  cohorts plan --conf {quoted}{root_option}")
     airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
     typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {quoted}")
 

@@ -15,7 +15,7 @@ from essay_cohorts.calls import BROKEN_OFF
 _DATA = "data:"
 _FIELD_NAMES = (_DATA, "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
-_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning", "reasoning_details")
 
 ParseJson = Callable[[str], dict[str, Any] | None]
 ReadText = Callable[[object], str]
@@ -47,21 +47,25 @@ def join_events(text: str, *, parse_json: ParseJson, read_text: ReadText) -> dic
 
 
 def _message(choices: list[Mapping[str, Any]], read_text: ReadText) -> dict[str, Any]:
-    parts = list(_parts(choices))
-    message: dict[str, Any] = {key: "".join(read_text(part.get(key)) for part in parts) for key in _TEXTS}
-    calls = [call for part in parts for call in _list(part.get("tool_calls"))]
-    functions = [
-        call["function"] for call in calls if isinstance(call, dict) and isinstance(call.get("function"), dict)
-    ]
-    arguments = "".join(read_text(function.get("arguments")) for function in functions)
+    deltas = [choice["delta"] for choice in choices if isinstance(choice.get("delta"), dict)]
+    messages = [choice["message"] for choice in choices if isinstance(choice.get("message"), dict)]
+    # The completions API of older servers streams the text beside `delta`.
+    deltas += [{"content": choice["text"]} for choice in choices if isinstance(choice.get("text"), str)]
+    message: dict[str, Any] = {}
+    for key in _TEXTS:
+        joined = ["".join(read_text(part.get(key)) for part in parts) for parts in (deltas, messages)]
+        # A last event may repeat the whole message after its pieces.
+        message[key] = max(joined, key=len)
+    arguments = max(("".join(_arguments(parts, read_text)) for parts in (deltas, messages)), key=len)
     return {**message, "tool_calls": [{"function": {"arguments": arguments}}]}
 
 
-def _parts(choices: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for choice in choices:
-        for part in (choice.get("delta"), choice.get("message")):
-            if isinstance(part, dict):
-                yield part
+def _arguments(parts: list[Mapping[str, Any]], read_text: ReadText) -> Iterator[str]:
+    for part in parts:
+        calls = [call.get("function") for call in _list(part.get("tool_calls")) if isinstance(call, dict)]
+        for function in [*calls, part.get("function_call")]:
+            if isinstance(function, dict):
+                yield read_text(function.get("arguments"))
 
 
 def _choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from essay_cohorts.errors import raise_if_any
 from essay_cohorts.planning.selection_file import parse_selection
 from essay_cohorts.selecting.ranking_table import choice_text
 from essay_cohorts.selecting.scheduled_request import ScheduledRequest, parse_scheduled_request
-from essay_cohorts.selecting.selection_writer import Ranking, missing_essays
+from essay_cohorts.selecting.selection_writer import Ranking, conf_models, missing_essays
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 
@@ -33,7 +33,8 @@ def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime
         log.info("Nothing is missing, so nothing is triggered and nothing is called.")
         return {}
     log.info("Cohort %s: %d essays, template %s", cohort_id, len(essay_ids), request.value.target_template)
-    return request.value.conf(cohort_id, essay_ids)
+    models = conf_models(settings.data_root, request.value.average_models or ())
+    return {**request.value.conf(cohort_id, essay_ids), **models}
 
 
 def _selected_before(root: Path, cohort_id: str) -> list[str]:

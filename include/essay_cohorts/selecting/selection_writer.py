@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from essay_cohorts.domain import one_form
 from essay_cohorts.errors import BadInput, Problem
@@ -37,6 +38,11 @@ class Ranking:
     template_id: str
     models: tuple[str, ...] = ()
     scores: Path | None = None
+
+
+def conf_models(root: Path, models: Sequence[str]) -> dict[str, Any]:
+    """Return the part of a conf that names the models; empty for a data root whose column says which are used."""
+    return {} if Catalog(root=root).marks_models() else {"models": list(models)}
 
 
 def missing_essays(
