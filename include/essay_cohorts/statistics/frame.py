@@ -50,12 +50,12 @@ def cell_means(frame: pd.DataFrame) -> pd.Series[float]:
 
 
 def sort_by_score(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort the rows by score, lowest first, so that the same scores always give the same sum.
+    """Sort the rows by essay and score, lowest first, so that the same scores always give the same sums.
 
-    A sum of floats depends on the order of its terms. Rows with the same score may be in any order, because they add
-    the same number.
+    A sum of floats depends on the order of its terms, and a sum by group in pandas also on the rows of other groups
+    between them. Rows of one essay with the same score may be in any order, because they add the same number.
     """
-    return frame.sort_values("score")
+    return frame.sort_values(["essay", "score"])
 
 
 def _frame(evaluations: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
