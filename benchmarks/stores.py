@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.domain import Template
+from essay_cohorts.judging.prompts import prompt_renderer
+
 TEMPLATES, MODELS, REPLICATES = ("novelty", "coherence"), ("judge-a", "judge-b"), 4
 PER_ESSAY = len(TEMPLATES) * len(MODELS) * REPLICATES
 _ESSAY = "Tides and ledgers: what the harbour master wrote down, and what she left out of it.\n" * 40
 _DRAFT = "d_only"
 _TEMPLATE = "<<<ESSAY {{ boundary }}\n{{ response }}\nESSAY {{ boundary }}>>>\nEnd with a line SCORE: n\n"
 _REPLY = "The essay weighs its sources with care, and says so.\n" * 20
+# Today's prompt, so that planning finds no evaluation that was made with another one.
+_RENDER = prompt_renderer(Template(template_id="", text=_TEMPLATE, parser="", place="", row_place=""))
 _RUN = {"dag_id": "evaluation_backfill", "run_id": "manual__bench", "task_id": "evaluation.evaluation_raw"}
 
 
@@ -93,10 +98,15 @@ def _write_inputs(root: Path, grid: Grid) -> None:
 
 def _essay_files(essay: str) -> dict[str, str]:
     metadata = {"stage": "essay", "gen_id": essay, "parent_gen_id": _DRAFT, "combo_id": "c", "replicate": 1}
-    return {"metadata.json": _json(metadata), "parsed.txt": f"Essay {essay}.\n{_ESSAY}"}
+    return {"metadata.json": _json(metadata), "parsed.txt": _essay_text(essay)}
+
+
+def _essay_text(essay: str) -> str:
+    return f"Essay {essay}.\n{_ESSAY}"
 
 
 def _evaluations(essay: str, draw: random.Random, grid: Grid, *, whole: bool) -> Iterator[tuple[str, dict[str, str]]]:
+    prompt = _RENDER(_essay_text(essay)).text if whole else ""
     for template in grid.templates:
         for model in grid.models:
             for replicate in range(1, grid.replicates + 1):
@@ -109,14 +119,14 @@ def _evaluations(essay: str, draw: random.Random, grid: Grid, *, whole: bool) ->
                     yield gen_id, {"metadata.json": _json(metadata)}
                     continue
                 files = {"metadata.json": _json(metadata), "parsed.txt": f"{score}\n"}
-                yield gen_id, files | (_reply_files(model, score) if whole else {})
+                yield gen_id, files | (_reply_files(model, prompt, score) if whole else {})
 
 
-def _reply_files(model: str, score: float) -> dict[str, str]:
+def _reply_files(model: str, prompt: str, score: float) -> dict[str, str]:
     raw = {**_RUN, "map_index": 0, "try_number": 1, "llm_model_id": model, "cost_usd": 0.001, "duration_s": 1.0}
     verdict = {"parser_name": "in_last_line", "parser_version": "2", "success": True, "score": score, "reason": ""}
     return {
-        "prompt.txt": f"{_ESSAY}\nEnd with a line SCORE: n\n",
+        "prompt.txt": prompt,
         "raw.txt": f"{_REPLY}\nSCORE: {score}\n",
         "raw_metadata.json": _json(raw),
         "parsed_metadata.json": _json(verdict),
