@@ -84,8 +84,8 @@ class Judge:
         """Return the model's reply to `prompt`, or the failure of the last request.
 
         Every request is settled in `spending` except the one that brought the returned reply: the caller settles that
-        one once the reply is stored. A reply that broke off goes to `spending.keep` before the next request. If there
-        is no next request, that reply is returned.
+        one once the reply is stored. A reply that broke off goes to `spending.store_partial_reply` before the next
+        request. If there is no next request, that reply is returned.
         """
         started, attempts = time.monotonic(), 0
         try:
