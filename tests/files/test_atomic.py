@@ -127,7 +127,7 @@ def test_text_that_utf8_cannot_hold(tmp_path: Path) -> None:
 def test_folder_is_created_with_its_file(tmp_path: Path) -> None:
     """A new folder holds its one file, and no other file or folder is left next to it."""
     (tmp_path / "stage").mkdir()
-    assert create_folder_with(tmp_path / "stage" / "v_1", "metadata.json", NEW) is True
+    assert create_folder_with(tmp_path / "stage" / "v_1", {"metadata.json": NEW}) is True
     assert (tmp_path / "stage" / "v_1" / "metadata.json").read_text(encoding="utf-8") == NEW
     assert names(tmp_path / "stage") == ["v_1"]
 
@@ -169,7 +169,7 @@ def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     """A folder with any file in it is not touched, and the answer is False."""
     (tmp_path / "v_1").mkdir()
     (tmp_path / "v_1" / "raw.txt").write_text(FORMER, encoding="utf-8")
-    assert create_folder_with(tmp_path / "v_1", "metadata.json", NEW) is False
+    assert create_folder_with(tmp_path / "v_1", {"metadata.json": NEW}) is False
     assert names(tmp_path) == ["v_1"]
     assert names(tmp_path / "v_1") == ["raw.txt"]
 
@@ -177,7 +177,7 @@ def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_empty_folder_is_filled(tmp_path: Path) -> None:
     """An empty folder, as an older program left it when it was stopped, gets the file."""
     (tmp_path / "v_1").mkdir()
-    assert create_folder_with(tmp_path / "v_1", "metadata.json", NEW) is True
+    assert create_folder_with(tmp_path / "v_1", {"metadata.json": NEW}) is True
     assert names(tmp_path / "v_1") == ["metadata.json"]
 
 
@@ -185,7 +185,7 @@ def test_a_file_in_the_folders_place_is_a_store_error(tmp_path: Path) -> None:
     """A file with the folder's name is not overwritten: StoreError, and nothing is left next to it."""
     (tmp_path / "v_1").write_text(FORMER, encoding="utf-8")
     with pytest.raises(StoreError, match="v_1"):
-        create_folder_with(tmp_path / "v_1", "metadata.json", NEW)
+        create_folder_with(tmp_path / "v_1", {"metadata.json": NEW})
     assert (tmp_path / "v_1").read_text(encoding="utf-8") == FORMER
     assert names(tmp_path) == ["v_1"]
 
@@ -193,7 +193,7 @@ def test_a_file_in_the_folders_place_is_a_store_error(tmp_path: Path) -> None:
 def test_full_disk_creates_no_folder(tmp_path: Path) -> None:
     """When the disk is full there is no folder, and no temporary one either."""
     with full_disk(100), pytest.raises(StoreError):
-        create_folder_with(tmp_path / "v_1", "metadata.json", NEW)
+        create_folder_with(tmp_path / "v_1", {"metadata.json": NEW})
     assert names(tmp_path) == []
 
 
@@ -204,7 +204,7 @@ def test_killed_at_any_point_the_folder_is_absent_or_whole(tmp_path: Path) -> No
         parent = tmp_path / f"point {point}"
         parent.mkdir()
         folder = parent / "v_1"
-        died = killed_before(point, parent, partial(create_folder_with, folder, "metadata.json", NEW))
+        died = killed_before(point, parent, partial(create_folder_with, folder, {"metadata.json": NEW}))
         whole.append(folder.exists())
         assert not folder.exists() or (folder / "metadata.json").read_text(encoding="utf-8") == NEW
         if not died:
@@ -241,7 +241,7 @@ def _racer(root: Path, number: int, rounds: int, gate_read: int, gate_write: int
         os.close(gate_write)
         os.read(gate_read, 1)
         for turn in range(rounds):
-            if create_folder_with(root / "race" / f"v_{turn}", "metadata.json", f"by {number}"):
+            if create_folder_with(root / "race" / f"v_{turn}", {"metadata.json": f"by {number}"}):
                 (won / str(turn)).touch()
         os._exit(0)
     finally:

@@ -172,6 +172,20 @@ def test_line_numbers_behind_quoted_newlines(store: StoreBuilder, catalog: Catal
     assert [template.row_place for template in read.value] == [f"{TEMPLATES}:2"]
 
 
+def test_comments_are_ignored(store: StoreBuilder, catalog: Catalog) -> None:
+    """Lines that begin with # may be anywhere, with commas and quotes; line numbers count them."""
+    write_texts(store, "a", "b")
+    comments = '# head; with a semicolon, "quotes"\n'
+    store.write(TEMPLATES, f"{comments}template_id,active\n# a, b, c\na,true\n  # indented\nb,maybe\n")
+    read = catalog.templates()
+    assert places(read) == [f"{TEMPLATES}:6, column active"]
+    assert [template.row_place for template in read.value] == [f"{TEMPLATES}:4"]
+    store.write(TEMPLATES, "# note\ntemplate_id;active\n")
+    assert "separated by semicolons" in catalog.templates().problems[0].finding
+    store.write(TEMPLATES, "# note\n\nactive\n")
+    assert catalog.templates().problems[0].place == f"{TEMPLATES}:3"
+
+
 @pytest.mark.parametrize(
     ("text", "place", "finding"),
     [

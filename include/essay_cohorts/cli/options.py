@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -17,6 +19,13 @@ from essay_cohorts.settings import PROJECT_ROOT, Settings, read_settings
 from essay_cohorts.store.catalog import Catalog
 
 log = logging.getLogger("essay_cohorts")
+
+# The tasks by which `cohorts --help` groups the commands.
+INPUTS = "Set up a data root"
+RUNS = "Plan and follow a cohort"
+SCORES = "Scores and statistics"
+SELECTION = "Choose essays by their scores"
+CARE = "Care for the store"
 
 DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, or else the sample.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -32,6 +41,12 @@ def settings_of(data_root: Path | None) -> Settings:
         # On stderr, because JSON and CSV on stdout must stay valid.
         typer.echo(MADE_UP_BANNER, err=True)
     return settings
+
+
+def typed_command() -> str:
+    """Return the command as a person types it here: `cohorts` where the shell finds it, or else the path as typed."""
+    typed = sys.argv[0]
+    return typed if Path(typed).name == "cohorts" and which("cohorts") is None else "cohorts"
 
 
 def print_table(table: Table) -> None:

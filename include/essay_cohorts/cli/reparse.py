@@ -9,7 +9,7 @@ from typing import Annotated
 import pendulum
 import typer
 
-from essay_cohorts.cli.options import AsJson, DataRoot, settings_of
+from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of
 from essay_cohorts.domain import TaskRef
 from essay_cohorts.errors import raise_if_any
 from essay_cohorts.reparsing.reparse import raise_unless_written
@@ -19,7 +19,7 @@ from essay_cohorts.reparsing.rules import parse_reparse_request
 reparse_app = typer.Typer()
 
 
-@reparse_app.command()
+@reparse_app.command(rich_help_panel=CARE)
 def reparse(
     cohort: Annotated[str | None, typer.Option(help="Only this cohort's replies; default: the whole store.")] = None,
     template: Annotated[

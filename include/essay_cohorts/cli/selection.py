@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from essay_cohorts.cli.options import AsJson, DataRoot, settings_of
+from essay_cohorts.cli.options import SCORES, SELECTION, AsJson, DataRoot, settings_of, typed_command
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
 from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
@@ -37,7 +37,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a selection file t
 Cohort = Annotated[str | None, typer.Option(help="The cohort id in the printed commands.")]
 
 
-@selection_app.command()
+@selection_app.command(rich_help_panel=SCORES)
 def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Write the scores of the whole store into aggregated_scores.csv and score_pivot.csv of 7_cross_experiment/."""
     root = settings_of(data_root).data_root
@@ -49,7 +49,7 @@ def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     typer.echo(f"Written: {root / AGGREGATED}\nPivot: {root / STORE_PIVOT}")
 
 
-@selection_app.command("select-missing")
+@selection_app.command("select-missing", rich_help_panel=SELECTION)
 def select_missing(
     cohort: Cohort = None,
     top_n: Annotated[int, typer.Option(min=1, help="How many top essays to consider.")] = 30,
@@ -89,7 +89,7 @@ def select_missing(
     raise typer.Exit(0 if essay_ids else 1)
 
 
-@selection_app.command("select-top")
+@selection_app.command("select-top", rich_help_panel=SELECTION)
 def select_top(
     template: Annotated[str, typer.Option(help="The template that ranks.")] = "novelty",
     top_n: Annotated[int | None, typer.Option(min=1, help="How many top essays to consider (default: 30).")] = None,
@@ -138,7 +138,7 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
     quoted = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
     root_option = f" --data-root {shlex.quote(str(root))}" if root else ""
-    typer.echo(f"See what it would call:  cohorts plan --conf {quoted}{root_option}")
+    typer.echo(f"See what it would call:  {typed_command()} plan --conf {quoted}{root_option}")
     airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
     typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {quoted}")
 

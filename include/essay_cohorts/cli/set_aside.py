@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from essay_cohorts.cli.options import AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.cli.options import CARE, AsJson, DataRoot, print_table, settings_of
 from essay_cohorts.domain import Stage
 from essay_cohorts.maintenance.set_aside import SET_ASIDE, check_real_only, find_made_up, set_aside
 from essay_cohorts.records import cell_of
@@ -18,7 +18,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 set_aside_app = typer.Typer()
 
 
-@set_aside_app.command("set-aside")
+@set_aside_app.command("set-aside", rich_help_panel=CARE)
 def set_aside_made_up(
     write: Annotated[bool, typer.Option("--write", help="Move them; nothing is deleted.")] = False,
     data_root: DataRoot = None,

@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from essay_cohorts.amounts import figure
-from essay_cohorts.cli.options import AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of
 from essay_cohorts.domain import ID_RULE, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import write_text
@@ -41,7 +41,7 @@ Two = tuple[str, str]
 ALL_JUDGES = "(all judges)"
 
 
-@statistics_app.command()
+@statistics_app.command(rich_help_panel=SCORES)
 def statistics(
     cohort: Cohort = None,
     scores: Scores = None,
@@ -65,7 +65,7 @@ def statistics(
     typer.echo(method_in_words())
 
 
-@statistics_app.command()
+@statistics_app.command(rich_help_panel=SCORES)
 def difference(
     cohorts: Annotated[Two | None, typer.Option(metavar="FIRST SECOND", help="Two cohorts' ids.")] = None,
     templates: Annotated[Two | None, typer.Option(metavar="FIRST SECOND", help="Two templates' ids.")] = None,
@@ -100,7 +100,7 @@ def difference(
     typer.echo(f"Second minus first, on the same essays. {method_in_words()}")
 
 
-@statistics_app.command()
+@statistics_app.command(rich_help_panel=SCORES)
 def pivot(
     cohort: Cohort = None,
     scores: Scores = None,

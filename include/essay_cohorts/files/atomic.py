@@ -87,16 +87,18 @@ def leads_to(root: Path, folder: Path) -> Path | None:
     return None
 
 
-def create_folder_with(folder: Path, name: str, text: str) -> bool:
-    """Make `folder` with one file in it, both at once or neither; return False if `folder` is not empty."""
+def create_folder_with(folder: Path, texts: Mapping[str, str]) -> bool:
+    """Make `folder` with these texts by file name, all at once or nothing; return False if `folder` is not empty."""
     with storing(folder):
         staging = temporary_name(folder, new_token())
         os.mkdir(staging)  # noqa: PTH102
         try:
-            _write_new(staging / name, text)
+            for name, text in texts.items():
+                _write_new(staging / name, text)
             os.rename(staging, folder)  # noqa: PTH104
         except OSError:
-            (staging / name).unlink(missing_ok=True)
+            for name in texts:
+                (staging / name).unlink(missing_ok=True)
             staging.rmdir()
             if folder.is_dir():
                 return False

@@ -39,10 +39,11 @@ def numbered_rows(reader: LineReader) -> Iterator[tuple[int, list[str]]]:
 
 def csv_text(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     """Return a CSV text whose lines end with LF, whatever the cells hold."""
-    return "".join(_csv_line(line) for line in chain([header], lines))
+    return "".join(csv_line(line) for line in chain([header], lines))
 
 
-def _csv_line(cells: Sequence[Any]) -> str:
+def csv_line(cells: Sequence[Any]) -> str:
+    """Return one row of a CSV, with LF at its end."""
     # Before Python 3.13 the writer quotes a lone CR only when the line ends with CRLF.
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)

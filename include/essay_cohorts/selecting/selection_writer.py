@@ -84,7 +84,7 @@ def top_essays(root: Path, ranking: Ranking, *, first: int, last: int) -> tuple[
 
 def write_selection(root: Path, output: Path | None, essay_ids: Iterable[str], about: str, *, force: bool) -> Path:
     """Write the selection file and return its path; BadInput when there is a file that this module did not write."""
-    path = _own_file(root, output, force=force)
+    path = selection_path(root, output, force=force)
     make_folder(root, path.parent) if output is None else path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, f"{MARK} {about}\n{selection_text(tuple(essay_ids), include_existing=True)}")
     return path
@@ -100,7 +100,8 @@ def remove_selection(root: Path, output: Path | None) -> Path | None:
     return path
 
 
-def _own_file(root: Path, output: Path | None, *, force: bool) -> Path:
+def selection_path(root: Path, output: Path | None, *, force: bool) -> Path:
+    """Return where a selection is written; BadInput if a person's file is there and `force` is false."""
     path, drafts = output or root / SELECTIONS[0], root / SELECTIONS[1]
     problems = []
     if output is None and drafts.exists():

@@ -7,8 +7,8 @@ are accepted. Each mistake in a file is reported with its line and column; a fil
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,16 +68,21 @@ class SelectionFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalog:
-    """Reads the inputs of one data root. Nothing is cached: each call reads the file again."""
+    """Reads the inputs of one data root. Nothing is cached: each call reads the file again.
+
+    `pending` has texts by their path below the data root that are read in place of the files: this is how a text is
+    checked before it is written.
+    """
 
     root: Path
+    pending: Mapping[str, str] = field(default_factory=dict)
 
     def templates(self, named: Collection[str] | None = None) -> Checked[tuple[Template, ...]]:
         """Return the active evaluation templates with their texts, in file order.
 
         In a table without the column `active`, the templates in `named` count as active.
         """
-        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        table = self._table(TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=named)
         problems = [*table.problems, *switch.problems(TEMPLATES)]
         active: list[Template] = []
@@ -103,7 +108,7 @@ class Catalog:
 
     def template_rows(self) -> Checked[dict[str, Template]]:
         """Return all templates by id, inactive ones too, without texts; of equal ids the active row counts."""
-        table = read_table(self.root, TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
+        table = self._table(TEMPLATES, required=("template_id",), known=TEMPLATE_COLUMNS)
         switch = _Switch(table=table, column="active", named=())
         problems, found = list(table.problems), dict[str, Template]()
         for row in table.rows:
@@ -116,7 +121,7 @@ class Catalog:
 
     def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
         """Return the models with `for_evaluation` true, in file order; without that column, those in `named`."""
-        table = read_table(self.root, MODELS, required=("id", "model"), known=MODEL_COLUMNS)
+        table = self._table(MODELS, required=("id", "model"), known=MODEL_COLUMNS)
         switch = _Switch(table=table, column="for_evaluation", named=named)
         problems = [*table.problems, *switch.problems(MODELS)]
         judges: list[JudgeModel] = []
@@ -134,18 +139,18 @@ class Catalog:
 
     def marks_models(self) -> bool:
         """Return True when the column `for_evaluation` exists; without it a run must name its models."""
-        return "for_evaluation" in read_table(self.root, MODELS, required=("id",)).columns
+        return "for_evaluation" in self._table(MODELS, required=("id",)).columns
 
     def choices(self, name: str) -> list[str]:
         """Return the ids in TEMPLATES or MODELS that may be chosen: the active ones, or all without that column."""
         id_column, column = ("template_id", "active") if name == TEMPLATES else ("id", "for_evaluation")
-        table = read_table(self.root, name, required=(id_column,))
+        table = self._table(name, required=(id_column,))
         switch = _Switch(table=table, column=column, named=None)
         return [one_form(row.text(id_column)) for row in table.rows if not switch.is_there or row.boolean(column)]
 
     def replicates(self) -> Checked[int]:
         """Return the replicates per cell, from the row of the stage `evaluation`."""
-        table = read_table(self.root, REPLICATION, required=REPLICATION_COLUMNS, known=REPLICATION_COLUMNS)
+        table = self._table(REPLICATION, required=REPLICATION_COLUMNS, known=REPLICATION_COLUMNS)
         problems = list(table.problems)
         found: list[int] = []
         for row in table.rows:
@@ -167,7 +172,7 @@ class Catalog:
         """Return the selection file; a problem when there is none, or more than one."""
         present = [name for name in SELECTIONS if (self.root / name).exists()]
         if len(present) == 1:
-            text = read_text(self.root, present[0])
+            text = self.text(present[0])
             return Checked(value=SelectionFile(place=present[0], text=text.value), problems=text.problems)
         if present:
             finding = f"both {present[0]} and {present[1]} exist."
@@ -178,21 +183,33 @@ class Catalog:
             problem = Problem(place="2_tasks", finding=finding, next_step=next_step)
         return Checked(value=None, problems=(problem,))
 
+    def text(self, name: str) -> Checked[str]:
+        """Return the text of an input file, without its BOM."""
+        if name in self.pending:
+            return Checked(value=self.pending[name].removeprefix("\ufeff"))
+        return read_text(self.root, name)
+
     def offline_replies_allowed(self) -> bool:
         """Return True when this data root may hold made-up scores, as the sample does."""
         return (self.root / OFFLINE_OK).exists()
 
+    def _table(self, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
+        text = self.text(name)
+        if text.problems:
+            return Table(problems=text.problems)
+        return read_table(text.value, name, required=required, known=known)
+
     def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
         """Return the row's template with the texts of its files; the system message is optional."""
         template = _template(template_id, "", row)
-        if not (self.root / template.place).is_file():
+        if template.place not in self.pending and not (self.root / template.place).is_file():
             finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
             row.problems.append(row.problem("template_id", finding, next_step))
             return Checked(value=template, problems=tuple(row.problems))
-        text = read_text(self.root, template.place)
+        text = self.text(template.place)
         problems = [*row.problems, *text.problems]
-        if (self.root / template.system_place).exists():
-            system = read_text(self.root, template.system_place)
+        if template.system_place in self.pending or (self.root / template.system_place).exists():
+            system = self.text(template.system_place)
             problems += system.problems
             template = replace(template, system=system.value)
             if not system.problems and not system.value.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -130,33 +130,34 @@ def read_text(root: Path, name: str) -> Checked[str]:
     return Checked(value="", problems=(Problem(place=name, finding=finding, next_step=next_step),))
 
 
-def read_table(root: Path, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
-    """Read a CSV that must have the columns `required`; `known` are all columns with a meaning."""
-    text = read_text(root, name)
-    if text.problems:
-        return Table(problems=text.problems)
-    separated = _other_separator(text.value, known or required)
+def read_table(text: str, name: str, *, required: tuple[str, ...], known: tuple[str, ...] = ()) -> Table:
+    """Read a CSV that must have the columns `required`; `known` are all columns with a meaning.
+
+    A row whose first cell begins with # is a comment.
+    """
+    separated = _other_separator(text, known or required)
     if separated:
         next_step = "Save the file with commas between the columns."
         return Table(problems=(Problem(place=f"{name}:1", finding=separated, next_step=next_step),))
-    reader = csv_reader(text.value, strict=True)
+    reader = csv_reader(text, strict=True)
     try:
-        lines = list(numbered_rows(reader))
+        # Spreadsheet programs leave rows of commas.
+        filled = ((line, cells) for line, cells in numbered_rows(reader) if any(cell.strip() for cell in cells))
+        lines = [(line, cells) for line, cells in filled if not is_comment(cells)]
     except csv.Error as error:
         problem = Problem(
             place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Fix the quotes."
         )
         return Table(problems=(problem,))
     header = [cell.strip() for cell in lines[0][1]] if lines else []
-    problems = tuple(_check_header(name, header, required, known))
+    place = f"{name}:{lines[0][0] if lines else 1}"
+    problems = tuple(_check_header(place, header, required, known))
     return Table(problems=problems) if problems else _table(name, header, lines[1:])
 
 
 def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> Table:
     rows, uneven = [], []
     for line, cells in lines:
-        if not any(cell.strip() for cell in cells):
-            continue  # spreadsheet programs leave rows of commas
         if len(cells) != len(header):
             finding = f"it has {len(cells)} cells, the header {len(header)}."
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
@@ -167,7 +168,8 @@ def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> 
 
 def _other_separator(text: str, known: tuple[str, ...]) -> str:
     """Return the finding about a header separated by semicolons or tabs; "" when commas separate it."""
-    header = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    lines = (line for line in re.split(r"[\r\n]+", text) if not line.startswith("#"))
+    header = next(lines, "")
     for separator, words in ((";", "semicolons"), ("\t", "tabs")):
         columns = [column.strip().strip('"').lower() for column in header.split(separator)]
         if "," not in header and len(columns) > 1 and set(columns) & set(known):
@@ -188,10 +190,14 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def is_comment(cells: Sequence[str]) -> bool:
+    """Return True for a row that is a comment of the file's owner."""
+    return bool(cells) and cells[0].lstrip().startswith("#")
+
+
 def _check_header(
-    name: str, header: list[str], required: tuple[str, ...], known: tuple[str, ...]
+    place: str, header: list[str], required: tuple[str, ...], known: tuple[str, ...]
 ) -> Iterator[Problem]:
-    place = f"{name}:1"
     for column in required:
         if column not in header:
             finding = f'the column "{column}" is missing.'

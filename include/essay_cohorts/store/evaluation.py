@@ -217,7 +217,7 @@ class EvaluationFolder:
         folder = self.writable()
         if not os.path.isdir(folder.parent):  # noqa: PTH112  (called for each seed)
             make_folder(self.root, folder.parent)
-        if create_folder_with(folder, METADATA, json_text(metadata)):
+        if create_folder_with(folder, {METADATA: json_text(metadata)}):
             return
         found = self.metadata()
         present = found.fields if found else {}

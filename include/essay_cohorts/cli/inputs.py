@@ -1,0 +1,181 @@
+"""The commands that set up a data root: `init`, `import essays`, `add-template`, `add-model`, `essays`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from essay_cohorts.cli.options import INPUTS, AsJson, DataRoot, print_table, settings_of, typed_command
+from essay_cohorts.errors import BadInput, Problem, raise_if_any
+from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
+from essay_cohorts.importing.data_root import create_data_root
+from essay_cohorts.importing.essay_sources import ColumnNames, read_essays
+from essay_cohorts.importing.essays import ImportPlan, plan_import, write_essays
+from essay_cohorts.selecting.selection_writer import selection_path, write_selection
+from essay_cohorts.views.essay_list import list_essays
+
+inputs_app = typer.Typer()
+import_app = typer.Typer(help="Bring essays into the data root.", no_args_is_help=True)
+inputs_app.add_typer(import_app, name="import", rich_help_panel=INPUTS)
+
+Column = str | None
+
+
+@inputs_app.command(rich_help_panel=INPUTS)
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new data root: a folder that is missing or empty.")],
+    offline: Annotated[
+        bool, typer.Option("--offline", help="For practice: two judges that the offline judge answers for.")
+    ] = False,
+) -> None:
+    """Create a data root: commented inputs and one template with a rubric."""
+    written = create_data_root(folder, offline=offline)
+    root = shlex.quote(str(folder))
+    typer.echo("\n".join(f"Written: {folder / name}" for name in written))
+    typer.echo("Next:")
+    command = typed_command()
+    steps = [f"{command} import essays PATH --select --data-root {root}"]
+    if not offline:
+        steps.append(f"{command} add-model my-judge gpt-5-mini --data-root {root}")
+    steps.append(f"{command} plan --data-root {root}")
+    for number, step in enumerate(steps, start=1):
+        typer.echo(f"  {number}. {step}")
+    typer.echo(f"To use this data root without --data-root, write DD_DATA_ROOT={folder.resolve()} into .env.")
+
+
+@import_app.command("essays")
+def import_essays(
+    source: Annotated[
+        Path, typer.Argument(help="A folder of .txt and .md files, or a .txt, .md, .csv, .jsonl or .parquet file.")
+    ],
+    text_column: Annotated[Column, typer.Option(help="The column of the texts (default: text).")] = None,
+    id_column: Annotated[
+        Column,
+        typer.Option(help="The column of the ids (default: id; else ids are made of title and text)."),
+    ] = None,
+    title_column: Annotated[
+        Column, typer.Option(help="The column of the titles (default: title; without one, the first line).")
+    ] = None,
+    group_column: Annotated[
+        Column, typer.Option(help="The column of the groups, such as writers or conditions (default: group).")
+    ] = None,
+    as_new: Annotated[
+        bool, typer.Option("--as-new", help="Make a new id for each essay whose id has another text.")
+    ] = False,
+    select: Annotated[bool, typer.Option("--select", help="Also write a selection file with these essays.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a selection file that you wrote yourself.")] = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Import essays. An essay that the data root has already is not imported twice."""
+    root = settings_of(data_root).data_root
+    if select:
+        selection_path(root, None, force=force)
+    names = ColumnNames(text=text_column, essay_id=id_column, title=title_column, group=group_column)
+    found = read_essays(source, names)
+    planned = plan_import(root, found.value, as_new=as_new)
+    raise_if_any([*found.problems, *planned.problems])
+    plan = planned.value
+    changes = len(plan.new) + len(plan.updated)
+    on_terminal = Console(stderr=True)
+    for _ in track(write_essays(root, plan), "Importing", total=changes, console=on_terminal, disable=not changes):
+        pass
+    written = write_selection(root, None, plan.essay_ids, f"import essays {source}", force=force) if select else None
+    if as_json:
+        typer.echo(json.dumps(_import_as_json(plan, written)))
+        return
+    typer.echo(f"Essays: {len(plan.new)} imported, {len(plan.updated)} updated, {len(plan.known)} unchanged.")
+    if written:
+        typer.echo(f"Written: {written}")
+
+
+def _import_as_json(plan: ImportPlan, written: Path | None) -> dict[str, object]:
+    ids = {name: [essay.essay_id for essay in getattr(plan, name)] for name in ("new", "updated", "known")}
+    return {**ids, "written": str(written) if written else None}
+
+
+@inputs_app.command("add-template", rich_help_panel=INPUTS)
+def add_template_command(
+    template: Annotated[str, typer.Argument(help="The template's id.", metavar="TEMPLATE")],
+    text: Annotated[Path, typer.Option(help="The file of the prompt; - reads standard input.")],
+    system: Annotated[Path | None, typer.Option(help="The file of the system message.")] = None,
+    description: Annotated[str, typer.Option(help="What the template judges.")] = "",
+    parser: Annotated[str, typer.Option(help="How the score is read (default: in_last_line).")] = "",
+    data_root: DataRoot = None,
+) -> None:
+    """Add a template: its row and its text, both checked before anything is written."""
+    root = settings_of(data_root).data_root
+    new = NewTemplate(
+        template_id=template,
+        text=_text_of(text),
+        system=_text_of(system) if system else "",
+        cells={"description": description, "parser": parser},
+    )
+    for name in add_template(root, new):
+        typer.echo(f"Written: {root / name}")
+
+
+@inputs_app.command("add-model", rich_help_panel=INPUTS)
+def add_model_command(
+    model_id: Annotated[str, typer.Argument(help="The judge's id in this data root.", metavar="ID")],
+    model: Annotated[str, typer.Argument(help="The name that the API knows.", metavar="MODEL")],
+    temperature: Annotated[str, typer.Option(help="From 0 to 2; default: the server's.")] = "",
+    max_tokens: Annotated[str, typer.Option(help="The longest reply, in tokens.")] = "",
+    input_usd_per_mtok: Annotated[str, typer.Option(help="USD for a million tokens of prompts.")] = "",
+    output_usd_per_mtok: Annotated[str, typer.Option(help="USD for a million tokens of replies.")] = "",
+    request: Annotated[str, typer.Option(help='More of the request as a JSON object: {"seed": 1}.')] = "",
+    data_root: DataRoot = None,
+) -> None:
+    """Add a judge: its row in llm_models.csv, checked before the file is written."""
+    root = settings_of(data_root).data_root
+    cells = {
+        "id": model_id,
+        "model": model,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "input_usd_per_mtok": input_usd_per_mtok,
+        "output_usd_per_mtok": output_usd_per_mtok,
+        "request": request,
+    }
+    for name in add_model(root, cells):
+        typer.echo(f"Written: {root / name}")
+
+
+@inputs_app.command("essays", rich_help_panel=INPUTS)
+def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """List the essays with title, words, group, and how many of their evaluations have a score."""
+    listed = list_essays(settings_of(data_root).data_root)
+    if as_json:
+        typer.echo(json.dumps([asdict(essay) for essay in listed]))
+        return
+    if not listed:
+        typer.echo(f"There are no essays yet. Next: {typed_command()} import essays PATH")
+        return
+    has_groups = any(essay.group for essay in listed)
+    table = Table("essay", "title", *(["group"] if has_groups else []), box=None, pad_edge=False)
+    for name in ("words", "scored", "evaluations"):
+        table.add_column(name, justify="right")
+    for essay in listed:
+        group = [essay.group] if has_groups else []
+        table.add_row(essay.essay_id, essay.title, *group, *map(str, (essay.words, essay.scored, essay.evaluations)))
+    print_table(table)
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a person's file, or of standard input for `-`; BadInput when it cannot be read."""
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        finding, next_step = f"it cannot be read: {error.strerror}.", "Name a file that exists."
+    except UnicodeDecodeError as error:
+        finding, next_step = f"it is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+    raise BadInput([Problem(place=str(path), finding=finding, next_step=next_step)])

@@ -1,0 +1,93 @@
+"""Adds a template or a judge to a data root: a row of a CSV, which is checked with the whole file and then written.
+
+The other rows stay byte for byte as they are, with comments, order and line ends.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from essay_cohorts.errors import Problem, raise_if_any
+from essay_cohorts.files.atomic import make_folder, write_text
+from essay_cohorts.files.csv_text import csv_line, csv_reader, numbered_rows
+from essay_cohorts.judging.prompts import check_template
+from essay_cohorts.planning.inputs import check_parser
+from essay_cohorts.store.catalog import MODELS, TEMPLATE_TEXTS, TEMPLATES, Catalog
+from essay_cohorts.store.catalog_rows import is_comment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewTemplate:
+    """A template to add: its text, an optional system message, and the cells of its row by column."""
+
+    template_id: str
+    text: str
+    system: str = ""
+    cells: Mapping[str, str]
+
+
+def add_template(root: Path, new: NewTemplate) -> list[str]:
+    """Add a template, and return the files that were written. BadInput, with nothing written, names every problem."""
+    texts = {f"{TEMPLATE_TEXTS}/{new.template_id}.txt": new.text}
+    if new.system:
+        texts[f"{TEMPLATE_TEXTS}/{new.template_id}.system.txt"] = new.system
+    taken = [name for name, text in texts.items() if _differs(root / name, text)]
+    finding, next_step = "the file exists with another text.", "Choose another id for the template."
+    problems = [Problem(place=name, finding=finding, next_step=next_step) for name in taken]
+    cells = {"template_id": new.template_id, "active": "true", **new.cells}
+    table = _with_row(root, TEMPLATES, cells, problems)
+    checked = Catalog(root=root, pending={TEMPLATES: table, **texts}).templates()
+    problems += checked.problems
+    for template in checked.value:
+        if template.template_id == new.template_id:
+            problems += [*check_template(template), *check_parser(template)]
+    raise_if_any(problems)
+    return _write(root, {**texts, TEMPLATES: table})
+
+
+def add_model(root: Path, cells: Mapping[str, str]) -> list[str]:
+    """Add a judge with these cells by column, and return the files that were written; BadInput as `add_template`."""
+    problems: list[Problem] = []
+    table = _with_row(root, MODELS, {"for_evaluation": "true", **cells}, problems)
+    raise_if_any([*problems, *Catalog(root=root, pending={MODELS: table}).models().problems])
+    return _write(root, {MODELS: table})
+
+
+def _with_row(root: Path, name: str, cells: Mapping[str, str], problems: list[Problem]) -> str:
+    """Return the text of a CSV with one more row; add a problem for each cell that has no column."""
+    checked = Catalog(root=root).text(name)
+    problems += checked.problems
+    # Spreadsheet programs know a UTF-8 file by its BOM, so the BOM stays.
+    bom = "\ufeff" if (root / name).is_file() and (root / name).read_bytes().startswith(BOM_UTF8) else ""
+    text = checked.value
+    rows = (row for _, row in numbered_rows(csv_reader(text)) if not is_comment(row))
+    header = [cell.strip() for cell in next(rows, [])]
+    problems += _cells_without_column(name, header, cells)
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    end = "" if not text or text.endswith(("\n", "\r")) else line_end
+    return bom + text + end + csv_line([cells.get(column, "") for column in header]).removesuffix("\n") + line_end
+
+
+def _cells_without_column(name: str, header: list[str], cells: Mapping[str, str]) -> Iterable[Problem]:
+    # A file without the column that marks rows as used has no need of the mark.
+    optional = {"active", "for_evaluation"}
+    for column, cell in cells.items():
+        if cell and column not in header and column not in optional:
+            finding = f'it has no column "{column}".'
+            next_step = f"Add the column to the header and a comma to each row, or leave {column} out."
+            yield Problem(place=f"{name}:1", finding=finding, next_step=next_step)
+
+
+def _differs(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() != text.encode("utf-8")
+
+
+def _write(root: Path, texts: Mapping[str, str]) -> list[str]:
+    # The row is written last: until then nothing reads the texts.
+    for name, text in texts.items():
+        make_folder(root, (root / name).parent)
+        write_text(root / name, text)
+    return list(texts)

@@ -1,0 +1,49 @@
+"""Lists the essays of a data root with their titles, lengths, groups and scores."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from essay_cohorts.domain import Progress, Stage, is_id
+from essay_cohorts.files.parallel_map import parallel_map
+from essay_cohorts.records import text_of
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import title_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedEssay:
+    """An essay: `scored` of its `evaluations` have a score. `words` counts what spaces separate."""
+
+    essay_id: str
+    title: str
+    words: int
+    group: str
+    scored: int
+    evaluations: int
+
+
+def list_essays(root: Path) -> list[ListedEssay]:
+    """Return all essays of a data root, sorted by id."""
+    store = GensDataLayer.from_root(root)
+    essay_ids = sorted(name for name in store.folder_names(Stage.ESSAY) if is_id(name))
+    scored, evaluations = Counter[str](), Counter[str]()
+    for stored in store.scan_evaluations(set(essay_ids)).evaluations:
+        evaluations[stored.cell.essay_id] += 1
+        scored[stored.cell.essay_id] += stored.progress is Progress.PARSED
+
+    def read(essay_id: str) -> ListedEssay:
+        text = store.parsed_text(Stage.ESSAY, essay_id) or ""
+        metadata = store.metadata(Stage.ESSAY, essay_id) or {}
+        return ListedEssay(
+            essay_id=essay_id,
+            title=title_of(metadata, text),
+            words=len(text.split()),
+            group=text_of(metadata, "group"),
+            scored=scored[essay_id],
+            evaluations=evaluations[essay_id],
+        )
+
+    return [found for _, found in parallel_map(read, essay_ids)]
