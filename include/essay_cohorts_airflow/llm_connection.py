@@ -59,27 +59,11 @@ def _rules(connection: Connection | None, *, under_way: bool) -> CallRules:
 
 
 def _problems(connection: Connection | None) -> Iterator[Problem]:
-    """Yield what is wrong with the key and the address, without showing the key.
-
-    With a blank key or address the client would silently use OPENAI_API_KEY or OPENAI_BASE_URL of the worker's
-    environment.
-    """
     from essay_cohorts.errors import Problem
+    from essay_cohorts.llm_client.connection import connection_problems
 
     place = f"Connection {CONN_ID}"
     if connection is None:
         yield Problem(place=place, finding="it does not exist.", next_step=_NEXT_STEP)
         return
-    host, key = connection.host or "", connection.password or ""
-    if not host.strip():
-        yield Problem(place=place, finding="its host (the API's full base URL) is blank.", next_step=_NEXT_STEP)
-    elif not host.startswith(("http://", "https://")):
-        finding = "its host is not a full base URL; it begins with neither http:// nor https://."
-        yield Problem(place=place, finding=finding, next_step=_NEXT_STEP)
-    if not key.strip():
-        yield Problem(place=place, finding="its password (the API key) is blank.", next_step=_NEXT_STEP)
-    elif not key.isascii() or not key.isprintable() or " " in key:
-        finding = "its password (the API key) has a space, a line break or another character that no key has."
-        yield Problem(
-            place=place, finding=finding, next_step="Paste the key again, without the characters around it."
-        )
+    yield from connection_problems(place, connection.host or "", connection.password or "", _NEXT_STEP)

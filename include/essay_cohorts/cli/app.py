@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from essay_cohorts import VERSION
+from essay_cohorts.cli.calls import calls_app
 from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
 from essay_cohorts.cli.reparse import reparse_app
@@ -65,6 +66,7 @@ def _for_every_command(group: object, options: dict[str, Any]) -> dict[str, Any]
 # The order of the groups in `cohorts --help`.
 app.add_typer(inputs_app)
 app.add_typer(runs_app)
+app.add_typer(calls_app)
 app.add_typer(statistics_app)
 app.add_typer(selection_app)
 app.add_typer(verify_app)

@@ -36,18 +36,9 @@ def plan(
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
     logging.getLogger("essay_cohorts").setLevel(logging.WARNING if as_json else logging.INFO)
     settings = settings_of(data_root)
-    own_conf = _read_conf(conf)
-    if cohort is not None and own_conf.get("cohort_id") not in (None, cohort):
-        finding = f"--cohort says {cohort}, but --conf has another cohort_id."
-        raise BadInput([Problem(place="--cohort", finding=finding, next_step="Give the cohort id only once.")])
-    whole_conf = own_conf | ({} if cohort is None else {"cohort_id": cohort}) | {"dry_run": not write}
-    task = TaskRef(
-        dag_id="command_line",
-        run_id=f"manual__{pendulum.now('UTC').to_iso8601_string()}",
-        task_id="plan",
-        map_index=-1,
-        try_number=1,
-    )
+    own_conf = read_conf(conf)
+    whole_conf = plan_conf(own_conf, cohort) | {"dry_run": not write}
+    task = command_line_task("plan")
     if write:
         described = plan_cohort.plan_cohort(settings, whole_conf, task)
     else:
@@ -98,7 +89,22 @@ def _print_status(cells: tuple[CellStatus, ...]) -> None:
     print_table(table)
 
 
-def _read_conf(text: str) -> dict[str, Any]:
+def command_line_task(task_id: str) -> TaskRef:
+    """Return the task of a command that plans or calls without Airflow, named after this moment."""
+    run_id = f"manual__{pendulum.now('UTC').to_iso8601_string()}"
+    return TaskRef(dag_id="command_line", run_id=run_id, task_id=task_id, map_index=-1, try_number=1)
+
+
+def plan_conf(conf: dict[str, Any], cohort: str | None) -> dict[str, Any]:
+    """Return the conf with the cohort's id; BadInput if it names another cohort."""
+    if cohort is not None and conf.get("cohort_id") not in (None, cohort):
+        finding = f"--cohort says {cohort}, but --conf has another cohort_id."
+        raise BadInput([Problem(place="--cohort", finding=finding, next_step="Give the cohort id only once.")])
+    return conf | ({} if cohort is None else {"cohort_id": cohort})
+
+
+def read_conf(text: str) -> dict[str, Any]:
+    """Return the JSON object of the option --conf; BadInput if it is none."""
     try:
         conf = json.loads(text)
     except ValueError as error:

@@ -1,0 +1,75 @@
+"""The address and the key of an LLM's API, as Airflow's Connections or the environment hold them.
+
+The environment variable `AIRFLOW_CONN_<ID>` means the same to Airflow and to the commands that call without Airflow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.llm_client.client_settings import CallRules, read_call_rules
+
+DEFAULT_CONNECTION = "llm_default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LlmConnection:
+    """An API: its full base URL, its key, and the rules for calls. The key is not shown."""
+
+    host: str = ""
+    key: str = field(default="", repr=False)
+    rules: CallRules = field(default_factory=CallRules)
+
+
+def connection_in(environment: Mapping[str, str], connection_id: str = DEFAULT_CONNECTION) -> Checked[LlmConnection]:
+    """Return the connection that the variable AIRFLOW_CONN_<ID> holds in JSON form, and all its problems."""
+    name = f"AIRFLOW_CONN_{connection_id.upper()}"
+    next_step = f"Write {name} in JSON form into .env or the environment: see .env.example."
+    text = environment.get(name, "").strip()
+    if not text:
+        problem = Problem(place=name, finding="it is not set.", next_step=next_step)
+        return Checked(value=LlmConnection(), problems=(problem,))
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    extra = fields.get("extra") if isinstance(fields, dict) else None
+    if isinstance(extra, str):
+        extra = _parsed(extra)
+    if not isinstance(fields, dict) or not isinstance(extra or {}, dict):
+        # The value may hold the key, so the message does not quote it.
+        problem = Problem(place=name, finding="it is not a JSON object.", next_step=next_step)
+        return Checked(value=LlmConnection(), problems=(problem,))
+    host, key = str(fields.get("host") or ""), str(fields.get("password") or "")
+    rules = read_call_rules(extra or {}, f"{name}, extra")
+    problems = (*connection_problems(name, host, key, next_step), *rules.problems)
+    return Checked(value=LlmConnection(host=host, key=key, rules=rules.value), problems=problems)
+
+
+def connection_problems(place: str, host: str, key: str, next_step: str) -> Iterator[Problem]:
+    """Yield what is wrong with the address and the key, without showing the key.
+
+    With a blank key or address the client would silently use OPENAI_API_KEY or OPENAI_BASE_URL of the environment.
+    """
+    if not host.strip():
+        yield Problem(place=place, finding="its host (the API's full base URL) is blank.", next_step=next_step)
+    elif not host.startswith(("http://", "https://")):
+        finding = "its host is not a full base URL; it begins with neither http:// nor https://."
+        yield Problem(place=place, finding=finding, next_step=next_step)
+    if not key.strip():
+        yield Problem(place=place, finding="its password (the API key) is blank.", next_step=next_step)
+    elif not key.isascii() or not key.isprintable() or " " in key:
+        finding = "its password (the API key) has a space, a line break or another character that no key has."
+        again = "Paste the key again, without the characters around it."
+        yield Problem(place=place, finding=finding, next_step=again)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return text
