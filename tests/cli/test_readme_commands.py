@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from devtools.supervision.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -45,6 +48,34 @@ def test_a_command_of_readme_works_as_written(sample: Path, command: str) -> Non
     done = run(sample, *words)
     assert done.returncode == (1 if words[0] == "status" else 0), done.stderr
     assert done.stdout
+
+
+@pytest.mark.slow
+def test_ones_own_essays_are_judged_as_readme_says(tmp_path: Path) -> None:
+    """The commands of the section, without setting up and the page, lead from three texts to their scores."""
+    block = re.search(r"## Judge your own essays.*?```bash\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    lines = [line for line in block[1].splitlines() if not re.match(r"make setup|DD_DATA_ROOT=\S+ make up", line)]
+    assert len(block[1].splitlines()) - len(lines) == 2
+    script = (
+        "\n".join(lines).replace(".venv/bin/", f"{Path(sys.executable).parent}/").replace("8001", str(free_port()))
+    )
+    script = script.replace("cohorts run", "cohorts run --yes")
+    (tmp_path / "texts").mkdir()
+    for name in ("tides", "rust", "moss"):
+        (tmp_path / "texts" / f"{name}.txt").write_text(f"What {name} do to stone.", encoding="utf-8")
+    done = subprocess.run(
+        ["bash", "-ec", f"{script}\nkill %1"],
+        cwd=PROJECT,
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "18 planned = 0 reused + 18 scored" in done.stdout
+    assert len(list((tmp_path / "my-essays" / "gens" / "evaluation").glob("*/parsed.txt"))) == 18
 
 
 def test_the_offline_judge_of_readme_starts() -> None:
