@@ -109,7 +109,7 @@ def add_template_command(
     text: Annotated[Path, typer.Option(help="The file of the prompt; - reads standard input.")],
     system: Annotated[Path | None, typer.Option(help="The file of the system message.")] = None,
     description: Annotated[str, typer.Option(help="What the template judges.")] = "",
-    parser: Annotated[str, typer.Option(help="How the score is read (default: in_last_line).")] = "",
+    parser: Annotated[str, typer.Option(help="How the score is read: in_last_line (default) or json.")] = "",
     data_root: DataRoot = None,
 ) -> None:
     """Add a template: its row and its text, both checked before anything is written."""

@@ -11,12 +11,14 @@ from typing import Any
 
 from essay_cohorts.domain import ParserRef, Template, Verdict
 from essay_cohorts.judging.finish_reasons import why_unfinished
+from essay_cohorts.judging.json_score import json_score_line, read_json
 from essay_cohorts.judging.other_scores import states_another_score
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
 from essay_cohorts.judging.score_line import Reading, has_label, on_scale, plain_line, quote, read_score_line
 
 __all__ = [
     "DEFAULT_PARSER",
+    "JSON_PARSER",
     "PARSERS",
     "Parser",
     "Reading",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 DEFAULT_PARSER = "in_last_line"
+JSON_PARSER = "json"
 _AND_REASONING = "+reasoning"
 
 # The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
@@ -161,5 +164,6 @@ PARSERS: Mapping[str, Parser] = {
     parser.ref.name: parser
     for parser in [
         Parser(ref=ParserRef(DEFAULT_PARSER, "2"), read=read_last_line, deciding_line=last_score_line),
+        Parser(ref=ParserRef(JSON_PARSER, "1"), read=read_json, deciding_line=json_score_line),
     ]
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
 
+_JSON_FIELD = re.compile(r"""["']score["']""", re.IGNORECASE)
 _SCORE = re.compile(r"\bscore\b", re.IGNORECASE)
 # Only a line about scoring can name a scale. "Write 3 to 5 sentences" is not about scoring.
 _OF_SCORING = re.compile(r"\b(?:scor|scale|rat(?:e|ing)|grad(?:e|ing)|mark|points?)", re.IGNORECASE)
@@ -18,9 +19,12 @@ _RANGE = re.compile(
 _OUT_OF = re.compile(r"\bout\s+of\s+(?P<top>[0-9]+)\b|/\s*(?P<top2>5|10|20|100)\b", re.IGNORECASE)
 
 
-def doubts_about(text: str) -> Iterator[str]:
+def doubts_about(text: str, parser: str = "") -> Iterator[str]:
     """Yield a sentence for each instruction that a template lacks, or that its parser does not follow."""
-    if not _SCORE.search(text):
+    if parser == "json":
+        if not _JSON_FIELD.search(text):
+            yield 'it shows no JSON field "score", which its parser reads: its replies may all be unscored.'
+    elif not _SCORE.search(text):
         yield "it shows no line SCORE: <number>, which its parser reads: its replies may all be unscored."
     for line in text.splitlines():
         scale = _other_scale(line) if _OF_SCORING.search(line) else ""

@@ -48,7 +48,7 @@ def not_reused(
 def doubtful_templates(inputs: Inputs) -> Iterator[str]:
     """Yield a warning for each template whose score instructions contradict each other or the parser."""
     for template in inputs.templates:
-        for doubt in doubts_about(template.text):
+        for doubt in doubts_about(template.text, template.parser):
             yield f"{template.place}: {doubt}"
 
 

@@ -1,0 +1,144 @@
+"""Reads a score from the last JSON object of a reply: the parser `json`.
+
+The form may be loose: a code fence, text around the object, a comma too many, `Score` for `score`, `"7/9"` for 7. In
+doubt the reply has no score: a second score in the object or after it, another scale, an object that is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
+from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
+from essay_cohorts.judging.score_line import Reading, on_scale, plain_line, quote, read_score_line
+
+# Objects are searched in so many characters at the end of a reply, at so many braces: a verdict is short, and each
+# brace may cost a pass over the rest.
+_SEARCHED, _MAX_BRACES = 20_000, 200
+_SCORE_KEY = "score"
+# Keys that name the scale of the score beside them.
+_SCALE_KEYS = frozenset(
+    {"scale", "range", "out_of", "max", "maximum", "max_score", "maximum_score", "score_max", "of"}
+)
+_TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
+_BRACE, _KEY_IN_TEXT = re.compile(r"\{"), re.compile(r'"\s*score\s*"\s*:', re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_FENCE = re.compile(r"\s*`{3,}\s*")
+
+Pairs = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """The last object of a reply: its pairs with repeated keys, its first index, and the text after it.
+
+    `is_listed` is true when only a comma separates the object from the one before.
+    """
+
+    pairs: Pairs
+    start: int
+    rest: str
+    is_listed: bool
+
+
+def read_json(text: str) -> Reading:
+    """Read a reply as parser `json`: the field `score` of the last JSON object, a number from 0 to 9."""
+    answer = find_answer(text)
+    if answer.reason:
+        return Reading(reason=answer.reason)
+    if not text[answer.start :].strip():
+        return Reading(reason=NO_ANSWER if answer.start else "the reply is empty")
+    found = _last_object(text, answer.start)
+    if found is None:
+        return Reading(reason="the reply holds no complete JSON object")
+    reading = _score_in(found.pairs)
+    if reading.score is None:
+        return reading
+    if found.is_listed:
+        return Reading(reason="the reply lists several JSON objects")
+    if "{" in found.rest or "}" in found.rest:
+        # A brace after the object: it is part of a larger one, or a second one was cut off.
+        return Reading(reason="the last complete JSON object is inside another one, or another one begins after it")
+    for line in filter(None, map(plain_line, _FENCE.sub("\n", found.rest).splitlines())):
+        later = read_score_line(line)
+        if states_another_score(line, reading.score) or (later is not None and later.score != reading.score):
+            return Reading(reason=f"a later line states another score: {quote(line)}")
+    return reading
+
+
+def json_score_line(text: str) -> int | None:
+    """Return the index, from 0, of the line with the score that decides for `json`; None without such an object."""
+    answer = find_answer(text)
+    found = None if answer.reason else _last_object(text, answer.start)
+    if found is None:
+        return None
+    keys = list(_KEY_IN_TEXT.finditer(text, found.start, len(text) - len(found.rest)))
+    return len(_LINE_END.findall(text, 0, keys[-1].start() if keys else found.start))
+
+
+def _last_object(text: str, start: int) -> _Found | None:
+    """Return the last outermost object that is complete; a comma before a closing bracket is read over."""
+    found = _last_of(text, start)
+    if found is None or "{" in found.rest:
+        # Blanks in place of the commas keep every index.
+        found = _last_of(_TRAILING_COMMA.sub(" ", text), start) or found
+    return found
+
+
+def _last_of(text: str, start: int) -> _Found | None:
+    found, end = None, max(start, len(text) - _SEARCHED)
+    for brace in list(_BRACE.finditer(text, end))[-_MAX_BRACES:]:
+        if brace.start() < end:
+            continue  # inside the object before
+        between = text[end : brace.start()].strip()
+        try:
+            pairs, end = _DECODER.raw_decode(text, brace.start())
+        except (ValueError, RecursionError):
+            continue
+        is_listed = found is not None and between == ","
+        found = _Found(pairs=pairs, start=brace.start(), rest=text[end:], is_listed=is_listed)
+    return found
+
+
+def _as_text(number: str) -> str:
+    # A float would round 9.0000000000000001 onto the scale.
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=list, parse_float=_as_text, parse_int=_as_text, parse_constant=_as_text, strict=False
+)
+
+
+def _score_in(pairs: Pairs) -> Reading:
+    """Return the score among the pairs of an object, or the reason why there is none."""
+    stated = [value for key, value in pairs if key.strip().lower() == _SCORE_KEY]
+    if not stated:
+        return Reading(reason=f'the last JSON object has no field "{_SCORE_KEY}"')
+    if any(value != stated[0] for value in stated[1:]):
+        return Reading(reason=f'the field "{_SCORE_KEY}" appears several times: {quote(", ".join(map(str, stated)))}')
+    for key, value in pairs:
+        if key.strip().lower().replace(" ", "_") in _SCALE_KEYS and not _names_nine(value):
+            return Reading(reason=f"the JSON object uses another scale: {quote(f'{key}: {value}')}")
+    value = stated[0]
+    if not isinstance(value, str):
+        return Reading(reason=f'the field "{_SCORE_KEY}" holds no number: {quote(json.dumps(value))}')
+    number = on_scale(value.strip())
+    if number is not None:
+        return Reading(score=number)
+    # A text such as "7/9" or "7 (strong)": the rules of the score line decide.
+    reading = read_score_line(f"SCORE: {plain_line(value)}")
+    return reading or Reading(reason=f'the field "{_SCORE_KEY}" holds no number: {quote(value)}')
+
+
+def _names_nine(value: Any) -> bool:
+    if not isinstance(value, str):
+        return value is None
+    text = value.strip()
+    if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
+        return Decimal(text) == 9
+    return is_wanted_scale(text) or (bool(text) and not names_another_scale(text) and not re.search(r"[0-9]", text))
