@@ -162,7 +162,17 @@ def test_ctrl_c_stores_the_replies_under_way(
 ) -> None:
     """The replies to requests in flight are stored, no further request is sent, and the next run makes the rest."""
     judge_server.faults({"fault": "latency", "seconds": 1.0})
-    command = [sys.executable, "-m", "essay_cohorts", "run", "--cohort", "c", "--yes", "--data-root", selected.root]
+    command = [
+        sys.executable,
+        "-m",
+        "essay_cohorts",
+        "run",
+        "--cohort",
+        "c",
+        "--yes",
+        "--data-root",
+        str(selected.root),
+    ]
     command += ["--conf", '{"max_concurrency": 4}']
     process = subprocess.Popen(command, env={**os.environ, "AIRFLOW_CONN_LLM_DEFAULT": connection})
     deadline = time.monotonic() + 30

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from essay_cohorts import VERSION
 from essay_cohorts.cli.calls import calls_app
+from essay_cohorts.cli.export import export_app
 from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
 from essay_cohorts.cli.reparse import reparse_app
@@ -68,6 +69,7 @@ app.add_typer(inputs_app)
 app.add_typer(runs_app)
 app.add_typer(calls_app)
 app.add_typer(statistics_app)
+app.add_typer(export_app)
 app.add_typer(selection_app)
 app.add_typer(verify_app)
 app.add_typer(reparse_app)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from dotenv import dotenv_values
@@ -18,9 +18,9 @@ from dotenv import dotenv_values
 from essay_cohorts.amounts import dollars
 from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, settings_of
 from essay_cohorts.cli.runs import command_line_task, plan_conf, read_conf
-from essay_cohorts.domain import Stage, Template, Verdict, is_id
+from essay_cohorts.domain import Stage, TaskRef, Template, Verdict, is_id
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
-from essay_cohorts.settings import PROJECT_ROOT
+from essay_cohorts.settings import PROJECT_ROOT, Settings
 from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.suggestions import choose_from
@@ -54,7 +54,6 @@ def run(
     """Judge a small selection here, without Airflow; exit 1 when an evaluation has no score in the end."""
     from essay_cohorts.backfill import plan_cohort
     from essay_cohorts.backfill.local_run import run_planned
-    from essay_cohorts.planning.prepare import prepare
 
     logger = logging.getLogger("essay_cohorts")
     logger.setLevel(logging.WARNING if as_json else logging.INFO)
@@ -62,16 +61,7 @@ def run(
     caps = {"max_llm_calls": max_llm_calls, "max_cost_usd": max_cost_usd}
     whole_conf = plan_conf(read_conf(conf), cohort) | {name: cap for name, cap in caps.items() if cap is not None}
     task = command_line_task("plan")
-    prepared = prepare(settings, {**whole_conf, "dry_run": True}, task.run)
-    plan_cohort.log_plan(prepared)
-    calls = prepared.estimate.calls
-    if calls > MAX_CALLS and prepared.inputs.request.max_llm_calls is None:
-        finding = f"this run would make {calls:,} calls, and without --max-llm-calls it makes up to {MAX_CALLS}."
-        next_step = "Trigger evaluation_backfill in Airflow, or allow more with --max-llm-calls."
-        raise BadInput([Problem(place="--max-llm-calls", finding=finding, next_step=next_step)])
-    connection = _connection() if calls else None
-    if calls:
-        _confirm(f"Make these calls ({prepared.estimate})?", yes=yes)
+    connection = _plan_and_ask(settings, whole_conf, task, yes=yes)
     logger.setLevel(logging.WARNING)  # the plan is shown already
     planned = plan_cohort.plan_cohort(settings, {**whole_conf, "dry_run": False}, task)
     logger.setLevel(logging.WARNING if as_json else logging.INFO)
@@ -85,6 +75,25 @@ def run(
     elif not summary.complete:
         typer.echo(summary.message, err=True)
     raise typer.Exit(0 if summary.complete else 1)
+
+
+def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, yes: bool) -> LlmConnection | None:
+    """Show the plan and ask before its calls; return the Connection to call with, None when there are no calls."""
+    from essay_cohorts.backfill.plan_cohort import log_plan
+    from essay_cohorts.planning.prepare import prepare
+
+    prepared = prepare(settings, {**conf, "dry_run": True}, task.run)
+    log_plan(prepared)
+    calls = prepared.estimate.calls
+    if not calls:
+        return None
+    if calls > MAX_CALLS and prepared.inputs.request.max_llm_calls is None:
+        finding = f"this run would make {calls:,} calls, and without --max-llm-calls it makes up to {MAX_CALLS}."
+        next_step = "Trigger evaluation_backfill in Airflow, or allow more with --max-llm-calls."
+        raise BadInput([Problem(place="--max-llm-calls", finding=finding, next_step=next_step)])
+    connection = _connection()
+    _confirm(f"Make these calls ({prepared.estimate})?", yes=yes)
+    return connection
 
 
 @calls_app.command("try", rich_help_panel=RUNS)

@@ -90,17 +90,17 @@ def import_essays(
     for _ in track(write_essays(root, plan), "Importing", total=changes, console=on_terminal, disable=not changes):
         pass
     written = write_selection(root, None, plan.essay_ids, f"import essays {source}", force=force) if select else None
+    _show_import(plan, written, as_json=as_json)
+
+
+def _show_import(plan: ImportPlan, written: Path | None, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_import_as_json(plan, written)))
+        ids = {name: [essay.essay_id for essay in getattr(plan, name)] for name in ("new", "updated", "known")}
+        typer.echo(json.dumps({**ids, "written": str(written) if written else None}))
         return
     typer.echo(f"Essays: {len(plan.new)} imported, {len(plan.updated)} updated, {len(plan.known)} unchanged.")
     if written:
         typer.echo(f"Written: {written}")
-
-
-def _import_as_json(plan: ImportPlan, written: Path | None) -> dict[str, object]:
-    ids = {name: [essay.essay_id for essay in getattr(plan, name)] for name in ("new", "updated", "known")}
-    return {**ids, "written": str(written) if written else None}
 
 
 @inputs_app.command("add-template", rich_help_panel=INPUTS)

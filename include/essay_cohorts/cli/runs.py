@@ -58,14 +58,14 @@ def plan(
 @runs_app.command(rich_help_panel=RUNS)
 def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Print the gen_ids of the cohort's evaluations that have a parsed.txt."""
-    gen_ids = skipped_ids(settings_of(data_root), _checked_id(cohort))
+    gen_ids = skipped_ids(settings_of(data_root), checked_id(cohort))
     typer.echo(json.dumps(gen_ids) if as_json else "\n".join(gen_ids), nl=bool(gen_ids) or as_json)
 
 
 @runs_app.command(rich_help_panel=RUNS)
 def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Count the cohort's evaluations per cell; exit 1 when some have no score."""
-    found = cohort_status(settings_of(data_root), _checked_id(cohort))
+    found = cohort_status(settings_of(data_root), checked_id(cohort))
     if as_json:
         cells = [cell.cell._asdict() | cell.counts for cell in found.cells]
         typer.echo(json.dumps({"unfinished": found.unfinished, "account": asdict(found.account), "cells": cells}))
@@ -115,7 +115,8 @@ def read_conf(text: str) -> dict[str, Any]:
     raise BadInput([Problem(place="--conf", finding=f"it is not a JSON object: {conf}.", next_step=next_step)])
 
 
-def _checked_id(cohort: str) -> str:
+def checked_id(cohort: str) -> str:
+    """Return the id of a cohort; BadInput if it cannot be one."""
     if not is_id(cohort):
         raise BadInput([Problem(place="COHORT", finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE)])
     return cohort

@@ -43,11 +43,24 @@ def write_text(
             sync_path(path.parent)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes as `write_text` writes a text."""
+    with storing(path):
+        temporary = temporary_name(path, new_token())
+        try:
+            _write_new(temporary, content)
+            os.replace(temporary, path)  # noqa: PTH105
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_path(path.parent)
+
+
 def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
     """Write the temporary file that is later renamed to `path`, and return its path; remove the file on an error."""
     temporary = temporary_name(path, token or new_token())
     try:
-        _write_new(temporary, text, durable=durable)
+        _write_new(temporary, encoded(text), durable=durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -94,7 +107,7 @@ def create_folder_with(folder: Path, texts: Mapping[str, str]) -> bool:
         os.mkdir(staging)  # noqa: PTH102
         try:
             for name, text in texts.items():
-                _write_new(staging / name, text)
+                _write_new(staging / name, encoded(text))
             os.rename(staging, folder)  # noqa: PTH104
         except OSError:
             for name in texts:
@@ -171,12 +184,12 @@ def _is_kept_as(path: Path, number: int) -> bool:
     return kept.exists() and path.exists() and kept.samefile(path)
 
 
-def _write_new(path: Path, text: str, *, durable: bool = True) -> None:
+def _write_new(path: Path, content: bytes, *, durable: bool = True) -> None:
     # Threads next to an event loop write thousands of small files. Each system call hands the interpreter over and
     # back, so this function makes as few as possible.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        write_whole(descriptor, encoded(text))
+        write_whole(descriptor, content)
         if durable:
             os.fsync(descriptor)
     finally:

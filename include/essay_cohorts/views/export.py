@@ -1,0 +1,159 @@
+"""Exports evaluations as rows of one table, with the titles and groups of their essays, for other programs."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from essay_cohorts.domain import Stage, is_id
+from essay_cohorts.files.csv_text import csv_text, escape_formula
+from essay_cohorts.files.parallel_map import parallel_map
+from essay_cohorts.records import text_of
+from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import title_of
+from essay_cohorts.views.evaluation_state import read_evaluation_state
+
+
+class ExportedTexts(NamedTuple):
+    """The texts of an evaluation; None for one that does not exist."""
+
+    essay_text: str | None
+    prompt: str | None
+    reply: str | None
+    reasoning: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportedEvaluation:
+    """A row: the evaluation's cell and replicate, its state and score, and where the reply came from.
+
+    `state` is one of views/evaluation_state.MemberState. `texts` is None unless the texts were asked for. `cost_usd`
+    is what the reply cost; None when it is not known.
+    """
+
+    gen_id: str
+    essay_id: str
+    essay_title: str
+    essay_group: str
+    template_id: str
+    llm_model_id: str
+    replicate: int | None
+    state: str
+    score: float | None
+    reason: str
+    cost_usd: float | None
+    created_at: str
+    origin_cohort_id: str
+    response_model: str
+    settings: str
+    prompt_sha256: str
+    texts: ExportedTexts | None = None
+
+
+_NO_TEXTS = ExportedTexts(None, None, None, None)
+
+
+def export_rows(
+    root: Path, gen_ids: Collection[str] | None = None, *, texts: bool = False
+) -> Iterator[ExportedEvaluation]:
+    """Yield the evaluations of a data root, or those of `gen_ids`, by gen_id; folders without a cell are left out."""
+    exporter = _Exporter(store=GensDataLayer.from_root(root), texts=texts)
+    names = sorted(exporter.store.folder_names(Stage.EVALUATION) if gen_ids is None else gen_ids)
+    return (row for _, row in parallel_map(exporter.row, filter(is_id, names)) if row is not None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Exporter:
+    """Reads rows; `essays` remembers the title, the group and the text of each essay."""
+
+    store: GensDataLayer
+    texts: bool
+    essays: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+    def row(self, gen_id: str) -> ExportedEvaluation | None:
+        evaluation = self.store.evaluation(gen_id)
+        metadata = evaluation.metadata()
+        if metadata is None or metadata.cell is None:
+            return None
+        cell = metadata.cell
+        title, group, text = self._essay(cell.essay_id)
+        shown, record = read_evaluation_state(evaluation), evaluation.reply_record()
+        return ExportedEvaluation(
+            gen_id=gen_id,
+            essay_id=cell.essay_id,
+            essay_title=title,
+            essay_group=group,
+            template_id=cell.template_id,
+            llm_model_id=cell.model_id,
+            replicate=metadata.replicate,
+            state=str(shown.state),
+            score=shown.score,
+            reason=shown.reason,
+            cost_usd=record.cost_usd,
+            created_at=text_of(record.fields, "created_at"),
+            origin_cohort_id=metadata.origin_cohort_id,
+            **record.provenance._asdict(),
+            texts=_texts_of(evaluation, text) if self.texts else None,
+        )
+
+    def _essay(self, essay_id: str) -> tuple[str, str, str]:
+        if essay_id not in self.essays:
+            text = (self.store.parsed_text(Stage.ESSAY, essay_id) if is_id(essay_id) else None) or ""
+            metadata = (self.store.metadata(Stage.ESSAY, essay_id) if is_id(essay_id) else None) or {}
+            # A whole store of texts need not fit into memory.
+            kept = text if self.texts else ""
+            self.essays[essay_id] = title_of(metadata, text), text_of(metadata, "group"), kept
+        return self.essays[essay_id]
+
+
+def _texts_of(evaluation: EvaluationFolder, essay_text: str) -> ExportedTexts:
+    reply = evaluation.reply()
+    return ExportedTexts(
+        essay_text, evaluation.prompt(), None if reply is None else reply.text, evaluation.reasoning()
+    )
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    """Return a CSV; None is an empty cell, and a text that a spreadsheet would run as a formula is escaped."""
+    lines = (["" if row[name] is None else escape_formula(row[name]) for name in columns] for row in rows)
+    return csv_text(columns, lines).encode("utf-8", errors="replace")
+
+
+def as_jsonl(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    """Return one JSON object per line."""
+    lines = (json.dumps({name: row[name] for name in columns}, ensure_ascii=False) for row in rows)
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace")
+
+
+def as_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    """Return a Parquet file whose columns have the same types whatever the rows hold."""
+    import pyarrow
+    import pyarrow.parquet
+
+    kinds = {"replicate": pyarrow.int64(), "score": pyarrow.float64(), "cost_usd": pyarrow.float64()}
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), sink)
+    return sink.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Mapping[str, Any]], Sequence[str]], bytes]] = {
+    "csv": as_csv,
+    "jsonl": as_jsonl,
+    "parquet": as_parquet,
+}
+
+
+def export_file(rows: Sequence[ExportedEvaluation], kind: str, *, texts: bool = False) -> bytes:
+    """Return the content of a file of one of the FORMATS; the texts have columns only with `texts`."""
+    columns = [each.name for each in fields(ExportedEvaluation) if each.name != "texts"]
+    values = [{name: getattr(row, name) for name in columns} for row in rows]
+    if texts:
+        columns += ExportedTexts._fields
+        values = [{**value, **(row.texts or _NO_TEXTS)._asdict()} for value, row in zip(values, rows, strict=True)]
+    return FORMATS[kind](values, columns)
