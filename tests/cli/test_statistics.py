@@ -143,3 +143,17 @@ def test_bad_input_is_one_message_without_a_traceback(
     assert "Traceback" not in done.stderr
     for message in messages:
         assert message in done.stderr
+
+
+def test_groups_have_means_and_differences(judged: StoreBuilder) -> None:
+    """Each group has its mean and each pair of groups its difference; without groups the message says what to do."""
+    none = run(judged, "groups")
+    assert (none.returncode, "Import the essays with --group-column." in none.stderr) == (2, True)
+    for number, group in ((1, "humans"), (2, "humans"), (3, "models")):
+        judged.metadata("essay", f"e_essay{number}", {"parent_gen_id": "", "group": group})
+    lines = [" ".join(line.split()) for line in run(judged, "groups").stdout.splitlines()]
+    assert "novelty humans 8/8 2 3.40 — too few essays" in lines
+    assert "novelty models 4/4 1 6.40 — one essay says nothing about others" in lines
+    assert "novelty humans models 3 3.00 — a group has one essay with a score" in lines
+    found = json.loads(run(judged, "groups", "--json").stdout)
+    assert [each["group"] for each in found["means"] if each["template_id"] == "novelty"] == ["humans", "models"]

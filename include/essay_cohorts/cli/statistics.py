@@ -21,8 +21,10 @@ from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import write_text
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED
 from essay_cohorts.statistics.mixed import MARK, MixedFigures
+from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
 from essay_cohorts.suggestions import choose_from
+from essay_cohorts.views.essay_groups import essay_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
     from essay_cohorts.statistics.bootstrap import Estimate
     from essay_cohorts.statistics.differences import PairedDifference
+    from essay_cohorts.statistics.groups import GroupDifference
 
 statistics_app = typer.Typer()
 
@@ -98,6 +101,46 @@ def difference(
     for side in sides:
         _print_mixed(side.mixed)
     typer.echo(f"Second minus first, on the same essays. {method_in_words()}")
+
+
+@statistics_app.command(rich_help_panel=SCORES)
+def groups(
+    cohort: Cohort = None,
+    scores: Scores = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the means of groups of essays, such as writers or conditions, and their differences."""
+    from essay_cohorts.statistics.all_statistics import method_in_words
+    from essay_cohorts.statistics.groups import group_differences, group_means
+
+    settings = settings_of(data_root)
+    frame = _scores(settings, cohort, scores).frame
+    found = essay_groups(GensDataLayer.from_root(settings.data_root), frame["essay"])
+    if not found:
+        finding, next_step = "no essay of these scores has a group.", "Import the essays with --group-column."
+        raise BadInput([Problem(place="groups", finding=finding, next_step=next_step)])
+    means, differences = group_means(frame, found), group_differences(frame, found)
+    if as_json:
+        tables = {"means": [asdict(each) for each in means], "differences": [asdict(each) for each in differences]}
+        typer.echo(json.dumps(tables))
+        return
+    table = _table("template", "group", "scored/planned", "essays", "mean", "95 % interval", "")
+    for mean in means:
+        counts = (f"{mean.scored}/{mean.planned}", str(mean.mean.essays))
+        table.add_row(mean.template_id, mean.group, *counts, _number(mean.mean.value), *_interval(mean.mean))
+    print_table(table)
+    _print_group_differences(differences)
+    typer.echo(f"Differences: Welch's interval, because groups have different essays. Means: {method_in_words()}")
+
+
+def _print_group_differences(differences: Iterable[GroupDifference]) -> None:
+    typer.echo("\nDifferences between groups, second minus first")
+    table = _table("template", "first", "second", "essays", "difference", "95 % interval", "")
+    for each in differences:
+        figures = (str(each.difference.essays), _number(each.difference.value), *_interval(each.difference))
+        table.add_row(each.template_id, each.first, each.second, *figures)
+    print_table(table)
 
 
 @statistics_app.command(rich_help_panel=SCORES)
