@@ -1,5 +1,6 @@
 """The tally of the offline judge: the requests that it received, and the counts of its answers."""
 
+import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -51,8 +52,13 @@ class Tally:
             bill.update({name: usage[name] for name in ("prompt_tokens", "completion_tokens")})
 
     def scored(self, call: Call, number: int, prose: str = "") -> Answer:
-        """Make the ordinary reply; only this reply advances the prompt's sequence of scores."""
+        """Make the ordinary reply; only this reply advances the prompt's sequence of scores.
+
+        A prompt that shows the JSON field "score" gets a JSON object too, before the score line.
+        """
         key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
         score = made_up_score(key, self.answered[key])
         self.answered[key] += 1
-        return completion(call, number, f"{prose}{NOTICE}\n\nSCORE: {score:.1f}")
+        as_json = json.dumps({"reason": NOTICE, "score": score}, indent=2)
+        words = f"```json\n{as_json}\n```" if '"score"' in call.prompt else NOTICE
+        return completion(call, number, f"{prose}{words}\n\nSCORE: {score:.1f}")

@@ -6,6 +6,8 @@ import re
 import httpx
 import pytest
 
+from essay_cohorts.judging.json_score import read_json
+from essay_cohorts.judging.parsers import read_last_line
 from tests.devtools.judge_process import KEY, Running, score, started
 
 
@@ -36,6 +38,15 @@ def test_reply_has_the_shape_of_a_chat_completion(judge: Running) -> None:
     assert "not a language model" in text
     assert re.search(r"\nSCORE: \d\.\d\Z", text)
     assert reply["usage"] == {"prompt_tokens": 4, "completion_tokens": tokens, "total_tokens": 4 + tokens}
+
+
+def test_a_prompt_that_asks_for_json_gets_json(judge: Running) -> None:
+    """The object has the score of the last line, so that either parser reads the same."""
+    messages = [{"role": "user", "content": 'End with {"score": n}.'}]
+    reply = judge.http.post("/v1/chat/completions", json={"model": "m", "messages": messages}).json()
+    text = reply["choices"][0]["message"]["content"]
+    assert json.loads(text.split("```json")[1].split("```")[0])["score"] == float(text.rsplit(": ", 1)[1])
+    assert read_json(text).score == read_last_line(text).score is not None
 
 
 @pytest.mark.parametrize(
