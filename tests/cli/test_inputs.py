@@ -40,7 +40,7 @@ def test_from_nothing_to_a_plan_by_the_printed_commands(tmp_path: Path, texts: P
 def test_essays_are_imported_once_and_selected(store: StoreBuilder, texts: Path) -> None:
     """The command counts, and writes a selection file in backfill mode that it replaces later."""
     done = run_command("import", "essays", texts, "--select", "--data-root", store.root)
-    assert "Essays: 2 imported, 0 updated, 0 unchanged." in done.stdout
+    assert f"Essays in {store.root}: 2 imported, 0 updated, 0 unchanged." in done.stdout
     assert store.read("2_tasks/selected_essays.txt").splitlines()[1:] == [
         "# mode: evaluation-only",
         "# include-existing-evaluations",
@@ -49,6 +49,16 @@ def test_essays_are_imported_once_and_selected(store: StoreBuilder, texts: Path)
     again = run_command("--data-root", store.root, "--json", "import", "essays", texts, "--select")
     found = json.loads(again.stdout)
     assert (found["new"], len(found["known"])) == ([], 2)
+
+
+def test_a_folder_s_name_cannot_write_a_line_of_the_selection(store: StoreBuilder, tmp_path: Path) -> None:
+    """The comment that names the source is one line, whatever the name holds."""
+    folder = tmp_path / "a\n# mode: regenerate"
+    folder.mkdir()
+    (folder / "one.txt").write_text("Text.", "utf-8")
+    run_command("import", "essays", folder, "--select", "--data-root", store.root)
+    assert run_command("plan", "--data-root", store.root).returncode == 0
+    assert len(store.read("2_tasks/selected_essays.txt").splitlines()) == 4
 
 
 def test_bad_essays_are_one_message_and_nothing_is_written(store: StoreBuilder, tmp_path: Path) -> None:

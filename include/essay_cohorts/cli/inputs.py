@@ -27,7 +27,22 @@ inputs_app = typer.Typer()
 import_app = typer.Typer(help="Bring essays into the data root.", no_args_is_help=True)
 inputs_app.add_typer(import_app, name="import", rich_help_panel=INPUTS)
 
-Column = str | None
+Source = Annotated[
+    Path, typer.Argument(help="A folder of .txt and .md files, or a .txt, .md, .csv, .jsonl or .parquet file.")
+]
+TextColumn = Annotated[str | None, typer.Option(help="The column of the texts (default: text).")]
+IdColumn = Annotated[
+    str | None, typer.Option(help="The column of the ids (default: id; else ids are made of title and text).")
+]
+TitleColumn = Annotated[
+    str | None, typer.Option(help="The column of the titles (default: title; without one, the first line).")
+]
+GroupColumn = Annotated[
+    str | None, typer.Option(help="The column of the groups, such as writers or conditions (default: group).")
+]
+AsNew = Annotated[bool, typer.Option("--as-new", help="Make a new id for each essay whose id has another text.")]
+Select = Annotated[bool, typer.Option("--select", help="Also write a selection file with these essays.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a selection file that you wrote yourself.")]
 
 
 @inputs_app.command(rich_help_panel=INPUTS)
@@ -54,25 +69,14 @@ def init(
 
 @import_app.command("essays")
 def import_essays(
-    source: Annotated[
-        Path, typer.Argument(help="A folder of .txt and .md files, or a .txt, .md, .csv, .jsonl or .parquet file.")
-    ],
-    text_column: Annotated[Column, typer.Option(help="The column of the texts (default: text).")] = None,
-    id_column: Annotated[
-        Column,
-        typer.Option(help="The column of the ids (default: id; else ids are made of title and text)."),
-    ] = None,
-    title_column: Annotated[
-        Column, typer.Option(help="The column of the titles (default: title; without one, the first line).")
-    ] = None,
-    group_column: Annotated[
-        Column, typer.Option(help="The column of the groups, such as writers or conditions (default: group).")
-    ] = None,
-    as_new: Annotated[
-        bool, typer.Option("--as-new", help="Make a new id for each essay whose id has another text.")
-    ] = False,
-    select: Annotated[bool, typer.Option("--select", help="Also write a selection file with these essays.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a selection file that you wrote yourself.")] = False,
+    source: Source,
+    text_column: TextColumn = None,
+    id_column: IdColumn = None,
+    title_column: TitleColumn = None,
+    group_column: GroupColumn = None,
+    as_new: AsNew = False,
+    select: Select = False,
+    force: Force = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,16 +93,19 @@ def import_essays(
     on_terminal = Console(stderr=True)
     for _ in track(write_essays(root, plan), "Importing", total=changes, console=on_terminal, disable=not changes):
         pass
-    written = write_selection(root, None, plan.essay_ids, f"import essays {source}", force=force) if select else None
-    _show_import(plan, written, as_json=as_json)
+    # A file's name may hold a line end, which would begin another line of the selection.
+    about = f"import essays {' '.join(str(source).split())}"
+    written = write_selection(root, None, plan.essay_ids, about, force=force) if select else None
+    _show_import(root, plan, written, as_json=as_json)
 
 
-def _show_import(plan: ImportPlan, written: Path | None, *, as_json: bool) -> None:
+def _show_import(root: Path, plan: ImportPlan, written: Path | None, *, as_json: bool) -> None:
     if as_json:
         ids = {name: [essay.essay_id for essay in getattr(plan, name)] for name in ("new", "updated", "known")}
         typer.echo(json.dumps({**ids, "written": str(written) if written else None}))
         return
-    typer.echo(f"Essays: {len(plan.new)} imported, {len(plan.updated)} updated, {len(plan.known)} unchanged.")
+    counts = f"{len(plan.new)} imported, {len(plan.updated)} updated, {len(plan.known)} unchanged"
+    typer.echo(f"Essays in {root}: {counts}.")
     if written:
         typer.echo(f"Written: {written}")
 
