@@ -97,11 +97,20 @@ class ParserRef(NamedTuple):
     version: str
 
 
+# The dag_id of what the command `cohorts run` did without Airflow.
+COMMAND_LINE = "command_line"
+
+
 class RunRef(NamedTuple):
-    """Names one DagRun."""
+    """Names one DagRun, or one run of the command `cohorts run`."""
 
     dag_id: str
     run_id: str
+
+    @property
+    def is_command(self) -> bool:
+        """True for a run of the command line, of which Airflow knows nothing."""
+        return self.dag_id == COMMAND_LINE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,9 @@ from essay_cohorts.reparsing.reparse import reparse
 from essay_cohorts.reparsing.rules import ReparseRequest
 from essay_cohorts.settings import Settings
 from essay_cohorts.views.status import cohort_status
+from tests.cli.command import run_command
 from tests.conftest import PlayedDag, task_ref
+from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -106,6 +108,22 @@ def test_an_evaluation_shows_the_verdicts_that_were_replaced(pages: TestClient, 
     assert ">3.0\n<" in history
     assert "older" in history
     assert re.search(r"<b>6(\.0+)?</b>score", html)
+
+
+def test_a_run_of_the_command_line_has_no_link_into_airflow(
+    pages: TestClient, store: StoreBuilder, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow knows nothing of `cohorts run`, so its evaluations say who made them instead of linking to a log."""
+    connection = json.dumps({"host": judge_server.base_url, "password": "sk-local"})
+    monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", connection)
+    store.backfill(store.essay(1))
+    assert run_command("run", "--cohort", "here", "--yes", "--data-root", store.root).returncode == 0
+    gen_id = next((store.root / "gens" / "evaluation").iterdir()).name
+    cell = "essay=e_essay1&template=novelty&model=judge-a"
+    for address in ("c/here", f"c/here/cell?{cell}", f"evaluation/{gen_id}?cohort=here", ""):
+        html = pages.get(f"/{address}").text
+        assert "cohorts run" in html
+        assert "/dags/command_line" not in html
 
 
 def test_an_evaluation_leads_to_the_log_of_the_task_that_made_it(pages: TestClient, main: PlayedDag) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from essay_cohorts.backfill import plan_cohort
 from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, print_table, settings_of
-from essay_cohorts.domain import ID_RULE, TaskRef, is_id
+from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.planning.prepare import prepare
 from essay_cohorts.views.evaluation_state import MemberState
@@ -92,7 +92,7 @@ def _print_status(cells: tuple[CellStatus, ...]) -> None:
 def command_line_task(task_id: str) -> TaskRef:
     """Return the task of a command that plans or calls without Airflow, named after this moment."""
     run_id = f"manual__{pendulum.now('UTC').to_iso8601_string()}"
-    return TaskRef(dag_id="command_line", run_id=run_id, task_id=task_id, map_index=-1, try_number=1)
+    return TaskRef(dag_id=COMMAND_LINE, run_id=run_id, task_id=task_id, map_index=-1, try_number=1)
 
 
 def plan_conf(conf: dict[str, Any], cohort: str | None) -> dict[str, Any]:
