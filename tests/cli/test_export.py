@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import polars
 import pytest
 
 from tests.cli.command import FinishedCommand, run_command
@@ -35,7 +35,7 @@ def export(store: StoreBuilder, output: Path, *words: str) -> FinishedCommand:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return the rows of an exported file."""
     if path.suffix == ".parquet":
-        return list(pq.read_table(path).to_pylist())
+        return polars.read_parquet(path).to_dicts()
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     with path.open(newline="", encoding="utf-8") as file:
@@ -111,4 +111,4 @@ def test_an_empty_store_gives_an_empty_table(store: StoreBuilder, tmp_path: Path
         (tmp_path / f"out.{kind}").write_text("old", "utf-8")
         assert export(store, tmp_path / f"out.{kind}", "--force").returncode == 0
         assert read(tmp_path / f"out.{kind}") == []
-    assert "score" in pq.read_table(tmp_path / "out.parquet").column_names
+    assert "score" in polars.read_parquet(tmp_path / "out.parquet").columns

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import polars
 import pytest
 
 from essay_cohorts.errors import Checked
@@ -66,9 +66,9 @@ ROW = {"id": "e7", "text": "A text.", "title": "T", "group": "humans", "year": "
 
 def parquet(*rows: dict[str, Any]) -> bytes:
     """Return a Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(list(rows)), sink)
-    return bytes(sink.getvalue())
+    sink = io.BytesIO()
+    polars.DataFrame(list(rows)).write_parquet(sink)
+    return sink.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,8 @@ def test_comments_are_ignored(store: StoreBuilder, catalog: Catalog) -> None:
     assert [template.row_place for template in read.value] == [f"{TEMPLATES}:4"]
     store.write(TEMPLATES, "# note\ntemplate_id;active\n")
     assert "separated by semicolons" in catalog.templates().problems[0].finding
-    store.write(TEMPLATES, "# note\n\nactive\n")
-    assert catalog.templates().problems[0].place == f"{TEMPLATES}:3"
+    store.write(TEMPLATES, "# note\nactive\n")
+    assert catalog.templates().problems[0].place == f"{TEMPLATES}:2"
 
 
 @pytest.mark.parametrize(

@@ -93,16 +93,15 @@ def _json_row(line: str, place: str) -> SourceRow | Problem:
 
 
 def _read_parquet(path: Path) -> SourceTable:
-    import pyarrow
-    import pyarrow.parquet
+    import polars
 
     try:
-        table = pyarrow.parquet.read_table(path)
-        values = table.to_pylist()
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        table = polars.read_parquet(path)
+        values = table.to_dicts()
+    except polars.exceptions.PolarsError as error:
         return _failed(path.name, f"it is not a Parquet file: {str(error).splitlines()[0]}.", "Save it as Parquet.")
     rows = [SourceRow(place=f"{path.name}, row {number}", values=row) for number, row in enumerate(values, start=1)]
-    return _table(path.name, rows, columns=table.column_names)
+    return _table(path.name, rows, columns=table.columns)
 
 
 READERS: Mapping[str, Callable[[Path], SourceTable]] = {

@@ -141,9 +141,7 @@ def read_table(text: str, name: str, *, required: tuple[str, ...], known: tuple[
         return Table(problems=(Problem(place=f"{name}:1", finding=separated, next_step=next_step),))
     reader = csv_reader(text, strict=True)
     try:
-        # Spreadsheet programs leave rows of commas.
-        filled = ((line, cells) for line, cells in numbered_rows(reader) if any(cell.strip() for cell in cells))
-        lines = [(line, cells) for line, cells in filled if not is_comment(cells)]
+        lines = [(line, cells) for line, cells in numbered_rows(reader) if not is_comment(cells)]
     except csv.Error as error:
         problem = Problem(
             place=f"{name}:{reader.line_num}", finding=f"it is not CSV: {error}.", next_step="Fix the quotes."
@@ -158,6 +156,8 @@ def read_table(text: str, name: str, *, required: tuple[str, ...], known: tuple[
 def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> Table:
     rows, uneven = [], []
     for line, cells in lines:
+        if not any(cell.strip() for cell in cells):
+            continue  # spreadsheet programs leave rows of commas
         if len(cells) != len(header):
             finding = f"it has {len(cells)} cells, the header {len(header)}."
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))

@@ -132,13 +132,12 @@ def as_jsonl(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
 
 def as_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     """Return a Parquet file whose columns have the same types whatever the rows hold."""
-    import pyarrow
-    import pyarrow.parquet
+    import polars
 
-    kinds = {"replicate": pyarrow.int64(), "score": pyarrow.float64(), "cost_usd": pyarrow.float64()}
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in columns])
+    kinds = {"replicate": polars.Int64, "score": polars.Float64, "cost_usd": polars.Float64}
+    schema = {name: kinds.get(name, polars.String) for name in columns}
     sink = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), sink)
+    polars.DataFrame([{name: row[name] for name in columns} for row in rows], schema=schema).write_parquet(sink)
     return sink.getvalue()
 
 
