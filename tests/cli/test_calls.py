@@ -157,10 +157,11 @@ def test_a_trial_without_a_reply_says_why(selected: StoreBuilder, judge_server: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_stores_the_replies_under_way(
-    selected: StoreBuilder, judge_server: JudgeServer, connection: str
+    selected: StoreBuilder, judge_server: JudgeServer, connection: str, again: signal.Signals
 ) -> None:
-    """The replies to requests in flight are stored, no further request is sent, and the next run makes the rest."""
+    """The replies to requests in flight are stored, also after a second signal, and the next run makes the rest."""
     judge_server.faults({"fault": "latency", "seconds": 1.0})
     command = [
         sys.executable,
@@ -179,6 +180,8 @@ def test_ctrl_c_stores_the_replies_under_way(
     while not judge_server.calls() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(again)
     process.wait(30)
     sent = judge_server.calls()
     assert 0 < sent < CALLS

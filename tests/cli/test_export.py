@@ -89,6 +89,8 @@ def read_keys(store: StoreBuilder, folder: Path) -> Any:
         pytest.param("out.xlsx", (), '"xlsx" is not a format.', id="format"),
         pytest.param("out", ("--format", "json"), 'Did you mean "jsonl"?', id="format by option"),
         pytest.param("taken.csv", (), "it exists. --force replaces it.", id="a file that exists"),
+        pytest.param("data/1_raw/out.csv", (), "it is inside the data root", id="in the data root"),
+        pytest.param("link.csv", ("--force",), "it is not a plain file.", id="a link"),
         pytest.param("nowhere/out.csv", (), "its folder does not exist.", id="folder"),
         pytest.param("out.csv", ("--cohort", "../x"), "is not a valid cohort id", id="cohort"),
         pytest.param("out.csv", ("--cohort", "x"), "there is no cohort x", id="no cohort"),
@@ -99,9 +101,10 @@ def test_bad_input_is_one_message(
 ) -> None:
     """Nothing is written, and the message names the next step."""
     (tmp_path / "taken.csv").write_text("mine", "utf-8")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "taken.csv")
     done = export(judged, tmp_path / name, *words)
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "taken.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "link.csv", "taken.csv"]
     assert (tmp_path / "taken.csv").read_text("utf-8") == "mine"
 
 

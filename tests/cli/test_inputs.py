@@ -29,12 +29,24 @@ def test_from_nothing_to_a_plan_by_the_printed_commands(tmp_path: Path, texts: P
     done = run_command("init", root)
     assert (done.returncode, done.stderr) == (0, "")
     steps = [line.split(". cohorts ")[1] for line in done.stdout.splitlines() if ". cohorts " in line]
-    for step in steps:
+    for step in steps[:-1]:
         words = shlex.split(step.replace("PATH", shlex.quote(str(texts))))
         result = run_command(*words)
         assert result.returncode == 0, result.stderr
     planned = json.loads(run_command("plan", "--json", "--data-root", root).stdout)
     assert (planned["planned"], planned["call"]) == (2 * 1 * 1 * 3, 6)
+
+
+@pytest.mark.parametrize(
+    "words", [("import", "essays", "x.txt"), ("add-model", "a", "b"), ("add-template", "a", "--text", "x")]
+)
+def test_what_is_not_a_data_root_is_not_filled(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Without a data root the sample would be changed, and a mistyped folder would become one."""
+    (tmp_path / "mine.txt").write_text("x", "utf-8")
+    done = run_command(*words, "--data-root", tmp_path)
+    assert (done.returncode, "it is not a data root" in done.stderr) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert "the sample data is not yours to change" in run_command(*words).stderr
 
 
 def test_essays_are_imported_once_and_selected(store: StoreBuilder, texts: Path) -> None:
@@ -115,6 +127,8 @@ def test_a_template_and_a_judge_are_added(store: StoreBuilder, tmp_path: Path) -
         f"Written: {store.root}/1_raw/evaluation_templates.csv",
     ]
     assert run_command("add-model", "judge-c", "api/c", *root).returncode == 0
+    warned = run_command("add-template", "as-json", "--text", tmp_path / "prompt.txt", "--parser", "json", *root)
+    assert (warned.returncode, 'no JSON field "score"' in warned.stderr) == (0, True)
     unknown = run_command("add-model", "judge-d", "api/d", "--max-tokens", "many", *root)
     assert (unknown.returncode, "column max_tokens" in unknown.stderr or "max_tokens" in unknown.stderr) == (2, True)
     missing = run_command("add-template", "x", "--text", tmp_path / "nowhere.txt", *root)

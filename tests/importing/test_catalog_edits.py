@@ -41,6 +41,7 @@ def test_a_row_is_appended(store: StoreBuilder, before: str, row: str) -> None:
     ("template", "message"),
     [
         pytest.param(new("../x"), "'../x' is not a valid id.", id="id"),
+        pytest.param(new("#x"), "'#x' is not a valid id.", id="a comment"),
         pytest.param(new("novelty"), '"novelty" is on line 2 already.', id="known"),
         pytest.param(new("NOVELTY"), "differ only by case", id="known but for case"),
         pytest.param(new(text="no essay"), "{{ response }}", id="no essay in the text"),
@@ -88,6 +89,7 @@ def test_a_judge_is_added_and_used(store: StoreBuilder) -> None:
     ("cells", "message"),
     [
         pytest.param({"id": "judge-a", "model": "x"}, "on line 2 already", id="known"),
+        pytest.param({"id": "#c", "model": "x"}, "it begins with #", id="a comment"),
         pytest.param({"id": "", "model": "x"}, "column id: it is empty.", id="no id"),
         pytest.param({"id": "c", "model": ""}, "column model: it is empty.", id="no model"),
         pytest.param({"id": "c", "model": "x", "max_tokens": "9"}, 'it has no column "max_tokens".', id="column"),

@@ -15,7 +15,15 @@ from essay_cohorts.importing.essays import ImportPlan, plan_import, write_essays
 from tests.conftest import killed_before
 from tests.store_builder import StoreBuilder
 
-ONE = SourceEssay(place="e.csv:2", essay_id="one", has_own_id=True, title="One", text="The first essay.", group="a")
+ONE = SourceEssay(
+    place="e.csv:2",
+    essay_id="one",
+    has_own_id=True,
+    title="One",
+    text="The first essay.",
+    group="a",
+    stated=frozenset({"title", "group"}),
+)
 TWO = SourceEssay(place="e.csv:3", essay_id="two", has_own_id=True, title="Two", text="The second essay.")
 
 
@@ -59,6 +67,14 @@ def test_a_new_title_or_group_is_taken_over(store: StoreBuilder) -> None:
     text = store.read("gens/essay/one/metadata.json")
     assert '"group": "b"' in text
     assert '"note": "mine"' in text
+
+
+def test_what_a_source_does_not_state_is_not_erased(store: StoreBuilder) -> None:
+    """A later source without the column of groups, titles or others leaves them as they are."""
+    run_import(store.root, [replace(ONE, columns={"year": 1}, stated=frozenset({"title", "group", "columns"}))])
+    before = store.read("gens/essay/one/metadata.json")
+    done = run_import(store.root, [replace(ONE, title="x", group="", columns={}, stated=frozenset())])
+    assert (len(done.known), store.read("gens/essay/one/metadata.json")) == (1, before)
 
 
 def test_a_generated_essay_keeps_its_metadata(store: StoreBuilder) -> None:

@@ -7,30 +7,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from essay_cohorts.backfill import slice_tasks
 from essay_cohorts.backfill.call_missing import Connect, call_missing
 from essay_cohorts.backfill.summarise import Summary, summarise_cohort
 from essay_cohorts.domain import TaskRef
-from essay_cohorts.errors import CohortError
+from essay_cohorts.errors import CohortError, CohortIncomplete
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run_planned(settings: Settings, planned: PlannedRun, task: TaskRef, connect: Connect) -> Summary:
     """Call what is missing, score the replies and summarise; return the summary, complete or not.
 
-    `task` is the task that planned. KeyboardInterrupt ends the run after the replies to the requests in flight are
-    stored.
+    `task` is the task that planned. CohortIncomplete after SIGINT, SIGTERM or SIGHUP: no further request is sent, and
+    the replies to those that were sent are stored first.
     """
     parts = [Slice(**part) for part in slice_tasks.batches(settings, planned, tasks_at_once=1)]
     for index, part in enumerate(parts):
-        asyncio.run(_run_slice(settings, planned, part, replace(task, task_id="run", map_index=index), connect))
+        work = _run_slice(settings, planned, part, replace(task, task_id="run", map_index=index), connect)
+        try:
+            asyncio.run(_ended_by_signals(work))
+        except asyncio.CancelledError:
+            msg = "The run was ended. Run the same command again: only what is missing is called."
+            raise CohortIncomplete(msg) from None
     return summarise_cohort(settings, planned, task.run)
+
+
+async def _ended_by_signals(work: Coroutine[Any, Any, None]) -> None:
+    """Await the work and cancel it at the first signal; further signals do not interrupt the storing of replies."""
+    running, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+
+    def end() -> None:
+        log.warning("Waiting for the replies to the requests under way, which are paid for. No further one is sent.")
+        if not ended:
+            running.cancel()
+        ended.append(True)
+
+    ended: list[bool] = []
+    for number in _ENDING_SIGNALS:
+        loop.add_signal_handler(number, end)
+    try:
+        await running
+    finally:
+        for number in _ENDING_SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _run_slice(settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef, connect: Connect) -> None:

@@ -84,3 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CohortError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"{error.filename}: {error.strerror}. Nothing more was done; fix this and try again.", err=True)
+        sys.exit(2)

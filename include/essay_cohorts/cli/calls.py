@@ -44,7 +44,7 @@ def run(
     cohort: Annotated[str | None, typer.Option(help="The cohort's id.")] = None,
     conf: Annotated[str, typer.Option(help="A conf in JSON, as for triggering evaluation_backfill.")] = "{}",
     max_llm_calls: Annotated[
-        int | None, typer.Option(min=0, help=f"The most requests; without it up to {MAX_CALLS} calls are made.")
+        int | None, typer.Option(min=1, help=f"The most requests; without it up to {MAX_CALLS} calls are made.")
     ] = None,
     max_cost_usd: Annotated[float | None, typer.Option(min=0, help="The most that the requests may cost.")] = None,
     yes: Yes = False,
@@ -79,6 +79,9 @@ def run(
 
 def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, yes: bool) -> LlmConnection | None:
     """Show the plan and ask before its calls; return the Connection to call with, None when there are no calls."""
+    if conf.get("dry_run"):
+        finding = "a dry run calls nothing, and this command makes the calls."
+        raise BadInput([Problem(place="--conf: dry_run", finding=finding, next_step="Use the command plan.")])
     from essay_cohorts.backfill.plan_cohort import log_plan
     from essay_cohorts.planning.prepare import prepare
 

@@ -36,7 +36,13 @@ def export_command(
     if kind not in FORMATS:
         finding, next_step = f'"{kind}" is not a format.', choose_from(kind, FORMATS)
         problems.append(Problem(place="--format", finding=finding, next_step=next_step))
-    if output.exists() and not force:
+    if output.is_symlink() or (output.exists() and not output.is_file()):
+        finding = "it is not a plain file."
+        problems.append(Problem(place=str(output), finding=finding, next_step="Name another file."))
+    elif output.absolute().resolve().is_relative_to(settings.data_root.resolve()):
+        finding = "it is inside the data root, whose files belong to the project."
+        problems.append(Problem(place=str(output), finding=finding, next_step="Name a file elsewhere."))
+    elif output.exists() and not force:
         problems.append(Problem(place=str(output), finding="it exists.", next_step="--force replaces it."))
     if not output.absolute().parent.is_dir():
         problems.append(

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from essay_cohorts.cli.options import INPUTS, AsJson, DataRoot, print_table, settings_of, typed_command
+from essay_cohorts.cli.options import INPUTS, AsJson, DataRoot, own_root, print_table, settings_of, typed_command
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
 from essay_cohorts.importing.data_root import create_data_root
 from essay_cohorts.importing.essay_sources import ColumnNames, read_essays
 from essay_cohorts.importing.essays import ImportPlan, plan_import, write_essays
+from essay_cohorts.judging.score_instructions import doubts_about
 from essay_cohorts.selecting.selection_writer import selection_path, write_selection
 from essay_cohorts.views.essay_list import list_essays
 
@@ -61,7 +62,7 @@ def init(
     steps = [f"{command} import essays PATH --select --data-root {root}"]
     if not offline:
         steps.append(f"{command} add-model my-judge gpt-5-mini --data-root {root}")
-    steps.append(f"{command} plan --data-root {root}")
+    steps += [f"{command} plan --data-root {root}", f"{command} run --data-root {root}"]
     for number, step in enumerate(steps, start=1):
         typer.echo(f"  {number}. {step}")
     typer.echo(f"To use this data root without --data-root, write DD_DATA_ROOT={folder.resolve()} into .env.")
@@ -81,7 +82,7 @@ def import_essays(
     as_json: AsJson = False,
 ) -> None:
     """Import essays. An essay that the data root has already is not imported twice."""
-    root = settings_of(data_root).data_root
+    root = own_root(data_root)
     if select:
         selection_path(root, None, force=force)
     names = ColumnNames(text=text_column, essay_id=id_column, title=title_column, group=group_column)
@@ -120,7 +121,7 @@ def add_template_command(
     data_root: DataRoot = None,
 ) -> None:
     """Add a template: its row and its text, both checked before anything is written."""
-    root = settings_of(data_root).data_root
+    root = own_root(data_root)
     new = NewTemplate(
         template_id=template,
         text=_text_of(text),
@@ -129,6 +130,8 @@ def add_template_command(
     )
     for name in add_template(root, new):
         typer.echo(f"Written: {root / name}")
+    for doubt in doubts_about(new.text, parser):
+        typer.echo(f"Warning: {text}: {doubt}", err=True)
 
 
 @inputs_app.command("add-model", rich_help_panel=INPUTS)
@@ -143,7 +146,7 @@ def add_model_command(
     data_root: DataRoot = None,
 ) -> None:
     """Add a judge: its row in llm_models.csv, checked before the file is written."""
-    root = settings_of(data_root).data_root
+    root = own_root(data_root)
     cells = {
         "id": model_id,
         "model": model,
@@ -180,7 +183,8 @@ def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
 def _text_of(path: Path) -> str:
     """Return the text of a person's file, or of standard input for `-`; BadInput when it cannot be read."""
     try:
-        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return content.decode("utf-8-sig")
     except OSError as error:
         finding, next_step = f"it cannot be read: {error.strerror}.", "Name a file that exists."
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ import typer
 from dotenv import dotenv_values
 from rich.table import Table
 
+from essay_cohorts.errors import Problem, raise_if_any
 from essay_cohorts.plain_table import as_text
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import PROJECT_ROOT, Settings, read_settings
@@ -47,6 +48,21 @@ def typed_command() -> str:
     """Return the command as a person types it here: `cohorts` where the shell finds it, or else the path as typed."""
     typed = sys.argv[0]
     return typed if Path(typed).name == "cohorts" and which("cohorts") is None else "cohorts"
+
+
+def own_root(data_root: Path | None) -> Path:
+    """Return the data root that a command writes inputs into; BadInput unless it is named and is a data root."""
+    settings = settings_of(data_root)
+    problems = []
+    if settings.data_root == PROJECT_ROOT / "data" and data_root is None:
+        finding = "no data root is named, and the sample data is not yours to change."
+        problems.append(Problem(place="--data-root", finding=finding, next_step="Give --data-root or DD_DATA_ROOT."))
+    elif not (settings.data_root / "1_raw").is_dir():
+        next_step = f"Name a data root, or create one: {typed_command()} init {settings.data_root}"
+        finding = "it is not a data root: it has no folder 1_raw."
+        problems.append(Problem(place=str(settings.data_root), finding=finding, next_step=next_step))
+    raise_if_any(problems)
+    return settings.data_root
 
 
 def print_table(table: Table) -> None:

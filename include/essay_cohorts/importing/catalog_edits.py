@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import Problem, raise_if_any
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.csv_text import csv_line, csv_reader, numbered_rows
 from essay_cohorts.judging.prompts import check_template
+from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.planning.inputs import check_parser
 from essay_cohorts.store.catalog import MODELS, TEMPLATE_TEXTS, TEMPLATES, Catalog
 from essay_cohorts.store.catalog_rows import is_comment
@@ -37,7 +39,17 @@ def add_template(root: Path, new: NewTemplate) -> list[str]:
     taken = [name for name, text in texts.items() if _differs(root / name, text)]
     finding, next_step = "the file exists with another text.", "Choose another id for the template."
     problems = [Problem(place=name, finding=finding, next_step=next_step) for name in taken]
+    if not is_id(new.template_id):
+        finding = f"{new.template_id!r} is not a valid id."
+        raise_if_any([Problem(place="TEMPLATE", finding=finding, next_step=ID_RULE)])
     cells = {"template_id": new.template_id, "active": "true", **new.cells}
+    with planning_lock(root):  # so that no row of another command is lost
+        return _add_template(root, new, texts, cells, problems)
+
+
+def _add_template(
+    root: Path, new: NewTemplate, texts: Mapping[str, str], cells: Mapping[str, str], problems: list[Problem]
+) -> list[str]:
     table = _with_row(root, TEMPLATES, cells, problems)
     checked = Catalog(root=root, pending={TEMPLATES: table, **texts}).templates()
     problems += checked.problems
@@ -51,9 +63,13 @@ def add_template(root: Path, new: NewTemplate) -> list[str]:
 def add_model(root: Path, cells: Mapping[str, str]) -> list[str]:
     """Add a judge with these cells by column, and return the files that were written; BadInput as `add_template`."""
     problems: list[Problem] = []
-    table = _with_row(root, MODELS, {"for_evaluation": "true", **cells}, problems)
-    raise_if_any([*problems, *Catalog(root=root, pending={MODELS: table}).models().problems])
-    return _write(root, {MODELS: table})
+    if cells.get("id", "").lstrip().startswith("#"):
+        finding = "it begins with #, as a comment does."
+        problems.append(Problem(place="ID", finding=finding, next_step="Choose another id."))
+    with planning_lock(root):  # so that no row of another command is lost
+        table = _with_row(root, MODELS, {"for_evaluation": "true", **cells}, problems)
+        raise_if_any([*problems, *Catalog(root=root, pending={MODELS: table}).models().problems])
+        return _write(root, {MODELS: table})
 
 
 def _with_row(root: Path, name: str, cells: Mapping[str, str], problems: list[Problem]) -> str:

@@ -19,7 +19,7 @@ def essay_id_of(title: str, text: str) -> str:
 
 def renewed_id(essay_id: str, text: str) -> str:
     """Return a new id for an essay whose own id belongs to another text already."""
-    return f"{essay_id[:_MAX_GIVEN_CHARACTERS]}-{_hash(text)}"
+    return f"{essay_id[:_MAX_GIVEN_CHARACTERS]}-{_hash(f'{essay_id} {text}')}"
 
 
 def _hash(text: str) -> str:

@@ -23,7 +23,8 @@ _KINDS = f"a folder of {' and '.join(TEXT_FILES)} files, or one {', '.join((*TEX
 class SourceEssay:
     """An essay of a source: `place` names its file or row, and `columns` has what the source says about it besides.
 
-    `has_own_id` is true when the source gives the id; otherwise the id is made from the title and the text.
+    `has_own_id` is true when the source gives the id; otherwise the id is made from the title and the text. `stated`
+    names what the source says of the essay: title, group, columns. What it does not say is not erased.
     """
 
     place: str
@@ -33,6 +34,7 @@ class SourceEssay:
     text: str
     group: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset({"title"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +56,8 @@ def read_essays(source: Path, names: ColumnNames = ColumnNames()) -> Checked[tup
         found = _no_essays(str(source), "there is no such file or folder.")
     elif source.is_dir():
         found = _read_folder(source)
+    elif not source.is_file():
+        found = _no_essays(str(source), "it is neither a folder nor a plain file.")
     elif source.suffix.lower() in TEXT_FILES:
         found = _read_text_files([source])
     elif source.suffix.lower() in READERS:
@@ -69,7 +73,8 @@ def _no_essays(place: str, finding: str) -> Checked[tuple[SourceEssay, ...]]:
 
 
 def _read_folder(folder: Path) -> Checked[tuple[SourceEssay, ...]]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in TEXT_FILES and path.name[0] != ".")
+    visible = (path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
+    paths = sorted(path for path in visible if path.suffix.lower() in TEXT_FILES)
     if not paths:
         finding = f"it has no {' or '.join(TEXT_FILES)} file; folders in it are not searched."
         return _no_essays(str(folder), finding)
@@ -155,7 +160,8 @@ def _essay_of(row: SourceRow, columns: ColumnNames) -> SourceEssay:
     title = _cell(row.values.get(columns.title)) if columns.title else ""
     title = title or next(line.strip() for line in text.splitlines() if line.strip())
     own_id = _cell(row.values[columns.essay_id]) if columns.essay_id else ""
-    read = {columns.text, columns.essay_id, columns.title, columns.group}
+    others = {name: row.values[name] for name in row.values if name not in _named(columns)}
+    stated = {"title": columns.title, "group": columns.group, "columns": others}
     return SourceEssay(
         place=row.place,
         essay_id=own_id or essay_id_of(title, text),
@@ -163,8 +169,13 @@ def _essay_of(row: SourceRow, columns: ColumnNames) -> SourceEssay:
         title=title,
         text=text,
         group=_cell(row.values.get(columns.group)) if columns.group else "",
-        columns={name: value for name, value in row.values.items() if name not in read},
+        columns=others,
+        stated=frozenset(name for name, found in stated.items() if found),
     )
+
+
+def _named(columns: ColumnNames) -> set[str | None]:
+    return {columns.text, columns.essay_id, columns.title, columns.group}
 
 
 def _without_repeats(essays: tuple[SourceEssay, ...]) -> tuple[tuple[SourceEssay, ...], list[Problem]]:

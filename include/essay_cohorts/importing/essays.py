@@ -92,7 +92,7 @@ def write_essays(root: Path, plan: ImportPlan) -> Iterator[SourceEssay]:
         yield essay
     store = GensDataLayer.from_root(root)
     for essay in plan.updated:
-        metadata = {**(store.metadata(Stage.ESSAY, essay.essay_id) or {}), **_description(essay)}
+        metadata = {**(store.metadata(Stage.ESSAY, essay.essay_id) or {}), **_stated(essay)}
         write_text(folder / essay.essay_id / METADATA, json_text(metadata))
         yield essay
     sync_path(folder)
@@ -110,7 +110,7 @@ def _kind_of(store: GensDataLayer, essay: SourceEssay) -> _Kind:
     if store.parsed_text(Stage.ESSAY, essay.essay_id) != essay.text:
         return _Kind.OTHER_TEXT
     metadata = store.metadata(Stage.ESSAY, essay.essay_id) or {}
-    is_same = metadata.get("mode") != IMPORTED or metadata == {**metadata, **_description(essay)}
+    is_same = metadata.get("mode") != IMPORTED or metadata == {**metadata, **_stated(essay)}
     return _Kind.KNOWN if is_same else _Kind.UPDATED
 
 
@@ -139,6 +139,11 @@ def _metadata(essay: SourceEssay) -> dict[str, Any]:
 
 def _description(essay: SourceEssay) -> Mapping[str, Any]:
     return {"title": essay.title, "group": essay.group, "columns": _plain(dict(essay.columns))}
+
+
+def _stated(essay: SourceEssay) -> Mapping[str, Any]:
+    """Return what the source states of the essay; what it does not state keeps its former value."""
+    return {name: value for name, value in _description(essay).items() if name in essay.stated}
 
 
 def _plain(value: Any) -> Any:

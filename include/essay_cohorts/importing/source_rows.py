@@ -83,8 +83,8 @@ def _json_row(line: str, place: str) -> SourceRow | Problem:
     next_step = 'Write one object per line, such as {"text": "..."}.'
     try:
         values = json.loads(line)
-        # A lone surrogate can be read, but not stored.
-        json.dumps(values, ensure_ascii=False).encode("utf-8")
+        # A lone surrogate can be read, but not stored; with an indentation, as it is stored, nesting has a limit.
+        json.dumps(values, ensure_ascii=False, indent=2).encode("utf-8")
     except (ValueError, RecursionError) as error:
         return Problem(place=place, finding=f"it is not JSON: {error}.", next_step=next_step)
     if not isinstance(values, dict):

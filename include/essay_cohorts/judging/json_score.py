@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
+from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
 from essay_cohorts.judging.score_line import Reading, on_scale, plain_line, quote, read_score_line
 
@@ -20,10 +19,22 @@ from essay_cohorts.judging.score_line import Reading, on_scale, plain_line, quot
 # brace may cost a pass over the rest.
 _SEARCHED, _MAX_BRACES = 20_000, 200
 _SCORE_KEY = "score"
-# Keys that name the scale of the score beside them.
+# Keys that name the scale of the score beside them, and keys that may state another score; without case and marks.
 _SCALE_KEYS = frozenset(
-    {"scale", "range", "out_of", "max", "maximum", "max_score", "maximum_score", "score_max", "of"}
+    {
+        *("scale", "range", "scorerange", "scorescale", "scalemax", "outof", "of", "max", "maximum", "maxscore"),
+        *("maximumscore", "scoremax", "maxpoints", "maximumpoints", "totalpoints", "denominator", "highest"),
+        "highestscore",
+    }
 )
+_OTHER_SCORE = re.compile(r"(?:final|overall|total|revised|adjusted|corrected|updated|new)(?:score|rating|grade)")
+# What follows the object must not speak of numbers or take the score back; a confidence may follow.
+_NUMBER_WORD = re.compile(r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|hundred)\b", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"\b(?:disregard|ignore|instead|rather|correct\w*|wait|sorry|mistake|scrap)\b", re.IGNORECASE
+)
+_CONFIDENCE = re.compile(r"(?:my )?confidence(?: level)? ?[:=-] ?[0-9.]+ ?%?\.?", re.IGNORECASE)
+_BROKEN_OBJECT = re.compile(r'\{\s*"')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _BRACE, _KEY_IN_TEXT = re.compile(r"\{"), re.compile(r'"\s*score\s*"\s*:', re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -36,13 +47,15 @@ Pairs = list[tuple[str, Any]]
 class _Found:
     """The last object of a reply: its pairs with repeated keys, its first index, and the text after it.
 
-    `is_listed` is true when only a comma separates the object from the one before.
+    `is_listed` is true when the object before is on the same line or in the same list. `is_inner` is true when an
+    object that is not complete begins before this one.
     """
 
     pairs: Pairs
     start: int
     rest: str
     is_listed: bool
+    is_inner: bool
 
 
 def read_json(text: str) -> Reading:
@@ -58,16 +71,25 @@ def read_json(text: str) -> Reading:
     reading = _score_in(found.pairs)
     if reading.score is None:
         return reading
+    if found.is_inner or "{" in found.rest or "}" in found.rest:
+        # A brace around or after the object: it is part of a larger one, or a second one was cut off.
+        return Reading(reason="the last complete JSON object is inside another one, or another one begins after it")
     if found.is_listed:
         return Reading(reason="the reply lists several JSON objects")
-    if "{" in found.rest or "}" in found.rest:
-        # A brace after the object: it is part of a larger one, or a second one was cut off.
-        return Reading(reason="the last complete JSON object is inside another one, or another one begins after it")
     for line in filter(None, map(plain_line, _FENCE.sub("\n", found.rest).splitlines())):
-        later = read_score_line(line)
-        if states_another_score(line, reading.score) or (later is not None and later.score != reading.score):
-            return Reading(reason=f"a later line states another score: {quote(line)}")
+        if _doubts(line, reading.score):
+            return Reading(reason=f"a later line states another score or scale: {quote(line)}")
     return reading
+
+
+def _doubts(line: str, score: float) -> bool:
+    later = read_score_line(line)
+    if later is not None:
+        return later.score != score
+    if _CONFIDENCE.fullmatch(line):
+        return False
+    numbers = any(character.isnumeric() for character in line) or _NUMBER_WORD.search(line) is not None
+    return numbers or _TAKEN_BACK.search(line) is not None or states_another_score(line, score)
 
 
 def json_score_line(text: str) -> int | None:
@@ -90,17 +112,19 @@ def _last_object(text: str, start: int) -> _Found | None:
 
 
 def _last_of(text: str, start: int) -> _Found | None:
-    found, end = None, max(start, len(text) - _SEARCHED)
+    found, end, is_inner = None, max(start, len(text) - _SEARCHED), False
     for brace in list(_BRACE.finditer(text, end))[-_MAX_BRACES:]:
         if brace.start() < end:
             continue  # inside the object before
-        between = text[end : brace.start()].strip()
+        between = text[end : brace.start()]
         try:
             pairs, end = _DECODER.raw_decode(text, brace.start())
         except (ValueError, RecursionError):
+            # Braces in prose do not matter, but an object that begins and is not complete may hold the next ones.
+            is_inner = is_inner or _BROKEN_OBJECT.match(text, brace.start()) is not None
             continue
-        is_listed = found is not None and between == ","
-        found = _Found(pairs=pairs, start=brace.start(), rest=text[end:], is_listed=is_listed)
+        is_listed = found is not None and (between.strip() == "," or "\n" not in between)
+        found = _Found(pairs=pairs, start=brace.start(), rest=text[end:], is_listed=is_listed, is_inner=is_inner)
     return found
 
 
@@ -119,10 +143,13 @@ def _score_in(pairs: Pairs) -> Reading:
     stated = [value for key, value in pairs if key.strip().lower() == _SCORE_KEY]
     if not stated:
         return Reading(reason=f'the last JSON object has no field "{_SCORE_KEY}"')
-    if any(value != stated[0] for value in stated[1:]):
-        return Reading(reason=f'the field "{_SCORE_KEY}" appears several times: {quote(", ".join(map(str, stated)))}')
+    plain = {key.strip(): re.sub(r"[^a-z]", "", key.lower()) for key, _ in pairs}
+    others = [value for key, value in pairs if _OTHER_SCORE.fullmatch(plain[key.strip()])]
+    if any(_as_score(value) != _as_score(stated[0]) for value in [*stated[1:], *others]):
+        shown = quote(", ".join(map(str, [*stated, *others])))
+        return Reading(reason=f"the JSON object states several scores: {shown}")
     for key, value in pairs:
-        if key.strip().lower().replace(" ", "_") in _SCALE_KEYS and not _names_nine(value):
+        if plain[key.strip()] in _SCALE_KEYS and not _names_nine(value):
             return Reading(reason=f"the JSON object uses another scale: {quote(f'{key}: {value}')}")
     value = stated[0]
     if not isinstance(value, str):
@@ -130,15 +157,25 @@ def _score_in(pairs: Pairs) -> Reading:
     number = on_scale(value.strip())
     if number is not None:
         return Reading(score=number)
-    # A text such as "7/9" or "7 (strong)": the rules of the score line decide.
-    reading = read_score_line(f"SCORE: {plain_line(value)}")
-    return reading or Reading(reason=f'the field "{_SCORE_KEY}" holds no number: {quote(value)}')
+    # A text such as "7/9" or "7 (strong)": the rules of the score line decide, and no second number may stand there.
+    shown = plain_line(value)
+    reading = read_score_line(f"SCORE: {shown}") or Reading(reason=f'the field "{_SCORE_KEY}" holds no number')
+    rest = re.sub(r"(?:/|out of|of) ?9(?:\.0+)?(?![0-9.])", "", re.sub(r"[0-9]+(?:\.[0-9]+)?", "", shown, count=1))
+    if reading.score is not None and (any(map(str.isnumeric, rest)) or _NUMBER_WORD.search(rest)):
+        return Reading(reason=f"the score states several numbers: {quote(value)}")
+    return reading
+
+
+def _as_score(value: Any) -> Any:
+    return on_scale(value.strip()) if isinstance(value, str) and on_scale(value.strip()) is not None else value
 
 
 def _names_nine(value: Any) -> bool:
+    """Return True if a value beside the score says that the scale ends at 9, or says nothing."""
+    if isinstance(value, list):
+        numbers = [each[1] if isinstance(each, tuple) else each for each in value]
+        return [_as_score(number) for number in numbers] == [0.0, 9.0]
     if not isinstance(value, str):
         return value is None
     text = value.strip()
-    if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
-        return Decimal(text) == 9
-    return is_wanted_scale(text) or (bool(text) and not names_another_scale(text) and not re.search(r"[0-9]", text))
+    return not text or _as_score(text) == 9.0 or text.lower() in ("nine", "/9") or is_wanted_scale(text)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.llm_client.client_settings import CallRules, read_call_rules
@@ -60,12 +61,22 @@ def connection_problems(place: str, host: str, key: str, next_step: str) -> Iter
     elif not host.startswith(("http://", "https://")):
         finding = "its host is not a full base URL; it begins with neither http:// nor https://."
         yield Problem(place=place, finding=finding, next_step=next_step)
+    elif not _is_url(host):
+        yield Problem(place=place, finding="its host is not a valid URL.", next_step=next_step)
     if not key.strip():
         yield Problem(place=place, finding="its password (the API key) is blank.", next_step=next_step)
     elif not key.isascii() or not key.isprintable() or " " in key:
         finding = "its password (the API key) has a space, a line break or another character that no key has."
         again = "Paste the key again, without the characters around it."
         yield Problem(place=place, finding=finding, next_step=again)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port beyond 65535, or a bracket that is not closed
+        return False
 
 
 def _parsed(text: str) -> Any:

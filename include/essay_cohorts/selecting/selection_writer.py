@@ -12,7 +12,7 @@ from typing import Any
 
 from essay_cohorts.domain import one_form
 from essay_cohorts.errors import BadInput, Problem
-from essay_cohorts.files.atomic import make_folder, storing, write_text
+from essay_cohorts.files.atomic import check_inside, make_folder, storing, write_text
 from essay_cohorts.files.json_files import read_text
 from essay_cohorts.planning.selection_file import selection_text
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
@@ -103,6 +103,8 @@ def remove_selection(root: Path, output: Path | None) -> Path | None:
 def selection_path(root: Path, output: Path | None, *, force: bool) -> Path:
     """Return where a selection is written; BadInput if a person's file is there and `force` is false."""
     path, drafts = output or root / SELECTIONS[0], root / SELECTIONS[1]
+    if output is None:
+        check_inside(root, path.parent)
     problems = []
     if output is None and drafts.exists():
         finding = f"{SELECTIONS[1]} exists, and there may be only one selection."
