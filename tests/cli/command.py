@@ -14,6 +14,8 @@ import pytest
 
 from essay_cohorts.cli.app import main
 
+PROJECT = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FinishedCommand:
@@ -40,5 +42,5 @@ def run_command(*words: str | Path) -> FinishedCommand:
 def run_process(*words: str | Path) -> FinishedCommand:
     """Run `python -m essay_cohorts WORDS`, which also prints what is logged."""
     command = [sys.executable, "-m", "essay_cohorts", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
     return FinishedCommand(returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from devtools.supervision.ports import free_port
+from tests.cli.command import FinishedCommand, run_process
 
 PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(set(re.findall(r"`\.venv/bin/cohorts ([^`]+)`", README)))
 
 
-def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(root: Path, *words: str) -> FinishedCommand:
     """Run a command of the project on a data root."""
-    command = [sys.executable, "-m", "essay_cohorts", "--data-root", str(root), *words]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+    return run_process("--data-root", root, *words)
 
 
 @pytest.fixture(scope="module")

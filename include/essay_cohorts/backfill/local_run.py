@@ -45,15 +45,13 @@ def run_planned(settings: Settings, planned: PlannedRun, task: TaskRef, connect:
 
 async def _ended_by_signals(work: Coroutine[Any, Any, None]) -> None:
     """Await the work and cancel it at the first signal; further signals do not interrupt the storing of replies."""
-    running, loop = asyncio.ensure_future(work), asyncio.get_running_loop()
+    running, loop = asyncio.create_task(work), asyncio.get_running_loop()
 
     def end() -> None:
         log.warning("Waiting for the replies to the requests under way, which are paid for. No further one is sent.")
-        if not ended:
+        if not running.cancelling():
             running.cancel()
-        ended.append(True)
 
-    ended: list[bool] = []
     for number in _ENDING_SIGNALS:
         loop.add_signal_handler(number, end)
     try:

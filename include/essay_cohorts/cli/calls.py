@@ -7,20 +7,19 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from dotenv import dotenv_values
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, settings_of
-from essay_cohorts.cli.runs import command_line_task, plan_conf, read_conf
+from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, env_file, settings_of
+from essay_cohorts.cli.runs import Cohort, Conf, command_line_task, plan_conf, read_conf
 from essay_cohorts.domain import Stage, TaskRef, Template, Verdict, is_id
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
-from essay_cohorts.settings import PROJECT_ROOT, Settings
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.suggestions import choose_from
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from essay_cohorts.calling.trial import TrialSpending
     from essay_cohorts.calls import JudgeModel, Reply
     from essay_cohorts.llm_client.connection import LlmConnection
+
+T = TypeVar("T")
 
 # More calls than this belong into Airflow, unless a person says otherwise.
 MAX_CALLS = 200
@@ -41,8 +42,8 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before the calls.")
 
 @calls_app.command(rich_help_panel=RUNS)
 def run(
-    cohort: Annotated[str | None, typer.Option(help="The cohort's id.")] = None,
-    conf: Annotated[str, typer.Option(help="A conf in JSON, as for triggering evaluation_backfill.")] = "{}",
+    cohort: Cohort = None,
+    conf: Conf = "{}",
     max_llm_calls: Annotated[
         int | None, typer.Option(min=1, help=f"The most requests; without it up to {MAX_CALLS} calls are made.")
     ] = None,
@@ -160,25 +161,25 @@ def _template(root: Path, template_id: str) -> Template:
     from essay_cohorts.planning.inputs import check_parser
 
     found = Catalog(root=root).templates([template_id])
-    raise_if_any(found.problems)
-    for template in found.value:
-        if template.template_id == template_id:
-            raise_if_any([*check_template(template), *check_parser(template)])
-            return template
-    next_step = choose_from(template_id, [template.template_id for template in found.value])
-    finding = f'"{template_id}" is not active in {TEMPLATES}.'
-    raise BadInput([Problem(place="TEMPLATE", finding=finding, next_step=next_step)])
+    by_id = {template.template_id: template for template in found.value}
+    template = _chosen(template_id, by_id, found.problems, "TEMPLATE", f"active in {TEMPLATES}")
+    raise_if_any([*check_template(template), *check_parser(template)])
+    return template
 
 
 def _model(root: Path, model_id: str) -> JudgeModel:
     found = Catalog(root=root).models([model_id])
-    raise_if_any(found.problems)
-    for model in found.value:
-        if model.id == model_id:
-            return model
-    finding = f'"{model_id}" is not a model for evaluation in {MODELS}.'
-    next_step = choose_from(model_id, [model.id for model in found.value])
-    raise BadInput([Problem(place="--model", finding=finding, next_step=next_step)])
+    by_id = {model.id: model for model in found.value}
+    return _chosen(model_id, by_id, found.problems, "--model", f"a model for evaluation in {MODELS}")
+
+
+def _chosen(name: str, by_id: Mapping[str, T], problems: Iterable[Problem], place: str, what: str) -> T:
+    """Return what has this id; BadInput with the problems of the file, or if nothing has it."""
+    raise_if_any(problems)
+    if name not in by_id:
+        finding = f'"{name}" is not {what}.'
+        raise BadInput([Problem(place=place, finding=finding, next_step=choose_from(name, list(by_id)))])
+    return by_id[name]
 
 
 def _essay_text(root: Path, essay: str) -> str:
@@ -199,14 +200,9 @@ def _essay_text(root: Path, essay: str) -> str:
 def _connection() -> LlmConnection:
     from essay_cohorts.llm_client.connection import connection_in
 
-    found = connection_in({**_kept_connections(), **os.environ})
+    found = connection_in({**env_file("AIRFLOW_CONN_", interpolate=False), **os.environ})
     raise_if_any(found.problems)
     return found.value
-
-
-def _kept_connections() -> Mapping[str, str]:
-    kept = dotenv_values(PROJECT_ROOT / ".env", interpolate=False)
-    return {key: value or "" for key, value in kept.items() if key.startswith("AIRFLOW_CONN_")}
 
 
 def _endpoint(connection: LlmConnection) -> Endpoint:

@@ -32,11 +32,16 @@ DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 
 
+def env_file(prefix: str, *, interpolate: bool = True) -> dict[str, str]:
+    """Return the settings of the project's .env file whose names begin with `prefix`; `interpolate` expands $."""
+    kept = dotenv_values(PROJECT_ROOT / ".env", interpolate=interpolate)
+    return {key: value or "" for key, value in kept.items() if key.startswith(prefix)}
+
+
 def settings_of(data_root: Path | None) -> Settings:
     """Return the settings: the option overrides the environment, which overrides the project's .env file."""
-    kept = {key: value or "" for key, value in dotenv_values(PROJECT_ROOT / ".env").items() if key.startswith("DD_")}
     given = {} if data_root is None else {"DD_DATA_ROOT": str(data_root)}
-    settings = read_settings({**kept, **os.environ, **given})
+    settings = read_settings({**env_file("DD_"), **os.environ, **given})
     log.info("Data root: %s", settings.data_root)
     if Catalog(root=settings.data_root).offline_replies_allowed():
         # On stderr, because JSON and CSV on stdout must stay valid.

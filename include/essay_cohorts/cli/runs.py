@@ -23,12 +23,14 @@ from essay_cohorts.views.status import CellStatus, cohort_status, skipped_ids
 runs_app = typer.Typer()
 
 CohortId = Annotated[str, typer.Argument(help="The cohort's id.", metavar="COHORT")]
+Cohort = Annotated[str | None, typer.Option(help="The cohort's id.")]
+Conf = Annotated[str, typer.Option(help="A conf in JSON, as for triggering evaluation_backfill.")]
 
 
 @runs_app.command(rich_help_panel=RUNS)
 def plan(
-    cohort: Annotated[str | None, typer.Option(help="The cohort's id.")] = None,
-    conf: Annotated[str, typer.Option(help="A conf in JSON, as for triggering evaluation_backfill.")] = "{}",
+    cohort: Cohort = None,
+    conf: Conf = "{}",
     write: Annotated[bool, typer.Option("--write", help="Also seed and write the cohort; calls nothing.")] = False,
     data_root: DataRoot = None,
     as_json: AsJson = False,

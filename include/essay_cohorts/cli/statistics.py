@@ -24,7 +24,7 @@ from essay_cohorts.statistics.mixed import MARK, MixedFigures
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
 from essay_cohorts.suggestions import choose_from
-from essay_cohorts.views.essay_groups import essay_groups
+from essay_cohorts.views.essay_titles import essay_groups
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,8 +30,15 @@ def write_text(
     it. With `folder_later` the rename becomes durable with the next durable write to the same folder. `as_of` sets
     the file's modification time, in ns since 1970: the time at which the reading of its sources began.
     """
+    write_bytes(path, encoded(text), durable=durable, folder_later=folder_later, as_of=as_of)
+
+
+def write_bytes(
+    path: Path, content: bytes, *, durable: bool = True, folder_later: bool = False, as_of: int | None = None
+) -> None:
+    """Write bytes as `write_text` writes a text."""
     with storing(path):
-        temporary = stage_text(path, text, durable=durable)
+        temporary = _stage(path, content, new_token(), durable=durable)
         try:
             if as_of is not None:
                 os.utime(temporary, ns=(as_of, as_of))
@@ -43,24 +50,15 @@ def write_text(
             sync_path(path.parent)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes as `write_text` writes a text."""
-    with storing(path):
-        temporary = temporary_name(path, new_token())
-        try:
-            _write_new(temporary, content)
-            os.replace(temporary, path)  # noqa: PTH105
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_path(path.parent)
-
-
 def stage_text(path: Path, text: str, token: str | None = None, *, durable: bool = True) -> Path:
     """Write the temporary file that is later renamed to `path`, and return its path; remove the file on an error."""
-    temporary = temporary_name(path, token or new_token())
+    return _stage(path, encoded(text), token or new_token(), durable=durable)
+
+
+def _stage(path: Path, content: bytes, token: str, *, durable: bool) -> Path:
+    temporary = temporary_name(path, token)
     try:
-        _write_new(temporary, encoded(text), durable=durable)
+        _write_new(temporary, content, durable=durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from essay_cohorts.domain import ID_RULE, is_id
-from essay_cohorts.errors import Problem, raise_if_any
+from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.csv_text import csv_line, csv_reader, numbered_rows
 from essay_cohorts.judging.prompts import check_template
@@ -33,23 +33,22 @@ class NewTemplate:
 
 def add_template(root: Path, new: NewTemplate) -> list[str]:
     """Add a template, and return the files that were written. BadInput, with nothing written, names every problem."""
+    # Only a valid id may become a part of the path of the text.
+    if not is_id(new.template_id):
+        finding = f"{new.template_id!r} is not a valid id."
+        raise BadInput([Problem(place="TEMPLATE", finding=finding, next_step=ID_RULE)])
+    with planning_lock(root):  # so that no row of another command is lost
+        return _add_template(root, new)
+
+
+def _add_template(root: Path, new: NewTemplate) -> list[str]:
     texts = {f"{TEMPLATE_TEXTS}/{new.template_id}.txt": new.text}
     if new.system:
         texts[f"{TEMPLATE_TEXTS}/{new.template_id}.system.txt"] = new.system
     taken = [name for name, text in texts.items() if _differs(root / name, text)]
     finding, next_step = "the file exists with another text.", "Choose another id for the template."
     problems = [Problem(place=name, finding=finding, next_step=next_step) for name in taken]
-    if not is_id(new.template_id):
-        finding = f"{new.template_id!r} is not a valid id."
-        raise_if_any([Problem(place="TEMPLATE", finding=finding, next_step=ID_RULE)])
     cells = {"template_id": new.template_id, "active": "true", **new.cells}
-    with planning_lock(root):  # so that no row of another command is lost
-        return _add_template(root, new, texts, cells, problems)
-
-
-def _add_template(
-    root: Path, new: NewTemplate, texts: Mapping[str, str], cells: Mapping[str, str], problems: list[Problem]
-) -> list[str]:
     table = _with_row(root, TEMPLATES, cells, problems)
     checked = Catalog(root=root, pending={TEMPLATES: table, **texts}).templates()
     problems += checked.problems

@@ -79,18 +79,17 @@ def plan_import(root: Path, essays: Sequence[SourceEssay], *, as_new: bool = Fal
 
 def write_essays(root: Path, plan: ImportPlan) -> Iterator[SourceEssay]:
     """Write the new essays and the new descriptions; yield each one that is done. StoreError if the disk refuses."""
-    folder = make_folder(root, root / "gens" / Stage.ESSAY)
+    store, folder = GensDataLayer.from_root(root), make_folder(root, root / "gens" / Stage.ESSAY)
 
     def write(essay: SourceEssay) -> None:
         path = folder / essay.essay_id
         files = {METADATA: json_text(_metadata(essay)), PARSED: essay.text}
-        if not create_folder_with(path, files) and _text_in(root, essay.essay_id) != essay.text:
+        if not create_folder_with(path, files) and store.parsed_text(Stage.ESSAY, essay.essay_id) != essay.text:
             msg = f"Another process created gens/essay/{essay.essay_id} with another text. Run the import again."
             raise StoreError(msg)
 
     for essay, _ in parallel_map(write, plan.new):
         yield essay
-    store = GensDataLayer.from_root(root)
     for essay in plan.updated:
         metadata = {**(store.metadata(Stage.ESSAY, essay.essay_id) or {}), **_stated(essay)}
         write_text(folder / essay.essay_id / METADATA, json_text(metadata))
@@ -155,7 +154,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def _text_in(root: Path, essay_id: str) -> str | None:
-    return GensDataLayer.from_root(root).parsed_text(Stage.ESSAY, essay_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
-from essay_cohorts.judging.score_line import Reading, on_scale, plain_line, quote, read_score_line
+from essay_cohorts.judging.score_line import LINE_END, Reading, on_scale, plain_line, quote, read_score_line
 
 # Objects are searched in so many characters at the end of a reply, at so many braces: a verdict is short, and each
 # brace may cost a pass over the rest.
@@ -37,7 +37,6 @@ _CONFIDENCE = re.compile(r"(?:my )?confidence(?: level)? ?[:=-] ?[0-9.]+ ?%?\.?"
 _BROKEN_OBJECT = re.compile(r'\{\s*"')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _BRACE, _KEY_IN_TEXT = re.compile(r"\{"), re.compile(r'"\s*score\s*"\s*:', re.IGNORECASE)
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _FENCE = re.compile(r"\s*`{3,}\s*")
 
 Pairs = list[tuple[str, Any]]
@@ -99,7 +98,7 @@ def json_score_line(text: str) -> int | None:
     if found is None:
         return None
     keys = list(_KEY_IN_TEXT.finditer(text, found.start, len(text) - len(found.rest)))
-    return len(_LINE_END.findall(text, 0, keys[-1].start() if keys else found.start))
+    return len(LINE_END.findall(text, 0, keys[-1].start() if keys else found.start))
 
 
 def _last_object(text: str, start: int) -> _Found | None:
@@ -167,7 +166,8 @@ def _score_in(pairs: Pairs) -> Reading:
 
 
 def _as_score(value: Any) -> Any:
-    return on_scale(value.strip()) if isinstance(value, str) and on_scale(value.strip()) is not None else value
+    number = on_scale(value.strip()) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 def _names_nine(value: Any) -> bool:

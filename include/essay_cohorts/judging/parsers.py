@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,7 +13,15 @@ from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.json_score import json_score_line, read_json
 from essay_cohorts.judging.other_scores import states_another_score
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
-from essay_cohorts.judging.score_line import Reading, has_label, on_scale, plain_line, quote, read_score_line
+from essay_cohorts.judging.score_line import (
+    LINE_END,
+    Reading,
+    has_label,
+    on_scale,
+    plain_line,
+    quote,
+    read_score_line,
+)
 
 __all__ = [
     "DEFAULT_PARSER",
@@ -37,8 +44,6 @@ DEFAULT_PARSER = "in_last_line"
 JSON_PARSER = "json"
 _AND_REASONING = "+reasoning"
 
-# The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _LINES_SEARCHED = 3
 
 
@@ -139,13 +144,13 @@ def last_score_line(text: str) -> int | None:
 
 def split_lines(text: str) -> list[str]:
     """Return the lines of a reply, split where parsers split them."""
-    return _LINE_END.split(text)
+    return LINE_END.split(text)
 
 
 def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
     """Return the index and the plain form of the last non-empty lines after `start`, the last line first."""
     lines = split_lines(text[start:])
-    before = len(_LINE_END.findall(text, 0, start))
+    before = len(LINE_END.findall(text, 0, start))
     from_the_end = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
     return list(islice((pair for pair in from_the_end if pair[1]), _LINES_SEARCHED))
 

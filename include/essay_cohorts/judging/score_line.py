@@ -9,6 +9,8 @@ from decimal import Decimal
 from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
 from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
 
+# The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
+LINE_END = re.compile(r"\r\n|\r|\n")
 LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
 
 # Zero-width characters and direction marks. Overrides (U+202D, U+202E) are not among them, because they reverse a

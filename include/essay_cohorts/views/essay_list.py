@@ -8,9 +8,8 @@ from pathlib import Path
 
 from essay_cohorts.domain import Progress, Stage, is_id
 from essay_cohorts.files.parallel_map import parallel_map
-from essay_cohorts.records import text_of
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import title_of
+from essay_cohorts.views.essay_titles import describe_essay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +34,12 @@ def list_essays(root: Path) -> list[ListedEssay]:
         scored[stored.cell.essay_id] += stored.progress is Progress.PARSED
 
     def read(essay_id: str) -> ListedEssay:
-        text = store.parsed_text(Stage.ESSAY, essay_id) or ""
-        metadata = store.metadata(Stage.ESSAY, essay_id) or {}
+        essay = describe_essay(store, essay_id)
         return ListedEssay(
             essay_id=essay_id,
-            title=title_of(metadata, text),
-            words=len(text.split()),
-            group=text_of(metadata, "group"),
+            title=essay.title,
+            words=len(essay.text.split()),
+            group=essay.group,
             scored=scored[essay_id],
             evaluations=evaluations[essay_id],
         )

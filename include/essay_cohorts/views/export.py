@@ -15,7 +15,7 @@ from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.records import text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import title_of
+from essay_cohorts.views.essay_titles import DescribedEssay, describe_essay
 from essay_cohorts.views.evaluation_state import read_evaluation_state
 
 
@@ -73,7 +73,7 @@ class _Exporter:
 
     store: GensDataLayer
     texts: bool
-    essays: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    essays: dict[str, DescribedEssay] = field(default_factory=dict)
 
     def row(self, gen_id: str) -> ExportedEvaluation | None:
         evaluation = self.store.evaluation(gen_id)
@@ -81,13 +81,13 @@ class _Exporter:
         if metadata is None or metadata.cell is None:
             return None
         cell = metadata.cell
-        title, group, text = self._essay(cell.essay_id)
+        essay = self._essay(cell.essay_id)
         shown, record = read_evaluation_state(evaluation), evaluation.reply_record()
         return ExportedEvaluation(
             gen_id=gen_id,
             essay_id=cell.essay_id,
-            essay_title=title,
-            essay_group=group,
+            essay_title=essay.title,
+            essay_group=essay.group,
             template_id=cell.template_id,
             llm_model_id=cell.model_id,
             replicate=metadata.replicate,
@@ -98,16 +98,14 @@ class _Exporter:
             created_at=text_of(record.fields, "created_at"),
             origin_cohort_id=metadata.origin_cohort_id,
             **record.provenance._asdict(),
-            texts=_texts_of(evaluation, text) if self.texts else None,
+            texts=_texts_of(evaluation, essay.text) if self.texts else None,
         )
 
-    def _essay(self, essay_id: str) -> tuple[str, str, str]:
+    def _essay(self, essay_id: str) -> DescribedEssay:
         if essay_id not in self.essays:
-            text = (self.store.parsed_text(Stage.ESSAY, essay_id) if is_id(essay_id) else None) or ""
-            metadata = (self.store.metadata(Stage.ESSAY, essay_id) if is_id(essay_id) else None) or {}
+            essay = describe_essay(self.store, essay_id)
             # A whole store of texts need not fit into memory.
-            kept = text if self.texts else ""
-            self.essays[essay_id] = title_of(metadata, text), text_of(metadata, "group"), kept
+            self.essays[essay_id] = essay if self.texts else essay._replace(text="")
         return self.essays[essay_id]
 
 
@@ -124,9 +122,9 @@ def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
     return csv_text(columns, lines).encode("utf-8", errors="replace")
 
 
-def as_jsonl(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+def as_jsonl(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:  # noqa: ARG001  (as the others)
     """Return one JSON object per line."""
-    lines = (json.dumps({name: row[name] for name in columns}, ensure_ascii=False) for row in rows)
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     return "".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace")
 
 
@@ -137,7 +135,7 @@ def as_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> byt
     kinds = {"replicate": polars.Int64, "score": polars.Float64, "cost_usd": polars.Float64}
     schema = {name: kinds.get(name, polars.String) for name in columns}
     sink = io.BytesIO()
-    polars.DataFrame([{name: row[name] for name in columns} for row in rows], schema=schema).write_parquet(sink)
+    polars.DataFrame(rows, schema=schema).write_parquet(sink)
     return sink.getvalue()
 
 
