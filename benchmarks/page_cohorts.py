@@ -12,6 +12,7 @@ from benchmarks.stores import Grid, Store
 from essay_cohorts.domain import Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation
 from essay_cohorts.ids import run_key
 from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -96,7 +97,9 @@ def _row(layer: GensDataLayer, found: StoredEvaluation) -> ScoreRow:
     return ScoreRow(
         member=member,
         outcome=Outcome.REUSED if scored else Outcome.NOT_RUN,
-        score=parse_score_text(layer.parsed_text(Stage.EVALUATION, found.gen_id) or "") if scored else None,
+        score=parse_score_text(layer.parsed_text(Stage.EVALUATION, found.gen_id) or "", DEFAULT_SCALE)
+        if scored
+        else None,
         reason="" if scored else "no call was made: see the logs of the evaluation tasks",
         origin_cohort_id=found.origin_cohort_id,
         # Costs that vary like real costs.

@@ -15,7 +15,7 @@ from pathlib import Path
 def main() -> None:
     """Measure the imports, and the output of the commands `pivot` and `statistics`."""
     began = time.perf_counter()
-    from essay_cohorts.cli.score_sources import read_scores
+    from essay_cohorts.cli.scores.sources import read_scores
     from essay_cohorts.settings import Settings
     from essay_cohorts.statistics.all_statistics import statistics_of
     from essay_cohorts.statistics.pivot import pivot_scores

@@ -2,7 +2,7 @@
 
 import pytest
 
-from essay_cohorts.suggestions import choose_from, closest
+from essay_cohorts.errors import choose_from, closest
 
 OPTIONS = ["dry_run", "essay_ids", "Novelty"]
 

@@ -14,13 +14,14 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     planning     Decides which evaluations a cohort has, which are reused, and which need a call.
     statistics   Computes figures of scores, and how much noise is in them. Pure.
     judging      Turns templates into prompts, replies into scores, and tokens into USD. Pure.
-    store        Reads and writes the data root: inputs in 1_raw, evaluations, replies, verdicts, cohorts, scores.csv.
+    store        Reads and writes the data root: evaluations, replies, verdicts, cohorts, scores.csv.
+    catalog      Reads the inputs below 1_raw and 2_tasks: templates, judges, replicates, the selection file.
     leases       Tells who is working on what, across processes and machines: leases in files, and shared slots.
     files        Reads and writes files of a shared disk: atomically, as CSV and JSON text, in threads for slow disks.
 
 All packages share the modules next to them: `domain` (the nouns), `calls` (prompts, replies and failures), `ids`,
-`records` (an evaluation's JSON files), `errors`, `settings`, `provenance`, `conf_checks`, `amounts`, `plain_table`,
-`encoding`, `suggestions`.
+`records` (an evaluation's JSON files), `rubric` (scales and criteria), `errors`, `settings`, `provenance`,
+`conf_checks`, `amounts`, `plain_table`, `encoding`.
 
 Nothing here imports Airflow: `essay_cohorts_airflow` does.
 """

@@ -32,10 +32,19 @@ class Room(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
-    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty."""
+    """What a judge is sent: `text` as the user's message and before it `system`, unless that is empty.
+
+    `response_format` is the form that the reply must have, as JSON text; "" leaves the form to the judge.
+    """
 
     text: str
     system: str = ""
+    response_format: str = ""
+
+    @property
+    def whole(self) -> str:
+        """Everything that a server counts as input, as one text."""
+        return self.system + self.text + self.response_format
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from essay_cohorts.domain import ID_RULE, is_id, one_form
-from essay_cohorts.errors import Problem
-from essay_cohorts.suggestions import choose_from
+from essay_cohorts.errors import Problem, choose_from
 
 
 def unknown_keys(conf: Mapping[str, Any], known: Collection[str], place: str) -> Iterator[Problem]:

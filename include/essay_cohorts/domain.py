@@ -9,12 +9,10 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from essay_cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.rubric import DEFAULT_RUBRIC, DEFAULT_SCALE, Rubric, Scale
 
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
-
-# What a score may be.
-LOWEST_SCORE, HIGHEST_SCORE = 0, 9
 
 _ID = re.compile(ID_PATTERN)
 
@@ -135,7 +133,7 @@ class Template:
 
     `place` names the text's file in messages, `row_place` the line of the CSV. `reads` says whether reasoning that a
     server returns apart from an empty reply counts as the reply. `system` is the Jinja2 text of the system message
-    ("" = none), `system_place` its file.
+    ("" = none), `system_place` its file. `response_format` says whether the server is asked for JSON of a given form.
     """
 
     template_id: str
@@ -146,6 +144,8 @@ class Template:
     reads: Literal["reply", "reply_or_reasoning"] = "reply"
     system: str = ""
     system_place: str = ""
+    rubric: Rubric = DEFAULT_RUBRIC
+    response_format: Literal["text", "json_schema"] = "text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -235,18 +235,27 @@ class Plan:
         return tuple(row for row in self.rows if row.member.stage is Stage.EVALUATION)
 
 
+class CriterionScore(NamedTuple):
+    """The score of one criterion of a rubric, or None with the reason why there is none."""
+
+    criterion: str
+    score: float | None
+    reason: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """A parser's judgement of a reply: a score from 0 to 9, or None with the reason why there is none."""
+    """A parser's judgement of a reply: a score on the template's scale, or None with the reason why there is none."""
 
     parser: ParserRef
     score: float | None
     reason: str
+    criteria: tuple[CriterionScore, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreRow:
-    """One evaluation of a cohort at the end of a run: a row of scores.csv."""
+    """One evaluation of a cohort at the end of a run: a row of scores.csv. `scale` is that of its template."""
 
     member: Member
     outcome: Outcome
@@ -256,3 +265,5 @@ class ScoreRow:
     cost_usd: float | None
     called: bool
     provenance: Provenance = UNKNOWN
+    scale: Scale = DEFAULT_SCALE
+    criteria: tuple[CriterionScore, ...] = ()

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from essay_cohorts.calls import DEFERRED, TRUNCATED
-from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE, Cell, ParserRef, RunRef, TaskRef, one_form
+from essay_cohorts.domain import Cell, CriterionScore, ParserRef, RunRef, TaskRef, one_form
 from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import Provenance, says_made_up
+from essay_cohorts.rubric import Rubric, Scale, rubric_of
 
 # The settings of a request that are compared between replies, together with the prompt.
 _SETTINGS = ("model", "temperature", "max_tokens", "request")
@@ -140,12 +141,21 @@ class VerdictRecord:
         return text_of(self.fields, "reason")
 
     @property
+    def rubric(self) -> Rubric:
+        """The rubric that the reply was read by, which the parser's version names."""
+        return rubric_of(self.parser.version)
+
+    @property
     def score(self) -> float | None:
-        """The recorded score; None if there is no score from 0 to 9."""
-        score = self.fields.get("score")
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            return None
-        return float(score) if LOWEST_SCORE <= score <= HIGHEST_SCORE else None
+        """The recorded score; None if there is no score on the scale."""
+        return _score(self.fields.get("score"), self.rubric.scale)
+
+    @property
+    def criteria(self) -> tuple[CriterionScore, ...]:
+        """The scores of the criteria, in the order of the rubric; a criterion that is not recorded has none."""
+        rubric, recorded = self.rubric, self.fields.get("criteria")
+        held = recorded if isinstance(recorded, dict) else {}
+        return tuple(_criterion(name, held.get(name), rubric.scale) for name in rubric.criteria)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,17 @@ class FailureRecord:
     def task(self) -> TaskRef | None:
         """The task that failed; None if the record does not name one."""
         return task_of(self.fields)
+
+
+def _score(value: object, scale: Scale) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if value in scale else None
+
+
+def _criterion(name: str, record: object, scale: Scale) -> CriterionScore:
+    fields = record if isinstance(record, dict) else {}
+    return CriterionScore(name, _score(fields.get("score"), scale), text_of(fields, "reason"))
 
 
 def cell_of(metadata: Mapping[str, Any]) -> Cell | None:
@@ -229,13 +250,13 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
     return float(value) if 0 <= value < HIGHEST_USD else None
 
 
-def score_of(text: str) -> float | None:
-    """Return the score in a CSV cell; None if it is not a number from 0 to 9."""
+def score_of(text: str, scale: Scale) -> float | None:
+    """Return the score in a CSV cell; None if it is not a number on the scale."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if LOWEST_SCORE <= value <= HIGHEST_SCORE else None
+    return value if value in scale else None
 
 
 def run_of(record: Mapping[str, Any]) -> RunRef:

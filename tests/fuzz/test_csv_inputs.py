@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import Problem
-from essay_cohorts.store.catalog import Catalog
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import (
     GOOD_IDS,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.errors import BadInput
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
-from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from tests.store_builder import StoreBuilder
 
 TEXT = "{{ boundary }}{{ response }}{{ boundary }}\nSCORE: n\n"
@@ -31,7 +33,7 @@ def new(template_id: str = "clarity", text: str = TEXT, **cells: str) -> NewTemp
 def test_a_row_is_appended(store: StoreBuilder, before: str, row: str) -> None:
     """The rest of the file stays byte for byte, and the template can be used."""
     store.write(TEMPLATES, before)
-    written = add_template(store.root, new())
+    _, written = add_template(store.root, new())
     assert (store.root / TEMPLATES).read_bytes().decode() == before + row
     assert written == ["1_raw/templates/evaluation/clarity.txt", TEMPLATES]
     assert "clarity" in [template.template_id for template in Catalog(root=store.root).templates().value]

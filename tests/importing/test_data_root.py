@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.importing.data_root import create_data_root
 from essay_cohorts.judging.prompts import check_template
-from essay_cohorts.store.catalog import Catalog
 
 
 def test_a_new_data_root_is_complete(tmp_path: Path) -> None:

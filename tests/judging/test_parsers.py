@@ -22,6 +22,7 @@ from essay_cohorts.judging.parsers import (
     template_parser,
     verdict_record,
 )
+from essay_cohorts.rubric import DEFAULT_RUBRIC, DEFAULT_SCALE
 
 PROPERTY = settings(deadline=None, max_examples=300)
 
@@ -774,12 +775,12 @@ def test_the_text_of_a_score(score: float, text: str) -> None:
 )
 def test_the_score_of_a_text(text: str, score: float | None) -> None:
     """The text of a parsed.txt is a score from 0 to 9 or None; nothing is guessed."""
-    assert parse_score_text(text) == score
+    assert parse_score_text(text, DEFAULT_SCALE) == score
 
 
 def test_a_bom_before_a_score_is_accepted() -> None:
     """A BOM is accepted in a parsed.txt of an older program, as in all files."""
-    assert parse_score_text("\ufeff7.0\n") == 7.0
+    assert parse_score_text("\ufeff7.0\n", DEFAULT_SCALE) == 7.0
 
 
 @PROPERTY
@@ -787,7 +788,7 @@ def test_a_bom_before_a_score_is_accepted() -> None:
 @example(5e-324)
 def test_a_score_reads_back(score: float) -> None:
     """Every score is read as the same number that was written."""
-    assert parse_score_text(score_text(score)) == score
+    assert parse_score_text(score_text(score), DEFAULT_SCALE) == score
     assert "e" not in score_text(score)
 
 
@@ -795,7 +796,7 @@ def test_a_tiny_score_reads_back() -> None:
     """The lowest scores that the parser accepts can be stored in parsed.txt."""
     score = read_last_line("SCORE: 0.00001").score
     assert score is not None
-    assert parse_score_text(score_text(score)) == score
+    assert parse_score_text(score_text(score), DEFAULT_SCALE) == score
 
 
 # ---------------------------------------------------------------- the line that decides
@@ -820,7 +821,7 @@ def test_a_tiny_score_reads_back() -> None:
 def test_the_line_that_decides(reply: str, line: int | None) -> None:
     """The deciding line is the last line with a label among the last three; lines are counted from 0."""
     assert last_score_line(reply) == line
-    assert PARSERS[DEFAULT_PARSER].deciding_line(reply) == line
+    assert PARSERS[DEFAULT_PARSER].deciding_line(reply, DEFAULT_RUBRIC) == line
 
 
 @PROPERTY
@@ -881,7 +882,7 @@ def test_a_parser_of_another_version_is_today_s() -> None:
 def test_other_parsers_may_be_given() -> None:
     """A template's parser is looked up in the given parsers."""
     other = replace(parser_of(REPLY), ref=ParserRef("other", "9"))
-    assert template_parser(template("other"), {"other": other}) is other
+    assert template_parser(template("other"), {"other": other}) == other
     with pytest.raises(KeyError):
         template_parser(template(), {"other": other})
 

@@ -349,13 +349,13 @@ def test_one_renderer_serves_many_essays() -> None:
 
 def test_a_prompts_hash_is_the_sha256_of_its_bytes() -> None:
     """The recorded hash is the SHA-256 of the prompt's bytes, so that any tool can compute it."""
-    assert prompt_hash("é\n") == hashlib.sha256("é\n".encode()).hexdigest()
+    assert prompt_hash(Prompt(text="é\n")) == hashlib.sha256("é\n".encode()).hexdigest()
 
 
 def test_the_hash_with_a_system_message_covers_both() -> None:
     """Different pairs of prompt and system message have different hashes, even if their texts joined are equal."""
     pairs = [("b", "a"), ("ab", ""), ("", "ab"), ('b"]', "a"), ("b", 'a", "')]
-    assert len({prompt_hash(text, system) for text, system in pairs}) == len(pairs)
+    assert len({prompt_hash(Prompt(text=text, system=system)) for text, system in pairs}) == len(pairs)
 
 
 def with_system(system: str) -> Template:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from essay_cohorts.calls import Prompt
 from essay_cohorts.domain import Action, RunRef, Stage
 from essay_cohorts.errors import BadInput
 from essay_cohorts.ids import cohort_id
@@ -177,7 +178,7 @@ def test_edited_prompts_are_counted(store: StoreBuilder, settings: Settings) -> 
     essay = store.essay(1)
     template = "Judge novelty: {{ response }}"
     store.write(NOVELTY, template)
-    today = prompt_hash(template.replace("{{ response }}", store.read(f"gens/essay/{essay}/parsed.txt")))
+    today = prompt_hash(Prompt(text=template.replace("{{ response }}", store.read(f"gens/essay/{essay}/parsed.txt"))))
     for n, recorded in enumerate(({"prompt_sha256": today}, {"prompt_sha256": "0" * 64}, {}, None), start=1):
         store.evaluation(f"v_{n}", essay, replicate=n)
         if recorded is not None:

@@ -214,8 +214,8 @@ def test_a_template_s_parser_counts_inactive_ones_too(store: StoreBuilder, essay
     """Each reply is read by the parser that its template's row names today; a template without a row is skipped."""
     first = Parser(
         ref=ParserRef("in_first_line", "1"),
-        read=lambda text: Reading(score=float(text[0])),
-        deciding_line=lambda _: 0,
+        read=lambda text, _: Reading(score=float(text[0])),
+        deciding_line=lambda _, __: 0,
     )
     rows = "template_id,parser,active\nnovelty,in_first_line,false\ncoherence,,true\n"
     store.write("1_raw/evaluation_templates.csv", rows)

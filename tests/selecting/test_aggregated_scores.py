@@ -68,6 +68,8 @@ def test_every_evaluation_has_a_row_and_a_damaged_one_changes_no_other(filled: S
         "generation_response_path": "gens/essay/e_essay1/parsed.txt",
         "created_at": "2026-01-02T03:04:05Z",
         **COLUMNS_OF_RECORD,
+        "score_min": "0",
+        "score_max": "9",
     }
     errors = {gen_id: row["error"] for gen_id, row in rows.items() if row["error"]}
     assert errors.pop("v_loop").startswith("damaged: ")
@@ -157,7 +159,10 @@ def test_written_rows_are_read_back(filled: StoreBuilder) -> None:
         ),
         pytest.param(f"{','.join(COLUMNS)}\nv_1,short\n", "row 2", id="short-row"),
         pytest.param(
-            f"{','.join(COLUMNS)}\n{','.join(['12'] * len(COLUMNS))}\n", "not a number from 0 to 9", id="score"
+            f"{','.join(COLUMNS)}\n{'12,' * (len(COLUMNS) - 2)}0,9\n", "not a number from 0 to 9", id="score"
+        ),
+        pytest.param(
+            f"{','.join(COLUMNS)}\n{'7,' * (len(COLUMNS) - 2)}1,5\n", "not a number from 1 to 5", id="scale"
         ),
     ],
 )

@@ -10,17 +10,21 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.statistics.bootstrap import (
     FEW,
     FEWEST_ESSAYS,
-    GAPS,
     NO_ESSAY,
     NO_SPREAD,
     ONE_ESSAY,
     Estimate,
+    difference_range,
     estimate_mean,
+    mean_range,
 )
 from tests.judged_essays import Population
+
+ON_SCALE, GAPS = mean_range(DEFAULT_SCALE), difference_range(DEFAULT_SCALE)
 
 SIMULATIONS, SEED = 2_000, 20_260_102
 Values = NDArray[np.float64]
@@ -86,13 +90,13 @@ def test_the_check_of_coverage_can_fail() -> None:
 def test_the_same_values_have_the_same_interval() -> None:
     """The seed is fixed, so two calls agree to the last bit."""
     values = mean_of_all(Population(skewed=False).scores(40, np.random.default_rng(5)))
-    assert estimate_mean(values) == estimate_mean(values.copy())
+    assert estimate_mean(values, ON_SCALE) == estimate_mean(values.copy(), ON_SCALE)
 
 
 def test_the_studentised_interval_of_normal_values_is_near_students() -> None:
     """For normal values the interval equals Student's exact interval except for the noise of resampling."""
     values = np.random.default_rng(11).normal(4.5, 1.0, 200)
-    found = estimate_mean(values)
+    found = estimate_mean(values, ON_SCALE)
     half_width = 1.972 * values.std(ddof=1) / np.sqrt(200)
     assert (found.low, found.high) == pytest.approx(
         (values.mean() - half_width, values.mean() + half_width), abs=0.02
@@ -112,7 +116,7 @@ def test_the_studentised_interval_of_normal_values_is_near_students() -> None:
 )
 def test_where_there_is_no_interval(values: list[float], value: float | None, note: str) -> None:
     """If the interval is not defined, the figure has none and a note that says why."""
-    found = estimate_mean(np.array(values, dtype=float))
+    found = estimate_mean(np.array(values, dtype=float), ON_SCALE)
     assert found.value == (None if value is None else pytest.approx(value))
     assert replace(found, value=None) == Estimate(
         value=None,
@@ -130,14 +134,14 @@ def test_where_there_is_no_interval(values: list[float], value: float | None, no
 )
 def test_below_twenty_essays_an_interval_is_unreliable(essays: int, reliable: bool) -> None:
     """An interval over 19 essays is marked as unreliable; an interval over 20 essays is not."""
-    found = estimate_mean(mean_of_all(Population(skewed=False).scores(essays, np.random.default_rng(5))))
+    found = estimate_mean(mean_of_all(Population(skewed=False).scores(essays, np.random.default_rng(5))), ON_SCALE)
     assert found.low is not None
     assert (found.reliable, found.note) == (reliable, "" if reliable else FEW)
 
 
 def test_an_interval_stays_on_the_scale() -> None:
     """The interval of a mean near the top of the scale ends at the top."""
-    found = estimate_mean(np.array([9.0, 9.0, 9.0, 8.5, 4.0, 9.0, 8.8, 9.0, 8.9, 9.0]))
+    found = estimate_mean(np.array([9.0, 9.0, 9.0, 8.5, 4.0, 9.0, 8.8, 9.0, 8.9, 9.0]), ON_SCALE)
     assert found.low is not None
     assert found.high is not None
     assert 0 <= found.low < found.high <= 9

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import t as student_t
 
-from essay_cohorts.statistics.bootstrap import FEW, NO_SPREAD
+from essay_cohorts.rubric import DEFAULT_SCALE
+from essay_cohorts.statistics.bootstrap import FEW, NO_SPREAD, difference_range
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.groups import (
     NO_ESSAY_SCORED,
@@ -19,6 +20,8 @@ from essay_cohorts.statistics.groups import (
 )
 from tests.judged_essays import Population
 from tests.score_rows import score_rows
+
+GAPS = difference_range(DEFAULT_SCALE)
 
 ROWS = score_rows(
     {
@@ -62,7 +65,7 @@ def test_the_interval_is_that_of_welch() -> None:
     first, second = draw.normal(5, 1, 24), draw.normal(6, 2, 40)
     a, b = first.var(ddof=1) / 24, second.var(ddof=1) / 40
     half = student_t.ppf(0.975, (a + b) ** 2 / (a**2 / 23 + b**2 / 39)) * sqrt(a + b)
-    found = estimate_difference(first, second)
+    found = estimate_difference(first, second, GAPS)
     middle = second.mean() - first.mean()
     assert found.low == pytest.approx(middle - half, abs=1e-9)
     assert found.high == pytest.approx(middle + half, abs=1e-9)
@@ -79,13 +82,13 @@ def test_the_interval_is_that_of_welch() -> None:
 )
 def test_where_there_is_no_interval(first: list[float], second: list[float], value: float | None, note: str) -> None:
     """A difference whose interval is not defined has a note instead."""
-    found = estimate_difference(np.array(first), np.array(second))
+    found = estimate_difference(np.array(first), np.array(second), GAPS)
     assert (found.value, found.low, found.high, found.note) == (value, None, None, note)
 
 
 def test_below_twenty_essays_a_difference_is_unreliable() -> None:
     """The smaller group decides, and the interval stays within the possible differences."""
-    found = estimate_difference(np.array([0.0] * 19 + [9.0]), np.array([9.0, 0.0]))
+    found = estimate_difference(np.array([0.0] * 19 + [9.0]), np.array([9.0, 0.0]), GAPS)
     assert (found.reliable, found.note, found.low, found.high) == (False, FEW, -9.0, 9.0)
 
 
@@ -98,7 +101,7 @@ def test_an_interval_of_95_percent_holds_the_truth(essays: int, skewed: bool) ->
     covered = 0
     for _ in range(2_000):
         first, second = (population.scores(essays, draw).mean(axis=(1, 2)) for _ in range(2))
-        found = estimate_difference(first, second - shift)
+        found = estimate_difference(first, second - shift, GAPS)
         assert found.low is not None
         assert found.high is not None
         covered += found.low <= -shift <= found.high

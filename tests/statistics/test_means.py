@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.statistics.all_statistics import statistics_of
 from essay_cohorts.statistics.bootstrap import NO_ESSAY
 from essay_cohorts.statistics.frame import cohort_frame, store_frame
@@ -57,7 +58,8 @@ def test_another_template_changes_nothing() -> None:
 
 def test_the_store_s_evaluations_are_ordered_and_an_unknown_cell_is_left_out() -> None:
     """A damaged row without a cell is left out; the others are ordered by essay, template and model."""
-    frame = store_frame([(("e2", "t", "a"), 5.0), (("", "", ""), None), (("e1", "t", "b"), None)])
+    rows = [(("e2", "t", "a"), 5.0), (("", "", ""), None), (("e1", "t", "b"), None)]
+    frame = store_frame([(cell, score, DEFAULT_SCALE) for cell, score in rows])
     assert list(frame["essay"]) == ["e1", "e2"]
     assert frame["score"].isna().tolist() == [True, False]
 

@@ -10,11 +10,17 @@ from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell
 from essay_cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 from essay_cohorts.statistics.mixed import MixedFigures, find_mixed_figures, find_mixed_figures_of_rows
 from tests.score_rows import score_row
 
 A, B = Cell("e_1", "novelty", "judge-a"), Cell("e_2", "novelty", "judge-a")
 OTHER_JUDGE = Cell("e_1", "novelty", "judge-b")
+
+
+def on_one_scale(scored: list[tuple[Cell, Provenance]]) -> list[tuple[Cell, Provenance, Scale]]:
+    """Return the scores as scores of one scale."""
+    return [(*each, DEFAULT_SCALE) for each in scored]
 
 
 def provenance(prompt: str = "p", settings: str = "s") -> Provenance:
@@ -74,7 +80,7 @@ def provenance(prompt: str = "p", settings: str = "s") -> Provenance:
 )
 def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judge: str, template: str) -> None:
     """A figure of a cell, a judge or a template mixes the prompts and settings of its scores."""
-    mixed = find_mixed_figures(scored)
+    mixed = find_mixed_figures(on_one_scale(scored))
     assert mixed.cell(A) == cell
     assert mixed.describe("novelty", "judge-a") == judge
     assert mixed.describe("novelty") == template
@@ -84,7 +90,7 @@ def test_what_figures_mix(scored: list[tuple[Cell, Provenance]], cell: str, judg
 
 def test_an_essay_s_figure_mixes_what_its_cells_mix() -> None:
     """The figure of an essay is marked for its own cells only."""
-    mixed = find_mixed_figures([(A, provenance("p")), (A, provenance("q")), (B, provenance("p"))])
+    mixed = find_mixed_figures(on_one_scale([(A, provenance("p")), (A, provenance("q")), (B, provenance("p"))]))
     assert (mixed.describe("novelty", None, "e_1"), mixed.describe("novelty", None, "e_2")) == (
         "several prompts in 1 cell",
         "",
@@ -108,7 +114,7 @@ def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenanc
     def several(texts: Iterable[str]) -> bool:
         return len(set(texts) - {""}) > 1
 
-    mixed = find_mixed_figures(scored)
+    mixed = find_mixed_figures(on_one_scale(scored))
     for cell in {cell for cell, _ in scored}:
         own = [each for found, each in scored if found == cell]
         assert bool(mixed.cell(cell)) is (

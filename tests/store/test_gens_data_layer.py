@@ -63,7 +63,7 @@ def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).former_text("raw.1.txt"), id="former_text"),
         pytest.param(lambda layer, gen_id: layer.metadata(Stage.DRAFT, gen_id), id="metadata"),
         pytest.param(lambda layer, gen_id: layer.parsed_text(Stage.ESSAY, gen_id), id="parsed_text"),
-        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).prompt(), id="prompt"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).whole_prompt(), id="prompt"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).reply(), id="reply"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).complete_reply(), id="complete_reply"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).seed(SEED), id="seed"),
@@ -256,7 +256,7 @@ def test_a_store_of_another_program(store: StoreBuilder, layer: GensDataLayer) -
             progress=Progress.PARSED,
         )
     }
-    assert layer.evaluation("43ftibqi56628az1").prompt() == "the prompt"
+    assert layer.evaluation("43ftibqi56628az1").whole_prompt() == Prompt(text="the prompt")
 
 
 def test_template_id_wins_over_its_former_name(store: StoreBuilder, layer: GensDataLayer) -> None:
@@ -429,11 +429,11 @@ def test_a_whole_reply_in_temporary_files_counts_as_a_reply(store: StoreBuilder,
 
 def test_prompt_txt_wins_over_input_txt(store: StoreBuilder, layer: GensDataLayer) -> None:
     """prompt.txt takes precedence over input.txt, even if prompt.txt is empty."""
-    assert layer.evaluation("v_1").prompt() is None
+    assert layer.evaluation("v_1").whole_prompt() is None
     store.write("gens/evaluation/v_1/input.txt", "old")
-    assert layer.evaluation("v_1").prompt() == "old"
+    assert layer.evaluation("v_1").whole_prompt() == Prompt(text="old")
     store.write("gens/evaluation/v_1/prompt.txt", "")
-    assert layer.evaluation("v_1").prompt() == ""
+    assert layer.evaluation("v_1").whole_prompt() == Prompt(text="")
 
 
 def test_write_prompt(store: StoreBuilder, layer: GensDataLayer) -> None:

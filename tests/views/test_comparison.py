@@ -42,7 +42,9 @@ def test_two_cohorts_by_hand() -> None:
         CellDifference(cell=E1B, first=b1, second=b2, shared=0, difference=-2.0),
         CellDifference(cell=E1A, first=a1, second=a2, shared=1, difference=0.5),
     )
-    assert found.essays == (EssayDifference(essay_id="e1", template_id="t", cells=2, difference=-0.75),)
+    assert found.essays == (
+        EssayDifference(essay_id="e1", template_id="t", cells=2, difference=-0.75, part_of_scale=0.75 / 9),
+    )
     assert (found.only_first, found.only_second) == (0, 1)
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberState, ShownState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import MemberState, ShownState, no_number, read_evaluation_state
 from tests.conftest import task_ref
 from tests.store_builder import StoreBuilder
 
@@ -48,9 +49,9 @@ FAILED_SHOWN = shown(MemberState.FAILED, "the server said 400 (attempts: 3)")
         pytest.param({"parsed.txt": "7.5\n"}, shown(SCORED, score=7.5), id="a score"),
         pytest.param({"parsed.txt": "0.0\n"}, shown(SCORED, score=0.0), id="a score of 0"),
         pytest.param({"parsed.txt": "\ufeff9"}, shown(SCORED, score=9.0), id="a score typed by hand"),
-        pytest.param({"parsed.txt": "seven\n"}, shown(UNSCORED, NO_NUMBER), id="no number"),
-        pytest.param({"parsed.txt": "9.5\n"}, shown(UNSCORED, NO_NUMBER), id="off the scale"),
-        pytest.param({"parsed.txt": "\n"}, shown(UNSCORED, NO_NUMBER), id="a blank line"),
+        pytest.param({"parsed.txt": "seven\n"}, shown(UNSCORED, no_number(DEFAULT_SCALE)), id="no number"),
+        pytest.param({"parsed.txt": "9.5\n"}, shown(UNSCORED, no_number(DEFAULT_SCALE)), id="off the scale"),
+        pytest.param({"parsed.txt": "\n"}, shown(UNSCORED, no_number(DEFAULT_SCALE)), id="a blank line"),
         pytest.param({"raw.txt": "hm"}, REPLIED, id="a reply"),
         pytest.param({"raw.txt": "hm", "parsed.txt": ""}, REPLIED, id="an empty parsed.txt"),
         pytest.param({"raw.txt": "hm", "parsed_metadata.json": REFUSED}, shown(UNSCORED, "no number"), id="refused"),

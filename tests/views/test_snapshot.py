@@ -16,11 +16,12 @@ from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Outcome, RunRef
 from essay_cohorts.errors import BadInput
 from essay_cohorts.ids import run_key
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.scores_csv import scores_text
 from essay_cohorts.views.account import NO_ACCOUNT
 from essay_cohorts.views.coverage import CellCoverage, CellState
-from essay_cohorts.views.evaluation_state import NO_NUMBER, MemberState
+from essay_cohorts.views.evaluation_state import MemberState, no_number
 from essay_cohorts.views.snapshot import CohortSnapshot, read_snapshot
 from essay_cohorts.views.status import cohort_status
 from tests.conftest import DAG_ID, PlayedDag
@@ -180,7 +181,7 @@ def _gone(store: StoreBuilder) -> None:
     [
         pytest.param("2.5\n", "reused", 2.5, "", id="another score"),
         pytest.param("6.5\n", "reused", 6.5, "", id="the same score"),
-        pytest.param("seven\n", "unscored", None, NO_NUMBER, id="no number"),
+        pytest.param("seven\n", "unscored", None, no_number(DEFAULT_SCALE), id="no number"),
         pytest.param("", "not_run", None, "a reply is stored, but it was not scored yet", id="emptied"),
         pytest.param(None, "not_run", None, "a reply is stored, but it was not scored yet", id="deleted"),
         pytest.param(_gone, "not_run", None, "it has no reply", id="the whole folder deleted"),

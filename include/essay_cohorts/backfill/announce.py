@@ -86,7 +86,8 @@ def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
         if gen_id in known:
             score = known[gen_id].score
         else:
-            score = parse_score_text(store.evaluation(gen_id).parsed_text() or "")
+            evaluation = store.evaluation(gen_id)
+            score = parse_score_text(evaluation.parsed_text() or "", evaluation.verdict_record().rubric.scale)
         digest.update(f"{gen_id},{score}\n".encode())
     return digest.hexdigest()
 

@@ -9,8 +9,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from essay_cohorts.amounts import figure
-from essay_cohorts.backfill.summaries import BINS, CellSummary, Totals, summarise_cells, summarise_judges
+from essay_cohorts.backfill.summaries import CellSummary, JudgeSummary, Totals, summarise_cells, summarise_judges
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.statistics.mixed import MARK, find_mixed_figures_of_rows
 from essay_cohorts.views.account import CohortAccount, spent_in_words
 
@@ -42,8 +43,8 @@ def render_report(inputs: ReportInputs) -> str:
     return _template().render(
         inputs=inputs,
         judges=judges,
-        tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
-        bins=range(BINS),
+        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
+        scales=scales_in_words(judges),
         columns=[(judge.template_id, judge.model_id) for judge in judges],
         matrix=_matrix(summarise_cells(inputs.rows)),
         mixed=find_mixed_figures_of_rows(inputs.rows),
@@ -51,6 +52,14 @@ def render_report(inputs: ReportInputs) -> str:
         without_score=without_score[:_MAX_LISTED],
         unlisted=max(0, len(without_score) - _MAX_LISTED),
     )
+
+
+def scales_in_words(judges: Sequence[JudgeSummary]) -> str:
+    """Return the scale of the scores, or the scale of each template if they differ."""
+    scales = {judge.template_id: str(judge.scale) for judge in judges}
+    if len(set(scales.values())) < 2:
+        return next(iter(scales.values()), str(DEFAULT_SCALE))
+    return ", ".join(f"{scale} ({template_id})" for template_id, scale in scales.items())
 
 
 def _matrix(cells: Sequence[CellSummary]) -> dict[str, dict[tuple[str, str], CellSummary]]:

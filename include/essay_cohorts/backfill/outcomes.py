@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from essay_cohorts.domain import Action, Outcome, ParserRef, PlanRow, Progress, RunRef
-from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.provenance import MADE_UP_REASON
 from essay_cohorts.records import FailureRecord
 from essay_cohorts.store.evaluation_state import EvaluationState
-from essay_cohorts.views.evaluation_state import NO_NUMBER
+from essay_cohorts.views.evaluation_state import score_or_reason
 
 _NO_METADATA = (
     "its metadata.json existed when the run was planned, but is missing now: restore the file, or the evaluation is "
@@ -49,9 +48,9 @@ def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Resu
     if not found.state.is_parsed:
         outcome, reason = _without_score(row, found, planned.run, planned.parsers[row.member.template_id])
         return Result(outcome=outcome, reason=reason)
-    score = parse_score_text(found.state.parsed)
+    score, reason = score_or_reason(found.state, planned.scale_of(row.member.template_id))
     if score is None:
-        return Result(outcome=Outcome.UNSCORED, reason=NO_NUMBER)
+        return Result(outcome=Outcome.UNSCORED, reason=reason)
     return Result(outcome=Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED, score=score)
 
 

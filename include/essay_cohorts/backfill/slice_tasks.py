@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from essay_cohorts.calls import Prompt
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef, Template, Verdict
 from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.parallel_map import parallel_map
@@ -31,7 +32,6 @@ from essay_cohorts.planning.slice_rows import (
 )
 from essay_cohorts.planning.slices import Slice, make_slices, rows_of_kind
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
+from essay_cohorts.rubric import Scale, points
+from essay_cohorts.statistics.frame import scale_of
 
-BINS = 10
+# A scale of whole numbers with so few steps has a bin for each point; another scale has ten equal bins.
+_FEWEST_STEPS, _MOST_STEPS = 3, 10
 _MISSING = (Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE)
 
 
@@ -68,10 +73,27 @@ class CellSummary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bin:
+    """A bar of a distribution: `count` scores from `low` to below `high`; the last holds the highest score too."""
+
+    low: float
+    high: float
+    count: int
+    is_last: bool
+
+    @property
+    def words(self) -> str:
+        """The scores in the bin as a person reads them."""
+        if not self.is_last:
+            return f"from {points(self.low)} to below {points(self.high)}"
+        return points(self.low) if self.low == self.high else f"from {points(self.low)} to {points(self.high)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class JudgeSummary:
     """The scores of one judge, that is, of one template by one model.
 
-    `sd` is the sample standard deviation. `bins` counts the scores in bins of width 1, from 0 to 9.
+    `sd` is the sample standard deviation. `bins` is the distribution over the whole scale.
     """
 
     template_id: str
@@ -82,7 +104,8 @@ class JudgeSummary:
     sd: float | None
     lowest: float | None
     highest: float | None
-    bins: tuple[int, ...]
+    scale: Scale
+    bins: tuple[Bin, ...]
 
 
 def count_totals(rows: Sequence[ScoreRow], planned: int) -> Totals:
@@ -141,7 +164,8 @@ def summarise_judges(rows: Sequence[ScoreRow]) -> tuple[JudgeSummary, ...]:
             sd=_known(group["score"].std()),
             lowest=_known(group["score"].min()),
             highest=_known(group["score"].max()),
-            bins=_count_bins(group["score"]),
+            scale=(scale := scale_of(group)),
+            bins=count_bins(group["score"], scale),
         )
         for (template, model), group in frame.groupby(["template", "model"], sort=False)
     )
@@ -149,8 +173,8 @@ def summarise_judges(rows: Sequence[ScoreRow]) -> tuple[JudgeSummary, ...]:
 
 def _frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     frame = pd.DataFrame(
-        [(*row.member.cell, row.score, row.outcome.value) for row in rows],
-        columns=["essay", "template", "model", "score", "outcome"],
+        [(*row.member.cell, row.score, row.outcome.value, row.scale) for row in rows],
+        columns=["essay", "template", "model", "score", "outcome", "scale"],
     )
     frame["score"] = pd.to_numeric(frame["score"])
     for outcome in (Outcome.UNSCORED, Outcome.FAILED):
@@ -159,9 +183,19 @@ def _frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     return frame
 
 
-def _count_bins(scores: pd.Series[float]) -> tuple[int, ...]:
-    counts = scores.dropna().astype(int).clip(0, BINS - 1).value_counts()
-    return tuple(int(counts.get(number, 0)) for number in range(BINS))
+def count_bins(scores: pd.Series[float], scale: Scale) -> tuple[Bin, ...]:
+    """Return the distribution of scores in equal bins: whole points if the scale has few steps, else tenths of it."""
+    low, high = scale.bounds
+    in_points = low % 1 == 0 and high % 1 == 0 and _FEWEST_STEPS <= high - low <= _MOST_STEPS
+    width = Decimal(1) if in_points else (high - low) / _MOST_STEPS
+    number = int((high - low) / width) + in_points
+    lows = [float(low + step * width) for step in range(number)]
+    # `right` puts a score on an edge into the bin that begins there.
+    counts = np.bincount(np.searchsorted(lows, scores.dropna(), side="right") - 1, minlength=number)
+    return tuple(
+        Bin(low=start, high=end, count=int(count), is_last=start == lows[-1])
+        for start, end, count in zip(lows, [*lows[1:], scale.high], counts, strict=True)
+    )
 
 
 def _known(value: float) -> float | None:

@@ -101,6 +101,7 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     scores = score_rows(store, rows, planned)
     totals = count_totals(scores, planned=planned.planned)
     folder.write_scores(scores, began)
+    folder.write_criteria(scores)
     pivot = pivot_scores(cohort_frame(scores))
     folder.write_score_pivot(pivot.columns, pivot.rows)
     sys.audit("essay_cohorts.in_summarise")
@@ -159,6 +160,8 @@ def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> Score
         cost_usd=state.reply.cost_usd,
         called=state.reply.run == planned.run,
         provenance=state.reply.provenance,
+        scale=planned.scale_of(row.member.template_id),
+        criteria=state.verdict.criteria if result.score is not None else (),
     )
 
 

@@ -25,7 +25,7 @@ def reply_record(
         "model": model.model,
         "response_model": reply.response_model,
         "base_url": base_url,
-        "prompt_sha256": prompt_hash(prompt.text, prompt.system),
+        "prompt_sha256": prompt_hash(prompt),
         "finish_reason": reply.finish_reason,
         "truncated": reply.truncated,
         "usage": asdict(reply.usage),

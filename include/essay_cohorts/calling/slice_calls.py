@@ -22,6 +22,7 @@ from essay_cohorts.calling.evaluation_calls import ClaimedEvaluation, Evaluation
 from essay_cohorts.calling.spending import SliceSpending, settle_from_store
 from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import Failure, Reply
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef
 from essay_cohorts.errors import raise_if_any
 from essay_cohorts.files.atomic import make_folder
@@ -32,7 +33,6 @@ from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.call_journal import CallJournal
-from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 

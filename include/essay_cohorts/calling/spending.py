@@ -99,7 +99,7 @@ class SliceSpending:
         return Intent(
             gen_id=gen_id,
             llm_model_id=model.id,
-            worst_usd=worst_case_usd(model, prompt.system + prompt.text),
+            worst_usd=worst_case_usd(model, prompt.whole),
             longest_s=self.total_timeout_s + _GRACE_S,
             task=self.task,
         )

@@ -16,14 +16,15 @@ from typer.core import TyperGroup
 
 from essay_cohorts import VERSION
 from essay_cohorts.cli.calls import calls_app
-from essay_cohorts.cli.export import export_app
 from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
 from essay_cohorts.cli.reparse import reparse_app
 from essay_cohorts.cli.runs import runs_app
+from essay_cohorts.cli.scores.differences import differences_app
+from essay_cohorts.cli.scores.export import export_app
+from essay_cohorts.cli.scores.statistics import statistics_app
 from essay_cohorts.cli.selection import selection_app
 from essay_cohorts.cli.set_aside import set_aside_app
-from essay_cohorts.cli.statistics import statistics_app
 from essay_cohorts.cli.verify import verify_app
 from essay_cohorts.errors import CohortError
 
@@ -69,6 +70,7 @@ app.add_typer(inputs_app)
 app.add_typer(runs_app)
 app.add_typer(calls_app)
 app.add_typer(statistics_app)
+app.add_typer(differences_app)
 app.add_typer(export_app)
 app.add_typer(selection_app)
 app.add_typer(verify_app)

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from essay_cohorts.amounts import dollars
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, env_file, settings_of
 from essay_cohorts.cli.runs import Cohort, Conf, command_line_task, plan_conf, read_conf
 from essay_cohorts.domain import Stage, TaskRef, Template, Verdict, is_id
-from essay_cohorts.errors import BadInput, Problem, raise_if_any
+from essay_cohorts.errors import BadInput, Problem, choose_from, raise_if_any
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.suggestions import choose_from
 
 if TYPE_CHECKING:
     from essay_cohorts.calling.endpoint import Endpoint
@@ -122,7 +123,7 @@ def try_template(
     if not as_json:
         _show("System message", prompt.system)
         _show("Prompt", prompt.text)
-    worst = dollars(worst_case_usd(model, prompt.system + prompt.text))
+    worst = dollars(worst_case_usd(model, prompt.whole))
     _confirm(f"Ask {model.id} ({model.model})? A request costs up to: {worst}.", yes=yes)
     accepts = Catalog(root=root).offline_replies_allowed()
     answer, spending = asyncio.run(try_call(_endpoint(connection), model, prompt, accept_offline=accepts))

@@ -20,6 +20,7 @@ from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_te
 from essay_cohorts.importing.data_root import create_data_root
 from essay_cohorts.importing.essay_sources import ColumnNames, read_essays
 from essay_cohorts.importing.essays import ImportPlan, plan_import, write_essays
+from essay_cohorts.judging.prompts import prompt_text
 from essay_cohorts.judging.score_instructions import doubts_about
 from essay_cohorts.selecting.selection_writer import selection_path, write_selection
 from essay_cohorts.views.essay_list import list_essays
@@ -118,6 +119,11 @@ def add_template_command(
     system: Annotated[Path | None, typer.Option(help="The file of the system message.")] = None,
     description: Annotated[str, typer.Option(help="What the template judges.")] = "",
     parser: Annotated[str, typer.Option(help="How the score is read: in_last_line (default) or json.")] = "",
+    score_min: Annotated[str, typer.Option(help="The lowest score; default: 0.")] = "",
+    score_max: Annotated[str, typer.Option(help="The highest score; default: 9.")] = "",
+    criteria: Annotated[str, typer.Option(help="Scored one by one, with semicolons: novelty;clarity.")] = "",
+    overall: Annotated[str, typer.Option(help="Where the score comes from: reply (default) or mean.")] = "",
+    response_format: Annotated[str, typer.Option(help="json_schema asks the server for JSON.")] = "",
     data_root: DataRoot = None,
 ) -> None:
     """Add a template: its row and its text, both checked before anything is written."""
@@ -126,11 +132,20 @@ def add_template_command(
         template_id=template,
         text=_text_of(text),
         system=_text_of(system) if system else "",
-        cells={"description": description, "parser": parser},
+        cells={
+            "description": description,
+            "parser": parser,
+            "score_min": score_min,
+            "score_max": score_max,
+            "criteria": criteria,
+            "overall": overall,
+            "response_format": response_format,
+        },
     )
-    for name in add_template(root, new):
+    added, written = add_template(root, new)
+    for name in written:
         typer.echo(f"Written: {root / name}")
-    for doubt in doubts_about(new.text, parser):
+    for doubt in doubts_about(prompt_text(added), added.parser, added.rubric):
         typer.echo(f"Warning: {text}: {doubt}", err=True)
 
 

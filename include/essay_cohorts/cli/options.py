@@ -13,11 +13,11 @@ import typer
 from dotenv import dotenv_values
 from rich.table import Table
 
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import Problem, raise_if_any
 from essay_cohorts.plain_table import as_text
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import PROJECT_ROOT, Settings, read_settings
-from essay_cohorts.store.catalog import Catalog
 
 log = logging.getLogger("essay_cohorts")
 

@@ -8,12 +8,12 @@ from dataclasses import asdict
 import typer
 
 from essay_cohorts.amounts import dollars
+from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of
 from essay_cohorts.domain import Stage
 from essay_cohorts.maintenance.set_aside import find_made_up
 from essay_cohorts.maintenance.verify import LostCall, find_damage, find_lost_calls, other_settings
 from essay_cohorts.provenance import made_up_warning
-from essay_cohorts.store.catalog import MODELS
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 verify_app = typer.Typer()

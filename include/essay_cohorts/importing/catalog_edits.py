@@ -10,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from essay_cohorts.domain import ID_RULE, is_id
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.rows import is_comment
+from essay_cohorts.catalog.templates import TEMPLATE_TEXTS, TEMPLATES
+from essay_cohorts.domain import ID_RULE, Template, is_id
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.csv_text import csv_line, csv_reader, numbered_rows
 from essay_cohorts.judging.prompts import check_template
 from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.planning.inputs import check_parser
-from essay_cohorts.store.catalog import MODELS, TEMPLATE_TEXTS, TEMPLATES, Catalog
-from essay_cohorts.store.catalog_rows import is_comment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +33,8 @@ class NewTemplate:
     cells: Mapping[str, str]
 
 
-def add_template(root: Path, new: NewTemplate) -> list[str]:
-    """Add a template, and return the files that were written. BadInput, with nothing written, names every problem."""
+def add_template(root: Path, new: NewTemplate) -> tuple[Template, list[str]]:
+    """Add a template; return it and the written files. BadInput, with nothing written, names all problems."""
     # Only a valid id may become a part of the path of the text.
     if not is_id(new.template_id):
         finding = f"{new.template_id!r} is not a valid id."
@@ -41,7 +43,7 @@ def add_template(root: Path, new: NewTemplate) -> list[str]:
         return _add_template(root, new)
 
 
-def _add_template(root: Path, new: NewTemplate) -> list[str]:
+def _add_template(root: Path, new: NewTemplate) -> tuple[Template, list[str]]:
     texts = {f"{TEMPLATE_TEXTS}/{new.template_id}.txt": new.text}
     if new.system:
         texts[f"{TEMPLATE_TEXTS}/{new.template_id}.system.txt"] = new.system
@@ -52,11 +54,11 @@ def _add_template(root: Path, new: NewTemplate) -> list[str]:
     table = _with_row(root, TEMPLATES, cells, problems)
     checked = Catalog(root=root, pending={TEMPLATES: table, **texts}).templates()
     problems += checked.problems
-    for template in checked.value:
-        if template.template_id == new.template_id:
-            problems += [*check_template(template), *check_parser(template)]
+    added = [template for template in checked.value if template.template_id == new.template_id]
+    for template in added:
+        problems += [*check_template(template), *check_parser(template)]
     raise_if_any(problems)
-    return _write(root, {**texts, TEMPLATES: table})
+    return added[0], _write(root, {**texts, TEMPLATES: table})
 
 
 def add_model(root: Path, cells: Mapping[str, str]) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import write_text
 from essay_cohorts.provenance import OFFLINE_OK
-from essay_cohorts.store.catalog import MODELS
 
 _NEW_ROOT = Path(__file__).with_name("new_root")
 _FOLDERS = ("2_tasks", "gens/essay", "gens/evaluation")

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from essay_cohorts.domain import ID_RULE, is_id
-from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.errors import Checked, Problem, choose_from
 from essay_cohorts.importing.essay_ids import essay_id_of
 from essay_cohorts.importing.source_rows import READERS, SourceRow, SourceTable, read_table_file, read_utf8
-from essay_cohorts.suggestions import choose_from
 
 TEXT_FILES = (".txt", ".md")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)

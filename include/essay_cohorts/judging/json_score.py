@@ -11,9 +11,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score
+from essay_cohorts.domain import CriterionScore
+from essay_cohorts.judging.criteria import mean_of_criteria, without_criteria
+from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score, word_for
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
-from essay_cohorts.judging.score_line import LINE_END, Reading, on_scale, plain_line, quote, read_score_line
+from essay_cohorts.judging.score_line import (
+    LINE_END,
+    Reading,
+    on_scale,
+    plain_line,
+    quote,
+    read_score_line,
+    without_top,
+)
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, criterion_key, points
 
 # Objects are searched in so many characters at the end of a reply, at so many braces: a verdict is short, and each
 # brace may cost a pass over the rest.
@@ -34,6 +45,7 @@ _TAKEN_BACK = re.compile(
     r"\b(?:disregard|ignore|instead|rather|correct\w*|wait|sorry|mistake|scrap)\b", re.IGNORECASE
 )
 _CONFIDENCE = re.compile(r"(?:my )?confidence(?: level)? ?[:=-] ?[0-9.]+ ?%?\.?", re.IGNORECASE)
+_CRITERIA_KEYS = frozenset({"criteria", "scores", "subscores", "ratings"})
 _BROKEN_OBJECT = re.compile(r'\{\s*"')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _BRACE, _KEY_IN_TEXT = re.compile(r"\{"), re.compile(r'"\s*score\s*"\s*:', re.IGNORECASE)
@@ -57,41 +69,49 @@ class _Found:
     is_inner: bool
 
 
-def read_json(text: str) -> Reading:
-    """Read a reply as parser `json`: the field `score` of the last JSON object, a number from 0 to 9."""
+def read_json(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
+    """Read a reply as parser `json`: the field `score` of the last JSON object, and a field for each criterion."""
     answer = find_answer(text)
     if answer.reason:
-        return Reading(reason=answer.reason)
+        return without_criteria(rubric, answer.reason)
     if not text[answer.start :].strip():
-        return Reading(reason=NO_ANSWER if answer.start else "the reply is empty")
+        return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
     found = _last_object(text, answer.start)
     if found is None:
-        return Reading(reason="the reply holds no complete JSON object")
-    reading = _score_in(found.pairs)
-    if reading.score is None:
-        return reading
+        return without_criteria(rubric, "the reply holds no complete JSON object")
+    criteria = tuple(_criterion_in(found.pairs, name, rubric.scale) for name in rubric.criteria)
+    is_mean = rubric.overall == "mean"
+    reading = mean_of_criteria(criteria) if is_mean else _score_in(found.pairs, rubric)
+    doubt = _doubt_about(found, None if is_mean else reading.score, rubric.scale)
+    if doubt and (reading.score is not None or rubric.criteria):
+        return without_criteria(rubric, doubt if reading.score is not None else reading.reason or doubt)
+    return Reading(score=reading.score, reason=reading.reason, criteria=criteria)
+
+
+def _doubt_about(found: _Found, score: float | None, scale: Scale) -> str:
+    """Return why the object may not be the judgement, or may be taken back; "" if nothing speaks against it."""
     if found.is_inner or "{" in found.rest or "}" in found.rest:
         # A brace around or after the object: it is part of a larger one, or a second one was cut off.
-        return Reading(reason="the last complete JSON object is inside another one, or another one begins after it")
+        return "the last complete JSON object is inside another one, or another one begins after it"
     if found.is_listed:
-        return Reading(reason="the reply lists several JSON objects")
+        return "the reply lists several JSON objects"
     for line in filter(None, map(plain_line, _FENCE.sub("\n", found.rest).splitlines())):
-        if _doubts(line, reading.score):
-            return Reading(reason=f"a later line states another score or scale: {quote(line)}")
-    return reading
+        if _doubts(line, score, scale):
+            return f"a later line states another score or scale: {quote(line)}"
+    return ""
 
 
-def _doubts(line: str, score: float) -> bool:
-    later = read_score_line(line)
+def _doubts(line: str, score: float | None, scale: Scale) -> bool:
+    later = read_score_line(line, scale)
     if later is not None:
         return later.score != score
     if _CONFIDENCE.fullmatch(line):
         return False
     numbers = any(character.isnumeric() for character in line) or _NUMBER_WORD.search(line) is not None
-    return numbers or _TAKEN_BACK.search(line) is not None or states_another_score(line, score)
+    return numbers or _TAKEN_BACK.search(line) is not None or states_another_score(line, score or 0, scale)
 
 
-def json_score_line(text: str) -> int | None:
+def json_score_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> int | None:  # noqa: ARG001  (as every parser's)
     """Return the index, from 0, of the line with the score that decides for `json`; None without such an object."""
     answer = find_answer(text)
     found = None if answer.reason else _last_object(text, answer.start)
@@ -137,45 +157,80 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _score_in(pairs: Pairs) -> Reading:
+def _score_in(pairs: Pairs, rubric: Rubric) -> Reading:
     """Return the score among the pairs of an object, or the reason why there is none."""
     stated = [value for key, value in pairs if key.strip().lower() == _SCORE_KEY]
     if not stated:
         return Reading(reason=f'the last JSON object has no field "{_SCORE_KEY}"')
-    plain = {key.strip(): re.sub(r"[^a-z]", "", key.lower()) for key, _ in pairs}
-    others = [value for key, value in pairs if _OTHER_SCORE.fullmatch(plain[key.strip()])]
-    if any(_as_score(value) != _as_score(stated[0]) for value in [*stated[1:], *others]):
+    named = {criterion_key(name) for name in rubric.criteria}
+    plain = {key.strip(): re.sub(r"[^a-z]", "", key.lower()) for key, _ in pairs if criterion_key(key) not in named}
+    others = [value for key, value in pairs if _OTHER_SCORE.fullmatch(plain.get(key.strip(), ""))]
+    if _differ([*stated, *others], rubric.scale):
         shown = quote(", ".join(map(str, [*stated, *others])))
         return Reading(reason=f"the JSON object states several scores: {shown}")
+    return _other_scale_in(pairs, plain, rubric.scale) or _field_score(_SCORE_KEY, stated[0], rubric.scale)
+
+
+def _other_scale_in(pairs: Pairs, plain: dict[str, str], scale: Scale) -> Reading | None:
     for key, value in pairs:
-        if plain[key.strip()] in _SCALE_KEYS and not _names_nine(value):
+        if plain.get(key.strip()) in _SCALE_KEYS and not _names_the_scale(value, scale):
             return Reading(reason=f"the JSON object uses another scale: {quote(f'{key}: {value}')}")
+    return None
+
+
+def _criterion_in(pairs: Pairs, name: str, scale: Scale) -> CriterionScore:
+    """Return the score of a criterion: a field of its name, in the object or in its field `criteria` or `scores`.
+
+    The field holds a number, or an object with the field `score`.
+    """
+    inner = [value for key, value in pairs if criterion_key(key) in _CRITERIA_KEYS and _is_object(value)]
+    fields = [*pairs, *(pair for value in inner for pair in value)]
+    stated = [value for key, value in fields if criterion_key(key) == criterion_key(name)]
+    if not stated:
+        return CriterionScore(name, None, f'the last JSON object has no field "{name}"')
+    if _differ(stated, scale):
+        shown = quote(", ".join(map(str, stated)))
+        return CriterionScore(name, None, f"the JSON object states several scores for it: {shown}")
     value = stated[0]
+    reading = _score_in(value, Rubric(scale=scale)) if _is_object(value) else _field_score(name, value, scale)
+    return CriterionScore(name, reading.score, reading.reason)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, tuple) for each in value)
+
+
+def _differ(values: list[Any], scale: Scale) -> bool:
+    return any(_as_score(value, scale) != _as_score(values[0], scale) for value in values[1:])
+
+
+def _field_score(field: str, value: Any, scale: Scale) -> Reading:
     if not isinstance(value, str):
-        return Reading(reason=f'the field "{_SCORE_KEY}" holds no number: {quote(json.dumps(value))}')
-    number = on_scale(value.strip())
+        return Reading(reason=f'the field "{field}" holds no number: {quote(json.dumps(value))}')
+    number = on_scale(value.strip(), scale)
     if number is not None:
         return Reading(score=number)
     # A text such as "7/9" or "7 (strong)": the rules of the score line decide, and no second number may stand there.
     shown = plain_line(value)
-    reading = read_score_line(f"SCORE: {shown}") or Reading(reason=f'the field "{_SCORE_KEY}" holds no number')
-    rest = re.sub(r"(?:/|out of|of) ?9(?:\.0+)?(?![0-9.])", "", re.sub(r"[0-9]+(?:\.[0-9]+)?", "", shown, count=1))
+    reading = read_score_line(f"SCORE: {shown}", scale) or Reading(reason=f'the field "{field}" holds no number')
+    rest = without_top(re.sub(r"[0-9]+(?:\.[0-9]+)?", "", shown, count=1), scale)
     if reading.score is not None and (any(map(str.isnumeric, rest)) or _NUMBER_WORD.search(rest)):
         return Reading(reason=f"the score states several numbers: {quote(value)}")
     return reading
 
 
-def _as_score(value: Any) -> Any:
-    number = on_scale(value.strip()) if isinstance(value, str) else None
+def _as_score(value: Any, scale: Scale) -> Any:
+    number = on_scale(value.strip(), scale) if isinstance(value, str) else None
     return value if number is None else number
 
 
-def _names_nine(value: Any) -> bool:
-    """Return True if a value beside the score says that the scale ends at 9, or says nothing."""
+def _names_the_scale(value: Any, scale: Scale) -> bool:
+    """Return True if a value beside the score says where the scale ends, or says nothing."""
     if isinstance(value, list):
         numbers = [each[1] if isinstance(each, tuple) else each for each in value]
-        return [_as_score(number) for number in numbers] == [0.0, 9.0]
+        return [_as_score(number, scale) for number in numbers] == [scale.low, scale.high]
     if not isinstance(value, str):
         return value is None
-    text = value.strip()
-    return not text or _as_score(text) == 9.0 or text.lower() in ("nine", "/9") or is_wanted_scale(text)
+    text, top = value.strip(), points(scale.high)
+    is_top = _as_score(text, scale) == scale.high or text.lower() in (f"/{top}", word_for(top))
+    return not text or is_top or is_wanted_scale(text, scale)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale
+
 _WORDS = {
     word: Decimal(value)
     for value, word in enumerate(
@@ -15,7 +17,6 @@ _DIGITS = r"[0-9]+(?:\.[0-9]+)?"
 # ASCII only, because other letters that Unicode folds to s or i would match but are not keys of _WORDS.
 _WORD = rf"(?a:(?:{'|'.join(_WORDS)})\b)"
 _VALUE = rf"{_DIGITS}|{_WORD}"
-_WANTED_RANGE, _WANTED_TOP = (Decimal(0), Decimal(9)), Decimal(9)
 
 _BOUNDS = re.compile(
     rf"(?<![\w.])(?:(?P<low>{_DIGITS}) ?(?:[-‐-―−~]|\.{{2,3}}|to\b|through\b) ?(?P<high>{_DIGITS})"
@@ -30,8 +31,8 @@ _SCALE_ALONE = re.compile(
     rf" ?(?:{_DIGITS} ?)?(?:of (?P<top>{_VALUE})|%|per ?cent)(?: points?)? ?",
     re.IGNORECASE,
 )
-_OF_NINE = re.compile(
-    rf"(?<![\w.])(?P<number>{_DIGITS}) ?(?:/|(?:out )?of) ?9(?:\.0+)?(?![0-9]|\.[0-9])", re.IGNORECASE
+_OF_A_TOP = re.compile(
+    rf"(?<![\w.])(?P<number>{_DIGITS}) ?(?:/|(?:out )?of) ?(?P<top>{_DIGITS})(?![0-9]|\.[0-9])", re.IGNORECASE
 )
 # A number that counts things ("the 3 drafts") is followed by their name. A number that may be a score is followed by
 # the end of the text, a punctuation mark or one of these words.
@@ -57,38 +58,39 @@ _CUE = re.compile(
 )
 
 
-def names_another_scale(remark: str) -> bool:
-    """Return True if a remark names a range or a highest score other than those of the scale from 0 to 9."""
+def names_another_scale(remark: str, scale: Scale = DEFAULT_SCALE) -> bool:
+    """Return True if a remark names a range or a highest score other than those of the scale."""
+    highest = scale.bounds[1]
     ranges = _ranges(remark)
     alone = _SCALE_ALONE.fullmatch(remark)
     tops = [_value(found["top"]) for found in _TOP.finditer(remark)]
     return (
-        any(found != _WANTED_RANGE for found in ranges)
-        or any(top != _WANTED_TOP for top in tops)
+        any(found != scale.bounds for found in ranges)
+        or any(top != highest for top in tops)
         or (not ranges and _SCALE.search(remark) is not None)
-        or (alone is not None and (alone["top"] is None or _value(alone["top"]) != _WANTED_TOP))
+        or (alone is not None and (alone["top"] is None or _value(alone["top"]) != highest))
     )
 
 
-def is_wanted_scale(remark: str) -> bool:
-    """Return True if a remark says only that the scale is from 0 to 9."""
+def is_wanted_scale(remark: str, scale: Scale = DEFAULT_SCALE) -> bool:
+    """Return True if a remark says only what the scale is."""
     words = set(re.findall(r"[^\W\d_]+", remark.lower()))
     names_one = bool(_BOUNDS.search(remark) or _TOP.search(remark))
-    return names_one and words <= _SCALE_WORDS and not names_another_scale(remark)
+    return names_one and words <= _SCALE_WORDS and not names_another_scale(remark, scale)
 
 
-def states_another_score(text: str, score: float) -> bool:
+def states_another_score(text: str, score: float, scale: Scale = DEFAULT_SCALE) -> bool:
     """Return True if a remark, or a line after the score line, states a number that may replace the score.
 
-    Such a number is alone, or is out of nine, or is in a sentence about scoring or correcting. A count of things
-    ("the 3 drafts") and the wanted scale are not other scores.
+    Such a number is alone, or is out of the highest score, or is in a sentence about scoring or correcting. A count
+    of things ("the 3 drafts") and the wanted scale are not other scores.
     """
     if _CONFIDENCE.fullmatch(text):
         return False
-    if any(not _is(found["number"], score) for found in _OF_NINE.finditer(text)):
+    if any(not _is(found["number"], score) for found in _OF_A_TOP.finditer(text) if _names_top(found, scale)):
         return True
-    rest = _BOUNDS.sub(lambda found: "" if _bounds(found) == _WANTED_RANGE else found[0], text)
-    rest = _OF_NINE.sub("", rest)
+    rest = _BOUNDS.sub(lambda found: "" if _bounds(found) == scale.bounds else found[0], text)
+    rest = _OF_A_TOP.sub(lambda found: "" if _names_top(found, scale) else found[0], rest)
     if re.search(r"[0-9] ?/ ?[0-9]", rest):
         return True
     alone = _ONLY_A_NUMBER.fullmatch(rest)
@@ -96,6 +98,15 @@ def states_another_score(text: str, score: float) -> bool:
         return not _is(alone["number"], score)
     others = any(not _is(found["number"], score) for found in _SCORE_LIKE.finditer(rest))
     return others and _CUE.search(rest) is not None
+
+
+def _names_top(found: re.Match[str], scale: Scale) -> bool:
+    return Decimal(found["top"]) == scale.bounds[1]
+
+
+def word_for(number: str) -> str:
+    """Return the English word for a number from zero to ten; the number itself for another one."""
+    return next((word for word, value in _WORDS.items() if value == Decimal(number)), number)
 
 
 def _ranges(text: str) -> list[tuple[Decimal, Decimal]]:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from essay_cohorts.domain import ParserRef, Template, Verdict
+from essay_cohorts.judging.criteria import mean_of_criteria, read_criteria_lines, scores_a_criterion, without_criteria
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.json_score import json_score_line, read_json
 from essay_cohorts.judging.other_scores import states_another_score
@@ -22,6 +23,7 @@ from essay_cohorts.judging.score_line import (
     quote,
     read_score_line,
 )
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, rubric_of
 
 __all__ = [
     "DEFAULT_PARSER",
@@ -51,12 +53,14 @@ _LINES_SEARCHED = 3
 class Parser:
     """A named, versioned way to read a reply. The version changes whenever a reply could be read differently.
 
-    With `reads_reasoning` the parser reads the reasoning of a judge that gave no answer.
+    The version also names the rubric, because another rubric reads a reply differently. With `reads_reasoning` the
+    parser reads the reasoning of a judge that gave no answer.
     """
 
     ref: ParserRef
-    read: Callable[[str], Reading]
-    deciding_line: Callable[[str], int | None]
+    read: Callable[[str, Rubric], Reading]
+    deciding_line: Callable[[str, Rubric], int | None]
+    rubric: Rubric = DEFAULT_RUBRIC
     reads_reasoning: bool = False
 
 
@@ -66,18 +70,22 @@ def template_parser(template: Template, parsers: Mapping[str, Parser] | None = N
     A parser that reads reasoning too has its own version, because it may score a reply that the other one refuses.
     """
     parser = (PARSERS if parsers is None else parsers)[template.parser or DEFAULT_PARSER]
-    return parser if template.reads == "reply" else _reading_reasoning(parser)
+    return _fitted(parser, template.rubric, reads_reasoning=template.reads == "reply_or_reasoning")
 
 
 def parser_of(ref: ParserRef) -> Parser:
-    """Return the parser that a verdict names, with its way to treat reasoning. KeyError if the name is unknown."""
-    parser = PARSERS[ref.name]
-    return _reading_reasoning(parser) if ref.version.endswith(_AND_REASONING) else parser
+    """Return the parser that a verdict names, with its rubric and its way to treat reasoning.
+
+    Raise KeyError if the name is unknown.
+    """
+    reads_reasoning = _AND_REASONING in ref.version
+    return _fitted(PARSERS[ref.name], rubric_of(ref.version), reads_reasoning=reads_reasoning)
 
 
-def _reading_reasoning(parser: Parser) -> Parser:
-    ref = ParserRef(parser.ref.name, parser.ref.version + _AND_REASONING)
-    return replace(parser, ref=ref, reads_reasoning=True)
+def _fitted(parser: Parser, rubric: Rubric, *, reads_reasoning: bool) -> Parser:
+    version = parser.ref.version + (_AND_REASONING if reads_reasoning else "") + rubric.version_parts
+    ref = ParserRef(parser.ref.name, version)
+    return replace(parser, ref=ref, rubric=rubric, reads_reasoning=reads_reasoning)
 
 
 def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: str = "") -> Verdict:
@@ -85,23 +93,29 @@ def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: s
     unfinished = why_unfinished(finish_reason)
     only_reasoned = not text.strip() and bool(reasoning.strip())
     if unfinished:
-        reading = Reading(reason=unfinished)
+        reading = without_criteria(parser.rubric, unfinished)
     elif only_reasoned and not parser.reads_reasoning:
-        reading = Reading(reason="the judge reasoned but gave no answer")
+        reading = without_criteria(parser.rubric, "the judge reasoned but gave no answer")
     else:
-        reading = parser.read(reasoning if only_reasoned else text)
-    return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason)
+        reading = parser.read(reasoning if only_reasoned else text, parser.rubric)
+    return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason, criteria=reading.criteria)
 
 
 def verdict_record(verdict: Verdict) -> dict[str, Any]:
     """Return the content of an evaluation's parsed_metadata.json."""
-    return {
+    record = {
         "parser_name": verdict.parser.name,
         "parser_version": verdict.parser.version,
         "success": verdict.score is not None,
         "score": verdict.score,
         "reason": verdict.reason,
     }
+    if verdict.criteria:
+        record["criteria"] = {
+            name: {"score": score, **({"reason": reason} if reason else {})}
+            for name, score, reason in verdict.criteria
+        }
+    return record
 
 
 def score_text(score: float) -> str:
@@ -109,37 +123,46 @@ def score_text(score: float) -> str:
     return f"{Decimal(repr(score)):f}\n"
 
 
-def parse_score_text(text: str) -> float | None:
-    """Return the score in a parsed.txt; None if it does not hold a number from 0 to 9."""
-    return on_scale(text.removeprefix("\ufeff").strip())
+def parse_score_text(text: str, scale: Scale) -> float | None:
+    """Return the score in a parsed.txt; None if it does not hold a number on the scale."""
+    return on_scale(text.removeprefix("\ufeff").strip(), scale)
 
 
-def read_last_line(text: str) -> Reading:
+def read_last_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     """Read a reply as parser `in_last_line`: the last line with a score label decides, among the last three lines.
 
-    Empty lines do not count, and reasoning between tags is removed first. The deciding line must state one number
-    from 0 to 9, perhaps with decoration and a remark, and no later line may state another number. Otherwise the reply
-    is unscored. An earlier line never decides instead, because it may be a draft of the judgement.
+    Empty lines, and lines that score a criterion, do not count, and reasoning between tags is removed first. The
+    deciding line must state one number on the scale, perhaps with decoration and a remark, and no later line may
+    state another number. Otherwise the reply is unscored. An earlier line never decides instead, because it may be a
+    draft of the judgement.
     """
     answer = find_answer(text)
     if answer.reason:
-        return Reading(reason=answer.reason)
-    last_first = _last_lines(text, answer.start)
-    if not last_first:
-        return Reading(reason=NO_ANSWER if answer.start else "the reply is empty")
+        return without_criteria(rubric, answer.reason)
+    lines = [plain_line(line) for line in split_lines(text[answer.start :])] if rubric.criteria else []
+    criteria = read_criteria_lines(lines, rubric)
+    if rubric.overall == "mean":
+        return mean_of_criteria(criteria)
+    last_first = _last_lines(text, answer.start, rubric)
+    if not last_first and not any(lines):
+        return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
+    return replace(_read_overall(last_first, rubric.scale), criteria=criteria)
+
+
+def _read_overall(last_first: list[tuple[int, str]], scale: Scale) -> Reading:
     for position, (_, line) in enumerate(last_first):
-        reading = read_score_line(line)
+        reading = read_score_line(line, scale)
         if reading is not None:
-            return _unless_taken_back(reading, [later for _, later in last_first[:position]])
+            return _unless_taken_back(reading, [later for _, later in last_first[:position]], scale)
     return Reading(reason="none of the last three lines begins with SCORE")
 
 
-def last_score_line(text: str) -> int | None:
+def last_score_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> int | None:
     """Return the index, from 0, of the line that decides for `in_last_line`; None if no line has a score label."""
     answer = find_answer(text)
     if answer.reason:
         return None
-    return next((number for number, line in _last_lines(text, answer.start) if has_label(line)), None)
+    return next((number for number, line in _last_lines(text, answer.start, rubric) if has_label(line)), None)
 
 
 def split_lines(text: str) -> list[str]:
@@ -147,20 +170,21 @@ def split_lines(text: str) -> list[str]:
     return LINE_END.split(text)
 
 
-def _last_lines(text: str, start: int) -> list[tuple[int, str]]:
-    """Return the index and the plain form of the last non-empty lines after `start`, the last line first."""
+def _last_lines(text: str, start: int, rubric: Rubric) -> list[tuple[int, str]]:
+    """Return the index and the plain form of the last lines after `start` that count, the last line first."""
     lines = split_lines(text[start:])
     before = len(LINE_END.findall(text, 0, start))
     from_the_end = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
-    return list(islice((pair for pair in from_the_end if pair[1]), _LINES_SEARCHED))
+    counted = (pair for pair in from_the_end if pair[1] and not scores_a_criterion(pair[1], rubric))
+    return list(islice(counted, _LINES_SEARCHED))
 
 
-def _unless_taken_back(reading: Reading, later_lines: list[str]) -> Reading:
+def _unless_taken_back(reading: Reading, later_lines: list[str], scale: Scale) -> Reading:
     """Return the reading, or a refusal if a line after the score line states another score."""
     if reading.score is None:
         return reading
     for line in reversed(later_lines):
-        if states_another_score(line, reading.score):
+        if states_another_score(line, reading.score, scale):
             return Reading(reason=f"a later line states another score: {quote(line)}")
     return reading
 

@@ -19,8 +19,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from essay_cohorts.calls import Prompt
 from essay_cohorts.domain import Template
 from essay_cohorts.errors import Problem
+from essay_cohorts.judging.response_format import json_schema_of
+from essay_cohorts.rubric import points
 
-VARIABLES = ("response", "boundary")
+VARIABLES = ("response", "boundary", "score_min", "score_max", "criteria")
 
 # Prompts are text for a model, not markup for a browser. Escaping would change what the judge reads.
 _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
@@ -53,9 +55,11 @@ def prompt_renderer(template: Template) -> Callable[[str], Prompt]:
     """Return a function from an essay's text to the prompt that is sent to the judge."""
     system = system_template(template)
     texts = renderer(template), None if system is None else renderer(system)
+    response_format = json_schema_of(template.rubric) if template.response_format == "json_schema" else ""
 
     def render(essay: str) -> Prompt:
-        return Prompt(text=texts[0](essay), system=texts[1](essay) if texts[1] else "")
+        system_text = texts[1](essay) if texts[1] else ""
+        return Prompt(text=texts[0](essay), system=system_text, response_format=response_format)
 
     return render
 
@@ -80,12 +84,23 @@ def _check_text(template: Template, *, shows_essay: bool) -> tuple[Problem, ...]
 @lru_cache(maxsize=256)
 def renderer(template: Template) -> Callable[[str], str]:
     """Return a function from an essay's text to a message. Each process compiles a template once."""
-    compiled = _ENVIRONMENT.from_string(template.text)
+    compiled, rubric = _ENVIRONMENT.from_string(template.text), template.rubric
+    of_rubric = {
+        "score_min": points(rubric.scale.low),
+        "score_max": points(rubric.scale.high),
+        "criteria": rubric.criteria,
+    }
 
     def render(essay: str) -> str:
-        return compiled.render(response=essay, boundary=boundary_for(essay))
+        return compiled.render(response=essay, boundary=boundary_for(essay), **of_rubric)
 
     return render
+
+
+def prompt_text(template: Template, essay: str = "") -> str:
+    """Return the system message and the prompt as one text."""
+    prompt = prompt_renderer(template)(essay)
+    return "\n".join(filter(None, (prompt.system, prompt.text)))
 
 
 def boundary_for(essay: str) -> str:
@@ -98,13 +113,15 @@ def boundary_for(essay: str) -> str:
         salt += 1
 
 
-def prompt_hash(prompt: str, system: str = "") -> str:
+def prompt_hash(prompt: Prompt) -> str:
     """Return the hex SHA-256 of the prompt's UTF-8 bytes, as recorded in raw_metadata.json.
 
-    With a system message it is the hash of a JSON list of both, so that it changes if text moves between them.
+    With a system message or a response format it is the hash of a JSON list of all parts, so that it changes if text
+    moves between them.
     """
-    both = json.dumps([system, prompt], ensure_ascii=False) if system else prompt
-    return sha256(both.encode("utf-8")).hexdigest()
+    parts = [prompt.system, prompt.text, *filter(None, [prompt.response_format])]
+    whole = json.dumps(parts, ensure_ascii=False) if prompt.system or prompt.response_format else prompt.text
+    return sha256(whole.encode("utf-8")).hexdigest()
 
 
 def closing_delimiter(template: Template) -> str | None:
@@ -126,7 +143,7 @@ def _unknown_variables(template: Template, tree: nodes.Template, unknown: set[st
             yield Problem(
                 place=f"{template.place}:{name.lineno}",
                 finding=f"the template uses {{{{ {name.name} }}}}, which has no value.",
-                next_step="The variables are response (the essay's text) and boundary.",
+                next_step=f"The variables are {', '.join(VARIABLES)}; response is the essay's text.",
             )
 
 

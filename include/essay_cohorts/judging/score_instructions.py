@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, criterion_key
 
 _JSON_FIELD = re.compile(r"""["']score["']""", re.IGNORECASE)
 _SCORE = re.compile(r"\bscore\b", re.IGNORECASE)
@@ -19,27 +19,32 @@ _RANGE = re.compile(
 _OUT_OF = re.compile(r"\bout\s+of\s+(?P<top>[0-9]+)\b|/\s*(?P<top2>5|10|20|100)\b", re.IGNORECASE)
 
 
-def doubts_about(text: str, parser: str = "") -> Iterator[str]:
-    """Yield a sentence for each instruction that a template lacks, or that its parser does not follow."""
-    if parser == "json":
-        if not _JSON_FIELD.search(text):
-            yield 'it shows no JSON field "score", which its parser reads: its replies may all be unscored.'
-    elif not _SCORE.search(text):
-        yield "it shows no line SCORE: <number>, which its parser reads: its replies may all be unscored."
+def doubts_about(text: str, parser: str = "", rubric: Rubric = DEFAULT_RUBRIC) -> Iterator[str]:
+    """Yield a sentence for each instruction that a rendered prompt lacks, or that its parser does not follow."""
+    if rubric.overall == "reply":
+        if parser == "json":
+            if not _JSON_FIELD.search(text):
+                yield 'it shows no JSON field "score", which its parser reads: its replies may all be unscored.'
+        elif not _SCORE.search(text):
+            yield "it shows no line SCORE: <number>, which its parser reads: its replies may all be unscored."
+    words = criterion_key(text)
+    unnamed = [name for name in rubric.criteria if criterion_key(name) not in words]
+    if unnamed:
+        yield f"it does not name {', '.join(unnamed)}, which its column criteria has: they may all be unscored."
     for line in text.splitlines():
-        scale = _other_scale(line) if _OF_SCORING.search(line) else ""
-        if scale:
-            yield f'it speaks of a score "{scale}", but scores are from {LOWEST_SCORE} to {HIGHEST_SCORE}.'
+        other = _other_scale(line, rubric.scale) if _OF_SCORING.search(line) else ""
+        if other:
+            yield f'it speaks of a score "{other}", but its scores are from {rubric.scale}.'
             return
 
 
-def _other_scale(line: str) -> str:
+def _other_scale(line: str, scale: Scale) -> str:
     """Return the words that name a scale other than that of the scores; "" if there are none."""
     for found in _RANGE.finditer(line):
-        limits = int(found["low"] or found["low2"]), int(found["high"] or found["high2"])
-        if limits != (LOWEST_SCORE, HIGHEST_SCORE):
+        limits = float(found["low"] or found["low2"]), float(found["high"] or found["high2"])
+        if limits != (scale.low, scale.high):
             return found[0]
     for found in _OUT_OF.finditer(line):
-        if int(found["top"] or found["top2"]) != HIGHEST_SCORE:
+        if float(found["top"] or found["top2"]) != scale.high:
             return found[0]
     return ""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
-from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
+from essay_cohorts.domain import CriterionScore
 from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, points
 
 # The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
 LINE_END = re.compile(r"\r\n|\r|\n")
-LOWEST, HIGHEST = Decimal(LOWEST_SCORE), Decimal(HIGHEST_SCORE)
 
 # Zero-width characters and direction marks. Overrides (U+202D, U+202E) are not among them, because they reverse a
 # number.
@@ -27,36 +29,51 @@ _LONGEST_TOKEN = 44
 
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _N, _REMARK = _NUMBER.pattern, r"\([^()]*\)"
-_OF_NINE = r"(?: ?(?:/|(?:out )?of) ?9(?:\.0+)?(?![0-9]|\.[0-9]))"
 _POINTS = r"(?: ?(?:points?|pts?)\b)"
+# What may stand before a label, and between a label and what it states.
+_BULLETS = r"(?:[-+>•–—] ?|[0-9]{1,3}[.)] )*"
+_SCALE_BESIDE = r"(?: ?(?P<scale>\([^()]*\)|\[[^\[\]]*\])(?= ?[:=]| [-–—] ))?"
 _LABELLED = re.compile(
-    r"(?:[-+>•–—] ?|[0-9]{1,3}[.)] )*(?:(?:final|overall|total) )?score\b"
-    r"(?: ?(?P<scale>\([^()]*\)|\[[^\[\]]*\])(?= ?[:=]| [-–—] ))?"
-    r"(?: ?[:=]| [-–—](?= ))? ?(?P<statement>.*)",
+    rf"{_BULLETS}(?:(?:final|overall|total) )?score\b{_SCALE_BESIDE}(?: ?[:=]| [-–—](?= ))? ?(?P<statement>.*)",
     re.IGNORECASE,
-)
-_WRAPPED = re.compile(
-    "|".join(
-        rf"{left} ?({_N}{_OF_NINE}?) ?{right}"
-        for left, right in ((r"\[", r"\]"), ("<", ">"), (r"\$", r"\$"), (r"\\boxed\{", r"\}"), (r"\\\(", r"\\\)"))
-    )
 )
 _MOST_WRAPS = 4
-_STATED = re.compile(
-    rf"(?P<before>(?:{_REMARK} ?)*)(?P<number>{_N}){_POINTS}?{_OF_NINE}?{_POINTS}?(?: ?[.。])?"
-    rf"(?P<remarks>(?: ?{_REMARK})*)(?:(?: - | ?[–—] ?)(?P<comment>.+?))?(?:(?<![.。]) ?[.。])?",
-    re.IGNORECASE,
-)
 _SCALE_AFTER = re.compile(rf"(?<=[0-9]) ?(?:%|per ?cent\b|(?:/|(?:out )?of\b) ?(?P<top>{_N})?)", re.IGNORECASE)
 _RANGE = re.compile(r"[0-9] ?(?:[-–—]|to) ?[0-9]", re.IGNORECASE)
 
 
+class _Patterns(NamedTuple):
+    """What a statement may look like on one scale: `of_top` is "/9" or "out of 9", `wrapped` a number in brackets."""
+
+    of_top: re.Pattern[str]
+    wrapped: re.Pattern[str]
+    stated: re.Pattern[str]
+
+
+@lru_cache(maxsize=64)
+def _patterns(scale: Scale) -> _Patterns:
+    whole, _, decimals = points(scale.high).partition(".")
+    top = rf"{whole}\.{decimals}0*" if decimals else rf"{whole}(?:\.0+)?"
+    of_top = rf"(?: ?(?:/|(?:out )?of) ?{top}(?![0-9]|\.[0-9]))"
+    pairs = ((r"\[", r"\]"), ("<", ">"), (r"\$", r"\$"), (r"\\boxed\{", r"\}"), (r"\\\(", r"\\\)"))
+    return _Patterns(
+        of_top=re.compile(of_top),
+        wrapped=re.compile("|".join(rf"{left} ?({_N}{of_top}?) ?{right}" for left, right in pairs)),
+        stated=re.compile(
+            rf"(?P<before>(?:{_REMARK} ?)*)(?P<number>{_N}){_POINTS}?{of_top}?{_POINTS}?(?: ?[.。])?"
+            rf"(?P<remarks>(?: ?{_REMARK})*)(?:(?: - | ?[–—] ?)(?P<comment>.+?))?(?:(?<![.。]) ?[.。])?",
+            re.IGNORECASE,
+        ),
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """The result of a parser: a score from 0 to 9, or None and the reason."""
+    """The result of a parser: a score on the scale, or None and the reason; and the scores of the criteria."""
 
     score: float | None = None
     reason: str = ""
+    criteria: tuple[CriterionScore, ...] = ()
 
 
 def plain_line(line: str) -> str:
@@ -73,19 +90,39 @@ def has_label(line: str) -> bool:
     return _LABELLED.fullmatch(line) is not None
 
 
-def read_score_line(line: str) -> Reading | None:
+def read_score_line(line: str, scale: Scale = DEFAULT_SCALE) -> Reading | None:
     """Return the score that a plain line states, or the reason why there is none; None if the line has no label."""
     labelled = _LABELLED.fullmatch(line)
-    return labelled and _read_statement(labelled["statement"], labelled["scale"])
+    return labelled and _read_statement(labelled["statement"], labelled["scale"], scale)
 
 
-def on_scale(number: str) -> float | None:
-    """Return the number as a score; None if it is not from 0 to 9, or if the text is not a number."""
+def read_criterion_line(line: str, criterion: str, scale: Scale) -> Reading | None:
+    """Return the score that a plain line states for a criterion; None if the line has not its label and a colon."""
+    labelled = _criterion_label(criterion).fullmatch(line)
+    return labelled and _read_statement(labelled["statement"], labelled["scale"], scale)
+
+
+@lru_cache(maxsize=256)
+def _criterion_label(criterion: str) -> re.Pattern[str]:
+    # plain_line() has removed underscores.
+    words = "[ -]?".join(map(re.escape, re.split(r"[\s_-]+", criterion)))
+    return re.compile(
+        rf"{_BULLETS}{words}(?: score)?{_SCALE_BESIDE}(?: ?[:=]| [-–—](?= )) ?(?P<statement>.*)", re.IGNORECASE
+    )
+
+
+def on_scale(number: str, scale: Scale = DEFAULT_SCALE) -> float | None:
+    """Return the number as a score; None if it is not on the scale, or if the text is not a number."""
     if not _NUMBER.fullmatch(number):
         return None
     # Compared as a decimal, because a float would round a number just beyond the scale onto it.
-    exact = Decimal(number)
-    return abs(float(exact)) if LOWEST <= exact <= HIGHEST else None
+    exact, (lowest, highest) = Decimal(number), scale.bounds
+    return abs(float(exact)) if lowest <= exact <= highest else None
+
+
+def without_top(text: str, scale: Scale) -> str:
+    """Return the text without the words that name the highest score: "/9" or "out of 9"."""
+    return _patterns(scale).of_top.sub("", text)
 
 
 def quote(text: str) -> str:
@@ -93,30 +130,31 @@ def quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
-def _read_statement(shown: str, scale: str | None) -> Reading:
-    with_scale = f"{scale} {shown}" if scale else shown
-    statement = _unwrapped(shown)
-    if _uses_another_scale(statement) or (scale and names_another_scale(scale[1:-1])):
+def _read_statement(shown: str, beside: str | None, scale: Scale) -> Reading:
+    """Read what follows a label; `beside` is a remark between the label and its colon."""
+    with_scale = f"{beside} {shown}" if beside else shown
+    statement = _unwrapped(shown, scale)
+    if _uses_another_scale(statement, scale) or (beside and names_another_scale(beside[1:-1], scale)):
         return Reading(reason=f"the score line uses another scale: {quote(with_scale)}")
-    stated = _STATED.fullmatch(statement)
+    stated = _patterns(scale).stated.fullmatch(statement)
     comment = (stated["comment"] or "") if stated else ""
     if stated is None or any(character.isnumeric() for character in comment):
-        return Reading(reason=_refusal(statement, shown))
-    if scale and not is_wanted_scale(scale[1:-1]):
+        return Reading(reason=_refusal(statement, shown, scale))
+    if beside and not is_wanted_scale(beside[1:-1], scale):
         return Reading(reason=f"the score line states more than a number: {quote(with_scale)}")
-    score = on_scale(stated["number"])
+    score = on_scale(stated["number"], scale)
     if score is None:
-        return Reading(reason=f"the score is not from 0 to 9: {quote(stated['number'])}")
-    if any(states_another_score(remark, score) for remark in (*_remarks(statement), comment)):
+        return Reading(reason=f"the score is not from {scale}: {quote(stated['number'])}")
+    if any(states_another_score(remark, score, scale) for remark in (*_remarks(statement), comment)):
         return Reading(reason=f"the score line states several numbers, one in a remark: {quote(shown)}")
     return Reading(score=score)
 
 
-def _unwrapped(statement: str) -> str:
+def _unwrapped(statement: str, scale: Scale) -> str:
     r"""Return the statement without brackets around its number: `[[8]]`, `<8>`, `$\boxed{8}$`."""
     for _ in range(_MOST_WRAPS):
         # The blanks make sure that 0[5] stays two numbers.
-        statement = " ".join(_WRAPPED.sub(r" \1\2\3\4\5 ", statement).split())
+        statement = " ".join(_patterns(scale).wrapped.sub(r" \1\2\3\4\5 ", statement).split())
     return statement
 
 
@@ -128,17 +166,17 @@ def _without_remarks(statement: str) -> str:
     return " ".join(re.sub(_REMARK, " ", statement).split())
 
 
-def _uses_another_scale(statement: str) -> bool:
+def _uses_another_scale(statement: str, scale: Scale) -> bool:
     bare = _without_remarks(statement)
     comment = re.split(" - | ?[–—] ?", bare, maxsplit=1)[1:]
     tops = (found["top"] for found in _SCALE_AFTER.finditer(bare))
-    return any(top is None or Decimal(top) != HIGHEST for top in tops) or any(
-        map(names_another_scale, [*_remarks(statement), *comment])
+    return any(top is None or Decimal(top) != scale.bounds[1] for top in tops) or any(
+        names_another_scale(remark, scale) for remark in [*_remarks(statement), *comment]
     )
 
 
-def _refusal(statement: str, shown: str) -> str:
-    bare = re.sub(_OF_NINE, "", _without_remarks(statement))
+def _refusal(statement: str, shown: str, scale: Scale) -> str:
+    bare = _patterns(scale).of_top.sub("", _without_remarks(statement))
     numbers = _NUMBER.findall(bare)
     if not numbers:
         return f"the score line states no number: {quote(shown)}"

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from essay_cohorts.errors import Checked, Problem
-from essay_cohorts.suggestions import choose_from, closest
+from essay_cohorts.errors import Checked, Problem, choose_from, closest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

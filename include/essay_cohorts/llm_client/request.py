@@ -177,6 +177,7 @@ def _body(model: JudgeModel, prompt: Prompt) -> dict[str, Any]:
         "model": model.model,
         "messages": [*system, {"role": "user", "content": prompt.text}],
         "stream": False,
+        **({"response_format": json.loads(prompt.response_format)} if prompt.response_format else {}),
         **(json.loads(model.request) if model.request else {}),
     }
     if model.temperature is not None:

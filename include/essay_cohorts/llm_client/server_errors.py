@@ -15,7 +15,7 @@ from essay_cohorts.calls import BROKEN_OFF
 
 _RETRIED = frozenset({408, 409, 429})
 _STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
-_MODELS = "1_raw/llm_models.csv"
+_MODELS, _TEMPLATES = "1_raw/llm_models.csv", "1_raw/evaluation_templates.csv"
 _HINTS = {
     401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
     402: "Top up the account behind the Connection llm_default",
@@ -99,6 +99,8 @@ class ServerError:
         for parameter, step in (
             ("max_tokens", f"Write max_completion_tokens into the column max_tokens_field of {_MODELS}"),
             ("temperature", f"Empty the column temperature of {_MODELS}"),
+            ("response_format", f"Empty the column response_format of {_TEMPLATES}, and let the prompt ask for JSON"),
+            ("json_schema", f"Empty the column response_format of {_TEMPLATES}, and let the prompt ask for JSON"),
         ):
             if self.status in (400, 422) and parameter in words:
                 return step

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from essay_cohorts.amounts import dollars
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import ID_RULE, Stage, is_id, one_form
 from essay_cohorts.errors import Problem
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.changed_inputs import has_other_settings
 from essay_cohorts.records import text_of
 from essay_cohorts.store.call_journal import CallJournal, JournalledCall
-from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -140,8 +140,8 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
         if not text:
             finding = "its parsed.txt is empty, because an older program was stopped before it wrote the score."
             yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
-        elif parse_score_text(text) is None:
-            finding = f"its parsed.txt holds no number from 0 to 9: {text[:40]!r}."
+        elif parse_score_text(text, scale := evaluation.verdict_record().rubric.scale) is None:
+            finding = f"its parsed.txt holds no number from {scale}: {text[:40]!r}."
             next_step = "Correct parsed.txt according to raw.txt, or delete parsed.txt and run the cohort."
             yield _problem(stage, gen_id, finding, next_step)
     if evaluation.has_pending_reply():

@@ -70,7 +70,7 @@ def has_other_settings(record: ReplyRecord, model: JudgeModel) -> bool:
 
 def _stored_hash(evaluation: EvaluationFolder) -> str | None:
     prompt = evaluation.whole_prompt()
-    return None if prompt is None else prompt_hash(prompt.text, prompt.system)
+    return None if prompt is None else prompt_hash(prompt)
 
 
 def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:

@@ -8,8 +8,11 @@ from typing import Any
 
 from essay_cohorts import ids
 from essay_cohorts.calls import JudgeModel
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.domain import Essay, ParserRef, Stage, Template, is_id
-from essay_cohorts.errors import Checked, Problem, raise_if_any
+from essay_cohorts.errors import Checked, Problem, choose_from, raise_if_any
 from essay_cohorts.judging.parsers import PARSERS, template_parser
 from essay_cohorts.judging.prompts import check_template
 from essay_cohorts.planning.request import CohortRequest, parse_request
@@ -22,9 +25,7 @@ from essay_cohorts.planning.selection_file import (
     selection_text,
 )
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.suggestions import choose_from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

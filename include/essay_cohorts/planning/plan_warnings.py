@@ -8,7 +8,7 @@ from dataclasses import replace
 from essay_cohorts.amounts import dollars
 from essay_cohorts.domain import Plan, Progress
 from essay_cohorts.judging.prices import estimate_calls
-from essay_cohorts.judging.prompts import closing_delimiter, system_template
+from essay_cohorts.judging.prompts import closing_delimiter, prompt_text, system_template
 from essay_cohorts.judging.score_instructions import doubts_about
 from essay_cohorts.planning.inputs import Inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
@@ -48,7 +48,8 @@ def not_reused(
 def doubtful_templates(inputs: Inputs) -> Iterator[str]:
     """Yield a warning for each template whose score instructions contradict each other or the parser."""
     for template in inputs.templates:
-        for doubt in doubts_about(template.text, template.parser):
+        # Rendered without an essay, because an essay may speak of scores too.
+        for doubt in doubts_about(prompt_text(template), template.parser, template.rubric):
             yield f"{template.place}: {doubt}"
 
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Progress, RunRef, Stage, StoredEvaluation
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
@@ -25,7 +26,6 @@ from essay_cohorts.planning.rendered_prompts import RenderedPrompt, prompt_sizes
 from essay_cohorts.planning.slices import check_batch_size, rows_of_kind
 from essay_cohorts.provenance import made_up_warning
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.catalog import MODELS
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 

@@ -32,8 +32,8 @@ def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
         for essay in inputs.essays:
             try:
                 prompt = render(essay.text)
-                sha256 = prompt_hash(prompt.text, prompt.system)
-                size = len((prompt.system + prompt.text).encode("utf-8"))
+                sha256 = prompt_hash(prompt)
+                size = len(prompt.whole.encode("utf-8"))
             except Exception as error:  # noqa: BLE001  (a template is user code: every exception from it is bad input)
                 finding = (
                     f"the template cannot be rendered for essay {essay.gen_id}: {type(error).__name__}: {error}."

@@ -8,9 +8,8 @@ from typing import Any
 
 from essay_cohorts.conf_checks import check_list, check_number, check_switch, unknown_keys, wrong
 from essay_cohorts.domain import ID_RULE, ChangedInputs, is_id, one_form
-from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.errors import Checked, Problem, choose_from
 from essay_cohorts.planning.selection_file import EVALUATION_ONLY, read_mode
-from essay_cohorts.suggestions import choose_from
 
 LIMITS = {
     "replicates": (1, 1000),

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from essay_cohorts.domain import ID_RULE, is_id
-from essay_cohorts.errors import Checked, Problem
-from essay_cohorts.suggestions import closest
+from essay_cohorts.errors import Checked, Problem, closest
 
 EVALUATION_ONLY = "evaluation-only"
 INCLUDE_EXISTING = "include-existing-evaluations"

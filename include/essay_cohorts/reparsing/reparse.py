@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
-from essay_cohorts.errors import Problem, StoreError, raise_if_any
+from essay_cohorts.errors import Problem, StoreError, choose_from, raise_if_any
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
 from essay_cohorts.leases.evaluation_lease import CallLease, holder_of
@@ -23,11 +25,9 @@ from essay_cohorts.planning.inputs import check_parser
 from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
 from essay_cohorts.reparsing.rules import Effect, Reparsed, ReparseRequest, decide
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.catalog import TEMPLATES, Catalog
 from essay_cohorts.store.cohort_folder import cohorts_with
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.suggestions import choose_from
 from essay_cohorts.views.status import evaluations_of
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from essay_cohorts.domain import ID_RULE, Cell, Verdict, is_id
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
 from essay_cohorts.records import VerdictRecord
+from essay_cohorts.rubric import Scale
 
 # The words that stand in for a score that is missing or unreadable, in `before` and `after`.
 UNSCORED, NOT_SCORED, NO_NUMBER = "unscored", "not scored yet", "no number"
@@ -90,7 +91,8 @@ def decide(
     that replaced a verdict may have died after it wrote the record and before it wrote parsed.txt. Then
     `half_replaced` is the record that belongs to this parsed.txt.
     """
-    before = _describe(parsed, record)
+    owner = record if half_replaced is None else half_replaced
+    before = _describe(parsed, record, owner.rubric.scale)
     after = UNSCORED if verdict.score is None else _text(verdict.score)
     if _is_by_hand(before, record) and (half_replaced is None or _is_by_hand(before, half_replaced)):
         return Decision(effect=Effect.BY_HAND, before=before, after=after)
@@ -111,10 +113,10 @@ def _check(key: str, given: Any, place: str) -> Iterator[Problem]:
         yield wrong(place, given, ID_RULE)
 
 
-def _describe(parsed: str | None, record: VerdictRecord) -> str:
+def _describe(parsed: str | None, record: VerdictRecord, scale: Scale) -> str:
     if not parsed:
         return UNSCORED if _recorded(record) == UNSCORED else NOT_SCORED
-    score = parse_score_text(parsed)
+    score = parse_score_text(parsed, scale)
     return NO_NUMBER if score is None else _text(score)
 
 

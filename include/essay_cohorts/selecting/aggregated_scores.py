@@ -22,6 +22,7 @@ from essay_cohorts.files.clock import is_surely_older
 from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import MADE_UP_REASON, Provenance
 from essay_cohorts.records import score_of, text_of
+from essay_cohorts.rubric import Scale, points, scale_in
 from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -57,6 +58,13 @@ class AggregatedRow(NamedTuple):
     response_model: str = ""
     settings: str = ""
     prompt_sha256: str = ""
+    score_min: str = ""
+    score_max: str = ""
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the score; a file of an older version has no columns for it, so it is the default one."""
+        return scale_in(self.score_min, self.score_max)
 
     @property
     def provenance(self) -> Provenance:
@@ -127,9 +135,10 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
     found: list[JudgedEvaluation] = []
     for number, cells in enumerate(lines, start=2):
         row = dict(zip(header, cells, strict=False))
-        score = score_of(row["score"]) if len(cells) == len(header) else None
+        scale = scale_in(row.get("score_min", ""), row.get("score_max", ""))
+        score = score_of(row["score"], scale) if len(cells) == len(header) else None
         if len(cells) != len(header) or (row["score"] and score is None):
-            finding = "it has another number of cells than the header, or its score is not a number from 0 to 9."
+            finding = f"it has another number of cells than the header, or its score is not a number from {scale}."
             problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate again."))
             continue
         judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
@@ -139,7 +148,9 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
         if provenance.is_made_up and not made_up_counts:
             score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
         found.append(
-            JudgedEvaluation(gen_id=row["gen_id"], cell=cell, score=score, error=error, provenance=provenance)
+            JudgedEvaluation(
+                gen_id=row["gen_id"], cell=cell, score=score, error=error, provenance=provenance, scale=scale
+            )
         )
     if problems:
         raise BadInput(problems[:20])
@@ -172,7 +183,9 @@ def _former(root: Path) -> _Former:
         if tuple(next(lines, ())) != COLUMNS:
             return _Former(rows={}, read_at=0)
         rows = (_with_one_form(AggregatedRow(*cells)) for cells in lines)
-        return _Former(rows={row.gen_id: row for row in rows if score_of(row.score) is not None}, read_at=read_at)
+        return _Former(
+            rows={row.gen_id: row for row in rows if score_of(row.score, row.scale) is not None}, read_at=read_at
+        )
     except (OSError, ValueError, TypeError):
         return _Former(rows={}, read_at=0)
 
@@ -212,6 +225,7 @@ class _Aggregator:
             return _damaged(gen_id, "its metadata.json is missing or unusable")
         found = read_state(evaluation)
         shown = shown_state(found, caller_of(evaluation, found))
+        scale = found.verdict.rubric.scale if shown.score is not None else None
         combo_id, draft_template, template, model = self._essay(cell.essay_id)
         replicate = metadata.replicate
         return AggregatedRow(
@@ -231,6 +245,8 @@ class _Aggregator:
             generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
             created_at=text_of(found.reply.fields, "created_at"),
             **{name: escape_formula(text) for name, text in found.reply.provenance._asdict().items()},
+            score_min=points(scale.low) if scale else "",
+            score_max=points(scale.high) if scale else "",
         )
 
     def _essay(self, essay_id: str) -> tuple[str, str, str, str]:
@@ -254,13 +270,13 @@ class _Tally:
 
     scored: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    judged: list[tuple[tuple[str, str, str], float | None]] = field(default_factory=list)
+    judged: list[tuple[tuple[str, str, str], float | None, Scale]] = field(default_factory=list)
 
     def counted(self, rows: Iterable[AggregatedRow]) -> Iterator[AggregatedRow]:
         """Count each row and yield it."""
         for row in rows:
             cell = (row.parent_gen_id, row.evaluation_template, row.evaluation_llm_model)
-            self.judged.append((cell, float(row.score) if row.score else None))
+            self.judged.append((cell, float(row.score) if row.score else None, row.scale))
             self.scored += bool(row.score)
             if row.error:
                 self.errors[row.error.split(":", 1)[0]] += 1

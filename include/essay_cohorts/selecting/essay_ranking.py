@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from essay_cohorts.domain import Cell
 from essay_cohorts.provenance import UNKNOWN, Provenance
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 
 # The first words of the column `error`: of a refused reply, and of a folder that cannot be read (aggregated_scores).
 REFUSED, DAMAGED = "unscored", "damaged"
@@ -22,6 +23,7 @@ class JudgedEvaluation:
     score: float | None
     error: str = ""
     provenance: Provenance = UNKNOWN
+    scale: Scale = DEFAULT_SCALE
 
     @property
     def is_refused(self) -> bool:
@@ -71,11 +73,14 @@ def rank_by_best(
 ) -> tuple[RankedEssay, ...]:
     """Rank essays by value: the best score of each model, averaged over the models that scored the essay.
 
-    The highest value comes first; essays of the same value are ordered by id.
+    The highest value comes first; essays of the same value are ordered by id. If the template had several scales,
+    only the scores on the scale of most of them count.
     """
     best: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row.score is not None and row.cell.template_id == template_id and row.cell.model_id in models:
+    judged = [row for row in rows if row.cell.template_id == template_id and row.cell.model_id in models]
+    scale = _most_used_scale(judged)
+    for row in judged:
+        if row.score is not None and row.scale == scale:
             of_essay = best.setdefault(row.cell.essay_id, {})
             of_essay[row.cell.model_id] = max(row.score, of_essay.get(row.cell.model_id, row.score))
     ranked = [
@@ -84,6 +89,12 @@ def rank_by_best(
         for essay_id, scores in best.items()
     ]
     return tuple(sorted(ranked, key=lambda essay: (-essay.value, essay.essay_id)))
+
+
+def _most_used_scale(rows: Iterable[JudgedEvaluation]) -> Scale:
+    """Return the scale of most scores; of two with as many, the one that ends higher."""
+    counts = Counter(row.scale for row in rows if row.score is not None)
+    return max(counts, key=lambda scale: (counts[scale], scale.high), default=DEFAULT_SCALE)
 
 
 def choose_missing(

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.catalog.catalog import SELECTIONS, Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.domain import one_form
-from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.errors import BadInput, Problem, choose_from
 from essay_cohorts.files.atomic import check_inside, make_folder, storing, write_text
 from essay_cohorts.files.json_files import read_text
 from essay_cohorts.planning.selection_file import selection_text
@@ -23,8 +26,6 @@ from essay_cohorts.selecting.essay_ranking import (
     choose_missing,
     rank_by_best,
 )
-from essay_cohorts.store.catalog import MODELS, SELECTIONS, TEMPLATES, Catalog
-from essay_cohorts.suggestions import choose_from
 
 MARK = "# Written by cohorts"
 # Version 0.1.0 wrote the former name of the package.

@@ -16,15 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from essay_cohorts.domain import HIGHEST_SCORE, LOWEST_SCORE
+from essay_cohorts.rubric import Scale
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 SEED = 20_260_101
 FEWEST_ESSAYS = 20
-# The ranges of a mean score and of a mean difference of scores.
-SCALE = (float(LOWEST_SCORE), float(HIGHEST_SCORE))
-GAPS = (SCALE[0] - SCALE[1], SCALE[1] - SCALE[0])
 
 Values = NDArray[np.float64]
 # Takes one or more samples of the same length, and the axis that runs over essays. Returns an estimate and its error.
@@ -59,6 +56,16 @@ class Estimate:
     note: str
 
 
+def mean_range(scale: Scale) -> tuple[float, float]:
+    """Return the range of a mean of scores."""
+    return float(scale.low), float(scale.high)
+
+
+def difference_range(scale: Scale) -> tuple[float, float]:
+    """Return the range of a difference of two scores."""
+    return -float(scale.span), float(scale.span)
+
+
 def without_interval(value: float | None, essays: int, note: str) -> Estimate:
     """Return a figure without an interval; `note` gives the reason."""
     return Estimate(value=value, low=None, high=None, essays=essays, reliable=False, note=note)
@@ -70,7 +77,7 @@ def with_interval(value: float, low: float, high: float, essays: int) -> Estimat
     return Estimate(value=value, low=low, high=high, essays=essays, reliable=not few, note=FEW if few else "")
 
 
-def estimate_mean(values: Values, within: tuple[float, float] = SCALE) -> Estimate:
+def estimate_mean(values: Values, within: tuple[float, float]) -> Estimate:
     """Return the mean of one value per essay. Its interval is cut at the ends of the values' range `within`."""
     essays = len(values)
     if not essays:

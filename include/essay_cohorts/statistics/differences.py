@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from essay_cohorts.statistics.bootstrap import GAPS, Estimate, estimate_mean, without_interval
-from essay_cohorts.statistics.frame import cell_means
+from essay_cohorts.statistics.bootstrap import Estimate, Values, difference_range, estimate_mean, without_interval
+from essay_cohorts.statistics.frame import cell_means, scale_of
 
 NOTHING_SHARED = "no essay was scored in both in the same way"
+TWO_SCALES = "the two are on different scales"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ def between_cohorts(
 def between_templates(first: str, second: str, frame: pd.DataFrame) -> tuple[PairedDifference, ...]:
     """Return the difference by all judges that scored an essay under both templates, then by each judge.
 
-    Two templates may be two scales. Their scores are compared only on request.
+    Two templates may ask for different things, so their scores are compared only on request; two scales never are.
     """
     sides = (frame[frame["template"] == each] for each in (first, second))
     return tuple(_by_judges(first, second, None, *sides))
@@ -84,6 +85,11 @@ def _difference(
     means = (cell_means(side).droplevel("template") for side in (here, there))
     gaps = pd.concat(means, axis=1, keys=["first", "second"]).dropna()
     values = (gaps["second"] - gaps["first"]).groupby("essay").mean().round(9).to_numpy(dtype=float)
+    scales = scale_of(here), scale_of(there)
+    if len(values) and scales[0] != scales[1]:
+        estimate = without_interval(None, 0, TWO_SCALES)
+    else:
+        estimate = _estimate(values, difference_range(scales[0]))
     return PairedDifference(
         first=first,
         second=second,
@@ -94,5 +100,9 @@ def _difference(
         second_scored=int(there["score"].count()),
         second_planned=len(there),
         pairs=len(gaps),
-        difference=estimate_mean(values, GAPS) if len(values) else without_interval(None, 0, NOTHING_SHARED),
+        difference=estimate,
     )
+
+
+def _estimate(values: Values, within: tuple[float, float]) -> Estimate:
+    return estimate_mean(values, within) if len(values) else without_interval(None, 0, NOTHING_SHARED)

@@ -1,33 +1,54 @@
 """Builds the table of scores that all statistics read, with a row for each evaluation, with or without a score.
 
-Columns: `essay`, `template`, `model` (ids) and `score` (0 to 9, or NaN if there is no score).
+Columns: `essay`, `template`, `model` (ids), `score` (NaN if there is no score) and `scale`. A template has one scale
+in a table: scores on another scale count as missing, because two scales are never pooled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 
-_COLUMNS = ["essay", "template", "model", "score"]
+# A cell (essay, template, model), its score, and the scale of the score.
+Evaluation = tuple[tuple[str, str, str], float | None, Scale]
+
+_COLUMNS = ["essay", "template", "model", "score", "scale"]
 
 
 def cohort_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """Return the table of a cohort's evaluations, in the order of `rows`."""
-    return _frame((row.member.cell, row.score) for row in rows)
+    return _frame((row.member.cell, row.score, row.scale) for row in rows)
 
 
-def store_frame(evaluations: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
+def store_frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     """Return the table of the store's evaluations, sorted by essay, template and model.
 
     Evaluations whose essay, template or model is not known are left out.
     """
-    frame = _frame((cell, score) for cell, score in evaluations if all(cell))
+    frame = _frame(each for each in evaluations if all(each[0]))
     return frame.sort_values(_COLUMNS[:3], kind="stable", ignore_index=True)
+
+
+def scale_of(frame: pd.DataFrame) -> Scale:
+    """Return the scale of a table that holds one template; the default scale if the table is empty."""
+    scales = frame["scale"]
+    return scales.iloc[0] if len(scales) else DEFAULT_SCALE
+
+
+def most_used_scales(scales: Mapping[tuple[str, Scale], int]) -> dict[str, Scale]:
+    """Return the scale of each template, from the number of scores by template and scale.
+
+    The scale with the most scores counts; of two with as many, the one that ends higher.
+    """
+    ranked = sorted((count, scale.high, scale, template) for (template, scale), count in scales.items())
+    return {template: scale for _, _, scale, template in ranked}
 
 
 def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -58,14 +79,22 @@ def sort_by_score(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(["essay", "score"])
 
 
-def _frame(evaluations: Iterable[tuple[tuple[str, str, str], float | None]]) -> pd.DataFrame:
+def _frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     # Built by columns, because building it by rows takes twice as long for 100,000 evaluations.
-    columns: dict[str, list[str | float | None]] = {name: [] for name in _COLUMNS}
-    essays, templates, models, scores = columns.values()
-    for (essay, template, model), score in evaluations:
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    essays, templates, models, scores, scales = columns.values()
+    used: dict[tuple[str, Scale], int] = {}
+    for (essay, template, model), score, scale in evaluations:
         essays.append(essay)
         templates.append(template)
         models.append(model)
         scores.append(score)
+        scales.append(scale)
+        used[template, scale] = used.get((template, scale), 0) + (score is not None)
     frame = pd.DataFrame(columns)
-    return frame.assign(score=pd.to_numeric(frame["score"]).astype(float))
+    frame = frame.assign(score=pd.to_numeric(frame["score"]).astype(float))
+    by_template = most_used_scales(used)
+    if len(by_template) < len(used):
+        wanted = frame["template"].map(by_template)
+        frame = frame.assign(score=frame["score"].where(frame["scale"] == wanted), scale=wanted)
+    return frame

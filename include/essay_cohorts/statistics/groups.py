@@ -18,14 +18,15 @@ from essay_cohorts.statistics.bootstrap import (
     CONFIDENCE,
     FEW,
     FEWEST_ESSAYS,
-    GAPS,
     NO_SPREAD,
     Estimate,
     Values,
+    difference_range,
     estimate_mean,
+    mean_range,
     without_interval,
 )
-from essay_cohorts.statistics.frame import essay_values
+from essay_cohorts.statistics.frame import essay_values, scale_of
 
 NO_ESSAY_SCORED = "a group has no essay with a score"
 ONE_ESSAY_SCORED = "a group has one essay with a score"
@@ -67,7 +68,7 @@ def group_means(frame: pd.DataFrame, groups: Mapping[str, str]) -> tuple[GroupMe
                     group=group,
                     scored=int(members["score"].count()),
                     planned=len(members),
-                    mean=estimate_mean(by_group[group]),
+                    mean=estimate_mean(by_group[group], mean_range(scale_of(rows))),
                 )
             )
     return tuple(found)
@@ -80,15 +81,18 @@ def group_differences(frame: pd.DataFrame, groups: Mapping[str, str]) -> tuple[G
             template_id=template_id,
             first=first,
             second=second,
-            difference=estimate_difference(by_group[first], by_group[second]),
+            difference=estimate_difference(by_group[first], by_group[second], difference_range(scale_of(rows))),
         )
-        for template_id, _, by_group in _templates(frame, groups)
+        for template_id, rows, by_group in _templates(frame, groups)
         for first, second in combinations(sorted(by_group), 2)
     )
 
 
-def estimate_difference(first: Values, second: Values) -> Estimate:
-    """Return the difference of two means of independent values, second less first, with Welch's interval."""
+def estimate_difference(first: Values, second: Values, within: tuple[float, float]) -> Estimate:
+    """Return the difference of two means of independent values, second less first.
+
+    Welch's interval is cut at the ends of the range `within`.
+    """
     sizes = len(first), len(second)
     if not all(sizes):
         return without_interval(None, sum(sizes), NO_ESSAY_SCORED)
@@ -101,8 +105,8 @@ def estimate_difference(first: Values, second: Values) -> Estimate:
     reliable = min(sizes) >= FEWEST_ESSAYS
     return Estimate(
         value=value,
-        low=max(float(low), GAPS[0]),
-        high=min(float(high), GAPS[1]),
+        low=max(float(low), within[0]),
+        high=min(float(high), within[1]),
         essays=sum(sizes),
         reliable=reliable,
         note="" if reliable else FEW,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from essay_cohorts.statistics.bootstrap import Estimate, estimate_mean
-from essay_cohorts.statistics.frame import essay_values
+from essay_cohorts.statistics.bootstrap import Estimate, estimate_mean, mean_range
+from essay_cohorts.statistics.frame import essay_values, scale_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreMean:
-    """The mean score under a template, from 0 to 9, by the judge `model_id`, or by all judges if that is None.
+    """The mean score under a template, on its scale, by the judge `model_id`, or by all judges if that is None.
 
     It is the mean of the essays' values (see `essay_values`), so that an essay with more replicates or judges does
     not count more than another. `scored` of `planned` evaluations have a score.
@@ -44,5 +44,5 @@ def _mean(template_id: str, model_id: str | None, rows: pd.DataFrame) -> ScoreMe
         model_id=model_id,
         scored=int(rows["score"].count()),
         planned=len(rows),
-        mean=estimate_mean(essay_values(rows)),
+        mean=estimate_mean(essay_values(rows), mean_range(scale_of(rows))),
     )

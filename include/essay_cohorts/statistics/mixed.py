@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from essay_cohorts.domain import Cell, ScoreRow
 from essay_cohorts.provenance import Provenance
+from essay_cohorts.rubric import Scale
 
 # The mark next to a figure that mixes scores of different provenance.
 MARK = "≠"
@@ -50,30 +51,39 @@ class _Sources:
 
     cells_with_several_prompts: int = 0
     settings: dict[str, set[str]] = field(default_factory=dict)
+    scales: set[Scale] = field(default_factory=set)
 
     def describe(self, *, one_cell: bool) -> str:
         cells = self.cells_with_several_prompts
         most = max((len(known - {""}) for known in self.settings.values()), default=0)
         prompts = "several prompts" + ("" if one_cell else f" in {cells} cell{'s' if cells > 1 else ''}")
-        return ", ".join(([prompts] if cells else []) + ([f"{most} settings"] if most > 1 else []))
+        scales = " and ".join(map(str, sorted(self.scales)))
+        parts = {
+            prompts: cells,
+            f"{most} settings": most > 1,
+            f"scores from {scales}, of which one scale counts": len(self.scales) > 1,
+        }
+        return ", ".join(part for part, applies in parts.items() if applies)
 
 
-def find_mixed_figures(scored: Iterable[tuple[Cell, Provenance]]) -> MixedFigures:
-    """Find the mixed figures of some scores. `scored` has the cell and the provenance of each score."""
+def find_mixed_figures(scored: Iterable[tuple[Cell, Provenance, Scale]]) -> MixedFigures:
+    """Find the mixed figures of some scores. `scored` has the cell, the provenance and the scale of each score."""
     first: dict[Cell, Provenance] = {}
     several: dict[Cell, set[Provenance]] = {}
-    judged: dict[tuple[str, str, str], None] = {}
+    judged: dict[tuple[str, str, str, Scale], None] = {}
     # In nearly every cell, all scores have the same provenance. Sets are made only for the other cells, because a set
     # for each cell would take too long for 100,000 evaluations.
-    for cell, provenance in scored:
+    for cell, provenance, scale in scored:
         known = first.setdefault(cell, provenance)
         if known != provenance:
             several.setdefault(cell, {known}).add(provenance)
-        judged[cell.template_id, cell.model_id, provenance.settings] = None
+        judged[cell.template_id, cell.model_id, provenance.settings, scale] = None
     figures: dict[Figure, _Sources] = {}
-    for template, model, settings in judged:
+    for template, model, settings, scale in judged:
         for over_all_essays in ((None, template, model), (None, template, None)):
-            figures.setdefault(over_all_essays, _Sources()).settings.setdefault(model, set()).add(settings)
+            sources = figures.setdefault(over_all_essays, _Sources())
+            sources.settings.setdefault(model, set()).add(settings)
+            sources.scales.add(scale)
     for cell, provenances in several.items():
         essay, template, model = cell
         prompts = {each.prompt_sha256 for each in provenances} - {""}
@@ -87,4 +97,5 @@ def find_mixed_figures(scored: Iterable[tuple[Cell, Provenance]]) -> MixedFigure
 
 def find_mixed_figures_of_rows(rows: Iterable[ScoreRow]) -> MixedFigures:
     """Find the mixed figures of a cohort."""
-    return find_mixed_figures((row.member.cell, row.provenance) for row in rows if row.score is not None)
+    scored = (row for row in rows if row.score is not None)
+    return find_mixed_figures((row.member.cell, row.provenance, row.scale) for row in scored)

@@ -12,16 +12,17 @@ from math import sqrt
 import pandas as pd
 from scipy.stats import t as student_t
 
+from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import (
     CONFIDENCE,
-    GAPS,
-    SCALE,
     Estimate,
+    difference_range,
     estimate_mean,
+    mean_range,
     with_interval,
     without_interval,
 )
-from essay_cohorts.statistics.frame import cell_means, sort_by_score
+from essay_cohorts.statistics.frame import cell_means, scale_of, sort_by_score
 
 NO_REPLICATES = "one of its judges did not score any essay twice"
 NO_NOISE = "replicates do not differ"
@@ -103,7 +104,7 @@ def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair
         second=str(second),
         scored=int(rows["score"].count()),
         planned=len(rows),
-        difference=estimate_mean(gap.to_numpy(dtype=float), GAPS),
+        difference=estimate_mean(gap.to_numpy(dtype=float), difference_range(scale_of(rows))),
         distance=float(gap.abs().mean()),
         correlation=float(both[first].corr(both[second])) if varies else None,
     )
@@ -148,7 +149,7 @@ def rank_essays(frame: pd.DataFrame, template_id: str) -> tuple[RankedEssay, ...
             scored=int(row["scored"]),
             planned=int(row["planned"]),
             judges=int(row["judges"]),
-            mean=_with_noise(float(row["mean"]), float(row["half_width"]), len(table)),
+            mean=_with_noise(float(row["mean"]), float(row["half_width"]), len(table), scale_of(rows)),
         )
         for row in table.to_dict("records")
     )
@@ -178,7 +179,8 @@ def _essay_means(rows: pd.DataFrame) -> pd.DataFrame:
     return table.join(counts.rename(columns={"count": "scored", "size": "planned"}))
 
 
-def _with_noise(mean: float, half_width: float, essays: int) -> Estimate:
+def _with_noise(mean: float, half_width: float, essays: int, scale: Scale) -> Estimate:
     if not half_width > 0:
         return without_interval(mean, essays, NO_REPLICATES if pd.isna(half_width) else NO_NOISE)
-    return with_interval(mean, max(mean - half_width, SCALE[0]), min(mean + half_width, SCALE[1]), essays)
+    lowest, highest = mean_range(scale)
+    return with_interval(mean, max(mean - half_width, lowest), min(mean + half_width, highest), essays)

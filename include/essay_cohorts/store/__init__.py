@@ -1,1 +1,1 @@
-"""Reads and writes the data root: inputs in 1_raw, evaluations, replies, verdicts, cohorts, scores.csv."""
+"""Reads and writes the data root: evaluations, replies, verdicts, cohorts, scores.csv."""

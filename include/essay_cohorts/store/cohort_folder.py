@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from essay_cohorts.calls import Stop
-from essay_cohorts.domain import ID_RULE, Member, PlanRow, RunRef, ScoreRow, is_id
+from essay_cohorts.domain import ID_RULE, CriterionScore, Member, PlanRow, RunRef, ScoreRow, is_id
 from essay_cohorts.errors import Checked, Problem, StoreError
 from essay_cohorts.files.atomic import (
     copy_former,
@@ -23,6 +23,7 @@ from essay_cohorts.files.atomic import (
 from essay_cohorts.files.csv_text import csv_text
 from essay_cohorts.files.json_files import read_json, read_text
 from essay_cohorts.records import run_of
+from essay_cohorts.store.criteria_csv import criteria_text, read_criteria_csv
 from essay_cohorts.store.membership_csv import MEMBER_COLUMNS, member_cells, member_of, plan_text, read_csv, read_plan
 from essay_cohorts.store.scores_csv import KnownScore, pivot_text, read_known_scores, scores_text
 
@@ -170,6 +171,10 @@ class CohortFolder:
         """Return the rows of scores.csv by gen_id; empty when another program changed the file."""
         return read_known_scores(self.scores_csv, self.report_html)
 
+    def known_criteria(self) -> dict[str, tuple[CriterionScore, ...]]:
+        """Return the criteria of criteria.csv by gen_id; empty without the file."""
+        return read_criteria_csv(self.path / "criteria.csv")
+
     def add_stop(self, run_key: str, stop: Stop) -> None:
         """Write a stop: every slice of the run reads it and stops calling."""
         self._write(self._run(run_key) / "stops" / f"{new_token()}.json", json_text(asdict(stop)))
@@ -193,6 +198,12 @@ class CohortFolder:
     def write_scores(self, rows: Iterable[ScoreRow], as_of: int | None = None) -> None:
         """Write scores.csv and set its time to `as_of` (ns since 1970), when the reading of the scores began."""
         self._write(self.scores_csv, scores_text(rows), as_of)
+
+    def write_criteria(self, rows: Sequence[ScoreRow]) -> None:
+        """Write criteria.csv if an evaluation has criteria, or if the file exists from a former plan."""
+        path = self.path / "criteria.csv"
+        if path.exists() or any(row.criteria for row in rows):
+            self._write(path, criteria_text(rows))
 
     def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write score_pivot.csv."""

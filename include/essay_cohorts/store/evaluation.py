@@ -3,7 +3,7 @@
 | file | holds |
 |---|---|
 | `metadata.json` | the cell, the replicate, the cohort; written once, together with the folder |
-| `prompt.txt`, `system_prompt.txt` | what the judge is asked |
+| `prompt.txt`, `system_prompt.txt`, `response_format.json` | what the judge is asked (see prompt_files) |
 | `call.json` | the claim of the task that may call the judge (see leases) |
 | `raw.txt`, `raw_metadata.json`, `reasoning.txt` | the reply (see reply_files) |
 | `parsed_metadata.json`, `parsed.txt` | the verdict and the score (see verdict_files) |
@@ -26,27 +26,22 @@ from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import (
     check_inside,
-    copy_former,
     create_folder_with,
     json_text,
     make_folder,
-    storing,
     write_text,
 )
 from essay_cohorts.files.json_files import read_json, read_text
 from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord, run_of
-from essay_cohorts.store import reply_files, verdict_files
+from essay_cohorts.store import prompt_files, reply_files, verdict_files
+from essay_cohorts.store.prompt_files import PROMPT_FILES
 from essay_cohorts.store.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
 from essay_cohorts.store.scan import METADATA
 
 # The claim of the task that calls the judge; the package `leases` writes and reads its content.
 CLAIM = "call.json"
-PROMPT = "prompt.txt"
-SYSTEM_PROMPT = "system_prompt.txt"
-FORMER_PROMPT = "input.txt"
-_PROMPTS = frozenset({PROMPT, SYSTEM_PROMPT, FORMER_PROMPT})
-_AFTER_A_CALL = _PROMPTS | {METADATA, RAW, RAW_METADATA, REASONING}
-BEFORE_A_CALL = _PROMPTS | {METADATA, CLAIM}
+_AFTER_A_CALL = PROMPT_FILES | {METADATA, RAW, RAW_METADATA, REASONING}
+BEFORE_A_CALL = PROMPT_FILES | {METADATA, CLAIM}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,19 +153,9 @@ class EvaluationFolder:
         """Return the content of parsed.txt, the score; None when the file is missing."""
         return read_text(self._file(PARSED))
 
-    def prompt(self) -> str | None:
-        """Return the prompt; None when it is missing."""
-        text = read_text(self._file(PROMPT))
-        return text if text is not None else read_text(self._file(FORMER_PROMPT))
-
-    def system_prompt(self) -> str:
-        """Return the system message, "" when there is none."""
-        return read_text(self._file(SYSTEM_PROMPT)) or ""
-
     def whole_prompt(self) -> Prompt | None:
         """Return what the judge is sent; None when the prompt is missing."""
-        text = self.prompt()
-        return None if text is None else Prompt(text=text, system=self.system_prompt())
+        return prompt_files.read(self._file(""))
 
     def reply(self) -> StoredReply | None:
         """Return the stored reply; None when there is none."""
@@ -230,32 +215,13 @@ class EvaluationFolder:
             raise StoreError(msg)
 
     def write_prompt(self, prompt: Prompt) -> None:
-        """Write prompt.txt and system_prompt.txt unless they hold the same prompt already.
-
-        When a reply is stored, its prompt is kept as a former file. While system_prompt.txt changes there is no
-        prompt.txt, so that no call sends parts of two prompts.
-        """
-        former = self.whole_prompt()
-        if former == prompt:
-            return
-        path = self.writable() / PROMPT
-        if self.has_reply():
-            with storing(path):
-                copy_former(path)
-                copy_former(path.with_name(SYSTEM_PROMPT))
-        if (former.system if former else self.system_prompt()) != prompt.system:
-            self.drop_prompt()
-            if prompt.system:
-                write_text(path.with_name(SYSTEM_PROMPT), prompt.system, folder_later=True)
-        # Storing the reply flushes the folder too; before that, a prompt lost in a power cut is written again.
-        write_text(path, prompt.text, folder_later=True)
+        """Write the prompt unless the files hold the same one already; the prompt of a stored reply is kept."""
+        if self.whole_prompt() != prompt:
+            prompt_files.write(self.writable(), prompt, keep_former=self.has_reply())
 
     def drop_prompt(self) -> None:
         """Remove the prompt, so that no call sends it."""
-        path = self.writable() / PROMPT
-        with storing(path):
-            path.unlink(missing_ok=True)
-            path.with_name(SYSTEM_PROMPT).unlink(missing_ok=True)
+        prompt_files.drop(self.writable())
 
     def store_reply(self, text: str, metadata: Mapping[str, Any], reasoning: str = "") -> None:
         """Store a reply as raw_metadata.json and raw.txt, and remove failure.json. A former reply is kept.

@@ -23,7 +23,7 @@ _NO_REPLY, _NO_VERDICT, _NO_FAILURE = ReplyRecord(), VerdictRecord(), FailureRec
 class EvaluationState:
     """How far an evaluation has come, and the facts that decide it.
 
-    - PARSED: `parsed` is the text of parsed.txt, which may hold no number.
+    - PARSED: `parsed` is the text of parsed.txt, which may hold no number, and `verdict` tells its scale.
     - REPLIED: a reply is stored, or temporary files hold a whole reply (`is_pending`); `verdict` is what a parser
       found in it.
     - NO_REPLY: no reply is stored; `is_untouched` when no judge was asked yet.
@@ -58,12 +58,13 @@ class EvaluationState:
 def read_state(evaluation: EvaluationFolder) -> EvaluationState:
     """Return the current state of the files.
 
-    Two files are read when there is a score, and none when no judge was asked.
+    Three files are read when there is a score, and none when no judge was asked.
     """
     parsed = evaluation.parsed_text()
     if parsed:
-        reply = evaluation.reply_record()
-        return EvaluationState(progress=Progress.PARSED, parsed=parsed, reply=reply, counts=evaluation.counts(reply))
+        reply, verdict = evaluation.reply_record(), evaluation.verdict_record()
+        counts = evaluation.counts(reply)
+        return EvaluationState(progress=Progress.PARSED, parsed=parsed, reply=reply, verdict=verdict, counts=counts)
     names = evaluation.file_names()
     claimed = CLAIM in names
     if names and names <= BEFORE_A_CALL:

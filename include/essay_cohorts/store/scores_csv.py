@@ -15,6 +15,7 @@ from essay_cohorts.domain import Outcome, ScoreRow
 from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import Provenance
 from essay_cohorts.records import HIGHEST_USD, score_of
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, points
 
 SCORE_COLUMNS = (
     "gen_id",
@@ -28,10 +29,13 @@ SCORE_COLUMNS = (
     "origin_cohort_id",
     "cost_usd",
     *Provenance._fields,
+    "score_min",
+    "score_max",
 )
 _RESULT_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("outcome", "score", "origin_cohort_id", "cost_usd")))
 _PROVENANCE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, Provenance._fields))
-_RESULT_COLUMNS = SCORE_COLUMNS[: -len(Provenance._fields)]
+_SCALE_CELLS = itemgetter(*map(SCORE_COLUMNS.index, ("score_min", "score_max")))
+_RESULT_COLUMNS = SCORE_COLUMNS[: SCORE_COLUMNS.index(Provenance._fields[0])]
 
 
 class KnownScore(NamedTuple):
@@ -46,6 +50,7 @@ class KnownScore(NamedTuple):
     cost_usd: float | None
     as_of: int
     provenance: Provenance
+    scale: Scale = DEFAULT_SCALE
 
 
 def scores_text(rows: Iterable[ScoreRow]) -> str:
@@ -80,7 +85,8 @@ def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownSco
 def score_values(row: ScoreRow) -> dict[str, Any]:
     """Return the row's values by column."""
     values = {column: getattr(row if hasattr(row, column) else row.member, column) for column in _RESULT_COLUMNS}
-    return {**values, **row.provenance._asdict()}
+    scale = {"score_min": points(row.scale.low), "score_max": points(row.scale.high)}
+    return {**values, **row.provenance._asdict(), **scale}
 
 
 def _score_cells(row: ScoreRow) -> list[Any]:
@@ -89,9 +95,11 @@ def _score_cells(row: ScoreRow) -> list[Any]:
 
 def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
     outcome, score, origin, cost = _RESULT_CELLS(cells)
-    value, cost_usd = score_of(score) if score else None, float(cost) if cost else None
+    scale = Scale(*map(float, _SCALE_CELLS(cells)))
+    value, cost_usd = score_of(score, scale) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         msg = f"{score} is not a score or {cost} is not a price"
         raise ValueError(msg)
     provenance = Provenance(*map(unescape_formula, _PROVENANCE_CELLS(cells)))
-    return KnownScore(value, outcome == Outcome.REUSED, unescape_formula(origin), cost_usd, as_of, provenance)
+    reused = outcome == Outcome.REUSED
+    return KnownScore(value, reused, unescape_formula(origin), cost_usd, as_of, provenance, scale)

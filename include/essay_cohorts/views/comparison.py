@@ -22,6 +22,11 @@ class CellDifference:
     shared: int
     difference: float
 
+    @property
+    def part_of_scale(self) -> float:
+        """The size of the difference as a part of the scale, by which cells of all templates are ordered."""
+        return abs(self.difference) / self.first.scale.span
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EssayDifference:
@@ -31,6 +36,7 @@ class EssayDifference:
     template_id: str
     cells: int
     difference: float
+    part_of_scale: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +44,9 @@ class Comparison:
     """The changes from a first cohort to a second.
 
     `joined` has the gen_ids that are only in the second cohort, `left` those only in the first, `both` those in both.
-    `cells` and `essays` are sorted by the size of the difference, the largest first. `only_first` and `only_second`
-    count the cells in which only this cohort has scores.
+    `cells` and `essays` are sorted by the size of the difference as a part of the scale, the largest first. A cell
+    whose template has another scale in the second cohort is not compared. `only_first` and `only_second` count the
+    cells in which only this cohort has scores.
     """
 
     joined: tuple[str, ...]
@@ -67,13 +74,13 @@ def compare(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> Comparison
             difference=(second_cells[cell].mean or 0.0) - (first_cells[cell].mean or 0.0),
         )
         for cell in first_cells
-        if cell in second_cells
+        if cell in second_cells and second_cells[cell].scale == first_cells[cell].scale
     ]
     return Comparison(
         joined=tuple(gen_id for gen_id in second_ids if gen_id not in first_ids),
         left=tuple(gen_id for gen_id in first_ids if gen_id not in second_ids),
         both=tuple(gen_id for gen_id in first_ids if gen_id in second_ids),
-        cells=tuple(sorted(cells, key=lambda each: -abs(each.difference))),
+        cells=tuple(sorted(cells, key=lambda each: -each.part_of_scale)),
         essays=_by_essay(cells),
         only_first=len(first_cells.keys() - second_cells.keys()),
         only_second=len(second_cells.keys() - first_cells.keys()),
@@ -90,11 +97,16 @@ def _count_shared(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> dict
 
 
 def _by_essay(cells: Iterable[CellDifference]) -> tuple[EssayDifference, ...]:
-    differences: dict[tuple[str, str], list[float]] = {}
+    by_essay: dict[tuple[str, str], list[CellDifference]] = {}
     for each in cells:
-        differences.setdefault((each.cell.essay_id, each.cell.template_id), []).append(each.difference)
-    found = [
-        EssayDifference(essay_id=essay, template_id=template, cells=len(values), difference=sum(values) / len(values))
-        for (essay, template), values in differences.items()
-    ]
-    return tuple(sorted(found, key=lambda each: -abs(each.difference)))
+        by_essay.setdefault((each.cell.essay_id, each.cell.template_id), []).append(each)
+    found = [_of_essay(*names, members) for names, members in by_essay.items()]
+    return tuple(sorted(found, key=lambda each: -each.part_of_scale))
+
+
+def _of_essay(essay_id: str, template_id: str, cells: Sequence[CellDifference]) -> EssayDifference:
+    difference = sum(each.difference for each in cells) / len(cells)
+    part = abs(difference) / cells[0].first.scale.span
+    return EssayDifference(
+        essay_id=essay_id, template_id=template_id, cells=len(cells), difference=difference, part_of_scale=part
+    )

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TypeVar
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 
 # A page has about this many cells, whatever the number of columns, so that pages load and render quickly.
 CELLS_PER_PAGE = 800
@@ -51,6 +52,12 @@ class CellCoverage:
     scored: int
     mean: float | None
     state: CellState
+    scale: Scale = DEFAULT_SCALE
+
+    @property
+    def position(self) -> float | None:
+        """The mean's place on its scale, from 0 to 1, by which means on different scales can be ordered."""
+        return None if self.mean is None else (self.mean - self.scale.low) / self.scale.span
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,8 +65,8 @@ class MatrixQuery:
     """The part of the matrix to show. An empty collection or text means no filter; the first page is 1.
 
     A row is shown if one of its shown cells has one of `states`. With Sort.SCORE, rows are sorted by the mean in the
-    shown column with the index `column` (from 0); if `column` is None, by the mean of the row's means. Rows without a
-    score come last in either direction.
+    shown column with the index `column` (from 0); if `column` is None, by the mean place of the row's means on their
+    scales. Rows without a score come last in either direction.
     """
 
     templates: frozenset[str] = frozenset()
@@ -151,6 +158,7 @@ def _summarise_cell(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
         scored=len(scores),
         mean=sum(scores) / len(scores) if scores else None,
         state=_state(len(scores), tuple([row.outcome for row in rows])),
+        scale=rows[0].scale,
     )
 
 
@@ -206,5 +214,5 @@ def _without_score(row: MatrixRow) -> int:
 
 def _score(row: MatrixRow, column: int | None) -> float | None:
     chosen = row.cells if column is None or not 0 <= column < len(row.cells) else (row.cells[column],)
-    means = [cell.mean for cell in chosen if cell and cell.mean is not None]
-    return sum(means) / len(means) if means else None
+    positions = [cell.position for cell in chosen if cell and cell.position is not None]
+    return sum(positions) / len(positions) if positions else None

@@ -10,15 +10,18 @@ from typing import Any
 from essay_cohorts.domain import ID_RULE, Cell, Stage, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.judging.finish_reasons import why_unfinished
-from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, split_lines
+from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, parser_of, split_lines
 from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.evaluation_state import ShownState, read_evaluation_state
 
 _FORMER = re.compile(
-    r"(?:raw|reasoning|parsed|prompt|system_prompt|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
+    r"(?:raw|reasoning|parsed|prompt|system_prompt|response_format|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
 )
+
+# A verdict of an older program does not name its parser.
+_DEFAULT = {"": PARSERS[DEFAULT_PARSER]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +59,7 @@ class EvaluationRecord:
     read_score: float | None
     former: tuple[FormerFile, ...]
     system_prompt: str = ""
+    response_format: str = ""
 
     @property
     def maker(self) -> TaskRef | None:
@@ -79,8 +83,8 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         )
     evaluation = store.evaluation(gen_id)
     metadata, reply = evaluation.metadata() or EvaluationMetadata(), evaluation.reply()
-    cell, verdict = metadata.cell, evaluation.verdict_record()
-    parser = PARSERS.get(verdict.parser.name or DEFAULT_PARSER)
+    cell, verdict, prompt = metadata.cell, evaluation.verdict_record(), evaluation.whole_prompt()
+    parser = parser_of(verdict.parser) if verdict.parser.name in PARSERS else _DEFAULT.get(verdict.parser.name)
     readable = parser if reply and not why_unfinished(reply.finish_reason) else None
     return EvaluationRecord(
         gen_id=gen_id,
@@ -88,8 +92,9 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         replicate=metadata.replicate,
         origin_cohort_id=metadata.origin_cohort_id,
         shown=read_evaluation_state(evaluation),
-        prompt=evaluation.prompt(),
-        system_prompt=evaluation.system_prompt(),
+        prompt=prompt.text if prompt else None,
+        system_prompt=prompt.system if prompt else "",
+        response_format=prompt.response_format if prompt else "",
         reply=reply.text if reply else None,
         reasoning=evaluation.reasoning(),
         essay=store.parsed_text(Stage.ESSAY, cell.essay_id) if cell and is_id(cell.essay_id) else None,
@@ -97,8 +102,8 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         reply_record=evaluation.reply_record(),
         verdict=verdict,
         failure=evaluation.failure_record(),
-        deciding_line=readable.deciding_line(reply.text) if readable and reply else None,
-        read_score=readable.read(reply.text).score if readable and reply else None,
+        deciding_line=readable.deciding_line(reply.text, readable.rubric) if readable and reply else None,
+        read_score=readable.read(reply.text, readable.rubric).score if readable and reply else None,
         former=tuple(sorted(_former(evaluation), key=lambda file: (-file.number, file.name))),
     )
 

@@ -10,13 +10,9 @@ from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.provenance import MADE_UP_REASON
 from essay_cohorts.records import FailureRecord
+from essay_cohorts.rubric import Scale, points
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import EvaluationState, read_state
-
-NO_NUMBER = (
-    "its parsed.txt holds no number from 0 to 9: correct parsed.txt according to raw.txt, or delete parsed.txt and "
-    "clear the run"
-)
 
 NOT_CALLED = "no call was made yet"
 
@@ -49,6 +45,31 @@ class ShownState:
 _MADE_UP = ShownState(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
+def no_number(scale: Scale) -> str:
+    """Return the reason why a parsed.txt without a number on the scale is no score, and the next step."""
+    return (
+        f"its parsed.txt holds no number from {scale}: correct parsed.txt according to raw.txt, or delete parsed.txt "
+        "and clear the run"
+    )
+
+
+def score_or_reason(found: EvaluationState, wanted: Scale | None = None) -> tuple[float | None, str]:
+    """Return the score of an evaluation that has a parsed.txt; or None, and why the text is no score.
+
+    A score on another scale than `wanted` does not count, because scores of two scales cannot be compared.
+    """
+    scale = found.verdict.rubric.scale
+    score = parse_score_text(found.parsed, scale)
+    if score is None:
+        return None, no_number(scale)
+    if wanted is not None and scale != wanted:
+        return None, (
+            f"its score {points(score)} is from {scale}, and its template's scores are from {wanted}: read the reply "
+            "again (cohorts reparse), or write the former scale into the template's row"
+        )
+    return score, ""
+
+
 def read_evaluation_state(evaluation: EvaluationFolder, last_run: RunRef | None = None) -> ShownState:
     """Return the state of an evaluation, read from the store now; see `shown_state`."""
     found = read_state(evaluation)
@@ -60,16 +81,21 @@ def caller_of(evaluation: EvaluationFolder, found: EvaluationState) -> str | Non
     return holder_of(evaluation.root, evaluation.claim) if found.is_claimed else None
 
 
-def shown_state(found: EvaluationState, caller: str | None = None, last_run: RunRef | None = None) -> ShownState:
-    """Return the state to show; `caller` is the task that is calling the judge now.
+def shown_state(
+    found: EvaluationState,
+    caller: str | None = None,
+    last_run: RunRef | None = None,
+    wanted: Scale | None = None,
+) -> ShownState:
+    """Return the state to show; `caller` is the task that is calling the judge now, `wanted` the template's scale.
 
     An evaluation may have both a refused reply and a later call that failed. If that call was made by `last_run`, the
     evaluation is shown as failed, as in that run's scores.csv; otherwise the reply decides.
     """
     if found.is_parsed:
-        score = parse_score_text(found.parsed)
+        score, reason = score_or_reason(found, wanted)
         if score is None:
-            return ShownState(state=MemberState.UNSCORED, reason=NO_NUMBER)
+            return ShownState(state=MemberState.UNSCORED, reason=reason)
         return ShownState(state=MemberState.SCORED, score=score) if found.counts else _MADE_UP
     if caller is not None:
         return ShownState(state=MemberState.IN_FLIGHT, reason=f"{caller} is calling the judge")

@@ -110,10 +110,9 @@ class _Exporter:
 
 
 def _texts_of(evaluation: EvaluationFolder, essay_text: str) -> ExportedTexts:
-    reply = evaluation.reply()
-    return ExportedTexts(
-        essay_text, evaluation.prompt(), None if reply is None else reply.text, evaluation.reasoning()
-    )
+    prompt, reply = evaluation.whole_prompt(), evaluation.reply()
+    prompt_text, reply_text = (None if each is None else each.text for each in (prompt, reply))
+    return ExportedTexts(essay_text, prompt_text, reply_text, evaluation.reasoning())
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:

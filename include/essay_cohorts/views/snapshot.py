@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.calls import Spending
-from essay_cohorts.domain import Action, Member, Outcome, PlanRow, RunRef, ScoreRow
+from essay_cohorts.domain import Action, CriterionScore, Member, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.clock import is_surely_older, now
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, rubric_of
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_of_rows
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
@@ -62,6 +63,12 @@ class CohortSnapshot:
     account: CohortAccount
     seen_at: str
     mixed: MixedFigures = NO_MIXED_FIGURES
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """The criteria of the templates of the last plan, each once."""
+        rubrics = rubrics_of(self.manifest).values()
+        return tuple(dict.fromkeys(name for rubric in rubrics for name in rubric.criteria))
 
     @property
     def created_at(self) -> str:
@@ -111,16 +118,17 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
     """
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     members = evaluations_of(settings, cohort_id)
-    latest, known = folder.latest_run(), folder.known_scores()
+    latest, known, manifest = folder.latest_run(), folder.known_scores(), folder.manifest()
     reused = _reused(folder, latest, known)
     store = GensDataLayer.from_root(settings.data_root)
     last_run = last_run_of(latest)
-    rows = tuple(
-        _row(store, member, known.get(member.gen_id), last_run, reused=member.gen_id in reused) for member in members
-    )
+    rubrics = rubrics_of(manifest)
+    criteria = folder.known_criteria() if any(rubric.criteria for rubric in rubrics.values()) else {}
+    reader = _RowReader(store=store, rubrics=rubrics, criteria=criteria, last_run=last_run)
+    rows = tuple(reader.row(member, known.get(member.gen_id), reused=member.gen_id in reused) for member in members)
     return CohortSnapshot(
         cohort_id=cohort_id,
-        manifest=folder.manifest(),
+        manifest=manifest,
         rows=rows,
         cells=summarise_cells(rows),
         counts=Counter(row.outcome for row in rows),
@@ -148,35 +156,65 @@ def _reused(folder: CohortFolder, latest: LatestRun | None, known: Mapping[str, 
     return frozenset(row.member.gen_id for row in plan if row.action is Action.REUSE)
 
 
-def _row(
-    store: GensDataLayer, member: Member, known: KnownScore | None, last_run: RunRef | None, *, reused: bool
+def rubrics_of(manifest: Mapping[str, Any]) -> dict[str, Rubric]:
+    """Return the rubric of each template of a cohort's last plan, which the manifest records with its parser."""
+    parsers = manifest.get("parsers")
+    return {
+        template_id: rubric_of(str(parser[1]))
+        for template_id, parser in (parsers.items() if isinstance(parsers, dict) else ())
+        if isinstance(parser, list) and len(parser) > 1
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _RowReader:
+    """Reads the rows of a cohort.
+
+    `rubrics` has the rubric of each template in the cohort's last plan, `criteria` the content of its criteria.csv.
+    """
+
+    store: GensDataLayer
+    rubrics: Mapping[str, Rubric]
+    criteria: Mapping[str, tuple[CriterionScore, ...]]
+    last_run: RunRef | None
+
+    def row(self, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
+        store, evaluation = self.store, self.store.evaluation(member.gen_id)
+        scale = self.rubrics.get(member.template_id, DEFAULT_RUBRIC).scale
+        if (
+            known is not None
+            and known.score is not None
+            and (store.made_up_counts or not known.provenance.is_made_up)
+        ):
+            written_at = evaluation.parsed_at()
+            # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
+            if known.scale == scale and written_at is not None and is_surely_older(written_at, known.as_of):
+                outcome = Outcome.REUSED if reused else Outcome.SCORED
+                return _known_row(member, known, outcome, self.criteria.get(member.gen_id, ()))
+        elif known is not None and evaluation.is_only_seeded():
+            # Listing the folder once replaces opening five files. The row's metadata is still right, because a
+            # metadata.json is never rewritten.
+            return _known_row(member, known, Outcome.NOT_RUN)
+        found = read_state(evaluation)
+        shown = shown_state(found, caller_of(evaluation, found), self.last_run, scale)
+        outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
+        return ScoreRow(
+            member=member,
+            outcome=Outcome.REUSED if reused and outcome is Outcome.SCORED else outcome,
+            score=shown.score,
+            reason=shown.reason,
+            origin_cohort_id=metadata.origin_cohort_id if metadata else "",
+            cost_usd=found.reply.cost_usd,
+            called=False,
+            provenance=found.reply.provenance,
+            scale=scale,
+            criteria=found.verdict.criteria if shown.score is not None else (),
+        )
+
+
+def _known_row(
+    member: Member, known: KnownScore, outcome: Outcome, criteria: tuple[CriterionScore, ...] = ()
 ) -> ScoreRow:
-    evaluation = store.evaluation(member.gen_id)
-    if known is not None and known.score is not None and (store.made_up_counts or not known.provenance.is_made_up):
-        written_at = evaluation.parsed_at()
-        # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
-        if written_at is not None and is_surely_older(written_at, known.as_of):
-            return _known_row(member, known, Outcome.REUSED if reused else Outcome.SCORED)
-    elif known is not None and evaluation.is_only_seeded():
-        # Listing the folder once replaces opening five files. The row's metadata is still right, because a
-        # metadata.json is never rewritten.
-        return _known_row(member, known, Outcome.NOT_RUN)
-    found = read_state(evaluation)
-    shown = shown_state(found, caller_of(evaluation, found), last_run)
-    outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
-    return ScoreRow(
-        member=member,
-        outcome=Outcome.REUSED if reused and outcome is Outcome.SCORED else outcome,
-        score=shown.score,
-        reason=shown.reason,
-        origin_cohort_id=metadata.origin_cohort_id if metadata else "",
-        cost_usd=found.reply.cost_usd,
-        called=False,
-        provenance=found.reply.provenance,
-    )
-
-
-def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
     """Return a row from scores.csv, without reading the evaluation's files."""
     is_scored = outcome is not Outcome.NOT_RUN
     return ScoreRow(
@@ -188,4 +226,6 @@ def _known_row(member: Member, known: KnownScore, outcome: Outcome) -> ScoreRow:
         cost_usd=known.cost_usd if is_scored else None,
         called=False,
         provenance=known.provenance if is_scored else UNKNOWN,
+        scale=known.scale,
+        criteria=criteria,
     )

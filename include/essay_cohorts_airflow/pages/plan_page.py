@@ -9,10 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.catalog.models import MODELS
+from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.planning.preview import PlanPreview, preview_plan
 from essay_cohorts.settings import Settings, read_settings
-from essay_cohorts.store.catalog import MODELS, TEMPLATES, Catalog
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts_airflow.pages import DAG_ID, forms
 from essay_cohorts_airflow.pages.forms import checked_id

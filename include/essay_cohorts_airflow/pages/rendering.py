@@ -13,12 +13,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from essay_cohorts.amounts import dollars, figure
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK
-from essay_cohorts.store.catalog import Catalog
 from essay_cohorts.views.coverage import CellState
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages.links import Links

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from essay_cohorts.domain import Cell, Outcome, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
+from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
@@ -155,7 +156,7 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
 def scores(request: Request, cohort_id: str) -> Response:
     """Show distributions, means, agreement, spread and one template's ranking, with their intervals."""
     # These load pandas and scipy, which only this page and the comparison need.
-    from essay_cohorts.backfill.summaries import BINS, summarise_judges
+    from essay_cohorts.backfill.summaries import summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
 
     settings, query = read_settings(), request.query_params
@@ -171,8 +172,8 @@ def scores(request: Request, cohort_id: str) -> Response:
         "scores",
         snapshot=snapshot,
         judges=judges,
-        bins=range(BINS),
-        tallest=max((count for judge in judges for count in judge.bins), default=0) or 1,
+        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
+        scale=next((judge.scale for judge in judges if judge.template_id == chosen), DEFAULT_SCALE),
         statistics=statistics,
         means={(each.template_id, each.model_id): each for each in statistics.means},
         spreads={(each.template_id, each.model_id): each for each in statistics.replicates},

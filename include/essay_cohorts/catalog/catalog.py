@@ -6,55 +6,26 @@ are accepted. Each mistake in a file is reported with its line and column; a fil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from essay_cohorts.calls import JudgeModel
+from essay_cohorts.catalog.models import MODEL_COLUMNS, MODELS, read_model
+from essay_cohorts.catalog.rows import Row, Table, read_table, read_text, same_ids
+from essay_cohorts.catalog.templates import TEMPLATE_COLUMNS, TEMPLATES, read_template
 from essay_cohorts.domain import Stage, Template, one_form
-from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.errors import Checked, Problem, choose_from
 from essay_cohorts.provenance import OFFLINE_OK
-from essay_cohorts.store.catalog_rows import Row, Table, read_table, read_text, same_ids
-from essay_cohorts.suggestions import choose_from
 
-TEMPLATES = "1_raw/evaluation_templates.csv"
-TEMPLATE_TEXTS = "1_raw/templates/evaluation"
-MODELS = "1_raw/llm_models.csv"
 REPLICATION = "1_raw/replication_config.csv"
-# Every column that has a meaning, also the columns that only the original system reads.
-TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
-MODEL_COLUMNS = (
-    *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
-    *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
-    *("cached_input_usd_per_mtok", "request"),
-)
 REPLICATION_COLUMNS = ("stage", "replicates")
 SELECTIONS = ("2_tasks/selected_essays.txt", "2_tasks/selected_drafts.txt")
 
-_TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_completion_tokens",
-}
-_READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
-    "reply": "reply",
-    "reply_or_reasoning": "reply_or_reasoning",
-}
 # Where templates and models are named when no column says which ones are used.
 _NAMED_BY = {
     TEMPLATES: ("templates", "templates in the conf"),
     MODELS: ("models", "models in the conf (in a ranking by average_models, or --average-models)"),
-}
-# Keys of the request body that are set elsewhere; the budget, for example, reads max_tokens from its column.
-_OWN_KEYS = {
-    "model": " and use the column model",
-    "messages": "",
-    "stream": "",
-    "n": "; more evaluations of an essay are replicates",
-    "temperature": " and use the column temperature",
-    "max_tokens": " and use the column max_tokens",
-    "max_completion_tokens": " and use the column max_tokens, with max_tokens_field max_completion_tokens",
 }
 
 
@@ -116,7 +87,7 @@ class Catalog:
             is_active = switch.is_on(row, template_id or "")
             problems += row.problems
             if template_id and (is_active or template_id not in found):
-                found[template_id] = _template(template_id, "", row)
+                found[template_id] = read_template(template_id, row)
         return Checked(value=found, problems=tuple(problems))
 
     def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
@@ -127,7 +98,7 @@ class Catalog:
         judges: list[JudgeModel] = []
         ids: list[tuple[str, Row]] = []
         for row in table.rows:
-            model = _judge_model(row) if switch.is_on(row, one_form(row.text("id"))) else None
+            model = read_model(row) if switch.is_on(row, one_form(row.text("id"))) else None
             problems += row.problems
             if model is not None and not row.problems:
                 judges.append(model)
@@ -201,7 +172,7 @@ class Catalog:
 
     def _with_texts(self, template_id: str, row: Row) -> Checked[Template]:
         """Return the row's template with the texts of its files; the system message is optional."""
-        template = _template(template_id, "", row)
+        template = read_template(template_id, row)
         if template.place not in self.pending and not (self.root / template.place).is_file():
             finding, next_step = f"there is no file {template.place}.", "Write it, or set the row's active to false."
             row.problems.append(row.problem("template_id", finding, next_step))
@@ -238,43 +209,6 @@ class _Switch:
             noun, ways = _NAMED_BY[place]
             finding = f'the column "{self.column}" is missing, so the {noun} to use must be named.'
             yield Problem(place=f"{place}:1", finding=finding, next_step=f"Name them by {ways}, or add the column.")
-
-
-def _template(template_id: str, text: str, row: Row) -> Template:
-    return Template(
-        template_id=template_id,
-        text=text,
-        parser=row.text("parser"),
-        place=f"{TEMPLATE_TEXTS}/{template_id}.txt",
-        row_place=f"{TEMPLATES}:{row.line}",
-        system_place=f"{TEMPLATE_TEXTS}/{template_id}.system.txt",
-        reads=row.one_of("reads", _READS) or "reply",
-    )
-
-
-def _judge_model(row: Row) -> JudgeModel:
-    """Return the judge in a row. Rows that are not for evaluation are not read, so their mistakes do not matter."""
-    return JudgeModel(
-        id=one_form(row.required("id")),
-        model=row.required("model"),
-        temperature=row.number("temperature", float, low=0, high=2),
-        max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),
-        max_tokens_field=row.one_of("max_tokens_field", _TOKEN_FIELDS) or "max_tokens",
-        input_usd_per_mtok=row.number("input_usd_per_mtok", float, low=0, high=1_000_000),
-        output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
-        cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),
-        request=_request(row),
-    )
-
-
-def _request(row: Row) -> str:
-    """Return the column `request` as canonical JSON text; "" when it is empty or not valid."""
-    request = row.json_object("request")
-    for key in request:
-        if key in _OWN_KEYS and (key != "temperature" or row.text(key)):
-            next_step = f"Remove the key{_OWN_KEYS[key]}."
-            row.problems.append(row.problem("request", f'the key "{key}" cannot be set here.', next_step))
-    return json.dumps(request, sort_keys=True, separators=(",", ":")) if request else ""
 
 
 def _two_uses(template: Template, row: Row) -> Problem:

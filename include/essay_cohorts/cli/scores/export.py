@@ -9,9 +9,8 @@ import typer
 
 from essay_cohorts.cli.options import SCORES, DataRoot, settings_of
 from essay_cohorts.cli.runs import checked_id
-from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.errors import BadInput, Problem, choose_from
 from essay_cohorts.files.atomic import write_bytes
-from essay_cohorts.suggestions import choose_from
 from essay_cohorts.views.export import FORMATS, export_file, export_rows
 from essay_cohorts.views.status import evaluations_of
 

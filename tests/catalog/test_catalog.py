@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from essay_cohorts.calls import JudgeModel
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import Checked, Problem
-from essay_cohorts.store.catalog import Catalog
 from tests.store_builder import StoreBuilder
 
 TEMPLATES = "1_raw/evaluation_templates.csv"
@@ -248,7 +248,7 @@ def test_the_order_of_problems_is_the_same_in_every_process(store: StoreBuilder)
     """Several repeated columns are reported in the same order, whatever the hash seed."""
     store.write(TEMPLATES, "template_id,active,a,a,b,b,c,c,d,d,e,e\n")
     code = (
-        "from essay_cohorts.store.catalog import Catalog; from pathlib import Path; import sys;"
+        "from essay_cohorts.catalog.catalog import Catalog; from pathlib import Path; import sys;"
         "print([p.finding for p in Catalog(root=Path(sys.argv[1])).templates().problems])"
     )
     outputs = {

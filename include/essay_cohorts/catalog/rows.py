@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from essay_cohorts.domain import ID_RULE, is_id
-from essay_cohorts.errors import Checked, Problem
+from essay_cohorts.errors import Checked, Problem, choose_from, closest
 from essay_cohorts.files.csv_text import csv_reader, numbered_rows
-from essay_cohorts.suggestions import choose_from, closest
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""The commands about scores: statistics, differences, groups, tables and files of scores."""

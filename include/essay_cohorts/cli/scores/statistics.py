@@ -1,0 +1,133 @@
+"""The commands about scores: `statistics`, `difference`, `pivot`.
+
+They import pandas and scipy only when they run, so that no other command waits for these imports.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.cli.scores.tables import (
+    ALL_JUDGES,
+    Cohort,
+    Criterion,
+    Scores,
+    chosen_scores,
+    interval,
+    mark,
+    number,
+    print_mixed,
+    table_of,
+)
+from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.files.atomic import write_text
+from essay_cohorts.store.scores_csv import pivot_text
+
+if TYPE_CHECKING:
+    from essay_cohorts.statistics.all_statistics import ScoreStatistics
+
+statistics_app = typer.Typer()
+
+
+@statistics_app.command(rich_help_panel=SCORES)
+def statistics(
+    cohort: Cohort = None,
+    scores: Scores = None,
+    criterion: Criterion = None,
+    top: Annotated[int, typer.Option(min=0, help="How many essays of each ranking to print; --json has all.")] = 10,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print means, agreement, spread of replicates and rankings, each with its 95 % interval."""
+    from essay_cohorts.statistics.all_statistics import method_in_words, statistics_of
+
+    found = chosen_scores(settings_of(data_root), cohort, scores, criterion)
+    result = statistics_of(found.frame, found.mixed)
+    if as_json:
+        typer.echo(json.dumps(result.to_json()))
+        return
+    _print_means(result)
+    _print_agreement(result)
+    _print_pairs(result)
+    _print_rankings(result, top)
+    print_mixed(result.mixed)
+    typer.echo(method_in_words())
+
+
+@statistics_app.command(rich_help_panel=SCORES)
+def pivot(
+    cohort: Cohort = None,
+    scores: Scores = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write instead of printing.")] = None,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the scores as CSV, essays by template and model: mean, n, min and max."""
+    from essay_cohorts.statistics.pivot import pivot_scores
+
+    table = pivot_scores(chosen_scores(settings_of(data_root), cohort, scores).frame)
+    text = json.dumps(asdict(table)) + "\n" if as_json else pivot_text(table.columns, table.rows)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    if not output.parent.is_dir():
+        finding = f"there is no folder {output.parent}."
+        raise BadInput([Problem(place="--output", finding=finding, next_step="Make it, or name another folder.")])
+    write_text(output, text)
+    typer.echo(f"Written: {output}")
+
+
+def _print_means(result: ScoreStatistics) -> None:
+    spreads = {(each.template_id, each.model_id): each.sd for each in result.replicates}
+    table = table_of("template", "model", "scored/planned", "essays", "mean", "95 % interval", "sd of replicates", "")
+    for each in result.means:
+        sd = spreads.get((each.template_id, each.model_id or ""))
+        figures = (number(each.mean.value), *interval(each.mean))
+        counts = (f"{each.scored}/{each.planned}", str(each.mean.essays))
+        sign = mark(result.mixed.describe(each.template_id, each.model_id))
+        shown = (f"{figures[0]}{sign}", figures[1], number(sd), figures[2])
+        table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *shown)
+    print_table(table)
+
+
+def _print_agreement(result: ScoreStatistics) -> None:
+    typer.echo("\nAgreement: Krippendorff's alpha")
+    table = table_of("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
+    for each in result.agreement:
+        between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
+        counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
+        alpha = number(each.alpha.value) + mark(result.mixed.describe(each.template_id, each.model_id))
+        table.add_row(each.template_id, between, *counts, alpha, *interval(each.alpha))
+    print_table(table)
+
+
+def _print_pairs(result: ScoreStatistics) -> None:
+    typer.echo("\nPairs of judges, second minus first on the same essays")
+    table = table_of("template", "first", "second", "scored/planned", "essays", "difference", "95 % interval", "")
+    for each in result.pairs:
+        counts = (f"{each.scored}/{each.planned}", str(each.difference.essays))
+        mixes = (result.mixed.describe(each.template_id, model) for model in (each.first, each.second))
+        figures = (number(each.difference.value) + mark(*mixes), *interval(each.difference))
+        table.add_row(each.template_id, each.first, each.second, *counts, *figures)
+    print_table(table)
+
+
+def _print_rankings(result: ScoreStatistics, top: int) -> None:
+    typer.echo(f"\nRanking, the best {top}; intervals cover only the noise of replicates" if top else "")
+    table = table_of("template", "rank", "essay", "scored/planned", "judges", "mean", "95 % interval", "")
+    shown: dict[str, int] = {}
+    for each in result.ranking:
+        shown[each.template_id] = shown.get(each.template_id, 0) + 1
+        if shown[each.template_id] <= top:
+            counts = (f"{each.scored}/{each.planned}", str(each.judges))
+            sign = mark(result.mixed.describe(each.template_id, None, each.essay_id))
+            figures = (number(each.mean.value) + sign, *interval(each.mean))
+            table.add_row(each.template_id, str(each.rank), each.essay_id, *counts, *figures)
+    if top:
+        print_table(table)

@@ -1,0 +1,72 @@
+"""The tables of the commands about scores, and the scores that the options of a command name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from essay_cohorts.amounts import figure
+from essay_cohorts.domain import ID_RULE, is_id
+from essay_cohorts.errors import Problem, raise_if_any
+from essay_cohorts.selecting.aggregated_scores import AGGREGATED
+from essay_cohorts.statistics.mixed import MARK, MixedFigures
+
+if TYPE_CHECKING:
+    from essay_cohorts.cli.scores.sources import ScoreTable
+    from essay_cohorts.settings import Settings
+    from essay_cohorts.statistics.bootstrap import Estimate
+
+Cohort = Annotated[str | None, typer.Option(help="A cohort's id; default: the scores of the whole store.")]
+Scores = Annotated[Path | None, typer.Option(help=f"Scores of the store; default: {AGGREGATED} of the data root.")]
+Criterion = Annotated[str | None, typer.Option(help="Its scores instead of the overall ones; needs --cohort.")]
+ALL_JUDGES = "(all judges)"
+
+
+def chosen_scores(
+    settings: Settings, cohort: str | None, scores: Path | None = None, criterion: str | None = None
+) -> ScoreTable:
+    """Return the scores that the options name. BadInput names all options that do not go together."""
+    from essay_cohorts.cli.scores.sources import read_scores
+
+    problems = []
+    if cohort is not None and not is_id(cohort):
+        problems.append(Problem(place="--cohort", finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE))
+    if cohort is not None and scores is not None:
+        finding = "a cohort's scores come from the store itself, not from a file."
+        problems.append(Problem(place="--scores", finding=finding, next_step="Give either --scores or --cohort."))
+    if criterion is not None and cohort is None:
+        finding = "the scores of criteria are in the files of cohorts."
+        problems.append(Problem(place="--criterion", finding=finding, next_step="Give --cohort too."))
+    raise_if_any(problems)
+    return read_scores(settings, cohort, scores, criterion)
+
+
+def print_mixed(mixed: MixedFigures) -> None:
+    """Print one line for each judge whose figures mix scores of several prompts or settings."""
+    for judge in mixed.judges():
+        typer.echo(f"{MARK} {judge['template_id']} by {judge['model_id']}: mixes {judge['mixes']}")
+
+
+def mark(*mixes: str) -> str:
+    """Return the mark of a figure if one of the texts says that it mixes provenances."""
+    return f" {MARK}" if any(mixes) else ""
+
+
+def table_of(*heads: str) -> Table:
+    """Return a table without borders."""
+    return Table(*heads, box=None, pad_edge=False)
+
+
+def number(value: float | None) -> str:
+    """Return a figure as text, a dash if there is none."""
+    return "—" if value is None else figure(value)
+
+
+def interval(estimate: Estimate) -> tuple[str, str]:
+    """Return the interval, marked when it is unreliable, and its note."""
+    if estimate.low is None or estimate.high is None:
+        return "—", estimate.note
+    return f"{figure(estimate.low)} to {figure(estimate.high)}{'' if estimate.reliable else ' ?'}", estimate.note
