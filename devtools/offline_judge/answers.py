@@ -17,12 +17,16 @@ _ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One valid request: the model that it names and the texts of its messages."""
+    """One valid request: the model that it names and the texts of its messages.
+
+    `properties` are those of the JSON schema that the reply must have; empty if the request names none.
+    """
 
     model: str
     contents: list[str]
     prompt: str
     max_tokens: int | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +53,13 @@ def read_call(body: object) -> Call | Answer:
             found = [message.get("content") for message in messages if isinstance(message, dict)]
             contents = [content for content in found if isinstance(content, str)]
             if len(contents) == len(messages):
-                return Call(model=model, contents=contents, prompt="\n".join(contents), max_tokens=_limit(body))
+                return Call(
+                    model=model,
+                    contents=contents,
+                    prompt="\n".join(contents),
+                    max_tokens=_limit(body),
+                    properties=_properties(body),
+                )
     wanted = "a JSON object with a 'model' and a list of 'messages', each with a text as its 'content'"
     return error_answer(400, f"The body is not {wanted}.")
 
@@ -60,6 +70,14 @@ def _limit(body: object) -> int | None:
         case {"max_tokens": int(limit)} | {"max_completion_tokens": int(limit)} if limit >= 0:
             return limit
     return None
+
+
+def _properties(body: object) -> dict[str, Any]:
+    """Return the properties of the request's JSON schema; empty without a schema of objects."""
+    match body:
+        case {"response_format": {"json_schema": {"schema": {"properties": dict(properties)}}}}:
+            return {str(name): kind for name, kind in properties.items() if isinstance(kind, dict)}
+    return {}
 
 
 def utf8(text: str) -> bytes:

@@ -1,13 +1,13 @@
 """The tally of the offline judge: the requests that it received, and the counts of its answers."""
 
-import json
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any
 
-from devtools.offline_judge.answers import NOTICE, Answer, Call, completion, made_up_score, utf8
+from devtools.offline_judge.answers import Answer, Call, completion, made_up_score, utf8
+from devtools.offline_judge.reply_form import reply_text
 
 NO_REPLY = 499
 """The status recorded for a request whose connection was closed, by either side, before an answer was sent."""
@@ -54,11 +54,14 @@ class Tally:
     def scored(self, call: Call, number: int, prose: str = "") -> Answer:
         """Make the ordinary reply; only this reply advances the prompt's sequence of scores.
 
-        A prompt that shows the JSON field "score" gets a JSON object too, before the score line.
+        The scores are on the scale that the prompt names, with a score for each criterion that it asks for.
         """
         key = blake2b(b"\0".join((utf8(call.model), utf8(call.prompt))), digest_size=16).digest()
-        score = made_up_score(key, self.answered[key])
+        n = self.answered[key]
         self.answered[key] += 1
-        as_json = json.dumps({"reason": NOTICE, "score": score}, indent=2)
-        words = f"```json\n{as_json}\n```" if '"score"' in call.prompt else NOTICE
-        return completion(call, number, f"{prose}{words}\n\nSCORE: {score:.1f}")
+
+        def made_up(name: str) -> float:
+            own = key if name == "score" else blake2b(key + name.encode(), digest_size=16).digest()
+            return made_up_score(own, n)
+
+        return completion(call, number, prose + reply_text(call, made_up))

@@ -140,12 +140,12 @@ def read_last_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     if answer.reason:
         return without_criteria(rubric, answer.reason)
     lines = [plain_line(line) for line in split_lines(text[answer.start :])] if rubric.criteria else []
-    criteria = read_criteria_lines(lines, rubric)
-    if rubric.overall == "mean":
-        return mean_of_criteria(criteria)
     last_first = _last_lines(text, answer.start, rubric)
     if not last_first and not any(lines):
         return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
+    criteria = read_criteria_lines(lines, rubric)
+    if rubric.overall == "mean":
+        return mean_of_criteria(criteria)
     return replace(_read_overall(last_first, rubric.scale), criteria=criteria)
 
 
