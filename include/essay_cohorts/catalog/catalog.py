@@ -85,9 +85,9 @@ class Catalog:
         for row in table.rows:
             template_id = row.id("template_id")
             is_active = switch.is_on(row, template_id or "")
-            problems += row.problems
             if template_id and (is_active or template_id not in found):
                 found[template_id] = read_template(template_id, row)
+            problems += row.problems
         return Checked(value=found, problems=tuple(problems))
 
     def models(self, named: Collection[str] | None = None) -> Checked[tuple[JudgeModel, ...]]:
