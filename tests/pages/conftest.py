@@ -32,10 +32,10 @@ def pages(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test
     from starlette.testclient import TestClient
 
     from essay_cohorts.views.snapshot_cache import SnapshotCache
-    from essay_cohorts_airflow.pages import app, routes
+    from essay_cohorts_airflow.pages import app, shown_cohorts
 
     monkeypatch.setenv("DD_DATA_ROOT", str(store.root))
-    monkeypatch.setattr(routes, "snapshots", SnapshotCache())
+    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache())
     application = app.make_app()
     (login,) = application.router.dependencies
     assert login.dependency is not None

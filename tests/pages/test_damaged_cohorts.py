@@ -167,9 +167,10 @@ def test_reading_the_claim_of_a_dead_caller_writes_nothing(
     assert {path: path.stat().st_mtime_ns for path in watched} == watched
     os.utime(store.root / ".callers/0123456789ab.lease")
     pages.get("/")
-    from essay_cohorts_airflow.pages import routes
 
-    routes.snapshots = type(routes.snapshots)()
+    from essay_cohorts_airflow.pages import shown_cohorts
+
+    shown_cohorts.snapshots = type(shown_cohorts.snapshots)()
     assert json.loads(pages.get("/c/pilot/progress").text)["in_flight_elsewhere"] == 1
 
 

@@ -37,6 +37,7 @@ PAGES = [
     "/c/main/scores.csv",
     "/c/main/scores.jsonl",
     "/c/main/score_pivot.csv",
+    "/c/main/criteria.csv",
     "/compare",
     "/compare?first=pilot&second=main",
     "/plan",
@@ -127,13 +128,14 @@ def test_details_of_an_unforeseen_error_go_to_the_log(
     pages: TestClient, main: PlayedDag, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The page names the log, and only the log has the error."""
-    from essay_cohorts_airflow.pages import routes
 
     def broken(settings: Settings, cohort_id: str) -> CohortSnapshot:
         msg = "secret detail"
         raise ZeroDivisionError(msg)
 
-    monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=broken))
+    from essay_cohorts_airflow.pages import shown_cohorts
+
+    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache(read=broken))
     answer = pages.get("/c/main")
     assert answer.status_code == 500
     assert "The log of Airflow&#39;s API server says why" in answer.text
@@ -177,8 +179,6 @@ def test_a_matrix_of_100_000_cells_is_sent_in_less_than_300_kb(
     pages: TestClient, main: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first page of a large matrix is small, even uncompressed."""
-    from essay_cohorts_airflow.pages import routes
-
     rows = tuple(_row(number) for number in range(100_000))
     large = replace(
         SnapshotCache().get(main.settings, "main"),
@@ -188,7 +188,9 @@ def test_a_matrix_of_100_000_cells_is_sent_in_less_than_300_kb(
         counts={**dict.fromkeys(Outcome, 0), Outcome.SCORED: len(rows)},
         account=NO_ACCOUNT,
     )
-    monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=lambda settings, cohort_id: large))
+    from essay_cohorts_airflow.pages import shown_cohorts
+
+    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache(read=lambda settings, cohort_id: large))
     answer = pages.get("/c/large", headers={"Accept-Encoding": "gzip"})
     assert len(large.cells) == 100_000
     assert "25,000 essays" in answer.text
@@ -200,13 +202,14 @@ def test_a_damaged_store_is_reported_without_a_traceback(
     pages: TestClient, main: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page shows the message of the error, which is written for people."""
-    from essay_cohorts_airflow.pages import routes
 
     def damaged(settings: Settings, cohort_id: str) -> CohortSnapshot:
         msg = "runs/x/plan.csv is damaged. Clear the whole run."
         raise StoreError(msg)
 
-    monkeypatch.setattr(routes, "snapshots", SnapshotCache(read=damaged))
+    from essay_cohorts_airflow.pages import shown_cohorts
+
+    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache(read=damaged))
     answer = pages.get("/c/main")
     assert answer.status_code == 500
     assert "plan.csv is damaged. Clear the whole run." in answer.text

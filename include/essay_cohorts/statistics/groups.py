@@ -53,6 +53,19 @@ class GroupDifference:
     difference: Estimate
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupStatistics:
+    """The mean of each group and the difference of each pair of groups."""
+
+    means: tuple[GroupMean, ...]
+    differences: tuple[GroupDifference, ...]
+
+
+def group_statistics(frame: pd.DataFrame, groups: Mapping[str, str]) -> GroupStatistics:
+    """Return the statistics of the groups under each template; `groups` maps essays to groups."""
+    return GroupStatistics(means=group_means(frame, groups), differences=group_differences(frame, groups))
+
+
 def group_means(frame: pd.DataFrame, groups: Mapping[str, str]) -> tuple[GroupMean, ...]:
     """Return the mean of each group under each template; `groups` maps essays to groups, "" for none.
 

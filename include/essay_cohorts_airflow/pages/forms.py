@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -96,6 +96,11 @@ def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
     """Return the command that triggers the DAG with this conf."""
     return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return the names in their order, each once."""
+    return list(dict.fromkeys(names))
 
 
 def checked_id(cohort_id: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -14,22 +13,18 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from essay_cohorts.domain import Cell, Outcome, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
-from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
 from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
 from essay_cohorts.views.comparison import compare
 from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.snapshot import CohortSnapshot
-from essay_cohorts.views.snapshot_cache import SnapshotCache
-from essay_cohorts_airflow.pages import forms, plan_page
-from essay_cohorts_airflow.pages.forms import checked_id
+from essay_cohorts_airflow.pages import forms, plan_page, scores_page, shown_cohorts
+from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER
 from essay_cohorts_airflow.pages.rendering import as_bar, render
-from essay_cohorts_airflow.pages.statistics_cache import statistics_of_rows
 
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
 _YEAR_S = 365 * 24 * 3600
@@ -37,7 +32,7 @@ _YEAR_S = 365 * 24 * 3600
 log = logging.getLogger(__name__)
 router = APIRouter()
 router.include_router(plan_page.router)
-snapshots = SnapshotCache()
+router.include_router(scores_page.router)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +83,7 @@ def cohorts(request: Request) -> Response:
 def cohort(request: Request, cohort_id: str) -> Response:
     """Show a cohort's totals and its coverage matrix."""
     settings = read_settings()
-    snapshot = snapshots.get(settings, checked_id(cohort_id))
+    snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
     essays, columns = (each.cell.essay_id for each in snapshot.cells), columns_of(snapshot.cells)
     titles = essay_titles(store, essays) if query.text.strip() else {}
@@ -101,8 +96,8 @@ def cohort(request: Request, cohort_id: str) -> Response:
         fields=forms.matrix_fields(query),
         matrix=page,
         titles=titles or essay_titles(store, (row.essay_id for row in page.rows)),
-        templates=_distinct(template for template, _ in columns),
-        models=_distinct(model for _, model in columns),
+        templates=distinct(template for template, _ in columns),
+        models=distinct(model for _, model in columns),
         Sort=Sort,
         bar=as_bar(snapshot),
         progress=_progress(snapshot),
@@ -112,14 +107,14 @@ def cohort(request: Request, cohort_id: str) -> Response:
 @router.get("/c/{cohort_id}/progress")
 def progress(cohort_id: str) -> Response:
     """Return the counts of a cohort as JSON; an open cohort page polls this address."""
-    return JSONResponse(_progress(snapshots.get(read_settings(), checked_id(cohort_id))))
+    return JSONResponse(_progress(shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id))))
 
 
 @router.get("/c/{cohort_id}/cell")
 def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", model: str = "") -> Response:
     """Show the replicates of one cell."""
     settings = read_settings()
-    snapshot = snapshots.get(settings, checked_id(cohort_id))
+    snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     wanted = Cell(essay, template, model)
     rows = [row for row in snapshot.rows if row.member.cell == wanted]
     if not rows:
@@ -152,67 +147,6 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
     )
 
 
-@router.get("/c/{cohort_id}/scores")
-def scores(request: Request, cohort_id: str) -> Response:
-    """Show distributions, means, agreement, spread and one template's ranking, with their intervals."""
-    # These load pandas and scipy, which only this page and the comparison need.
-    from essay_cohorts.backfill.summaries import summarise_judges
-    from essay_cohorts.statistics.all_statistics import method_in_words
-
-    settings, query = read_settings(), request.query_params
-    snapshot = snapshots.get(settings, checked_id(cohort_id))
-    judges, statistics = summarise_judges(snapshot.rows), statistics_of_rows(snapshot.rows)
-    templates = _distinct(judge.template_id for judge in judges)
-    chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
-    ranking = [each for each in statistics.ranking if each.template_id == chosen]
-    page, pages, shown = paginate(ranking, ESSAYS_A_PAGE, forms.page_number(query))
-    store = GensDataLayer.from_root(settings.data_root)
-    return render(
-        request,
-        "scores",
-        snapshot=snapshot,
-        judges=judges,
-        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
-        scale=next((judge.scale for judge in judges if judge.template_id == chosen), DEFAULT_SCALE),
-        statistics=statistics,
-        means={(each.template_id, each.model_id): each for each in statistics.means},
-        spreads={(each.template_id, each.model_id): each for each in statistics.replicates},
-        method=method_in_words(),
-        templates=templates,
-        template=chosen,
-        ranking=shown,
-        ranked=len(ranking),
-        titles=essay_titles(store, (each.essay_id for each in shown)),
-        page=page,
-        pages=pages,
-    )
-
-
-@router.get("/c/{cohort_id}/scores.csv")
-def scores_csv(cohort_id: str) -> Response:
-    """Download the current scores, in the form of scores.csv."""
-    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
-    return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
-
-
-@router.get("/c/{cohort_id}/score_pivot.csv")
-def score_pivot_csv(cohort_id: str) -> Response:
-    """Download the current scores as a table of essays by template and model."""
-    from essay_cohorts.statistics.frame import cohort_frame
-    from essay_cohorts.statistics.pivot import pivot_scores
-
-    pivot = pivot_scores(cohort_frame(snapshots.get(read_settings(), checked_id(cohort_id)).rows))
-    return _download(pivot_text(pivot.columns, pivot.rows), "text/csv", f"{cohort_id}-score-pivot.csv")
-
-
-@router.get("/c/{cohort_id}/scores.jsonl")
-def scores_jsonl(cohort_id: str) -> Response:
-    """Download the current scores, one JSON object per line."""
-    rows = snapshots.get(read_settings(), checked_id(cohort_id)).rows
-    lines = (json.dumps(score_values(row)) for row in rows)
-    return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
-
-
 @router.get("/compare")
 def comparison(request: Request, first: str = "", second: str = "") -> Response:
     """Show two cohorts side by side, or the form that chooses two."""
@@ -224,7 +158,7 @@ def comparison(request: Request, first: str = "", second: str = "") -> Response:
     from essay_cohorts.statistics.differences import between_cohorts
     from essay_cohorts.statistics.frame import cohort_frame
 
-    here, there = (snapshots.get(settings, checked_id(each)) for each in (first, second))
+    here, there = (shown_cohorts.snapshots.get(settings, checked_id(each)) for each in (first, second))
     result = compare(here.rows, there.rows)
     shown = [each.essay_id for each in result.essays[:DIFFERENCES_SHOWN]]
     shown += [each.cell.essay_id for each in result.cells[:DIFFERENCES_SHOWN]]
@@ -261,7 +195,7 @@ def unknown(rest: str) -> Response:
 
 def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
     try:
-        return ListedCohort(entry=entry, snapshot=snapshots.get(settings, entry.cohort_id))
+        return ListedCohort(entry=entry, snapshot=shown_cohorts.snapshots.get(settings, entry.cohort_id))
     except CohortError as error:
         return ListedCohort(entry=entry, snapshot=None, problem=str(error))
     except Exception:  # an error in one cohort must not hide the others
@@ -288,12 +222,3 @@ def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
         "may_change": snapshot.with_score < len(snapshot.rows),
         "seen_at": snapshot.seen_at,
     }
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
-def _download(text: str, media_type: str, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, media_type=f"{media_type}; charset=utf-8", headers=headers)

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Condition
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache, cached
 
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import find_mixed_figures_of_rows
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_groups
+from essay_cohorts.views.snapshot import CohortSnapshot
 
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
+    from essay_cohorts.statistics.groups import GroupStatistics
 
 _KEPT_COHORTS = 4
 
 
 def _hash_of_scores(rows: Sequence[ScoreRow]) -> int:
     return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.provenance) for row in rows))
+
+
+def _read_of(settings: Settings, snapshot: CohortSnapshot) -> tuple[str, str, str]:
+    return str(settings.data_root), snapshot.cohort_id, snapshot.seen_at
+
+
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_read_of, condition=Condition())
+def groups_of(settings: Settings, snapshot: CohortSnapshot) -> Mapping[str, str]:
+    """Return essay id -> group for the essays of a snapshot that have one, read once for each snapshot."""
+    store = GensDataLayer.from_root(settings.data_root)
+    return essay_groups(store, (row.member.parent_gen_id for row in snapshot.rows))
+
+
+@cached(
+    LRUCache(maxsize=_KEPT_COHORTS),
+    key=lambda rows, groups: (_hash_of_scores(rows), hash(frozenset(groups.items()))),
+    condition=Condition(),
+)
+def group_statistics_of(rows: Sequence[ScoreRow], groups: Mapping[str, str]) -> GroupStatistics | None:
+    """Return the means and differences of groups, kept as `statistics_of_rows` keeps its own; None without groups."""
+    if not groups:
+        return None
+    from essay_cohorts.statistics.frame import cohort_frame
+    from essay_cohorts.statistics.groups import group_statistics
+
+    return group_statistics(cohort_frame(rows), groups)
 
 
 @cached(LRUCache(maxsize=_KEPT_COHORTS), key=_hash_of_scores, condition=Condition())

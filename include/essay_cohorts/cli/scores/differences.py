@@ -83,7 +83,7 @@ def groups(
 ) -> None:
     """Print the means of groups of essays, such as writers or conditions, and their differences."""
     from essay_cohorts.statistics.all_statistics import method_in_words
-    from essay_cohorts.statistics.groups import group_differences, group_means
+    from essay_cohorts.statistics.groups import group_statistics
 
     settings = settings_of(data_root)
     frame = chosen_scores(settings, cohort, scores, criterion).frame
@@ -91,17 +91,16 @@ def groups(
     if not found:
         finding, next_step = "no essay of these scores has a group.", "Import the essays with --group-column."
         raise BadInput([Problem(place="groups", finding=finding, next_step=next_step)])
-    means, differences = group_means(frame, found), group_differences(frame, found)
+    result = group_statistics(frame, found)
     if as_json:
-        tables = {"means": [asdict(each) for each in means], "differences": [asdict(each) for each in differences]}
-        typer.echo(json.dumps(tables))
+        typer.echo(json.dumps(asdict(result)))
         return
     table = table_of("template", "group", "scored/planned", "essays", "mean", "95 % interval", "")
-    for mean in means:
+    for mean in result.means:
         counts = (f"{mean.scored}/{mean.planned}", str(mean.mean.essays))
         table.add_row(mean.template_id, mean.group, *counts, number(mean.mean.value), *interval(mean.mean))
     print_table(table)
-    _print_group_differences(differences)
+    _print_group_differences(result.differences)
     typer.echo(f"Differences: Welch's interval, because groups have different essays. Means: {method_in_words()}")
 
 

@@ -1,0 +1,111 @@
+"""The page of a cohort's scores, and the downloads of its scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from essay_cohorts.rubric import DEFAULT_SCALE
+from essay_cohorts.settings import read_settings
+from essay_cohorts.store.criteria_csv import criteria_text
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
+from essay_cohorts.views.coverage import paginate
+from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts_airflow.pages import forms, shown_cohorts
+from essay_cohorts_airflow.pages.forms import checked_id, distinct
+from essay_cohorts_airflow.pages.rendering import render
+from essay_cohorts_airflow.pages.statistics_cache import group_statistics_of, groups_of, statistics_of_rows
+
+if TYPE_CHECKING:
+    from essay_cohorts.statistics.spread import RankedEssay
+
+ESSAYS_A_PAGE = 50
+
+router = APIRouter()
+
+
+@router.get("/c/{cohort_id}/scores")
+def scores(request: Request, cohort_id: str) -> Response:
+    """Show distributions, means, groups, agreement, spread and one template's ranking, with their intervals."""
+    # These load pandas and scipy, which only this page and the comparison need.
+    from essay_cohorts.backfill.summaries import summarise_judges
+    from essay_cohorts.statistics.all_statistics import method_in_words
+    from essay_cohorts.statistics.criteria import rows_of_criterion
+
+    settings, query = read_settings(), request.query_params
+    snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
+    criterion = query.get("criterion", "") if query.get("criterion") in snapshot.criteria else ""
+    rows = rows_of_criterion(snapshot.rows, criterion) if criterion else snapshot.rows
+    judges, statistics = summarise_judges(rows), statistics_of_rows(rows)
+    templates = distinct(judge.template_id for judge in judges)
+    chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
+    store = GensDataLayer.from_root(settings.data_root)
+    return render(
+        request,
+        "scores",
+        snapshot=snapshot,
+        criterion=criterion,
+        judges=judges,
+        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
+        statistics=statistics,
+        groups=group_statistics_of(rows, groups_of(settings, snapshot)),
+        means={(each.template_id, each.model_id): each for each in statistics.means},
+        spreads={(each.template_id, each.model_id): each for each in statistics.replicates},
+        method=method_in_words(),
+        templates=templates,
+        template=chosen,
+        scale=next((judge.scale for judge in judges if judge.template_id == chosen), DEFAULT_SCALE),
+        **_ranking_page(store, statistics.ranking, chosen, forms.page_number(query)),
+    )
+
+
+def _ranking_page(
+    store: GensDataLayer, ranking: Sequence[RankedEssay], template_id: str, number: int
+) -> dict[str, Any]:
+    """Return a page of a template's ranking with the titles of its essays."""
+    of_template = [each for each in ranking if each.template_id == template_id]
+    page, pages, shown = paginate(of_template, ESSAYS_A_PAGE, number)
+    titles = essay_titles(store, (each.essay_id for each in shown))
+    return {"ranking": shown, "titles": titles, "page": page, "pages": pages}
+
+
+@router.get("/c/{cohort_id}/scores.csv")
+def scores_csv(cohort_id: str) -> Response:
+    """Download the current scores, in the form of scores.csv."""
+    rows = shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id)).rows
+    return _download(scores_text(rows), "text/csv", f"{cohort_id}-scores.csv")
+
+
+@router.get("/c/{cohort_id}/score_pivot.csv")
+def score_pivot_csv(cohort_id: str) -> Response:
+    """Download the current scores as a table of essays by template and model."""
+    from essay_cohorts.statistics.frame import cohort_frame
+    from essay_cohorts.statistics.pivot import pivot_scores
+
+    pivot = pivot_scores(cohort_frame(shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id)).rows))
+    return _download(pivot_text(pivot.columns, pivot.rows), "text/csv", f"{cohort_id}-score-pivot.csv")
+
+
+@router.get("/c/{cohort_id}/scores.jsonl")
+def scores_jsonl(cohort_id: str) -> Response:
+    """Download the current scores, one JSON object per line."""
+    rows = shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id)).rows
+    lines = (json.dumps(score_values(row)) for row in rows)
+    return _download("".join(f"{line}\n" for line in lines), "application/x-ndjson", f"{cohort_id}-scores.jsonl")
+
+
+@router.get("/c/{cohort_id}/criteria.csv")
+def criteria_csv(cohort_id: str) -> Response:
+    """Download the current scores of the criteria, in the form of criteria.csv."""
+    rows = shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id)).rows
+    return _download(criteria_text(rows), "text/csv", f"{cohort_id}-criteria.csv")
+
+
+def _download(text: str, media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=f"{media_type}; charset=utf-8", headers=headers)

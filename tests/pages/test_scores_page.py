@@ -1,0 +1,88 @@
+"""The page of scores with another scale, with criteria, and with groups of essays."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import PlayedDag
+from tests.store_builder import StoreBuilder
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+HOSTILE = "<b>group</b>"
+TEXT = (
+    "{{ response }}\nScores are from {{ score_min }} to {{ score_max }}:\n"
+    "{% for name in criteria %}{{ name }}: <number>\n{% endfor %}SCORE: <number>"
+)
+
+
+@pytest.fixture
+def judged(store: StoreBuilder, dag: PlayedDag) -> StoreBuilder:
+    """Judge four essays of two groups by a template with two criteria from 1 to 5."""
+    header = "template_id,active,score_min,score_max,criteria"
+    store.write("1_raw/evaluation_templates.csv", f"{header}\nown,1,1,5,novelty;use of evidence\n")
+    store.write("1_raw/templates/evaluation/own.txt", TEXT)
+    store.models("judge-a")
+    essays = [store.essay(number) for number in (1, 2, 3, 4)]
+    for number, essay in enumerate(essays):
+        path = f"gens/essay/{essay}/metadata.json"
+        store.json(path, {**json.loads(store.read(path)), "group": [HOSTILE, "people"][number % 2]})
+    dag.run({"cohort_id": "c", "essay_ids": essays, "replicates": 2})
+    return store
+
+
+def table(html: str, label: str) -> list[list[str]]:
+    """Return the cells of the table with this label, without tags."""
+    found = re.search(rf'aria-label="{label}"><table>.*?<tbody>(.*?)</tbody>', html, re.DOTALL)
+    assert found is not None, label
+    rows = re.findall(r"<tr>(.*?)</tr>", found[1], re.DOTALL)
+    return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh].*?</t[dh]>", row)] for row in rows]
+
+
+def test_the_page_is_on_the_template_s_scale(pages: TestClient, judged: StoreBuilder) -> None:
+    """The distribution has a bar for each point of the scale, and the ranking's bars run over the scale."""
+    html = pages.get("/c/c/scores").text
+    assert re.findall(r'y="81">([^<]+)<', html) == ["1", "2", "3", "4", "5"]
+    assert '<th scope="col" class="wide">1 to 5</th>' in html
+    places = [float(place) for place in re.findall(r'circle cx="([^"]+)"', html)]
+    means = [float(row[2]) for row in table(html, "Ranking of essays")]
+    assert places == pytest.approx([(mean - 1) * 90 / 4 for mean in means], abs=0.2)
+
+
+def test_a_criterion_is_chosen(pages: TestClient, judged: StoreBuilder) -> None:
+    """Every figure is of the chosen criterion; the page of an evaluation shows all criteria."""
+    overall, novelty = (pages.get(f"/c/c/scores{query}").text for query in ("", "?criterion=novelty"))
+    assert "All figures below are of the criterion <strong>novelty</strong>." in novelty
+    rows = [row for row in judged.rows("cohorts/c/criteria.csv") if row["criterion"] == "novelty"]
+    mean = sum(float(row["score"]) for row in rows) / len(rows)
+    assert float(table(novelty, "Means")[0][4]) == pytest.approx(mean, abs=0.006)
+    assert table(overall, "Means") != table(novelty, "Means")
+    assert pages.get("/c/c/scores?criterion=<b>").text == overall
+    download = pages.get("/c/c/criteria.csv")
+    assert download.text == judged.read("cohorts/c/criteria.csv")
+    shown = pages.get(f"/evaluation/{rows[0]['gen_id']}").text
+    assert [row[0] for row in table(shown, "Criteria")] == ["novelty", "use of evidence"]
+    assert "from 1 to 5" in shown
+
+
+def test_groups_are_compared(pages: TestClient, judged: StoreBuilder) -> None:
+    """The page shows each group's mean and their difference, and escapes their names."""
+    html = pages.get("/c/c/scores").text
+    assert HOSTILE not in html
+    means = {row[1]: row[4] for row in table(html, "Means of groups")}
+    assert list(means) == ["&lt;b&gt;group&lt;/b&gt;", "people"]
+    [difference] = table(html, "Differences between groups")
+    first, second = (float(mean) for mean in means.values())
+    assert float(difference[4].replace("\N{MINUS SIGN}", "-")) == pytest.approx(second - first, abs=0.011)
+
+
+def test_without_groups_or_criteria_there_is_no_section(pages: TestClient, main: PlayedDag) -> None:
+    """A cohort without groups and criteria has the page as before."""
+    html = pages.get("/c/main/scores").text
+    assert "Groups of essays" not in html
+    assert 'name="criterion"' not in html
