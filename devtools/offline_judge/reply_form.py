@@ -7,7 +7,11 @@ from typing import Any
 
 from devtools.offline_judge.answers import NOTICE, Call
 
-_SCALE = re.compile(r"\bfrom ([0-9]+(?:\.[0-9]+)?) to ([0-9]+(?:\.[0-9]+)?)\b")
+# Numbers after "from" are a scale if a word about scoring stands before them in the sentence.
+_END = r"([0-9]+(?:\.[0-9]+)?)(?: \([^()]*\))?"
+_SCALE = re.compile(
+    rf"(?:scor|scale|number|rat(?:e|ing)|grad|point)[^.!?<>]{{0,80}}?\bfrom {_END} to {_END}", re.IGNORECASE
+)
 # `NOVELTY: <number>` on a line of its own, and `"novelty": <number>` in an object.
 _LABEL = re.compile(r"^[*_ ]*([A-Za-z][A-Za-z0-9 _-]{0,39}?)[*_ ]*: ?<[^<>\n]*>", re.MULTILINE)
 _FIELD = re.compile(r'"([A-Za-z][A-Za-z0-9 _-]{0,39})" ?: ?<[^<>\n]*>')
@@ -52,9 +56,6 @@ def _object_of(properties: dict[str, Any], made_up: Callable[[str], float]) -> d
 
 
 def _scale_in(prompt: str) -> tuple[float, float]:
-    """Return the last scale on a line that speaks of a score or a number; 0 to 9 if there is none."""
-    for line in reversed(prompt.splitlines()):
-        found = _SCALE.findall(line) if re.search("score|number", line, re.IGNORECASE) else []
-        if found and float(found[-1][0]) < float(found[-1][1]):
-            return float(found[-1][0]), float(found[-1][1])
-    return 0.0, 9.0
+    """Return the last scale that the prompt names; 0 to 9 if there is none."""
+    scales = ((float(low), float(high)) for low, high in _SCALE.findall(" ".join(prompt.split())))
+    return next((scale for scale in reversed(list(scales)) if scale[0] < scale[1]), (0.0, 9.0))

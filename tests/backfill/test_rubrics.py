@@ -12,6 +12,7 @@ from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.criteria import rows_of_criterion
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.means import score_means
+from essay_cohorts.views.export import export_rows
 from essay_cohorts.views.snapshot import read_snapshot
 from tests.answer_server import Answer, AnswerServer
 from tests.cli.command import run_command
@@ -88,6 +89,17 @@ def test_criteria_are_stored_and_summed_up(store: StoreBuilder, dag: PlayedDag, 
     assert json.loads(shown)["means"][0]["mean"]["value"] == pytest.approx(sum(of_novelty) / len(of_novelty))
     wrong = run_command("statistics", "--cohort", "c", "--criterion", "novelt", "--data-root", store.root)
     assert (wrong.returncode, 'Did you mean "novelty"?' in wrong.stderr) == (2, True)
+
+
+def test_the_export_has_scale_and_criteria(store: StoreBuilder, dag: PlayedDag, essays: list[str]) -> None:
+    """A row has the scale of its score and the scores of its criteria; a row without a score has neither."""
+    template(store, ",1,5,novelty;clarity,,", CRITERIA_TEXT)
+    dag.run({**CONF, "essay_ids": essays[:1]})
+    dag.plan({**CONF, "essay_ids": essays[:2]}, run_id="more")
+    done, _, missing, _ = sorted(export_rows(store.root), key=lambda row: (row.essay_id, row.gen_id))
+    assert (done.score_min, done.score_max) == (1.0, 5.0)
+    assert list(json.loads(done.criteria)) == ["novelty", "clarity"]
+    assert (missing.score_min, missing.score_max, missing.criteria) == (None, None, "")
 
 
 def test_rows_without_a_read_file_have_the_same_criteria(

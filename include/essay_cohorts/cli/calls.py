@@ -113,7 +113,7 @@ def try_template(
     """Ask a judge once, and show the prompt, the reply, and what the parser reads in it. Stores nothing."""
     from essay_cohorts.calling.trial import try_call
     from essay_cohorts.calls import Failure
-    from essay_cohorts.judging.parsers import judge_by, template_parser
+    from essay_cohorts.judging.parsers import judge_by, template_parser, verdict_record
     from essay_cohorts.judging.prices import worst_case_usd
     from essay_cohorts.judging.prompts import prompt_renderer
 
@@ -133,7 +133,7 @@ def try_template(
     parser = template_parser(template)
     verdict = judge_by(parser, answer.text, finish_reason=answer.finish_reason, reasoning=answer.reasoning)
     if as_json:
-        found = {"prompt": asdict(prompt), "reply": asdict(answer), "score": verdict.score, "reason": verdict.reason}
+        found = {"prompt": asdict(prompt), "reply": asdict(answer), **verdict_record(verdict)}
         typer.echo(json.dumps({**found, "parser": list(verdict.parser), "cost": _cost(spending)}))
     else:
         _show_verdict(answer, verdict, spending)
@@ -143,6 +143,8 @@ def _show_verdict(reply: Reply, verdict: Verdict, spending: TrialSpending) -> No
     _show("Reasoning", reply.reasoning)
     _show("Reply", reply.text)
     read = f"Score: {verdict.score}" if verdict.score is not None else f"No score: {verdict.reason}"
+    for name, score, reason in verdict.criteria:
+        typer.echo(f"{name}: {score}" if score is not None else f"{name}: no score: {reason}")
     typer.echo(f"{read} (parser {verdict.parser.name}, version {verdict.parser.version})")
     typer.echo(f"{reply.response_model}, {reply.duration_s:.1f} s, {_cost(spending)}. Nothing was stored.")
 

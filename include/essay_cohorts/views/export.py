@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.files.csv_text import csv_text, escape_formula
 from essay_cohorts.files.parallel_map import parallel_map
-from essay_cohorts.records import text_of
+from essay_cohorts.records import VerdictRecord, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essay_titles import DescribedEssay, describe_essay
@@ -33,7 +33,8 @@ class ExportedEvaluation:
     """A row: the evaluation's cell and replicate, its state and score, and where the reply came from.
 
     `state` is one of views/evaluation_state.MemberState. `texts` is None unless the texts were asked for. `cost_usd`
-    is what the reply cost; None when it is not known.
+    is what the reply cost; None when it is not known. `score_min` and `score_max` are the scale of the score, and
+    `criteria` a JSON object of the scores of its criteria; without a score they are empty.
     """
 
     gen_id: str
@@ -52,6 +53,9 @@ class ExportedEvaluation:
     response_model: str
     settings: str
     prompt_sha256: str
+    score_min: float | None = None
+    score_max: float | None = None
+    criteria: str = ""
     texts: ExportedTexts | None = None
 
 
@@ -82,7 +86,12 @@ class _Exporter:
             return None
         cell = metadata.cell
         essay = self._essay(cell.essay_id)
-        shown, record = read_evaluation_state(evaluation), evaluation.reply_record()
+        shown, record, verdict = (
+            read_evaluation_state(evaluation),
+            evaluation.reply_record(),
+            evaluation.verdict_record(),
+        )
+        scale = verdict.rubric.scale if shown.score is not None else None
         return ExportedEvaluation(
             gen_id=gen_id,
             essay_id=cell.essay_id,
@@ -98,6 +107,9 @@ class _Exporter:
             created_at=text_of(record.fields, "created_at"),
             origin_cohort_id=metadata.origin_cohort_id,
             **record.provenance._asdict(),
+            score_min=float(scale.low) if scale else None,
+            score_max=float(scale.high) if scale else None,
+            criteria=_criteria_text(verdict) if scale else "",
             texts=_texts_of(evaluation, essay.text) if self.texts else None,
         )
 
@@ -107,6 +119,11 @@ class _Exporter:
             # A whole store of texts need not fit into memory.
             self.essays[essay_id] = essay if self.texts else essay._replace(text="")
         return self.essays[essay_id]
+
+
+def _criteria_text(verdict: VerdictRecord) -> str:
+    scores = {name: score for name, score, _ in verdict.criteria}
+    return json.dumps(scores, ensure_ascii=False) if scores else ""
 
 
 def _texts_of(evaluation: EvaluationFolder, essay_text: str) -> ExportedTexts:
@@ -131,7 +148,8 @@ def as_parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> byt
     """Return a Parquet file whose columns have the same types whatever the rows hold."""
     import polars
 
-    kinds = {"replicate": polars.Int64, "score": polars.Float64, "cost_usd": polars.Float64}
+    numbers = dict.fromkeys(("score", "cost_usd", "score_min", "score_max"), polars.Float64)
+    kinds = {"replicate": polars.Int64, **numbers}
     schema = {name: kinds.get(name, polars.String) for name in columns}
     sink = io.BytesIO()
     polars.DataFrame(rows, schema=schema).write_parquet(sink)
