@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -124,6 +125,19 @@ def test_a_trial_shows_everything_and_stores_nothing(selected: StoreBuilder, jud
     assert 0 <= found["score"] <= 9
     assert (found["parser"], judge_server.calls()) == (["in_last_line", "2"], 2)
     assert selected.tree_hash() == tree
+
+
+def test_a_trial_shows_each_criterion(selected: StoreBuilder) -> None:
+    """The scores of the criteria are printed before the overall score, and a reason where there is none."""
+    header = "template_id,active,score_min,score_max,criteria"
+    selected.write("1_raw/evaluation_templates.csv", f"{header}\nnovelty,1,1,5,clarity;depth\n")
+    text = "{{ response }}\nA score from {{ score_min }} to {{ score_max }}:\nCLARITY: <number>\nSCORE: <number>"
+    selected.write("1_raw/templates/evaluation/novelty.txt", text)
+    words = ("try", "novelty", "e_essay1", "--model", "judge-a", "--yes", "--data-root", selected.root)
+    shown = run_command(*words).stdout
+    assert re.search(r"^clarity: [1-5]\.[0-9]$", shown, re.MULTILINE)
+    assert "depth: no score: no line begins with its name and a colon" in shown
+    assert json.loads(run_command(*words, "--json").stdout)["criteria"]["depth"]["score"] is None
 
 
 def test_a_trial_takes_a_file(selected: StoreBuilder, tmp_path: Path) -> None:
