@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import Problem
+from essay_cohorts.rubric import Scale, rubric_of
 from tests.fuzz import fuzzed
 from tests.fuzz.near_misses import (
     GOOD_IDS,
@@ -31,7 +32,10 @@ from tests.fuzz.write_record import recorded_writes
 
 TEMPLATES, MODELS = "1_raw/evaluation_templates.csv", "1_raw/llm_models.csv"
 REPLICATION, TEXTS = "1_raw/replication_config.csv", "1_raw/templates/evaluation"
-TEMPLATE_COLUMNS = ("template_id", "template_name", "description", "parser", "generator", "active", "reads")
+TEMPLATE_COLUMNS = (
+    *("template_id", "template_name", "description", "parser", "generator", "active", "reads"),
+    *("score_min", "score_max", "criteria", "overall"),
+)
 MODEL_COLUMNS = (
     *("id", "model", "for_evaluation", "temperature", "max_tokens", "max_tokens_field"),
     *("input_usd_per_mtok", "output_usd_per_mtok", "specialization", "cached_input_usd_per_mtok", "request"),
@@ -51,11 +55,22 @@ ODD_REQUESTS = st.sampled_from(
     ["[]", "low", '{"seed": NaN}', '{"n": 2}', '{"a": "\\udc00"}', '{"a": 1e999}', '{"a":1,"a":2}', "[" * 5_000]
 )
 
+MANY_CRITERIA = ";".join(f"c{number}" for number in range(21))
+
 # For each column, a strategy of valid cells and a strategy of invalid cells.
 TEMPLATE_CELLS = {
     "template_id": (st.sampled_from(HAS_TEXT[:3]), st.sampled_from(["Novelty", *GOOD_IDS, *ODD_IDS])),
     "active": (TRUE_OR_FALSE, ODD_BOOLEANS),
     "reads": (st.sampled_from(["", "reply", " reply_or_reasoning"]), st.sampled_from(["Reply", "reasoning", "x"])),
+    "score_min": (st.sampled_from(["", "0", "1", " 0.5 ", "1e0"]), ODD_AMOUNTS),
+    "score_max": (st.sampled_from(["", "5", "10", "100.0", "1e3", "2.5"]), ODD_AMOUNTS),
+    "criteria": (
+        st.sampled_from(["", "novelty", "novelty; use of evidence", ";a;"]),
+        st.sampled_from(
+            ["score", "a;A", "1st", "ü", "a+b", "a;b=c", "Overall-Score", ";".join("abcdefghijklmnopqrstu")]
+        ),
+    ),
+    "overall": (st.sampled_from(["", "reply"]), st.sampled_from(["Mean", "median", "1"])),
 }
 MODEL_CELLS = {
     "id": (NAMES, st.one_of(st.sampled_from(["Judge-A", "", "a\nb", "a\x00b"]), odd_texts(12))),
@@ -161,6 +176,8 @@ def test_templates_are_read_or_named(catalog: Catalog, content: bytes) -> None:
         assert may_be_an_id(template.template_id)
         assert template.template_id in HAS_TEXT
         assert template.text == f"Text of {template.template_id}: {{{{ response }}}}\n"
+        assert 0 <= template.rubric.scale.low < template.rubric.scale.high <= 1000
+        assert rubric_of(f"2{template.rubric.version_parts}") == template.rubric
     if not checked.problems:
         assert all(is_boolean(row["active"]) for row in rows_of(content))
         active = [row for row in rows_of(content) if is_true(row["active"])]
@@ -168,6 +185,11 @@ def test_templates_are_read_or_named(catalog: Catalog, content: bytes) -> None:
         assert [t.reads for t in checked.value] == [row.get("reads", "").strip() or "reply" for row in active]
         assert [t.parser for t in checked.value] == [row.get("parser", "").strip() for row in active]
         assert len({t.template_id.lower() for t in checked.value}) == len(active) > 0
+        for template, row in zip(checked.value, active, strict=True):
+            ends = [row.get(name, "").strip() for name in ("score_min", "score_max")]
+            assert template.rubric.scale == Scale(float(ends[0] or 0), float(ends[1] or 9))
+            names = (name.strip() for name in row.get("criteria", "").split(";"))
+            assert template.rubric.criteria == tuple(name for name in names if name)
 
 
 @fuzzed("models.csv")

@@ -9,6 +9,7 @@ from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.errors import BadInput
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
+from essay_cohorts.rubric import Scale
 from tests.store_builder import StoreBuilder
 
 TEXT = "{{ boundary }}{{ response }}{{ boundary }}\nSCORE: n\n"
@@ -49,7 +50,6 @@ def test_a_row_is_appended(store: StoreBuilder, before: str, row: str) -> None:
         pytest.param(new(text="no essay"), "{{ response }}", id="no essay in the text"),
         pytest.param(new(text="{{ response"), "clarity.txt", id="broken template"),
         pytest.param(new(parser="in_last_lin"), 'Did you mean "in_last_line"?', id="parser"),
-        pytest.param(new(reads="reply"), 'it has no column "reads".', id="column"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_not_written(
@@ -61,6 +61,29 @@ def test_a_template_that_cannot_be_used_is_not_written(
         add_template(store.root, template)
     assert message in str(error.value)
     assert store.tree_hash() == tree
+
+
+@pytest.mark.parametrize("line_end", [pytest.param("\n", id="LF"), pytest.param("\r\n", id="CRLF")])
+def test_a_missing_column_is_added(store: StoreBuilder, line_end: str) -> None:
+    """Each row gets an empty cell at its end, also a row of several lines; comments and blank lines stay."""
+    rows = ["# mine", "template_id,active,description", "", 'novelty,1,"two,', 'lines"', "# between", "coherence,0,x"]
+    store.write(TEMPLATES, line_end.join(rows))
+    added = NewTemplate(template_id="clarity", text=TEXT, cells={"score_min": "1", "score_max": "5"})
+    template, _ = add_template(store.root, added)
+    assert template.rubric.scale == Scale(1, 5)
+    assert (store.root / TEMPLATES).read_bytes().decode() == "".join(
+        f"{row}{line_end}"
+        for row in (
+            "# mine",
+            "template_id,active,description,score_min,score_max",
+            "",
+            'novelty,1,"two,',
+            'lines",,',
+            "# between",
+            "coherence,0,x,,",
+            "clarity,true,,1,5",
+        )
+    )
 
 
 def test_a_text_that_exists_is_not_overwritten(store: StoreBuilder) -> None:
@@ -94,7 +117,6 @@ def test_a_judge_is_added_and_used(store: StoreBuilder) -> None:
         pytest.param({"id": "#c", "model": "x"}, "it begins with #", id="a comment"),
         pytest.param({"id": "", "model": "x"}, "column id: it is empty.", id="no id"),
         pytest.param({"id": "c", "model": ""}, "column model: it is empty.", id="no model"),
-        pytest.param({"id": "c", "model": "x", "max_tokens": "9"}, 'it has no column "max_tokens".', id="column"),
     ],
 )
 def test_a_judge_that_cannot_be_used_is_not_written(store: StoreBuilder, cells: dict[str, str], message: str) -> None:

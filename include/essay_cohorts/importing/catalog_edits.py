@@ -1,12 +1,14 @@
 """Adds a template or a judge to a data root: a row of a CSV, which is checked with the whole file and then written.
 
-The other rows stay byte for byte as they are, with comments, order and line ends.
+The other rows stay byte for byte as they are, with comments, order and line ends. A column that the file lacks is
+added at the end of all rows.
 """
 
 from __future__ import annotations
 
+import io
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +76,7 @@ def add_model(root: Path, cells: Mapping[str, str]) -> list[str]:
 
 
 def _with_row(root: Path, name: str, cells: Mapping[str, str], problems: list[Problem]) -> str:
-    """Return the text of a CSV with one more row; add a problem for each cell that has no column."""
+    """Return the text of a CSV with one more row, and with the columns of its cells."""
     checked = Catalog(root=root).text(name)
     problems += checked.problems
     # Spreadsheet programs know a UTF-8 file by its BOM, so the BOM stays.
@@ -82,20 +84,26 @@ def _with_row(root: Path, name: str, cells: Mapping[str, str], problems: list[Pr
     text = checked.value
     rows = (row for _, row in numbered_rows(csv_reader(text)) if not is_comment(row))
     header = [cell.strip() for cell in next(rows, [])]
-    problems += _cells_without_column(name, header, cells)
+    # A file without the column that marks rows as used has no need of the mark.
+    optional = {"active", "for_evaluation"}
+    added = [column for column, cell in cells.items() if cell and column not in header and column not in optional]
+    if added and header:
+        text, header = _with_columns(text, added), [*header, *added]
     line_end = "\r\n" if "\r\n" in text else "\n"
     end = "" if not text or text.endswith(("\n", "\r")) else line_end
     return bom + text + end + csv_line([cells.get(column, "") for column in header]).removesuffix("\n") + line_end
 
 
-def _cells_without_column(name: str, header: list[str], cells: Mapping[str, str]) -> Iterable[Problem]:
-    # A file without the column that marks rows as used has no need of the mark.
-    optional = {"active", "for_evaluation"}
-    for column, cell in cells.items():
-        if cell and column not in header and column not in optional:
-            finding = f'it has no column "{column}".'
-            next_step = f"Add the column to the header and a comma to each row, or leave {column} out."
-            yield Problem(place=f"{name}:1", finding=finding, next_step=next_step)
+def _with_columns(text: str, added: list[str]) -> str:
+    """Return the text of a CSV with more columns at its end, empty in the rows that are there."""
+    lines = io.StringIO(text, newline="").readlines()
+    reader = csv_reader(text)
+    # The last line of each row; a quoted cell may span several lines.
+    ends = [reader.line_num - 1 for row in reader if row and not is_comment(row)]
+    for number, end in enumerate(ends):
+        bare = lines[end].rstrip("\r\n")
+        lines[end] = f"{bare},{','.join('' if number else name for name in added)}{lines[end][len(bare) :]}"
+    return "".join(lines)
 
 
 def _differs(path: Path, text: str) -> bool:
