@@ -41,6 +41,9 @@ def messages(found: Checked[tuple[SourceEssay, ...]]) -> list[str]:
         pytest.param("a.md", "Only text.", "a", "Only text.", id="no heading"),
         pytest.param("a.md", "#hashtag\ntext", "a", "#hashtag\ntext", id="a hashtag is not a heading"),
         pytest.param("a.md", "\ufeff# T\r\nx\r\n", "T", "# T\nx\n", id="BOM and CRLF"),
+        pytest.param(
+            "a.md", "```sh\n# make\n```\n# T\n", "T", "```sh\n# make\n```\n# T\n", id="code is not a heading"
+        ),
         pytest.param("A.MD", "# T", "T", "# T", id="case of the ending"),
     ],
 )
@@ -49,7 +52,7 @@ def test_a_text_file_is_an_essay(tmp_path: Path, name: str, content: str, title:
     found = read(tmp_path, name, content)
     assert messages(found) == []
     [essay] = found.value
-    assert (essay.title, essay.text, essay.has_own_id, essay.place) == (title, text, False, name)
+    assert (essay.title, essay.text, essay.place) == (title, text, name)
 
 
 def test_a_folder_is_read_without_its_other_files(tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_a_row_is_an_essay(tmp_path: Path, name: str, content: str | bytes) -> N
     assert messages(found) == []
     [essay] = found.value
     assert (essay.essay_id, essay.title, essay.text, essay.group) == ("e7", "T", "A text.", "humans")
-    assert (essay.has_own_id, essay.columns) == (True, {"year": "1999"})
+    assert essay.columns == {"year": "1999"}
 
 
 def test_columns_are_named_by_options(tmp_path: Path) -> None:

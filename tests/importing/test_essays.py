@@ -18,13 +18,12 @@ from tests.store_builder import StoreBuilder
 ONE = SourceEssay(
     place="e.csv:2",
     essay_id="one",
-    has_own_id=True,
     title="One",
     text="The first essay.",
     group="a",
     stated=frozenset({"title", "group"}),
 )
-TWO = SourceEssay(place="e.csv:3", essay_id="two", has_own_id=True, title="Two", text="The second essay.")
+TWO = SourceEssay(place="e.csv:3", essay_id="two", title="Two", text="The second essay.")
 
 
 def run_import(root: Path, essays: Sequence[SourceEssay], **options: bool) -> ImportPlan:

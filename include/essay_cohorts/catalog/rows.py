@@ -48,6 +48,9 @@ class Row:
         value = self.text(column)
         if is_id(value):
             return value
+        if not value:
+            self.problems.append(self.problem(column, "it is empty.", "Fill the cell."))
+            return None
         self.problems.append(self.problem(column, f"{value!r} is not a valid id.", ID_RULE))
         return None
 

@@ -15,6 +15,8 @@ from essay_cohorts.importing.source_rows import READERS, SourceRow, SourceTable,
 
 TEXT_FILES = (".txt", ".md")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+# A line of code that begins with # is no heading.
+_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)
 _KINDS = f"a folder of {' and '.join(TEXT_FILES)} files, or one {', '.join((*TEXT_FILES, *READERS))} file"
 
 
@@ -22,13 +24,11 @@ _KINDS = f"a folder of {' and '.join(TEXT_FILES)} files, or one {', '.join((*TEX
 class SourceEssay:
     """An essay of a source: `place` names its file or row, and `columns` has what the source says about it besides.
 
-    `has_own_id` is true when the source gives the id; otherwise the id is made from the title and the text. `stated`
-    names what the source says of the essay: title, group, columns. What it does not say is not erased.
+    `stated` names what the source says of the essay: title, group, columns. What it does not say is not erased.
     """
 
     place: str
     essay_id: str
-    has_own_id: bool
     title: str
     text: str
     group: str = ""
@@ -102,9 +102,9 @@ def _read_text_file(path: Path) -> SourceEssay | Problem:
         return text
     if not text.strip():
         return Problem(place=path.name, finding="it is empty.", next_step="Write the essay, or remove the file.")
-    heading = _HEADING.search(text) if path.suffix.lower() == ".md" else None
+    heading = _HEADING.search(_FENCED.sub("", text)) if path.suffix.lower() == ".md" else None
     title = heading[1] if heading else path.stem
-    return SourceEssay(place=path.name, essay_id=essay_id_of(title, text), has_own_id=False, title=title, text=text)
+    return SourceEssay(place=path.name, essay_id=essay_id_of(title, text), title=title, text=text)
 
 
 def _read_table(table: SourceTable, names: ColumnNames) -> Checked[tuple[SourceEssay, ...]]:
@@ -164,7 +164,6 @@ def _essay_of(row: SourceRow, columns: ColumnNames) -> SourceEssay:
     return SourceEssay(
         place=row.place,
         essay_id=own_id or essay_id_of(title, text),
-        has_own_id=bool(own_id),
         title=title,
         text=text,
         group=_cell(row.values.get(columns.group)) if columns.group else "",
