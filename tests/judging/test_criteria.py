@@ -14,7 +14,7 @@ from essay_cohorts.judging.json_score import read_json
 from essay_cohorts.judging.parsers import judge_by, last_score_line, parser_of, read_last_line, template_parser
 from essay_cohorts.judging.parsers import verdict_record as record_of
 from essay_cohorts.records import VerdictRecord
-from essay_cohorts.rubric import Rubric, Scale, criteria_findings, read_criteria
+from essay_cohorts.rubric import Rubric, Scale, criteria_findings, read_criteria, rubric_of
 from tests.judging.near_replies import near_replies
 from tests.judging.templates import template
 
@@ -50,6 +50,12 @@ LINES = [
     pytest.param("Novelty 4\nCLARITY: 3\nSCORE: 4", (None, 3, 4), id="no colon"),
     pytest.param("The novelty: 4\nCLARITY: 3\nSCORE: 4", (None, 3, 4), id="not at the beginning"),
     pytest.param("NOVELTY: 4\nActually 2 is fairer.\nCLARITY: 3\nSCORE: 4", (None, 3, 4), id="taken back"),
+    pytest.param("NOVELTY: 4\nI give 4/5 points.\nCLARITY: 3\nSCORE: 4", (4, 3, 4), id="the same score below it"),
+    pytest.param("NOVELTY: 4\n4\nCLARITY: 3\nOn 1-5, of course.\nSCORE: 4", (4, 3, 4), id="its number and the scale"),
+    pytest.param("NOVELTY: 4\n4/9\nCLARITY: 3\nSCORE: 4", (None, 3, 4), id="another scale below it"),
+    pytest.param(
+        "NOVELTY: 4\nCLARITY: 3\nSCORE: 4\nActually, no.\nRather 2.", (4, 3, None), id="only overall in doubt"
+    ),
     pytest.param("NOVELTY: 4\nCLARITY: 3\nSCORE: 4\nSCORE 2 would be fairer", (4, 3, None), id="overall in doubt"),
     pytest.param("NOVELTY: 4\nCLARITY: 3\nSCORE: 9", (4, 3, None), id="overall beyond the scale"),
     pytest.param("NOVELTY: 4, CLARITY: 3\nSCORE: 4", (None, None, 4), id="two on one line"),
@@ -121,6 +127,7 @@ def test_the_mean_of_the_criteria(reply: str, score: float | None, reason: str) 
     """With `overall: mean` the score is the mean of all criteria, or there is none."""
     reading = read_last_line(reply, MEAN)
     assert reading.score == score
+    assert [each.criterion for each in reading.criteria] == list(NAMES)
     assert reading.reason.startswith(reason)
 
 
@@ -137,6 +144,50 @@ def test_the_mean_of_the_criteria(reply: str, score: float | None, reason: str) 
 def test_the_mean_of_the_fields(reply: str, score: float | None) -> None:
     """The parser `json` computes the same mean."""
     assert read_json(reply, MEAN).score == score
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        pytest.param("", "the reply is empty", id="empty"),
+        pytest.param("none", "the reply holds no complete JSON object", id="no object"),
+        pytest.param('{"score": 4}', 'the last JSON object has no field "novelty"', id="no field"),
+        pytest.param('{"novelty": [4]}', 'the field "novelty" holds no number: \'["4"]\'', id="no number"),
+        pytest.param('{"novelty": {"score": [4]}}', 'the field "score" holds no number: \'["4"]\'', id="inside"),
+        pytest.param(
+            '{"novelty": 4, "Novelty": 3}', "the JSON object states several scores for it: '4, 3'", id="several"
+        ),
+        pytest.param('{"novelty": 7}', "the score is not from 1 to 5: '7'", id="off the scale"),
+        pytest.param(
+            '{"novelty": 4, "score": 4}, {',
+            "the last complete JSON object is inside another one, or another one begins after it",
+            id="cut off",
+        ),
+        pytest.param('{"novelty": 4, "score": 4} {"novelty": 4, "score": 4}', "the reply lists several", id="a list"),
+        pytest.param(
+            '{"novelty": 4, "score": 4}\n3/5', "a later line states another score or scale: '3/5'", id="later"
+        ),
+        pytest.param('{"novelty": 4}\n3/5', 'the last JSON object has no field "score"', id="no score, and later"),
+    ],
+)
+def test_a_field_without_a_score_says_why(reply: str, reason: str) -> None:
+    """The reason names the field and what it holds, or what puts the whole object in doubt."""
+    reading = read_json(reply, Rubric(scale=Scale(1, 5), criteria=("novelty",)))
+    assert reading.criteria[0].score is None
+    assert reading.criteria[0].reason.startswith(reason)
+
+
+@PROPERTY
+@given(
+    st.lists(st.sampled_from(["novelty", "use of evidence", "c-1", "d_2"]), unique=True).map(tuple),
+    st.sampled_from(["reply", "mean"]),
+    st.booleans(),
+)
+def test_a_version_gives_back_its_rubric(names: tuple[str, ...], overall: str, reasoning: bool) -> None:
+    """The criteria, their order and their mean are part of the parser's version."""
+    rubric = Rubric(scale=Scale(0.5, 7), criteria=names, overall="mean" if overall == "mean" else "reply")
+    assert rubric_of(f"2{'+reasoning' * reasoning}{rubric.version_parts}") == rubric
+    assert (0.5 in rubric.scale, 7 in rubric.scale, 7.1 in rubric.scale) == (True, True, False)
 
 
 def test_names_of_several_words() -> None:
@@ -212,6 +263,7 @@ def test_a_criterion_s_score_is_always_stated(parser: str, overall: str, data: s
         pytest.param("1st", ["'1st' is not a name of a criterion"], id="a digit first"),
         pytest.param("a+b", ["'a+b' is not a name of a criterion"], id="a plus sign"),
         pytest.param("x" * 41, ["is not a name of a criterion"], id="too long"),
+        pytest.param(";".join(f"c{n}" for n in range(20)), [], id="as many as there may be"),
         pytest.param(";".join(f"c{n}" for n in range(21)), ["it names 21 criteria, more than 20."], id="too many"),
     ],
 )
