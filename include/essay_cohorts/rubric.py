@@ -18,7 +18,9 @@ LOWEST_BOUND, HIGHEST_BOUND = 0, 1000
 OVERALL_NAMES = frozenset({"score", "overall", "final", "total", "overallscore", "finalscore", "totalscore"})
 MAX_CRITERIA = 20
 
-_CRITERION = re.compile(r"[A-Za-z][A-Za-z0-9_ -]{0,39}")
+# A letter of any language first; a hyphen between blanks would be read as the end of the name.
+_CRITERION = re.compile(r"[^\W\d_](?:[ _-]?\w)*")
+_LONGEST_NAME = 40
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _SCALE_PART = re.compile(rf"scale=({_NUMBER})\.\.({_NUMBER})")
 _CRITERIA_PART, _MEAN_PART = "criteria=", "overall=mean"
@@ -60,6 +62,14 @@ class Rubric:
     overall: Literal["reply", "mean"] = "reply"
 
     @property
+    def measure(self) -> Rubric:
+        """The part of the rubric that decides what an overall score means; two measures are never pooled."""
+        return self if self.overall == "mean" else Rubric(scale=self.scale)
+
+    def __str__(self) -> str:
+        return f"{self.scale}, the mean of {', '.join(self.criteria)}" if self.overall == "mean" else str(self.scale)
+
+    @property
     def version_parts(self) -> str:
         """The rubric as the end of a parser's version; "" for a score from 0 to 9 without criteria."""
         scale = "" if self.scale == DEFAULT_SCALE else f"+scale={points(self.scale.low)}..{points(self.scale.high)}"
@@ -94,12 +104,13 @@ def scale_in(low: str, high: str) -> Scale:
 
 def points(score: float) -> str:
     """Return a score or a bound as short text: 5 for 5.0."""
-    return f"{Decimal(repr(float(score))).normalize():f}"
+    # Adding 0 makes 0 of -0.
+    return f"{Decimal(repr(float(score) + 0.0)).normalize():f}"
 
 
 def criterion_key(name: str) -> str:
     """Return a criterion's name as it is compared: without case, blanks, hyphens and underscores."""
-    return re.sub(r"[\s_*-]", "", name).lower()
+    return re.sub(r"[\s_*-]", "", name).casefold()
 
 
 def read_criteria(cell: str) -> tuple[str, ...]:
@@ -112,12 +123,17 @@ def criteria_findings(names: Sequence[str]) -> Iterator[str]:
     seen: set[str] = set()
     for name in names:
         key = criterion_key(name)
-        if not _CRITERION.fullmatch(name):
-            yield f"{name!r} is not a name of a criterion: 1 to 40 letters, digits, blanks, - or _, a letter first."
+        if not _CRITERION.fullmatch(name) or len(name) > _LONGEST_NAME:
+            yield (
+                f"{name!r} is not a name of a criterion: a letter first, then letters, digits, and single blanks, "
+                f"hyphens or underscores, at most {_LONGEST_NAME} characters."
+            )
         elif key in OVERALL_NAMES:
             yield f'"{name}" is the overall score, not a criterion.'
         elif key in seen:
             yield f'"{name}" is named twice.'
+        elif {key.removesuffix("score"), f"{key}score"} & seen:
+            yield f'"{name}" and another name differ only by the word "score".'
         seen.add(key)
     if len(names) > MAX_CRITERIA:
         yield f"it names {len(names)} criteria, more than {MAX_CRITERIA}."

@@ -59,9 +59,38 @@ LINES = [
     pytest.param("NOVELTY: 4\nCLARITY: 3\nSCORE: 4\nSCORE 2 would be fairer", (4, 3, None), id="overall in doubt"),
     pytest.param("NOVELTY: 4\nCLARITY: 3\nSCORE: 9", (4, 3, None), id="overall beyond the scale"),
     pytest.param("NOVELTY: 4, CLARITY: 3\nSCORE: 4", (None, None, 4), id="two on one line"),
-    pytest.param("| NOVELTY | 4 |\n| CLARITY | 3 |\nSCORE: 4", (None, None, 4), id="a table"),
+    pytest.param("| NOVELTY | 4 |\n| CLARITY | 3 |\nSCORE: 4", (4, 3, 4), id="a table"),
     pytest.param("", (None, None, None), id="empty"),
     pytest.param("<think>NOVELTY: 4", (None, None, None), id="cut off in its reasoning"),
+    pytest.param(
+        "| Criterion | Score |\n|---|---|\n| Novelty | 4 |\n| Clarity | 3 |\nSCORE: 4", (4, 3, 4), id="rows"
+    ),
+    pytest.param('"Novelty": 4\n[Clarity]: 3\nSCORE: 4', (4, 3, 4), id="marks around names"),
+    pytest.param("a) Novelty: 4\n(2) Clarity: 3\nSCORE: 4", (4, 3, 4), id="letters and brackets"),
+    pytest.param("✅ Novelty: 4\n→ Clarity: 3\nSCORE: 4", (4, 3, 4), id="signs before names"),
+    pytest.param("Novelty: 4, fresh ideas.\nClarity: 3. It wanders.\nSCORE: 4", (4, 3, 4), id="words after a mark"),
+    pytest.param("Novelty: 4 because it is fresh\nClarity: 3; muddled\nSCORE: 4", (4, 3, 4), id="a reason"),
+    pytest.param(
+        "SCORE: 4\nScore breakdown:\nNovelty: 4\nClarity: 3", (4, 3, 4), id="a heading that begins with score"
+    ),
+    pytest.param(
+        "Novelty: 4\nClarity: 3\nOn reflection, novelty deserves a 2.\nSCORE: 4", (None, 3, 4), id="by name"
+    ),
+    pytest.param(
+        "Novelty: 4\nClarity: 3\nSCORE: 4\nRevised novelty: 2", (None, 3, None), id="revised after the score"
+    ),
+    pytest.param(
+        "SCORE: 4\nNovelty: 4\nClarity: this drags the score down to 2.", (4, None, None), id="in its reason"
+    ),
+    pytest.param(
+        "### Novelty\nFresh.\nScore: 4\n\n### Clarity\nMuddled.\nScore: 2", (None, None, None), id="sections"
+    ),
+    pytest.param(
+        "**Novelty:** Fresh.\nScore: 4\n**Clarity:** Dull.\nScore: 2", (None, None, None), id="bold sections"
+    ),
+    pytest.param(
+        "### Novelty\nFresh.\n### Clarity\nMuddled.\n### Result\nScore: 4", (None, None, 4), id="one result"
+    ),
 ]
 OBJECTS = [
     pytest.param('{"novelty": 4, "clarity": 3, "score": 4}', (4, 3, 4), id="fields"),
@@ -91,7 +120,29 @@ OBJECTS = [
     pytest.param('{"novelty": 4, "clarity": 3, "score": 4}, {"novelty"', (None, None, None), id="a list cut off"),
     pytest.param('{"a": {"novelty": 4, "clarity": 3, "score": 4}', (None, None, None), id="inside one cut off"),
     pytest.param("no object", (None, None, None), id="no object"),
-    pytest.param('{"novelty": 4, "clarity": 3, "score": 4, "max_score": 9}', (4, 3, None), id="overall: another top"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4, "max_score": 9}', (None, None, None), id="another top"),
+    pytest.param('{"novelty_score": 4, "clarity score": 3, "score": 4}', (4, 3, 4), id="the word score"),
+    pytest.param('{"Novelty (1-5)": 4, "clarity": 3, "score": 4}', (4, 3, 4), id="the scale in the name"),
+    pytest.param(
+        '{"criteria": [{"name": "novelty", "score": 4}, {"name": "clarity", "score": 3}], "score": 4}',
+        (4, 3, 4),
+        id="list",
+    ),
+    pytest.param(
+        '{"novelty": "fresh", "scores": {"novelty": 4, "clarity": 3}, "score": 4}', (4, 3, 4), id="words too"
+    ),
+    pytest.param('{"explanation": "in \\(x\\)", "novelty": 4, "clarity": 3, "score": 4}', (4, 3, 4), id="LaTeX"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4}\nNovelty: 4', (4, 3, 4), id="repeated below"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4}\nNovelty: 3', (None, None, None), id="other below"),
+    pytest.param('{"novelty": 4, "revised_novelty": 2, "clarity": 3, "score": 4}', (None, 3, 4), id="revised"),
+    pytest.param(
+        '{"criterion": "novelty", "score": 4}\n{"criterion": "clarity", "score": 2}', (None,) * 3, id="each one"
+    ),
+    pytest.param('{"criteria": {"novelty": 4, "clarity": 3, "max": 10}, "score": 4}', (None,) * 3, id="a top inside"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4, "max_possible": 10}', (None,) * 3, id="possible points"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4, "scale_min": 0}', (None,) * 3, id="another low end"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4, "overall": 2}', (4, 3, None), id="overall differs"),
+    pytest.param('{"novelty": 4, "clarity": 3, "score": 4}\nNovelty should be lower.', (None,) * 3, id="lower"),
 ]
 
 
@@ -139,6 +190,8 @@ def test_the_mean_of_the_criteria(reply: str, score: float | None, reason: str) 
         pytest.param('{"novelty": 4}', None, id="one is missing"),
         pytest.param('{"novelty": 4, "clarity": 3} and 2', None, id="taken back"),
         pytest.param('{"novelty": 4, "clarity": 3}\nThank you.', 3.5, id="a farewell"),
+        pytest.param('{"novelty": 4, "clarity": 3}\nSCORE: 4', 3.5, id="a stated score below does not count either"),
+        pytest.param('{"novelty": 4, "clarity": 3, "max_score": 10}', None, id="another scale"),
     ],
 )
 def test_the_mean_of_the_fields(reply: str, score: float | None) -> None:
@@ -167,7 +220,6 @@ def test_the_mean_of_the_fields(reply: str, score: float | None) -> None:
         pytest.param(
             '{"novelty": 4, "score": 4}\n3/5', "a later line states another score or scale: '3/5'", id="later"
         ),
-        pytest.param('{"novelty": 4}\n3/5', 'the last JSON object has no field "score"', id="no score, and later"),
     ],
 )
 def test_a_field_without_a_score_says_why(reply: str, reason: str) -> None:
@@ -261,6 +313,9 @@ def test_a_criterion_s_score_is_always_stated(parser: str, overall: str, data: s
         pytest.param("score", ['"score" is the overall score, not a criterion.'], id="the score"),
         pytest.param("Overall Score", ['"Overall Score" is the overall score, not a criterion.'], id="overall"),
         pytest.param("1st", ["'1st' is not a name of a criterion"], id="a digit first"),
+        pytest.param("clarté;Präzision", [], id="letters of other languages"),
+        pytest.param("clarity - structure", ["'clarity - structure' is not a name"], id="a hyphen between blanks"),
+        pytest.param("novelty;novelty score", ['"novelty score" and another name differ only'], id="the word score"),
         pytest.param("a+b", ["'a+b' is not a name of a criterion"], id="a plus sign"),
         pytest.param("x" * 41, ["is not a name of a criterion"], id="too long"),
         pytest.param(";".join(f"c{n}" for n in range(20)), [], id="as many as there may be"),

@@ -48,7 +48,7 @@ def result_of(row: PlanRow, found: FoundEvaluation, planned: PlannedRun) -> Resu
     if not found.state.is_parsed:
         outcome, reason = _without_score(row, found, planned.run, planned.parsers[row.member.template_id])
         return Result(outcome=outcome, reason=reason)
-    score, reason = score_or_reason(found.state, planned.scale_of(row.member.template_id))
+    score, reason = score_or_reason(found.state, planned.rubric_of(row.member.template_id))
     if score is None:
         return Result(outcome=Outcome.UNSCORED, reason=reason)
     return Result(outcome=Outcome.REUSED if row.action is Action.REUSE else Outcome.SCORED, score=score)

@@ -160,7 +160,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> Score
         cost_usd=state.reply.cost_usd,
         called=state.reply.run == planned.run,
         provenance=state.reply.provenance,
-        scale=planned.scale_of(row.member.template_id),
+        scale=planned.rubric_of(row.member.template_id).scale,
         criteria=state.verdict.criteria if result.score is not None else (),
     )
 

@@ -13,6 +13,7 @@ from essay_cohorts.rubric import (
     Rubric,
     Scale,
     criteria_findings,
+    criterion_key,
     points,
     read_criteria,
 )
@@ -30,6 +31,8 @@ _READS: dict[str, Literal["reply", "reply_or_reasoning"]] = {
     "reply_or_reasoning": "reply_or_reasoning",
 }
 _OVERALL: dict[str, Literal["reply", "mean"]] = {"reply": "reply", "mean": "mean"}
+# The most decimals of an end of a scale.
+_DECIMALS = 4
 _RESPONSE_FORMATS: dict[str, Literal["text", "json_schema"]] = {"text": "text", "json_schema": "json_schema"}
 
 
@@ -46,10 +49,17 @@ def read_template(template_id: str, row: Row) -> Template:
         rubric=_rubric(row),
         response_format=row.one_of("response_format", _RESPONSE_FORMATS) or "text",
     )
+    if template.response_format == "json_schema" and any(map(_is_explanation, template.rubric.criteria)):
+        finding = "json_schema has a field of its own for the explanation, so no criterion can have this name."
+        row.problems.append(row.problem("criteria", finding, "Choose another name for the criterion."))
     if template.response_format == "json_schema" and template.parser != "json":
         finding = "json_schema asks for JSON replies, which only the parser json reads."
         row.problems.append(row.problem("response_format", finding, "Write json into the column parser."))
     return template
+
+
+def _is_explanation(criterion: str) -> bool:
+    return criterion_key(criterion) == "explanation"
 
 
 def _rubric(row: Row) -> Rubric:
@@ -67,6 +77,11 @@ def _scale(row: Row) -> Scale:
     low = row.number("score_min", float, low=LOWEST_BOUND, high=HIGHEST_BOUND)
     high = row.number("score_max", float, low=LOWEST_BOUND, high=HIGHEST_BOUND)
     scale = Scale(DEFAULT_SCALE.low if low is None else low, DEFAULT_SCALE.high if high is None else high)
+    for column, end in (("score_min", scale.low), ("score_max", scale.high)):
+        if round(end, _DECIMALS) != end:
+            finding = f"{points(end)} has more than {_DECIMALS} decimals."
+            row.problems.append(row.problem(column, finding, f"Round it to {_DECIMALS} decimals."))
+            return DEFAULT_SCALE
     if scale.low < scale.high:
         return scale
     column = "score_min" if low is not None else "score_max"

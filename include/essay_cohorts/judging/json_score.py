@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.domain import CriterionScore
-from essay_cohorts.judging.criteria import mean_of_criteria, without_criteria
+from essay_cohorts.judging.criteria import mean_of_criteria, read_labelled, without_criteria
 from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score, word_for
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
 from essay_cohorts.judging.score_line import (
@@ -38,14 +38,27 @@ _SCALE_KEYS = frozenset(
         "highestscore",
     }
 )
-_OTHER_SCORE = re.compile(r"(?:final|overall|total|revised|adjusted|corrected|updated|new)(?:score|rating|grade)")
+_OTHER_SCORE = re.compile(
+    r"(?:my|the)?(?:final|overall|total|revised|adjusted|corrected|updated|new|actual|true)?(?:score|rating|grade|mark)"
+    r"(?:after\w*|revised|final|adjusted)?|overall|final|total"
+)
+# Other names of the end of a scale count if their value is a number, or holds one.
+_ENDS_OF_SCALE = re.compile(r"\w*(?:possible|scale|outof|maximum)\w*|(?:max|top|best|highest)\w*|unit")
+_LOW_ENDS = re.compile(r"(?:min|minimum|lowest|worst)\w*|\w*(?:scale|score)min")
 # What follows the object must not speak of numbers or take the score back; a confidence may follow.
-_NUMBER_WORD = re.compile(r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|hundred)\b", re.IGNORECASE)
+_NUMBER_WORD = re.compile(
+    r"\b(?:zero|one(?! \w)|two|three|four|five|six|seven|eight|nine|ten|hundred)\b", re.IGNORECASE
+)
 _TAKEN_BACK = re.compile(
-    r"\b(?:disregard|ignore|instead|rather|correct\w*|wait|sorry|mistake|scrap)\b", re.IGNORECASE
+    r"\b(?:disregard|ignore|instead|rather|correct(?:ed|ion|ing)?|wait|sorry|mistake|scrap|actually|reflection|lower|"
+    r"higher|reconsider\w*|revis\w*)\b",
+    re.IGNORECASE,
 )
 _CONFIDENCE = re.compile(r"(?:my )?confidence(?: level)? ?[:=-] ?[0-9.]+ ?%?\.?", re.IGNORECASE)
-_CRITERIA_KEYS = frozenset({"criteria", "scores", "subscores", "ratings"})
+_CRITERIA_KEYS = frozenset({"criteria", "scores", "subscores", "ratings", "criteriascores", "criterionscores"})
+_NAME_KEYS = frozenset({"criterion", "name", "dimension", "category", "aspect"})
+# A backslash that JSON does not know, as in LaTeX.
+_BACKSLASH = re.compile(r'\\(?!["\\/bfnrtu])')
 _BROKEN_OBJECT = re.compile(r'\{\s*"')
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _BRACE, _KEY_IN_TEXT = re.compile(r"\{"), re.compile(r'"\s*score\s*"\s*:', re.IGNORECASE)
@@ -80,31 +93,36 @@ def read_json(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     if found is None:
         return without_criteria(rubric, "the reply holds no complete JSON object")
     criteria = tuple(_criterion_in(found.pairs, name, rubric.scale) for name in rubric.criteria)
-    is_mean = rubric.overall == "mean"
-    reading = mean_of_criteria(criteria) if is_mean else _score_in(found.pairs, rubric)
-    doubt = _doubt_about(found, None if is_mean else reading.score, rubric.scale)
-    if doubt and (reading.score is not None or rubric.criteria):
-        return without_criteria(rubric, doubt if reading.score is not None else reading.reason or doubt)
-    return Reading(score=reading.score, reason=reading.reason, criteria=criteria)
+    reading = mean_of_criteria(criteria) if rubric.overall == "mean" else _score_in(found.pairs, rubric)
+    reading = Reading(score=reading.score, reason=reading.reason, criteria=criteria)
+    doubt = _other_scale_in(found.pairs, rubric) or _doubt_about(found, reading, rubric)
+    # Without a score and without criteria there is nothing to doubt, and the first reason says more.
+    return without_criteria(rubric, doubt) if doubt and (reading.score is not None or criteria) else reading
 
 
-def _doubt_about(found: _Found, score: float | None, scale: Scale) -> str:
+def _doubt_about(found: _Found, reading: Reading, rubric: Rubric) -> str:
     """Return why the object may not be the judgement, or may be taken back; "" if nothing speaks against it."""
+    about = [value for key, value in found.pairs if criterion_key(key) in _NAME_KEYS and isinstance(value, str)]
+    if {*map(criterion_key, about)} & {*map(criterion_key, rubric.criteria)}:
+        return f"the last JSON object is about one criterion: {quote(about[0])}"
     if found.is_inner or "{" in found.rest or "}" in found.rest:
         # A brace around or after the object: it is part of a larger one, or a second one was cut off.
         return "the last complete JSON object is inside another one, or another one begins after it"
     if found.is_listed:
         return "the reply lists several JSON objects"
     for line in filter(None, map(plain_line, _FENCE.sub("\n", found.rest).splitlines())):
-        if _doubts(line, score, scale):
+        if _doubts(line, reading, rubric):
             return f"a later line states another score or scale: {quote(line)}"
     return ""
 
 
-def _doubts(line: str, score: float | None, scale: Scale) -> bool:
-    later = read_score_line(line, scale)
+def _doubts(line: str, reading: Reading, rubric: Rubric) -> bool:
+    later, score, scale = read_score_line(line, rubric.scale), reading.score, rubric.scale
     if later is not None:
-        return later.score != score
+        return rubric.overall == "reply" and later.score != score
+    labelled = read_labelled(line, rubric)
+    if labelled is not None:
+        return all((each.criterion, each.score) != (labelled[0], labelled[1].score) for each in reading.criteria)
     if _CONFIDENCE.fullmatch(line):
         return False
     numbers = any(character.isnumeric() for character in line) or _NUMBER_WORD.search(line) is not None
@@ -125,8 +143,8 @@ def _last_object(text: str, start: int) -> _Found | None:
     """Return the last outermost object that is complete; a comma before a closing bracket is read over."""
     found = _last_of(text, start)
     if found is None or "{" in found.rest:
-        # Blanks in place of the commas keep every index.
-        found = _last_of(_TRAILING_COMMA.sub(" ", text), start) or found
+        # Blanks in place of the commas and backslashes keep every index.
+        found = _last_of(_BACKSLASH.sub(" ", _TRAILING_COMMA.sub(" ", text)), start) or found
     return found
 
 
@@ -163,19 +181,39 @@ def _score_in(pairs: Pairs, rubric: Rubric) -> Reading:
     if not stated:
         return Reading(reason=f'the last JSON object has no field "{_SCORE_KEY}"')
     named = {criterion_key(name) for name in rubric.criteria}
-    plain = {key.strip(): re.sub(r"[^a-z]", "", key.lower()) for key, _ in pairs if criterion_key(key) not in named}
+    plain = {
+        key.strip(): re.sub(r"[^a-z]", "", key.lower())
+        for key, _ in pairs
+        if criterion_key(key) not in {*named, _SCORE_KEY}
+    }
     others = [value for key, value in pairs if _OTHER_SCORE.fullmatch(plain.get(key.strip(), ""))]
     if _differ([*stated, *others], rubric.scale):
         shown = quote(", ".join(map(str, [*stated, *others])))
         return Reading(reason=f"the JSON object states several scores: {shown}")
-    return _other_scale_in(pairs, plain, rubric.scale) or _field_score(_SCORE_KEY, stated[0], rubric.scale)
+    return _field_score(_SCORE_KEY, stated[0], rubric.scale)
 
 
-def _other_scale_in(pairs: Pairs, plain: dict[str, str], scale: Scale) -> Reading | None:
-    for key, value in pairs:
-        if plain.get(key.strip()) in _SCALE_KEYS and not _names_the_scale(value, scale):
-            return Reading(reason=f"the JSON object uses another scale: {quote(f'{key}: {value}')}")
-    return None
+def _other_scale_in(pairs: Pairs, rubric: Rubric) -> str:
+    """Return the reason if a field beside the scores names another scale; "" if none does."""
+    named = {criterion_key(name) for name in rubric.criteria}
+    inner = [
+        pair for key, value in pairs if criterion_key(key) in _CRITERIA_KEYS and _is_object(value) for pair in value
+    ]
+    for key, value in [*pairs, *inner]:
+        plain = re.sub(r"[^a-z]", "", key.lower())
+        if criterion_key(key) not in named and not _agrees(plain, value, rubric.scale):
+            return f"the JSON object uses another scale: {quote(f'{key}: {value}')}"
+    return ""
+
+
+def _agrees(key: str, value: Any, scale: Scale) -> bool:
+    if key in _SCALE_KEYS:
+        return _names_the_scale(value, scale)
+    if not (isinstance(value, str) and any(map(str.isnumeric, value))):
+        return True
+    if _LOW_ENDS.fullmatch(key):
+        return bool(_as_score(value, scale) == scale.low)
+    return _ENDS_OF_SCALE.fullmatch(key) is None or _names_the_scale(value, scale)
 
 
 def _criterion_in(pairs: Pairs, name: str, scale: Scale) -> CriterionScore:
@@ -184,16 +222,39 @@ def _criterion_in(pairs: Pairs, name: str, scale: Scale) -> CriterionScore:
     The field holds a number, or an object with the field `score`.
     """
     inner = [value for key, value in pairs if criterion_key(key) in _CRITERIA_KEYS and _is_object(value)]
-    fields = [*pairs, *(pair for value in inner for pair in value)]
-    stated = [value for key, value in fields if criterion_key(key) == criterion_key(name)]
+    fields = [*pairs, *(pair for value in inner for pair in value), *_listed(pairs)]
+    stated = [value for key, value in fields if _is_named(key, name)]
+    # Beside a score, words under the same name explain it.
+    stated = [value for value in stated if _holds_a_digit(value)] or stated
     if not stated:
         return CriterionScore(name, None, f'the last JSON object has no field "{name}"')
     if _differ(stated, scale):
-        shown = quote(", ".join(map(str, stated)))
+        shown = quote(", ".join(json.dumps(value) if _is_object(value) else str(value) for value in stated))
         return CriterionScore(name, None, f"the JSON object states several scores for it: {shown}")
     value = stated[0]
     reading = _score_in(value, Rubric(scale=scale)) if _is_object(value) else _field_score(name, value, scale)
     return CriterionScore(name, reading.score, reading.reason)
+
+
+def _listed(pairs: Pairs) -> Pairs:
+    """Return name and score of the objects in lists such as `"criteria": [{"name": "novelty", "score": 7}]`."""
+    lists = [value for key, value in pairs if criterion_key(key) in _CRITERIA_KEYS and isinstance(value, list)]
+    found: Pairs = []
+    for each in (each for value in lists for each in value if _is_object(each)):
+        named = next((value for key, value in each if criterion_key(key) in _NAME_KEYS), "")
+        found += [(str(named), value) for key, value in each if criterion_key(key) == _SCORE_KEY]
+    return found
+
+
+def _is_named(key: str, name: str) -> bool:
+    """Return True for the name, `<name>_score`, and `revised_<name>`, which puts the name's score in doubt."""
+    bare = criterion_key(re.sub(r"\([^()]*\)$", "", key.strip()))
+    before = r"(?:final|revised|adjusted|corrected|updated|new)?"
+    return re.fullmatch(rf"{before}{re.escape(criterion_key(name))}(?:score)?", bare) is not None
+
+
+def _holds_a_digit(value: Any) -> bool:
+    return any(map(str.isnumeric, value)) if isinstance(value, str) else value is not None and value != []
 
 
 def _is_object(value: Any) -> bool:
@@ -227,8 +288,9 @@ def _as_score(value: Any, scale: Scale) -> Any:
 def _names_the_scale(value: Any, scale: Scale) -> bool:
     """Return True if a value beside the score says where the scale ends, or says nothing."""
     if isinstance(value, list):
-        numbers = [each[1] if isinstance(each, tuple) else each for each in value]
-        return [_as_score(number, scale) for number in numbers] == [scale.low, scale.high]
+        numbers = [_as_score(each[1] if isinstance(each, tuple) else each, scale) for each in value]
+        # An object may name its ends in either order.
+        return numbers == [scale.low, scale.high] or (_is_object(value) and numbers == [scale.high, scale.low])
     if not isinstance(value, str):
         return value is None
     text, top = value.strip(), points(scale.high)

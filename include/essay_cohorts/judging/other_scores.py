@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 
 from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100}
 _WORDS = {
     word: Decimal(value)
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+        [
+            *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+            *("eleven", "twelve", "thirteen", "fourteen", "fifteen"),
+        ]
     )
-} | {"twenty": Decimal(20), "hundred": Decimal(100)}
+} | {word: Decimal(value) for word, value in _TENS.items()}
 _DIGITS = r"[0-9]+(?:\.[0-9]+)?"
 # ASCII only, because other letters that Unicode folds to s or i would match but are not keys of _WORDS.
 _WORD = rf"(?a:(?:{'|'.join(_WORDS)})\b)"
@@ -41,6 +46,21 @@ _SCORE_LIKE = re.compile(
     r"instead|rather|because|since|as|given|for|now|then|is|would|seems?|feels?|fits|or|to|not|on|after|but|overall)\b)",
     re.IGNORECASE,
 )
+# A number that no name of things follows: what follows is the end, a mark, or a letter of another script.
+_ALONE = re.compile(
+    rf"(?<![\w.-])(?P<number>{_DIGITS}|(?!one\b){_WORD})"
+    r"(?= ?(?:\Z|[^\w\s.%-]|\.(?![0-9])|[^\x00-\x7f])| (?:is|points?|pts?)\b)",
+    re.IGNORECASE,
+)
+_NAMED_TOP = re.compile(rf"\b(?:max(?:imum)?\b\.?:?|(?:out )?of) ?(?P<top>{_DIGITS})(?![0-9]|\.[0-9])", re.IGNORECASE)
+# Years are no scores.
+_YEARS = (Decimal(1500), Decimal(2100))
+_YEAR = re.compile(r"(?<![\w.-])(?:1[5-9]|20)[0-9]{2}(?![\w-]|\.[0-9])")
+# `Korrektur: 3`, `eher 3`: few words and then a number, in any language.
+_STATED = re.compile(rf"[^0-9:：=]{{1,40}}[:：=] ?(?P<number>-?{_DIGITS}|{_WORD})\W*", re.IGNORECASE)
+_SHORT = re.compile(
+    rf"(?:(?:[^\W\d]+[^\w]{{1,3}}){{2,3}}|(?-i:[a-zà-ÿ])[^\W\d]*[^\w]{{1,3}})(?P<number>{_DIGITS})\W*", re.IGNORECASE
+)
 # How sure a judge is of its score is not a score.
 _CONFIDENCE = re.compile(
     rf"(?:my )?confidence(?: level| score| in (?:the|this|my) score)?(?: \([^()]*\))? ?[:=-] ?{_DIGITS}"
@@ -53,7 +73,8 @@ _CUE = re.compile(
     r"reconsider\w*|instead|rather|should|chang\w*|adjust\w*|updat\w*|amend\w*|final|overall|verdict|answer|"
     r"reflection|thoughts?|think|say|mak(?:e|es|ing)|giv(?:e|es|ing)|award\w*|assign\w*|deserv\w*|merits?|worth|settl\w*|"
     r"downgrad\w*|upgrad\w*|lower\w*|rais\w*|sorry|wait|no|hmm|mistake|typo|mean|meant|edit|new|or|maybe|perhaps|"
-    r"better|fair\w*|closer|almost|nearly)\b",
+    r"better|fair\w*|closer|almost|nearly|eigentlich|eher|korrektur|korrigiert|gesamt\w*|plut[oô]t|finalement|note|mejor|"
+    r"correcci[oó]n|puntuaci[oó]n)\b",
     re.IGNORECASE,
 )
 
@@ -68,6 +89,7 @@ def names_another_scale(remark: str, scale: Scale = DEFAULT_SCALE) -> bool:
         any(found != scale.bounds for found in ranges)
         or any(top != highest for top in tops)
         or (not ranges and _SCALE.search(remark) is not None)
+        or _goes_beyond(remark, scale)
         or (alone is not None and (alone["top"] is None or _value(alone["top"]) != highest))
     )
 
@@ -90,14 +112,27 @@ def states_another_score(text: str, score: float, scale: Scale = DEFAULT_SCALE) 
     if any(not _is(found["number"], score) for found in _OF_A_TOP.finditer(text) if _names_top(found, scale)):
         return True
     rest = _BOUNDS.sub(lambda found: "" if _bounds(found) == scale.bounds else found[0], text)
-    rest = _OF_A_TOP.sub(lambda found: "" if _names_top(found, scale) else found[0], rest)
+    for named in (_OF_A_TOP, _NAMED_TOP):
+        rest = named.sub(lambda found: "" if _names_top(found, scale) else found[0], rest)
     if re.search(r"[0-9] ?/ ?[0-9]", rest):
         return True
-    alone = _ONLY_A_NUMBER.fullmatch(rest)
-    if alone is not None:
-        return not _is(alone["number"], score)
+    if scale.high < _YEARS[0]:
+        rest = _YEAR.sub("", rest)
+    if _goes_beyond(rest, scale) or any(unicodedata.category(character) == "No" for character in rest):
+        return True
+    for form in (_ONLY_A_NUMBER, _STATED, _SHORT):
+        alone = form.fullmatch(rest)
+        if alone is not None:
+            return not _is(alone["number"], score)
     others = any(not _is(found["number"], score) for found in _SCORE_LIKE.finditer(rest))
     return others and _CUE.search(rest) is not None
+
+
+def _goes_beyond(text: str, scale: Scale) -> bool:
+    """Return True if a number above the scale stands alone, so that it may be the end of another scale."""
+    highest = scale.bounds[1]
+    numbers = (_value(found["number"]) for found in _ALONE.finditer(text))
+    return any(number > highest and not (highest < _YEARS[0] <= number <= _YEARS[1]) for number in numbers)
 
 
 def _names_top(found: re.Match[str], scale: Scale) -> bool:

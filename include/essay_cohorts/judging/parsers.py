@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from essay_cohorts.domain import ParserRef, Template, Verdict
-from essay_cohorts.judging.criteria import mean_of_criteria, read_criteria_lines, scores_a_criterion, without_criteria
+from essay_cohorts.judging.criteria import (
+    criterion_above,
+    mean_of_criteria,
+    read_criteria_lines,
+    read_labelled,
+    without_criteria,
+)
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.json_score import json_score_line, read_json
 from essay_cohorts.judging.other_scores import states_another_score
@@ -139,22 +145,25 @@ def read_last_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     answer = find_answer(text)
     if answer.reason:
         return without_criteria(rubric, answer.reason)
-    lines = [plain_line(line) for line in split_lines(text[answer.start :])] if rubric.criteria else []
-    last_first = _last_lines(text, answer.start, rubric)
-    if not last_first and not any(lines):
+    lines = _plain_lines(text, answer.start, rubric)
+    if not lines:
         return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
-    criteria = read_criteria_lines(lines, rubric)
+    plain = [line for _, line in lines]
+    criteria = read_criteria_lines(plain, rubric)
     if rubric.overall == "mean":
         return mean_of_criteria(criteria)
-    return replace(_read_overall(last_first, rubric.scale), criteria=criteria)
+    return replace(_read_overall(plain, rubric), criteria=criteria)
 
 
-def _read_overall(last_first: list[tuple[int, str]], scale: Scale) -> Reading:
-    for position, (_, line) in enumerate(last_first):
-        reading = read_score_line(line, scale)
-        if reading is not None:
-            return _unless_taken_back(reading, [later for _, later in last_first[:position]], scale)
-    return Reading(reason="none of the last three lines begins with SCORE")
+def _read_overall(lines: Sequence[str], rubric: Rubric) -> Reading:
+    decides = _deciding(lines, rubric)
+    if decides is None:
+        return Reading(reason="none of the last three lines begins with SCORE")
+    reading = read_score_line(lines[decides], rubric.scale) or Reading()
+    criterion = criterion_above(lines[: decides + 1], rubric) if rubric.criteria else ""
+    if criterion:
+        return Reading(reason=f'the last score line stands below the criterion "{criterion}"')
+    return _unless_taken_back(reading, lines[decides + 1 :], rubric)
 
 
 def last_score_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> int | None:
@@ -162,7 +171,9 @@ def last_score_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> int | None:
     answer = find_answer(text)
     if answer.reason:
         return None
-    return next((number for number, line in _last_lines(text, answer.start, rubric) if has_label(line)), None)
+    lines = _plain_lines(text, answer.start, rubric)
+    decides = _deciding([line for _, line in lines], rubric)
+    return None if decides is None else lines[decides][0]
 
 
 def split_lines(text: str) -> list[str]:
@@ -170,21 +181,42 @@ def split_lines(text: str) -> list[str]:
     return LINE_END.split(text)
 
 
-def _last_lines(text: str, start: int, rubric: Rubric) -> list[tuple[int, str]]:
-    """Return the index and the plain form of the last lines after `start` that count, the last line first."""
-    lines = split_lines(text[start:])
-    before = len(LINE_END.findall(text, 0, start))
-    from_the_end = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
-    counted = (pair for pair in from_the_end if pair[1] and not scores_a_criterion(pair[1], rubric))
-    return list(islice(counted, _LINES_SEARCHED))
+def _plain_lines(text: str, start: int, rubric: Rubric) -> list[tuple[int, str]]:
+    """Return the index and the plain form of the lines after `start` that are not empty.
+
+    Without criteria only the last ones that count are read, because a reply may be long.
+    """
+    lines, before = split_lines(text[start:]), len(LINE_END.findall(text, 0, start))
+    last_first = ((before + number, plain_line(lines[number])) for number in range(len(lines) - 1, -1, -1))
+    found = (pair for pair in last_first if pair[1])
+    return list(found if rubric.criteria else islice(found, _LINES_SEARCHED))[::-1]
 
 
-def _unless_taken_back(reading: Reading, later_lines: list[str], scale: Scale) -> Reading:
-    """Return the reading, or a refusal if a line after the score line states another score."""
+def _deciding(lines: Sequence[str], rubric: Rubric) -> int | None:
+    """Return the index of the last line with a score label among the last lines that count; None without one."""
+    counted = 0
+    for number in range(len(lines) - 1, -1, -1):
+        if read_labelled(lines[number], rubric) is not None:
+            continue
+        if has_label(lines[number]):
+            return number
+        counted += 1
+        if counted == _LINES_SEARCHED:
+            return None
+    return None
+
+
+def _unless_taken_back(reading: Reading, later_lines: Sequence[str], rubric: Rubric) -> Reading:
+    """Return the reading, or a refusal if a line after the score line states another score.
+
+    A line that gives a criterion its score says nothing about the overall score.
+    """
     if reading.score is None:
         return reading
-    for line in reversed(later_lines):
-        if states_another_score(line, reading.score, scale):
+    for line in later_lines:
+        labelled = read_labelled(line, rubric)
+        of_criterion = labelled is not None and labelled[1].score is not None
+        if not of_criterion and states_another_score(line, reading.score, rubric.scale):
             return Reading(reason=f"a later line states another score: {quote(line)}")
     return reading
 

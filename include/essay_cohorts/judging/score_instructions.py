@@ -11,9 +11,12 @@ _JSON_FIELD = re.compile(r"""["']score["']""", re.IGNORECASE)
 _SCORE = re.compile(r"\bscore\b", re.IGNORECASE)
 # Only a line about scoring can name a scale. "Write 3 to 5 sentences" is not about scoring.
 _OF_SCORING = re.compile(r"\b(?:scor|scale|rat(?:e|ing)|grad(?:e|ing)|mark|points?)", re.IGNORECASE)
+_N = r"[0-9]+(?:\.[0-9]+)?"
 _RANGE = re.compile(
-    r"\b(?:from|between)\s+(?P<low>[0-9]+)\s+(?:to|and)\s+(?P<high>[0-9]+)\b"
-    r"|\b(?P<low2>[0-9]+)\s*[-\u2013]\s*(?P<high2>[0-9]+)\s+(?:point\s+)?scale\b",
+    rf"\b(?:from|between)\s+(?P<low>{_N})\s+(?:to|and)\s+(?P<high>{_N})\b(?!\.[0-9])"
+    rf"|\b(?P<low2>{_N})\s*[-\u2013]\s*(?P<high2>{_N})\s+(?:point\s+)?scale\b"
+    rf"|[(<\[]\s*(?P<low3>{_N})\s*[-\u2013]\s*(?P<high3>{_N})\s*[)>\]]"
+    rf"|\bscale\s+(?:of|from)\s+(?P<low4>{_N})\s*[-\u2013]\s*(?P<high4>{_N})\b",
     re.IGNORECASE,
 )
 _OUT_OF = re.compile(r"\bout\s+of\s+(?P<top>[0-9]+)\b|/\s*(?P<top2>5|10|20|100)\b", re.IGNORECASE)
@@ -41,7 +44,7 @@ def doubts_about(text: str, parser: str = "", rubric: Rubric = DEFAULT_RUBRIC) -
 def _other_scale(line: str, scale: Scale) -> str:
     """Return the words that name a scale other than that of the scores; "" if there are none."""
     for found in _RANGE.finditer(line):
-        limits = float(found["low"] or found["low2"]), float(found["high"] or found["high2"])
+        limits = tuple(float(end) for end in found.groups() if end)
         if limits != (scale.low, scale.high):
             return found[0]
     for found in _OUT_OF.finditer(line):

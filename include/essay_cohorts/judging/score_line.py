@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from essay_cohorts.domain import CriterionScore
 from essay_cohorts.judging.other_scores import is_wanted_scale, names_another_scale, states_another_score
-from essay_cohorts.rubric import DEFAULT_SCALE, Scale, points
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, criterion_key, points
 
 # The line ends of editors. str.splitlines() knows more of them, and would read a 7 in "7\x0b/10".
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -33,8 +33,12 @@ _POINTS = r"(?: ?(?:points?|pts?)\b)"
 # What may stand before a label, and between a label and what it states.
 _BULLETS = r"(?:[-+>•–—] ?|[0-9]{1,3}[.)] )*"
 _SCALE_BESIDE = r"(?: ?(?P<scale>\([^()]*\)|\[[^\[\]]*\])(?= ?[:=]| [-–—] ))?"
+# A heading above the scores of criteria is no score line.
+_HEADING_WORDS = r"(?! (?:breakdown|justification|explanation|rationale|summary|details)\b)"
+_TABLE_ROW = re.compile(r"\| ?([^|:]+?) ?\| ?([^|]*?) ?\|(?:[^|]*\|)*")
 _LABELLED = re.compile(
-    rf"{_BULLETS}(?:(?:final|overall|total) )?score\b{_SCALE_BESIDE}(?: ?[:=]| [-–—](?= ))? ?(?P<statement>.*)",
+    rf"{_BULLETS}(?:(?:final|overall|total) )?score\b{_HEADING_WORDS}{_SCALE_BESIDE}"
+    r"(?: ?[:=]| [-–—](?= ))? ?(?P<statement>.*)",
     re.IGNORECASE,
 )
 _MOST_WRAPS = 4
@@ -43,11 +47,15 @@ _RANGE = re.compile(r"[0-9] ?(?:[-–—]|to) ?[0-9]", re.IGNORECASE)
 
 
 class _Patterns(NamedTuple):
-    """What a statement may look like on one scale: `of_top` is "/9" or "out of 9", `wrapped` a number in brackets."""
+    """What a statement may look like on one scale.
+
+    `of_top` is "/9" or "out of 9", `wrapped` a number in brackets, `reasoned` a number and a reason.
+    """
 
     of_top: re.Pattern[str]
     wrapped: re.Pattern[str]
     stated: re.Pattern[str]
+    reasoned: re.Pattern[str]
 
 
 @lru_cache(maxsize=64)
@@ -64,6 +72,7 @@ def _patterns(scale: Scale) -> _Patterns:
             rf"(?P<remarks>(?: ?{_REMARK})*)(?:(?: - | ?[–—] ?)(?P<comment>.+?))?(?:(?<![.。]) ?[.。])?",
             re.IGNORECASE,
         ),
+        reasoned=re.compile(rf"({_N}{of_top}?)(?:[.,;:]| because| as) ?([^0-9()]+)", re.IGNORECASE),
     )
 
 
@@ -97,18 +106,43 @@ def read_score_line(line: str, scale: Scale = DEFAULT_SCALE) -> Reading | None:
 
 
 def read_criterion_line(line: str, criterion: str, scale: Scale) -> Reading | None:
-    """Return the score that a plain line states for a criterion; None if the line has not its label and a colon."""
-    labelled = _criterion_label(criterion).fullmatch(line)
-    return labelled and _read_statement(labelled["statement"], labelled["scale"], scale)
+    """Return the score that a plain line states for a criterion; None if the line has not its label and a colon.
+
+    A row of a table, `| Novelty | 4 |`, counts as a label and a score. Unlike in a score line, a comma or a full stop
+    and words without a number may follow: `Novelty: 4, fresh ideas`.
+    """
+    row = _TABLE_ROW.fullmatch(line)
+    labelled = _criterion_label(criterion).fullmatch(f"{row[1]}: {row[2]}" if row else line)
+    if labelled is None:
+        return None
+    reading = _read_statement(labelled["statement"], labelled["scale"], scale)
+    if reading.score is None:
+        reasoned = _patterns(scale).reasoned.fullmatch(labelled["statement"])
+        if reasoned is not None:
+            return _read_statement(f"{reasoned[1]} ({reasoned[2]})", labelled["scale"], scale)
+    return reading
+
+
+def names_criterion(line: str, criterion: str) -> bool:
+    """Return True if the name of a criterion is among the words of a line."""
+    return _criterion_words(criterion).search(line) is not None
 
 
 @lru_cache(maxsize=256)
 def _criterion_label(criterion: str) -> re.Pattern[str]:
-    # plain_line() has removed underscores.
-    words = "[ -]?".join(map(re.escape, re.split(r"[\s_-]+", criterion)))
-    return re.compile(
-        rf"{_BULLETS}{words}(?: score)?{_SCALE_BESIDE}(?: ?[:=]| [-–—](?= )) ?(?P<statement>.*)", re.IGNORECASE
-    )
+    bullets = r"(?:[-+>•–—] ?|\(?(?:[0-9]{1,3}|[a-z])[.)] |[^\w\s(]{1,2} )*"
+    label = rf"[\"'\[(]?{_letters(criterion)}(?: score)?[\"'\])]?"
+    return re.compile(rf"{bullets}{label}{_SCALE_BESIDE}(?: ?[:=]| [-–—](?= )) ?(?P<statement>.*)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _criterion_words(criterion: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{_letters(criterion)}\b", re.IGNORECASE)
+
+
+def _letters(criterion: str) -> str:
+    """Return a pattern of a name in which blanks, hyphens and underscores may stand anywhere or be missing."""
+    return "[ _-]?".join(map(re.escape, criterion_key(criterion)))
 
 
 def on_scale(number: str, scale: Scale = DEFAULT_SCALE) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from essay_cohorts.domain import Action, ParserRef, RunRef
 from essay_cohorts.judging.prices import Estimate
-from essay_cohorts.rubric import Scale, rubric_of
+from essay_cohorts.rubric import Rubric, rubric_of
 
 _BUDGET = ("max_llm_calls", "max_cost_usd")
 
@@ -58,9 +58,9 @@ class PlannedRun:
         """The DagRun that this plan was made for."""
         return RunRef(self.dag_id, self.run_id)
 
-    def scale_of(self, template_id: str) -> Scale:
-        """Return the scale of a template's scores in this run."""
-        return rubric_of(self.parsers[template_id].version).scale
+    def rubric_of(self, template_id: str) -> Rubric:
+        """Return the rubric by which a template's replies are read in this run."""
+        return rubric_of(self.parsers[template_id].version)
 
     def count(self, action: Action) -> int:
         """Return the number of evaluations with this action."""

@@ -116,11 +116,20 @@ def _report(rows: Sequence[Reparsed], *, written: bool = False, stale_cohorts: t
     return ReparseReport(written=written, counts=counts, rows=tuple(rows), stale_cohorts=stale_cohorts)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reading:
+    """How a template's replies are read today. `asks_for_scale`: its requests name the scale of its row."""
+
+    parser: Parser
+    asks_for_scale: bool
+
+
 def _parsing(
     settings: Settings, request: ReparseRequest, members: Iterable[Member], parsers: Mapping[str, Parser]
-) -> dict[str, Parser]:
-    """Return the parser of each requested template. BadInput if a template or its parser is unknown."""
-    found = Catalog(root=settings.data_root).template_rows()
+) -> dict[str, _Reading]:
+    """Return how each requested template is read. BadInput if a template or its parser is unknown."""
+    catalog = Catalog(root=settings.data_root)
+    found = catalog.template_rows()
     raise_if_any(found.problems)
     known: dict[str, Template] = found.value
     in_cohort = {member.template_id for member in members}
@@ -137,7 +146,17 @@ def _parsing(
     rows = [template for template in known.values() if template.template_id in wanted]
     problems += [problem for template in rows for problem in check_parser(template, parsers.keys())]
     raise_if_any(problems)
-    return {template.template_id: template_parser(template, parsers) for template in rows}
+    return {
+        template.template_id: _Reading(
+            parser=template_parser(template, parsers), asks_for_scale=_asks_for_scale(catalog, template)
+        )
+        for template in rows
+    }
+
+
+def _asks_for_scale(catalog: Catalog, template: Template) -> bool:
+    texts = (catalog.text(place).value for place in (template.place, template.system_place))
+    return template.response_format == "json_schema" or any("score_m" in text for text in texts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,7 +164,7 @@ class _Rescorer:
     """Scores evaluations again, one at a time; several threads may use the same object."""
 
     store: GensDataLayer
-    parsing: Mapping[str, Parser]
+    parsing: Mapping[str, _Reading]
     templates: tuple[str, ...] | None
 
     def read(self, gen_id: str) -> Reparsed | None:
@@ -192,8 +211,8 @@ class _Rescorer:
         if self.templates is not None and cell.template_id not in self.templates:
             return None, None
         row = partial(Reparsed, gen_id=gen_id, cell=cell)
-        parser = self.parsing.get(cell.template_id)
-        if parser is None:
+        reading = self.parsing.get(cell.template_id)
+        if reading is None:
             why = f"the template {cell.template_id} is not in {TEMPLATES}"
             return row(effect=Effect.SKIPPED, why=why), None
         if not is_claimed_here and evaluation.is_claimed():
@@ -202,7 +221,11 @@ class _Rescorer:
                 return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
         if evaluation.has_pending_reply():
             return row(effect=Effect.SKIPPED, why=_PENDING), None
-        return _score(evaluation, cell, parser)
+        made_for = evaluation.verdict_record().rubric.scale
+        if reading.asks_for_scale and evaluation.verdict_record() and made_for != reading.parser.rubric.scale:
+            # The reply answers a request that named the former scale, so 4 of 5 would become 4 of 10.
+            return row(effect=Effect.SKIPPED, why=f"its judge was asked for a score from {made_for}"), None
+        return _score(evaluation, cell, reading.parser)
 
 
 def _replace(evaluation: EvaluationFolder, row: Reparsed, verdict: Verdict) -> None:

@@ -12,7 +12,7 @@ from essay_cohorts.domain import ID_RULE, Cell, Verdict, is_id
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
 from essay_cohorts.records import VerdictRecord
-from essay_cohorts.rubric import Scale
+from essay_cohorts.rubric import Scale, rubric_of
 
 # The words that stand in for a score that is missing or unreadable, in `before` and `after`.
 UNSCORED, NOT_SCORED, NO_NUMBER = "unscored", "not scored yet", "no number"
@@ -96,6 +96,9 @@ def decide(
     after = UNSCORED if verdict.score is None else _text(verdict.score)
     if _is_by_hand(before, record) and (half_replaced is None or _is_by_hand(before, half_replaced)):
         return Decision(effect=Effect.BY_HAND, before=before, after=after)
+    measures = owner.rubric.measure, rubric_of(verdict.parser.version).measure
+    if owner and before not in (UNSCORED, NOT_SCORED, NO_NUMBER) and measures[0] != measures[1]:
+        before, after = f"{before} ({measures[0]})", after if verdict.score is None else f"{after} ({measures[1]})"
     if before != after:
         return Decision(effect=Effect.CHANGED, before=before, after=after)
     new = verdict_record(verdict)

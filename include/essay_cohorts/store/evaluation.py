@@ -90,13 +90,21 @@ class EvaluationFolder:
         return self.parsed_at() is not None
 
     def parsed_at(self) -> int | None:
-        """Return when parsed.txt was last changed or put in place, in ns since 1970; None unless `is_parsed`."""
-        try:
-            found = os.stat(self._file(PARSED))  # noqa: PTH116  (called for each evaluation)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        # A copy may keep the old time of the content (mtime); the time of the change (ctime) cannot be set.
-        return max(found.st_mtime_ns, found.st_ctime_ns) if found.st_size else None
+        """Return when the score or its verdict was last changed or put in place; None unless `is_parsed`.
+
+        The time is in ns since 1970. The verdict tells the scale of the score and the scores of its criteria.
+        """
+        times = []
+        for name in (PARSED, PARSED_METADATA):
+            try:
+                found = os.stat(self._file(name))  # noqa: PTH116  (called for each evaluation)
+            except (FileNotFoundError, NotADirectoryError):
+                found = None
+            if name == PARSED and not (found and found.st_size):
+                return None
+            # A copy may keep the old time of the content (mtime); the time of the change (ctime) cannot be set.
+            times.append(max(found.st_mtime_ns, found.st_ctime_ns) if found else 0)
+        return max(times)
 
     def has_reply(self) -> bool:
         """Return True when raw.txt exists."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
@@ -203,16 +203,18 @@ def _sorted(rows: list[MatrixRow], query: MatrixQuery) -> list[MatrixRow]:
         return sorted(rows, key=lambda row: row.essay_id, reverse=query.descending)
     if query.sort is Sort.MISSING:
         return sorted(rows, key=_without_score, reverse=query.descending)
-    scored = [(score, row) for row in rows if (score := _score(row, query.column)) is not None]
+    place = attrgetter("mean" if len({cell.scale for row in rows for cell in row.cells if cell}) < 2 else "position")
+    places = [_place(row, query.column, place) for row in rows]
+    scored = [(place, row) for place, row in zip(places, rows, strict=True) if place is not None]
     scored.sort(key=lambda pair: pair[0], reverse=query.descending)
-    return [row for _, row in scored] + [row for row in rows if _score(row, query.column) is None]
+    return [row for _, row in scored] + [row for place, row in zip(places, rows, strict=True) if place is None]
 
 
 def _without_score(row: MatrixRow) -> int:
     return sum(cell.members - cell.scored for cell in row.cells if cell)
 
 
-def _score(row: MatrixRow, column: int | None) -> float | None:
+def _place(row: MatrixRow, column: int | None, place: Callable[[CellCoverage], float | None]) -> float | None:
     chosen = row.cells if column is None or not 0 <= column < len(row.cells) else (row.cells[column],)
-    positions = [cell.position for cell in chosen if cell and cell.position is not None]
-    return sum(positions) / len(positions) if positions else None
+    places = [found for cell in chosen if cell and (found := place(cell)) is not None]
+    return sum(places) / len(places) if places else None

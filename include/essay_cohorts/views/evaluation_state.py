@@ -10,7 +10,7 @@ from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.provenance import MADE_UP_REASON
 from essay_cohorts.records import FailureRecord
-from essay_cohorts.rubric import Scale, points
+from essay_cohorts.rubric import Rubric, Scale, points
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 
@@ -53,19 +53,19 @@ def no_number(scale: Scale) -> str:
     )
 
 
-def score_or_reason(found: EvaluationState, wanted: Scale | None = None) -> tuple[float | None, str]:
+def score_or_reason(found: EvaluationState, wanted: Rubric | None = None) -> tuple[float | None, str]:
     """Return the score of an evaluation that has a parsed.txt; or None, and why the text is no score.
 
-    A score on another scale than `wanted` does not count, because scores of two scales cannot be compared.
+    A score by another measure than that of `wanted` does not count, because two measures cannot be compared.
     """
-    scale = found.verdict.rubric.scale
-    score = parse_score_text(found.parsed, scale)
+    measure = found.verdict.rubric.measure
+    score = parse_score_text(found.parsed, measure.scale)
     if score is None:
-        return None, no_number(scale)
-    if wanted is not None and scale != wanted:
+        return None, no_number(measure.scale)
+    if wanted is not None and measure != wanted.measure:
         return None, (
-            f"its score {points(score)} is from {scale}, and its template's scores are from {wanted}: read the reply "
-            "again (cohorts reparse), or write the former scale into the template's row"
+            f"its score {points(score)} is from {measure}, and its template's scores are from {wanted.measure}: read "
+            "the reply again (cohorts reparse), or give the new rubric a template of its own"
         )
     return score, ""
 
@@ -85,9 +85,9 @@ def shown_state(
     found: EvaluationState,
     caller: str | None = None,
     last_run: RunRef | None = None,
-    wanted: Scale | None = None,
+    wanted: Rubric | None = None,
 ) -> ShownState:
-    """Return the state to show; `caller` is the task that is calling the judge now, `wanted` the template's scale.
+    """Return the state to show; `caller` is the task that is calling the judge now, `wanted` the template's rubric.
 
     An evaluation may have both a refused reply and a later call that failed. If that call was made by `last_run`, the
     evaluation is shown as failed, as in that run's scores.csv; otherwise the reply decides.

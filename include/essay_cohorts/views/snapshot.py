@@ -20,7 +20,7 @@ from essay_cohorts.files.clock import is_surely_older, now
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
-from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, rubric_of
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, criterion_key, rubric_of
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_of_rows
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
@@ -67,8 +67,8 @@ class CohortSnapshot:
     @property
     def criteria(self) -> tuple[str, ...]:
         """The criteria of the templates of the last plan, each once."""
-        rubrics = rubrics_of(self.manifest).values()
-        return tuple(dict.fromkeys(name for rubric in rubrics for name in rubric.criteria))
+        names = [name for rubric in rubrics_of(self.manifest).values() for name in rubric.criteria]
+        return tuple({criterion_key(name): name for name in reversed(names)}.values())[::-1]
 
     @property
     def created_at(self) -> str:
@@ -124,7 +124,13 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
     last_run = last_run_of(latest)
     rubrics = rubrics_of(manifest)
     criteria = folder.known_criteria() if any(rubric.criteria for rubric in rubrics.values()) else {}
-    reader = _RowReader(store=store, rubrics=rubrics, criteria=criteria, last_run=last_run)
+    reader = _RowReader(
+        store=store,
+        rubrics=rubrics,
+        criteria=criteria,
+        last_run=last_run,
+        planned_at=latest.planned_at if latest else 0,
+    )
     rows = tuple(reader.row(member, known.get(member.gen_id), reused=member.gen_id in reused) for member in members)
     return CohortSnapshot(
         cohort_id=cohort_id,
@@ -171,16 +177,18 @@ class _RowReader:
     """Reads the rows of a cohort.
 
     `rubrics` has the rubric of each template in the cohort's last plan, `criteria` the content of its criteria.csv.
+    `planned_at` is the time of that plan, in ns since 1970.
     """
 
     store: GensDataLayer
     rubrics: Mapping[str, Rubric]
     criteria: Mapping[str, tuple[CriterionScore, ...]]
     last_run: RunRef | None
+    planned_at: int
 
     def row(self, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
         store, evaluation = self.store, self.store.evaluation(member.gen_id)
-        scale = self.rubrics.get(member.template_id, DEFAULT_RUBRIC).scale
+        rubric = self.rubrics.get(member.template_id, DEFAULT_RUBRIC)
         if (
             known is not None
             and known.score is not None
@@ -188,7 +196,7 @@ class _RowReader:
         ):
             written_at = evaluation.parsed_at()
             # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
-            if known.scale == scale and written_at is not None and is_surely_older(written_at, known.as_of):
+            if self._may_trust(known, rubric) and written_at is not None and is_surely_older(written_at, known.as_of):
                 outcome = Outcome.REUSED if reused else Outcome.SCORED
                 return _known_row(member, known, outcome, self.criteria.get(member.gen_id, ()))
         elif known is not None and evaluation.is_only_seeded():
@@ -196,7 +204,7 @@ class _RowReader:
             # metadata.json is never rewritten.
             return _known_row(member, known, Outcome.NOT_RUN)
         found = read_state(evaluation)
-        shown = shown_state(found, caller_of(evaluation, found), self.last_run, scale)
+        shown = shown_state(found, caller_of(evaluation, found), self.last_run, rubric)
         outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
         return ScoreRow(
             member=member,
@@ -207,9 +215,13 @@ class _RowReader:
             cost_usd=found.reply.cost_usd,
             called=False,
             provenance=found.reply.provenance,
-            scale=scale,
+            scale=rubric.scale,
             criteria=found.verdict.criteria if shown.score is not None else (),
         )
+
+    def _may_trust(self, known: KnownScore, rubric: Rubric) -> bool:
+        """Return False for a row of scores.csv that is older than the plan, if its template has a rubric."""
+        return known.scale == rubric.scale and (rubric == DEFAULT_RUBRIC or known.as_of > self.planned_at)
 
 
 def _known_row(

@@ -9,6 +9,7 @@ import pandas as pd
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, Problem, choose_from
+from essay_cohorts.rubric import criterion_key
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.criteria import rows_of_criterion
@@ -37,7 +38,7 @@ def read_scores(
         snapshot = read_snapshot(settings, cohort_id)
         if criterion is None:
             return ScoreTable(frame=cohort_frame(snapshot.rows), mixed=snapshot.mixed)
-        if criterion not in snapshot.criteria:
+        if criterion_key(criterion) not in map(criterion_key, snapshot.criteria):
             finding = f'the templates of {cohort_id} have no criterion "{criterion}".'
             next_step = choose_from(criterion, snapshot.criteria)
             raise BadInput([Problem(place="--criterion", finding=finding, next_step=next_step)])
