@@ -144,9 +144,10 @@ def behind_label(line: str) -> str | None:
             if not starts:
                 break
             rest = rest.lstrip()[len(word) :]
-        if rest is not None and not (is_in_a_word(rest[:1])):
-            rest = rest.lstrip()
-            return rest[1:].lstrip() if rest.startswith(":") else rest
+        else:
+            if not is_in_a_word(rest[:1]):
+                rest = rest.lstrip()
+                return rest[1:].lstrip() if rest.startswith(":") else rest
     return None
 
 
