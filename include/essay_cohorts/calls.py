@@ -9,6 +9,9 @@ from typing import Literal
 # The finish_reason of a reply that the server cut off, and of one that broke off.
 TRUNCATED, BROKEN_OFF = "length", "error"
 
+# The connection of a judge whose row names none: the id of an address and a key of an LLM's API.
+DEFAULT_CONNECTION = "llm_default"
+
 # The kind of a failure that is none: the run's budget had no room for the call.
 DEFERRED = "deferred"
 
@@ -52,6 +55,7 @@ class JudgeModel:
     """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
 
     `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
+    `connection` names the address and the key of the API.
     """
 
     id: str
@@ -63,6 +67,7 @@ class JudgeModel:
     output_usd_per_mtok: float | None = None
     request: str = ""
     cached_input_usd_per_mtok: float | None = None
+    connection: str = DEFAULT_CONNECTION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -95,6 +95,9 @@ def test_a_judge_is_added_and_used(store: StoreBuilder) -> None:
         pytest.param({"id": "", "model": "x"}, "column id: it is empty.", id="no id"),
         pytest.param({"id": "c", "model": ""}, "column model: it is empty.", id="no model"),
         pytest.param({"id": "c", "model": "x", "max_tokens": "9"}, 'it has no column "max_tokens".', id="column"),
+        pytest.param(
+            {"id": "c", "model": "x", "connection": "vllm"}, 'it has no column "connection".', id="connection"
+        ),
     ],
 )
 def test_a_judge_that_cannot_be_used_is_not_written(store: StoreBuilder, cells: dict[str, str], message: str) -> None:
