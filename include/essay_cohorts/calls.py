@@ -127,18 +127,21 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why a call got no reply. `stops` says how far the cause reaches beyond this evaluation."""
+    """Why a call got no reply. `stops` says how far the cause reaches: to the model, or to all of its connection."""
 
     kind: str
     message: str
     status: int | None = None
     attempts: int = 0
-    stops: Literal["run", "model"] | None = None
+    stops: Literal["connection", "model"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
     """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
+
+    A cause that concerns a connection is written as one stop for each of its judges, or as a stop of the run if the
+    connection has all judges of the run. Versions that know only one connection read both.
 
     `try_number` is that of the task that met it: a later try was started because the cause is thought to be fixed.
     """

@@ -316,8 +316,8 @@ def test_too_long_a_retry_after(judge_server: JudgeServer, raw: str) -> None:
 @pytest.mark.parametrize(
     ("status", "stops", "hint"),
     [
-        pytest.param(401, "run", "valid API key", id="401"),
-        pytest.param(402, "run", "Top up", id="402"),
+        pytest.param(401, "connection", "valid API key", id="401"),
+        pytest.param(402, "connection", "Top up", id="402"),
         pytest.param(403, "model", "may not use this model", id="403"),
         pytest.param(404, "model", "1_raw/llm_models.csv", id="404"),
     ],
@@ -390,7 +390,7 @@ def test_offline_replies(judge_server: JudgeServer, accept: bool) -> None:
         assert isinstance(answer, Reply)
     else:
         refused = failure(answer)
-        assert (refused.kind, refused.stops, refused.attempts) == ("offline_reply", "run", 1)
+        assert (refused.kind, refused.stops, refused.attempts) == ("offline_reply", "connection", 1)
         assert "offline-judge-not-a-model" in refused.message
         assert "OFFLINE_OK" in refused.message
     assert judge_server.calls() == 1
@@ -672,7 +672,7 @@ def test_an_account_without_credit_stops_the_run() -> None:
     server = odd({"error": error}, status=429)
     with server.running():
         failed = failure(ask_once(server.base_url))
-    assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_429", 429, 1, "run")
+    assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_429", 429, 1, "connection")
     assert "exceeded your current quota" in failed.message
     assert server.requests == 1
 

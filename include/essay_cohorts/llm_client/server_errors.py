@@ -12,17 +12,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from essay_cohorts.calls import BROKEN_OFF
+from essay_cohorts.llm_client.connection import variable_of
 
 _RETRIED = frozenset({408, 409, 429})
-_STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
+_STOPS: Mapping[int, Literal["connection", "model"]] = {
+    401: "connection",
+    402: "connection",
+    403: "model",
+    404: "model",
+}
 _MODELS, _TEMPLATES = "1_raw/llm_models.csv", "1_raw/evaluation_templates.csv"
 _HINTS = {
-    401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
-    402: "Top up the account behind the Connection llm_default",
-    403: "The key of the Connection llm_default may not use this model",
-    404: f"Check the column model of {_MODELS} and the host of the Connection llm_default",
+    401: "Put a valid API key into the Connection {connection} (Admin > Connections, or {variable})",
+    402: "Top up the account behind the Connection {connection}",
+    403: "The key of the Connection {connection} may not use this model",
+    404: f"Check the column model of {_MODELS} and the host of the Connection {{connection}}",
 }
-_UNCLEAR = f"Check the key and the host of the Connection llm_default, and the model's row in {_MODELS}"
+_UNCLEAR = f"Check the key and the host of the Connection {{connection}}, and the model's row in {_MODELS}"
 # Refusals of one essay's text say nothing about the model, because the next essay may be accepted.
 _OF_ONE_ESSAY = re.compile(
     r"content_filter|content_policy|context_length|context_window|responsibleaipolicy|data_inspection|moderation"
@@ -82,15 +88,14 @@ class ServerError:
         return not self.is_out_of_credit and (self.status in _RETRIED or self.status >= 500)
 
     @property
-    def stops(self) -> Literal["run", "model"] | None:
-        """Whether the cause makes all further calls of the run, or to the model, useless."""
+    def stops(self) -> Literal["connection", "model"] | None:
+        """Whether the cause makes all further calls over the connection, or to the model, useless."""
         if self.is_about_one_essay:
             return None
-        return "run" if self.is_out_of_credit else _STOPS.get(self.status or 0)
+        return "connection" if self.is_out_of_credit else _STOPS.get(self.status or 0)
 
-    @property
-    def next_step(self) -> str:
-        """The step that a person can take; "" if there is none but waiting."""
+    def next_step(self, connection: str) -> str:
+        """Return the step that a person can take; "" if there is none but waiting."""
         if self.is_temporary or self.is_about_one_essay:
             return ""
         if self.status is None:
@@ -104,7 +109,8 @@ class ServerError:
         ):
             if self.status in (400, 422) and parameter in words:
                 return step
-        return _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
+        hint = _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
+        return hint.format(connection=connection, variable=variable_of(connection))
 
     @property
     def signature(self) -> tuple[object, ...]:
