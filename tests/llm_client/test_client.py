@@ -662,19 +662,25 @@ def test_an_error_inside_a_200_is_said() -> None:
         assert "overloaded" in failure(ask_once(server.base_url)).message
 
 
-def test_an_account_without_credit_stops_the_run() -> None:
-    """A 429 that says insufficient_quota is not waited out: it stops the run, as a 402 does."""
-    error = {
-        "message": "You exceeded your current quota.",
-        "type": "insufficient_quota",
-        "code": "insufficient_quota",
-    }
-    server = odd({"error": error}, status=429)
+NO_CREDIT = "You exceeded your current quota"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "stops"),
+    [
+        pytest.param(NO_CREDIT, "insufficient_quota", "connection", id="OpenAI"),
+        pytest.param(f"litellm.RateLimitError: OpenAIException - {NO_CREDIT}.", "429", "connection", id="LiteLLM"),
+        pytest.param(f"{NO_CREDIT}. Please retry in 22 s.", "429", None, id="a limit of Gemini per minute"),
+    ],
+)
+def test_an_account_without_credit_stops_its_connection(message: str, code: str, stops: str | None) -> None:
+    """A 429 that says that the account has no credit is not waited out; one about a limit is tried again."""
+    server = odd({"error": {"message": message, "code": code}}, status=429)
     with server.running():
-        failed = failure(ask_once(server.base_url))
-    assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_429", 429, 1, "connection")
-    assert "exceeded your current quota" in failed.message
-    assert server.requests == 1
+        failed = failure(ask_once(server.base_url, max_attempts=2))
+    assert (failed.kind, failed.status, failed.stops) == ("http_429", 429, stops)
+    assert NO_CREDIT in failed.message
+    assert server.requests == failed.attempts == (1 if stops else 2)
 
 
 # ---------------------------------------------------------------- rules

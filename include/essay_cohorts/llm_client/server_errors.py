@@ -36,6 +36,9 @@ _OF_ONE_ESSAY = re.compile(
     r"|context window|prompt is too long|too many tokens",
     re.IGNORECASE,
 )
+# LiteLLM passes on only the message of OpenAI's insufficient_quota. Without the name of the API the words are not
+# enough, because Gemini sends them for a limit per minute, too.
+_NO_CREDIT_BEHIND_LITELLM = "OpenAIException - You exceeded your current quota"
 _ESSAY_STATUSES = frozenset({400, 403, 413, 422, 451})
 # The statuses of errors that come as a name without a number.
 _BY_NAME = {
@@ -78,7 +81,8 @@ class ServerError:
     @property
     def is_out_of_credit(self) -> bool:
         """True if the account has no credit. OpenAI reports this as a 429, although waiting does not help."""
-        return self.status == 402 or (self.status == 429 and self.code == "insufficient_quota")
+        says_so = self.code == "insufficient_quota" or _NO_CREDIT_BEHIND_LITELLM in self.message
+        return self.status == 402 or (self.status == 429 and says_so)
 
     @property
     def is_temporary(self) -> bool:
