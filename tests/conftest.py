@@ -35,8 +35,13 @@ DAG_ID = "evaluation_backfill"
 _FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-# The folders whose tests need Airflow, a browser or a long simulation. Slow files elsewhere set their own marker.
-_NOT_QUICK = {"e2e": "airflow", "local_airflow": "airflow", "dags": "airflow", "pages": "airflow", "fuzz": "slow"}
+# The folders whose tests need Airflow, a browser, a proxy or a long simulation. Slow files elsewhere set their own
+# marker.
+_NOT_QUICK = {
+    **dict.fromkeys(("e2e", "local_airflow", "dags", "pages"), "airflow"),
+    "litellm": "litellm",
+    "fuzz": "slow",
+}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesToWorkers:
@@ -51,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(tests).parts[0]
         if folder in _NOT_QUICK:
             item.add_marker(_NOT_QUICK[folder])
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "slow")])
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "litellm", "slow")])
 
 
 @pytest.fixture(scope="session")
