@@ -20,7 +20,9 @@ from tests.conftest import PlayedDag, PlayedRun, PlayedServer, task_ref
 from tests.store_builder import StoreBuilder
 
 KEYS = {"llm_default": "sk-of-the-default-0123456789", "vllm": "sk-of-vllm-9876543210"}
-CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "replicates": 1, "max_concurrency": 2}
+# All calls are in one slice, so that the judges of all connections share its workers.
+ONE_SLICE: dict[str, Any] = {"batch_size": 100, "max_concurrency": 2}
+CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "replicates": 1, **ONE_SLICE}
 OFFLINE = "offline-judge-not-a-model"
 
 
@@ -115,8 +117,8 @@ def test_a_refused_key_stops_the_judges_of_its_connection(store: StoreBuilder, a
     store.judges_at(a="vllm", b="llm_default", c="vllm")
     essays(store, 5)
     with servers(reply(), answer) as at:
-        run = dag_at(store, at).run(CONF)
-    assert len(at["vllm"].asked) <= CONF["max_concurrency"]
+        run = dag_at(store, at).run({**CONF, "max_concurrency": 1})
+    assert len(at["vllm"].asked) == 1
     assert outcomes(store)["judge-b"] == {"scored"}
     assert outcomes(store)["judge-a"] | outcomes(store)["judge-c"] <= {"failed", "not_run"}
     assert step in texts_of(run)
@@ -233,8 +235,9 @@ def test_the_wait_for_another_task_is_that_of_the_connection(store: StoreBuilder
             }
             assert all(lease.take() for lease in leases.values())
             with released_when_waited_for(leases["judge-b"]):
-                dag.run_planned(planned)
+                run = dag.run_planned(planned)
     assert outcomes(store) == {"judge-a": {"in_flight_elsewhere"}, "judge-b": {"scored"}}
+    assert "still calling for this evaluation after 0.001 s" in texts_of(run)
 
 
 @contextmanager
@@ -285,3 +288,14 @@ def test_a_judge_that_moved_is_called_at_its_new_server(store: StoreBuilder) -> 
         store.judges_at(a="vllm", b="vllm")
         assert dag.run_planned(planned).summary.complete
     assert (len(at["llm_default"].asked), len(at["vllm"].asked)) == (0, 2)
+
+
+def test_slices_of_a_run_tell_each_other_which_connection_is_stopped(store: StoreBuilder) -> None:
+    """With one evaluation in each slice, a refused key still costs few calls, and the other judge scores all."""
+    store.judges_at(a="vllm", b="llm_default")
+    essays(store, 20)
+    with servers(reply(), refusal(401)) as at:
+        run = dag_at(store, at).run({**CONF, "batch_size": 1})
+    assert len(run.slices) == 40
+    assert len(at["vllm"].asked) <= CONF["max_concurrency"]
+    assert outcomes(store)["judge-b"] == {"scored"}

@@ -120,6 +120,16 @@ def test_every_bad_connection_is_reported_before_the_first_call(
     assert run(selected, "--yes", "--conf", '{"models": ["judge-a"]}').returncode == 0
 
 
+def test_a_connection_whose_evaluations_exist_need_not_exist(
+    selected: StoreBuilder, judge_server: JudgeServer
+) -> None:
+    """Only the connections of the judges to call are checked."""
+    selected.judges_at(a="", b="vllm")
+    selected.evaluation("v_1", "e_essay1", model="judge-b")
+    done = run(selected, "--yes", "--conf", '{"templates": ["novelty"], "replicates": 1}')
+    assert (done.returncode, judge_server.calls()) == (0, 1), done.stderr
+
+
 def test_a_wrong_key_at_one_server_leaves_the_other_working(
     selected: StoreBuilder, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
