@@ -5,10 +5,10 @@ JUDGE ?= offline
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test test-quick browser lint docs bench bench-quick mutation lock
+.PHONY: help setup backfill up test test-quick test-litellm browser lint docs bench bench-quick mutation lock
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.run ## Create .venv and install what the project needs to run
 
@@ -18,14 +18,17 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m devtools.local_airflow up
 
-test: .venv/.dev .venv-fab/.done browser ## Run every test
+test: .venv/.dev .venv-fab/.done .venv-litellm/.done browser ## Run every test
 	@$(BIN)/python -m pytest $(LANES)
 
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
 LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
-test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, simulation or killed processes
-	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow"
+test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, proxy, simulation or killed processes
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm"
+
+test-litellm: .venv/.dev .venv-litellm/.done ## Run the tests that call judges through a real LiteLLM proxy
+	@$(BIN)/python -m pytest tests/litellm
 
 browser:
 	@if test -n "$$CHROMIUM" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
@@ -61,6 +64,7 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements-fab.in -o requirements-fab.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-litellm.in -o requirements-litellm.txt
 
 .venv/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -81,4 +85,11 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@test -x .venv-fab/bin/python || $(BIN)/python -m venv .venv-fab
 	@echo "Installing requirements-fab.txt into .venv-fab"
 	@.venv-fab/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fab.txt
+	@touch $@
+
+# A LiteLLM proxy for the tests in tests/litellm, in a separate environment for the same reason.
+.venv-litellm/.done: .venv/.run requirements-litellm.txt
+	@test -x .venv-litellm/bin/python || $(BIN)/python -m venv .venv-litellm
+	@echo "Installing requirements-litellm.txt into .venv-litellm (about a minute)"
+	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-litellm.txt
 	@touch $@

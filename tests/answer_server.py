@@ -30,8 +30,9 @@ class Answer:
 
 @dataclass(kw_only=True)
 class AnswerServer:
-    """A server that sends `answers` in order and repeats the last answer. `asked` holds the requests' bodies.
+    """A server that sends `answers` in order and repeats the last answer.
 
+    `asked` holds the requests' bodies, and `received` everything that was sent: the headers and the body as text.
     `by_essay` maps essay numbers to answers; a request about such an essay gets its answer, whatever its turn is.
     `arrived` holds the times at which the requests arrived, from the monotonic clock.
     """
@@ -40,6 +41,7 @@ class AnswerServer:
     by_essay: Mapping[int, Answer] = field(default_factory=dict)
     base_url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     arrived: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,7 +75,9 @@ class AnswerServer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                server.received.append(f"{self.path}\n{self.headers}{content.decode()}")
+                body = json.loads(content)
                 answer, number = server.next_answer(body)
                 time.sleep(answer.delay_s)
                 content = answer.content(number)

@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +35,13 @@ DAG_ID = "evaluation_backfill"
 _FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 
 
-# The folders whose tests need Airflow, a browser or a long simulation. Slow files elsewhere set their own marker.
-_NOT_QUICK = {"e2e": "airflow", "local_airflow": "airflow", "dags": "airflow", "pages": "airflow", "fuzz": "slow"}
+# The folders whose tests need Airflow, a browser, a proxy or a long simulation. Slow files elsewhere set their own
+# marker.
+_NOT_QUICK = {
+    **dict.fromkeys(("e2e", "local_airflow", "dags", "pages"), "airflow"),
+    "litellm": "litellm",
+    "fuzz": "slow",
+}
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesToWorkers:
@@ -51,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(tests).parts[0]
         if folder in _NOT_QUICK:
             item.add_marker(_NOT_QUICK[folder])
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "slow")])
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "litellm", "slow")])
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +107,8 @@ class PlayedDag:
     """Runs the steps of `evaluation_backfill` in this process, in the DAG's order, with concurrent slices.
 
     Values between steps are converted to JSON and back, as XCom does. `rules` override the short waits of the call
-    rules. `connect` raises `no_connection` if it is set, and `connects` counts the calls of `connect`.
+    rules. `connect` raises `no_connection` if it is set, and `connects` counts the calls of `connect`. `servers` has
+    the address, the key and the rules of each connection but `llm_default`.
     """
 
     root: Path
@@ -111,6 +117,7 @@ class PlayedDag:
     processes: int = 2
     no_connection: Exception | None = None
     connects: int = 0
+    servers: Mapping[str, PlayedServer] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -176,19 +183,34 @@ class PlayedDag:
 
         await asyncio.gather(*(play(index, Slice(**part)) for index, part in enumerate(slices)))
 
-    async def connect(self) -> Endpoint:
-        """Return a client for the offline judge, with waits of a few milliseconds."""
+    async def connect(self, connection_ids: Collection[str]) -> dict[str, Endpoint]:
+        """Return a client for the server of each connection, with waits of a few milliseconds."""
+        self.connects += 1
+        if self.no_connection is not None:
+            raise self.no_connection
+        default = PlayedServer(base_url=self.base_url, rules=self.rules)
+        servers = {"llm_default": default, **self.servers}
+        return {name: servers[name].endpoint() for name in connection_ids}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlayedServer:
+    """A server of a played DAG: its address, its key, and rules that override the short waits."""
+
+    base_url: str
+    key: str = API_KEY
+    rules: Mapping[str, float] = field(default_factory=dict)
+
+    def endpoint(self) -> Endpoint:
+        """Return a client for the server."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         from essay_cohorts.calling.endpoint import Endpoint
         from essay_cohorts.llm_client.client_settings import CallRules
 
-        self.connects += 1
-        if self.no_connection is not None:
-            raise self.no_connection
         http = DefaultAsyncHttpxClient(trust_env=False, verify=False)
         quick: dict[str, Any] = {"max_attempts": 3, "first_wait_s": 0.001, "longest_wait_s": 0.002, **self.rules}
-        client = AsyncOpenAI(api_key=API_KEY, base_url=self.base_url, http_client=http)
+        client = AsyncOpenAI(api_key=self.key, base_url=self.base_url, http_client=http)
         return Endpoint(client=client, rules=CallRules(**quick))
 
 

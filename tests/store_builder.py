@@ -44,6 +44,11 @@ class StoreBuilder:
         rows = "".join(f"{name},example/{name},example,{name},false,true,\n" for name in ids)
         self.write("1_raw/llm_models.csv", header + rows)
 
+    def judges_at(self, **connections: str) -> None:
+        """Write the judges with their connections: `judges_at(a="vllm")` is the judge judge-a at vllm."""
+        rows = "".join(f"judge-{name},example/judge-{name},true,{where}\n" for name, where in connections.items())
+        self.write("1_raw/llm_models.csv", "id,model,for_evaluation,connection\n" + rows)
+
     def essay(self, number: int, text: str | None = None) -> str:
         """Write an essay with its draft. The default text names the number, so that a prompt shows its essay."""
         draft, essay = f"d_draft{number}", f"e_essay{number}"

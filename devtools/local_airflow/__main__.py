@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("--port", type=int, default=8080, help="used if it is free, else any free port (default: 8080)")
     backfill = commands.add_parser("backfill", help="judge the sample cohort, reusing what exists")
     backfill.add_argument(
-        "--judge", choices=("offline", "live"), default="offline", help="live: the model behind llm_default"
+        "--judge", choices=("offline", "live"), default="offline", help="live: the models behind your Connections"
     )
     backfill.add_argument("--yes", action="store_true", help="with --judge live: make the calls without asking")
     return parser

@@ -46,13 +46,14 @@ def offline_backfill(project: Path) -> int:
 
 
 def live_backfill(project: Path, *, assume_yes: bool) -> int:
-    """Show the plan, ask, then judge with the model of the Connection `llm_default`; return the exit code."""
+    """Show the plan, ask, then judge with the models of the user's Connections; return the exit code."""
     settings = read_user_settings(project, os.environ)
-    if settings.llm_source is None:
+    if not settings.has_connection:
         print(HOW_TO_SET_LLM, file=sys.stderr)
         return NOTHING_CALLED
     backfill = Backfill(project=project)
-    backfill.say(f"llm_default comes from {settings.llm_source}; the data root is {settings.data_root}.")
+    source = f"llm_default comes from {settings.llm_source}" if settings.llm_source else "llm_default is not set"
+    backfill.say(f"{source}; the data root is {settings.data_root}.")
     conf = {} if settings.names_data_root else SAMPLE_CONF
     environment = settings.environment | {DATA_ROOT_VARIABLE: str(settings.data_root)}
     with backfill.airflow(environment) as airflow:
@@ -60,7 +61,7 @@ def live_backfill(project: Path, *, assume_yes: bool) -> int:
         if code != SUCCEEDED:
             return code
         calls = int(plan.get("call", 0))
-        if calls and not assume_yes and not _agreed(f"Make these {calls} calls with llm_default? [y/N] "):
+        if calls and not assume_yes and not _agreed(f"Make these {calls} calls? [y/N] "):
             return NOTHING_CALLED
         return backfill.run(airflow.api, conf, timeout_s=LIVE_TIMEOUT_S)
 

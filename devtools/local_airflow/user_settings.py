@@ -27,6 +27,11 @@ class UserSettings:
     llm_source: str | None
 
     @property
+    def has_connection(self) -> bool:
+        """Whether a Connection is set; planning checks whether it is one that the judges need."""
+        return any(name.startswith("AIRFLOW_CONN_") for name in self.environment)
+
+    @property
     def names_data_root(self) -> bool:
         """Whether the user named the data root; otherwise it is the sample."""
         return DATA_ROOT_VARIABLE in self.environment

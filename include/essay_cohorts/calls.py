@@ -9,6 +9,9 @@ from typing import Literal
 # The finish_reason of a reply that the server cut off, and of one that broke off.
 TRUNCATED, BROKEN_OFF = "length", "error"
 
+# The connection of a judge whose row names none: the id of an address and a key of an LLM's API.
+DEFAULT_CONNECTION = "llm_default"
+
 # The kind of a failure that is none: the run's budget had no room for the call.
 DEFERRED = "deferred"
 
@@ -52,6 +55,7 @@ class JudgeModel:
     """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
 
     `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
+    `connection` names the address and the key of the API.
     """
 
     id: str
@@ -63,6 +67,7 @@ class JudgeModel:
     output_usd_per_mtok: float | None = None
     request: str = ""
     cached_input_usd_per_mtok: float | None = None
+    connection: str = DEFAULT_CONNECTION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,18 +127,21 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why a call got no reply. `stops` says how far the cause reaches beyond this evaluation."""
+    """Why a call got no reply. `stops` says how far the cause reaches: to the model, or to all of its connection."""
 
     kind: str
     message: str
     status: int | None = None
     attempts: int = 0
-    stops: Literal["run", "model"] | None = None
+    stops: Literal["connection", "model"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stop:
     """A cause that makes further calls useless: for one model, or for the whole run when `model_id` is None.
+
+    A cause that concerns a connection is written as one stop for each of its judges, or as a stop of the run if the
+    connection has all judges of the run. Versions that know only one connection read both.
 
     `try_number` is that of the task that met it: a later try was started because the cause is thought to be fixed.
     """

@@ -1,4 +1,4 @@
-"""The LLM's API as Airflow stores it: the Connection `llm_default` of type `openai`.
+"""The LLMs' APIs as Airflow stores them: Connections of type `openai`, `llm_default` unless a judge names another.
 
 In JSON form:
 
@@ -9,7 +9,7 @@ In JSON form:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from airflow.sdk import Connection
@@ -20,50 +20,58 @@ if TYPE_CHECKING:
     from essay_cohorts.errors import Problem
     from essay_cohorts.llm_client.client_settings import CallRules
 
-CONN_ID = "llm_default"
-_NEXT_STEP = "Set it under Admin > Connections, or as AIRFLOW_CONN_LLM_DEFAULT in JSON form: see .env.example."
+
+def check_connections(connection_ids: Collection[str]) -> None:
+    """Raise BadInput with the problems of all these Connections; planning calls this before anything is written."""
+    found: dict[str, Connection | None] = {}
+    for name in connection_ids:
+        try:
+            found[name] = Connection.get(name)
+        except AirflowNotFoundException:
+            found[name] = None
+    _rules(found, under_way=False)
 
 
-def check_connection() -> None:
-    """Raise BadInput when the Connection cannot be used; planning calls this before anything is written."""
-    try:
-        connection = Connection.get(CONN_ID)
-    except AirflowNotFoundException:
-        connection = None
-    _rules(connection, under_way=False)
-
-
-async def connect() -> Endpoint:
-    """Return a client for the Connection's API with its rules for calls; BadInput when it cannot be used."""
+async def connect(connection_ids: Collection[str]) -> dict[str, Endpoint]:
+    """Return a client for each Connection's API with its rules for calls; BadInput when one cannot be used."""
     from airflow.providers.openai.hooks.openai import OpenAIHook
 
     from essay_cohorts.calling.endpoint import Endpoint
 
-    try:
-        connection = await Connection.async_get(CONN_ID)
-    except AirflowNotFoundException:
-        connection = None
-    rules = _rules(connection, under_way=True)
+    found: dict[str, Connection | None] = {}
+    for name in connection_ids:
+        try:
+            found[name] = await Connection.async_get(name)
+        except AirflowNotFoundException:
+            found[name] = None
+    rules = _rules(found, under_way=True)
     # httpx2 would log a line for each request, and `call_missing` logs the outcome of each already.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    return Endpoint(client=await OpenAIHook(conn_id=CONN_ID).aget_conn(), rules=rules)
+    return {name: Endpoint(client=await OpenAIHook(conn_id=name).aget_conn(), rules=rules[name]) for name in found}
 
 
-def _rules(connection: Connection | None, *, under_way: bool) -> CallRules:
+def _rules(connections: Mapping[str, Connection | None], *, under_way: bool) -> dict[str, CallRules]:
+    """Return the rules for calls of each Connection; BadInput with the problems of all of them."""
     from essay_cohorts.errors import raise_if_any
     from essay_cohorts.llm_client.client_settings import read_call_rules
 
-    rules = read_call_rules(connection.extra_dejson if connection else {}, f"Connection {CONN_ID}, extra")
-    raise_if_any([*_problems(connection), *rules.problems], under_way=under_way)
-    return rules.value
+    rules: dict[str, CallRules] = {}
+    problems: list[Problem] = []
+    for name, connection in connections.items():
+        checked = read_call_rules(connection.extra_dejson if connection else {}, f"Connection {name}, extra")
+        rules[name] = checked.value
+        problems += [*_problems(name, connection), *checked.problems]
+    raise_if_any(problems, under_way=under_way)
+    return rules
 
 
-def _problems(connection: Connection | None) -> Iterator[Problem]:
+def _problems(name: str, connection: Connection | None) -> Iterator[Problem]:
     from essay_cohorts.errors import Problem
-    from essay_cohorts.llm_client.connection import connection_problems
+    from essay_cohorts.llm_client.connection import connection_problems, other_id_step, variable_of
 
-    place = f"Connection {CONN_ID}"
+    place = f"Connection {name}"
+    next_step = f"Set it under Admin > Connections, or as {variable_of(name)} in JSON form: see .env.example."
     if connection is None:
-        yield Problem(place=place, finding="it does not exist.", next_step=_NEXT_STEP)
+        yield Problem(place=place, finding="it does not exist.", next_step=f"{next_step}{other_id_step(name)}")
         return
-    yield from connection_problems(place, connection.host or "", connection.password or "", _NEXT_STEP)
+    yield from connection_problems(place, connection.host or "", connection.password or "", next_step)

@@ -406,6 +406,10 @@ def test_a_refusal_names_the_next_step(play: Play, body: object, step: str) -> N
         pytest.param({"Retry-After": "300ms"}, id="a number with a unit"),
         pytest.param({"retry-after-ms": "soon", "Retry-After": "0.3"}, id="the other header"),
         pytest.param({"retry-after-ms": "300", "Retry-After": "60"}, id="milliseconds have priority"),
+        pytest.param({"llm_provider-retry-after": "0.3"}, id="behind the proxy LiteLLM"),
+        pytest.param(
+            {"llm_provider-retry-after": "60", "Retry-After": "0.3"}, id="the proxy's own wait has priority"
+        ),
     ],
 )
 def test_retry_after_in_its_shapes(play: Play, headers: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import quote
 
@@ -63,7 +63,8 @@ def test_calls_are_checked_before_anything_is_written(store: StoreBuilder, dag: 
     conf = {**ONE_CELL, "essay_ids": [store.essay(1)]}
     tree = store.tree_hash()
 
-    def refuse() -> None:
+    def refuse(connection_ids: Collection[str]) -> None:
+        assert list(connection_ids) == ["llm_default"]
         raise BadInput([Problem(place="Connection", finding="it does not exist.", next_step="Set it.")])
 
     task = TaskRef(dag_id="d", run_id="r", task_id="plan_cohort", map_index=-1, try_number=1)

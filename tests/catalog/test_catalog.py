@@ -443,6 +443,10 @@ def test_models_with_all_columns(store: StoreBuilder, catalog: Catalog) -> None:
             for cell in ("-1", "nan", "inf", "1e400", "$3", "1000001")
         ),
         pytest.param("max_tokens_field", "max_output_tokens", id="unknown max_tokens_field"),
+        *(
+            pytest.param("connection", cell, id=f"connection {cell}")
+            for cell in ("my vllm", "vllm/local", "-vllm", "é", "a" * 101)
+        ),
         pytest.param("max_tokens_field", "MAX_TOKENS", id="max_tokens_field in capitals"),
         pytest.param("id", "", id="no id"),
         pytest.param("model", " ", id="no model"),
@@ -457,6 +461,27 @@ def test_bad_model_cells(store: StoreBuilder, catalog: Catalog, column: str, cel
     assert problem.place == f"{MODELS}:2, column {column}"
     assert cell.strip() in problem.finding
     assert problem.next_step
+
+
+@pytest.mark.parametrize(
+    ("cell", "connection"),
+    [
+        pytest.param("", "llm_default", id="empty"),
+        pytest.param(" ", "llm_default", id="blank"),
+        pytest.param("llm_default", "llm_default", id="the default by name"),
+        pytest.param("Open-router_2.eu", "Open-router_2.eu", id="every kind of character"),
+    ],
+)
+def test_the_connection_of_a_judge(store: StoreBuilder, catalog: Catalog, cell: str, connection: str) -> None:
+    """A row names its connection; without a name the judge is asked over the default one."""
+    store.write(MODELS, f"id,model,for_evaluation,connection\nm,m,1,{cell}\n")
+    assert catalog.models() == Checked(value=(JudgeModel(id="m", model="m", connection=connection),))
+
+
+def test_a_misspelt_connection_column_is_named(store: StoreBuilder, catalog: Catalog) -> None:
+    """A column whose values would be ignored is an error, because the judge would be asked at another server."""
+    store.write(MODELS, "id,model,for_evaluation,conection\nm,m,1,vllm\n")
+    assert only(catalog.models()).next_step == 'Did you mean "connection"?'
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.answer_server import Answer, AnswerServer
 from tests.cli.command import FinishedCommand, run_command
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
@@ -105,6 +106,48 @@ def test_a_missing_connection_is_reported_before_anything_is_written(
     assert run(selected).returncode == 0
 
 
+def test_every_bad_connection_is_reported_before_the_first_call(
+    selected: StoreBuilder, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first server works, but nothing is bought from it while two other connections have problems."""
+    selected.judges_at(a="", b="vllm", c="openrouter")
+    monkeypatch.setenv("AIRFLOW_CONN_VLLM", json.dumps({"host": "127.0.0.1:8000", "password": "sk-secret-of-vllm"}))
+    tree = selected.tree_hash()
+    done = run(selected, "--yes")
+    assert (done.returncode, judge_server.calls(), selected.tree_hash()) == (2, 0, tree)
+    assert "AIRFLOW_CONN_OPENROUTER: it is not set." in done.stderr
+    assert "AIRFLOW_CONN_VLLM: its host is not a full base URL" in done.stderr
+    assert "sk-secret-of-vllm" not in done.stderr
+    assert run(selected, "--yes", "--conf", '{"models": ["judge-a"]}').returncode == 0
+
+
+def test_a_connection_whose_evaluations_exist_need_not_exist(
+    selected: StoreBuilder, judge_server: JudgeServer
+) -> None:
+    """Only the connections of the judges to call are checked."""
+    selected.judges_at(a="", b="vllm")
+    selected.evaluation("v_1", "e_essay1", model="judge-b")
+    done = run(selected, "--yes", "--conf", '{"templates": ["novelty"], "replicates": 1}')
+    assert (done.returncode, judge_server.calls()) == (0, 1), done.stderr
+
+
+def test_a_wrong_key_at_one_server_leaves_the_other_working(
+    selected: StoreBuilder, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan shows both connections, one judge scores everything, and the message names the other's connection."""
+    selected.judges_at(a="", b="vllm")
+    refused = Answer(status=401, body={"error": {"message": "Wrong key sk-secret-of-vllm."}})
+    with AnswerServer(answers=[refused]).serving() as vllm:
+        value = json.dumps({"host": vllm.base_url, "password": "sk-secret-of-vllm"})
+        monkeypatch.setenv("AIRFLOW_CONN_VLLM", value)
+        done = run(selected, "--yes")
+    shown = done.stdout + done.stderr
+    assert (done.returncode, judge_server.calls()) == (1, CALLS // 2)
+    assert "AIRFLOW_CONN_VLLM" in shown
+    assert "sk-secret-of-vllm" not in shown
+    assert {row["llm_model_id"] for row in selected.rows("cohorts/c/scores.csv") if row["score"]} == {"judge-a"}
+
+
 def test_a_refused_key_ends_the_run_with_the_reason(selected: StoreBuilder, judge_server: JudgeServer) -> None:
     """The message names the cause and the next step, and does not show the key."""
     judge_server.faults({"fault": "status", "status": 401, "message": "bad key"})
@@ -138,6 +181,20 @@ def test_a_trial_shows_each_criterion(selected: StoreBuilder) -> None:
     assert re.search(r"^clarity: [1-5]\.[0-9]$", shown, re.MULTILINE)
     assert "depth: no score: no line begins with its name and a colon" in shown
     assert json.loads(run_command(*words, "--json").stdout)["criteria"]["depth"]["score"] is None
+
+
+def test_a_trial_asks_the_judge_s_own_server(
+    selected: StoreBuilder, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection in the judge's row is used, and the default one need not exist."""
+    selected.judges_at(a="vllm", b="nowhere")
+    monkeypatch.setenv("AIRFLOW_CONN_VLLM", os.environ["AIRFLOW_CONN_LLM_DEFAULT"])
+    monkeypatch.delenv("AIRFLOW_CONN_LLM_DEFAULT")
+    words = ("try", "novelty", "e_essay1", "--yes", "--data-root", selected.root, "--model")
+    assert run_command(*words, "judge-a").returncode == 0
+    missing = run_command(*words, "judge-b")
+    assert (missing.returncode, "AIRFLOW_CONN_NOWHERE: it is not set." in missing.stderr) == (2, True)
+    assert judge_server.calls() == 1
 
 
 def test_a_trial_takes_a_file(selected: StoreBuilder, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from essay_cohorts import VERSION
+from essay_cohorts.catalog.catalog import Catalog
 from tests.cli.command import run_command
 from tests.store_builder import StoreBuilder
 
@@ -133,6 +134,18 @@ def test_a_template_and_a_judge_are_added(store: StoreBuilder, tmp_path: Path) -
     assert (unknown.returncode, "column max_tokens" in unknown.stderr or "max_tokens" in unknown.stderr) == (2, True)
     missing = run_command("add-template", "x", "--text", tmp_path / "nowhere.txt", *root)
     assert (missing.returncode, "nowhere.txt: it cannot be read" in missing.stderr) == (2, True)
+
+
+def test_a_judge_with_its_own_connection(tmp_path: Path) -> None:
+    """A new data root has the column, and the command fills it; an id that no Connection can have is refused."""
+    root = tmp_path / "root"
+    assert run_command("init", root).returncode == 0
+    words = ("add-model", "judge-a", "api/a", "--data-root", root)
+    refused = run_command(*words, "--connection", "my vllm")
+    assert (refused.returncode, "column connection: 'my vllm' is not a valid id." in refused.stderr) == (2, True)
+    assert run_command(*words, "--connection", "vllm").returncode == 0
+    [judge] = Catalog(root=root).models().value
+    assert (judge.id, judge.connection) == ("judge-a", "vllm")
 
 
 def test_the_version_and_the_groups_of_the_help() -> None:

@@ -1,10 +1,15 @@
-"""Tests that the Connection `llm_default` becomes a client or one readable error, never the environment's client."""
+"""Tests that each Connection becomes a client or one readable error, never the environment's client."""
 
 import asyncio
 import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
+
+from tests.answer_server import Answer, AnswerServer
+from tests.conftest import PlayedDag, task_ref
+from tests.store_builder import StoreBuilder
 
 GOOD: dict[str, Any] = {"conn_type": "openai", "host": "http://127.0.0.1:9/v1", "password": "k-1"}
 
@@ -23,7 +28,7 @@ def _connect(monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any] | None)
         monkeypatch.delenv("AIRFLOW_CONN_LLM_DEFAULT", raising=False)
     else:
         monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", json.dumps(connection))
-    return asyncio.run(connect())
+    return asyncio.run(connect(["llm_default"]))["llm_default"]
 
 
 def test_a_whole_connection_becomes_a_client(monkeypatch: pytest.MonkeyPatch, openai_in_environment: None) -> None:
@@ -60,3 +65,64 @@ def test_a_connection_that_cannot_be_used_is_bad_input(
     assert "Connection llm_default" in str(caught.value)
     assert "sk-" not in str(caught.value)
     assert finding in str(caught.value)
+
+
+def test_each_connection_has_its_own_key_address_and_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two variables become two clients; an id may hold a dot and a hyphen."""
+    from essay_cohorts_airflow.llm_connection import connect
+
+    other = {"conn_type": "openai", "host": "http://127.0.0.1:8/v1", "password": "k-2", "extra": {"max_attempts": 9}}
+    monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", json.dumps(GOOD))
+    monkeypatch.setenv("AIRFLOW_CONN_VLLM.EU-1", json.dumps(other))
+    found = asyncio.run(connect(["llm_default", "vllm.eu-1"]))
+    assert {name: (str(each.client.base_url), each.client.api_key) for name, each in found.items()} == {
+        "llm_default": ("http://127.0.0.1:9/v1/", "k-1"),
+        "vllm.eu-1": ("http://127.0.0.1:8/v1/", "k-2"),
+    }
+    assert [each.rules.max_attempts for each in found.values()] == [5, 9]
+
+
+def test_planning_reports_every_connection_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, store: StoreBuilder
+) -> None:
+    """A missing and a wrong Connection are one error with both problems, although the first Connection works."""
+    from essay_cohorts.backfill.plan_cohort import plan_cohort
+    from essay_cohorts.errors import BadInput
+    from essay_cohorts_airflow.llm_connection import check_connections
+
+    monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", json.dumps(GOOD))
+    monkeypatch.setenv("AIRFLOW_CONN_VLLM", json.dumps({**GOOD, "host": "127.0.0.1:8", "password": "sk-secret"}))
+    store.judges_at(a="", b="vllm", c="nowhere")
+    store.backfill(store.essay(1))
+    tree = store.tree_hash()
+    task = task_ref("run-1", "plan_cohort", 1)
+    with pytest.raises(BadInput) as caught:
+        plan_cohort(PlayedDag(root=store.root, base_url="").settings, {}, task, check_connections)
+    assert [problem.place for problem in caught.value.problems] == ["Connection nowhere", "Connection vllm"]
+    assert "AIRFLOW_CONN_NOWHERE in JSON form" in str(caught.value)
+    assert "sk-" not in str(caught.value)
+    assert store.tree_hash() == tree
+    plan_cohort(PlayedDag(root=store.root, base_url="").settings, {"models": ["judge-a"]}, task, check_connections)
+
+
+def test_a_cohort_is_judged_over_two_connections(monkeypatch: pytest.MonkeyPatch, store: StoreBuilder) -> None:
+    """With Airflow's own hook each server gets its own key only, and both judges score."""
+    from essay_cohorts.calling.endpoint import Endpoint
+    from essay_cohorts_airflow.llm_connection import connect
+
+    class Dag(PlayedDag):
+        async def connect(self, connection_ids: Collection[str]) -> dict[str, Endpoint]:
+            return await connect(connection_ids)
+
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "SCORE: 6"}}
+    answers = [Answer(body={"object": "chat.completion", "model": "m", "choices": [choice]})]
+    store.judges_at(a="", b="vllm")
+    store.backfill(store.essay(1))
+    with AnswerServer(answers=answers).serving() as first, AnswerServer(answers=answers).serving() as second:
+        for variable, server, key in (("LLM_DEFAULT", first, "k-first"), ("VLLM", second, "k-second")):
+            value = {**GOOD, "host": server.base_url, "password": key}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{variable}", json.dumps(value))
+        assert Dag(root=store.root, base_url="").run().summary.complete
+    assert all("k-first" in text and "k-second" not in text for text in first.received)
+    assert all("k-second" in text and "k-first" not in text for text in second.received)
+    assert len(first.received) == len(second.received) == 8

@@ -316,8 +316,8 @@ def test_too_long_a_retry_after(judge_server: JudgeServer, raw: str) -> None:
 @pytest.mark.parametrize(
     ("status", "stops", "hint"),
     [
-        pytest.param(401, "run", "valid API key", id="401"),
-        pytest.param(402, "run", "Top up", id="402"),
+        pytest.param(401, "connection", "valid API key", id="401"),
+        pytest.param(402, "connection", "Top up", id="402"),
         pytest.param(403, "model", "may not use this model", id="403"),
         pytest.param(404, "model", "1_raw/llm_models.csv", id="404"),
     ],
@@ -390,7 +390,7 @@ def test_offline_replies(judge_server: JudgeServer, accept: bool) -> None:
         assert isinstance(answer, Reply)
     else:
         refused = failure(answer)
-        assert (refused.kind, refused.stops, refused.attempts) == ("offline_reply", "run", 1)
+        assert (refused.kind, refused.stops, refused.attempts) == ("offline_reply", "connection", 1)
         assert "offline-judge-not-a-model" in refused.message
         assert "OFFLINE_OK" in refused.message
     assert judge_server.calls() == 1
@@ -662,19 +662,25 @@ def test_an_error_inside_a_200_is_said() -> None:
         assert "overloaded" in failure(ask_once(server.base_url)).message
 
 
-def test_an_account_without_credit_stops_the_run() -> None:
-    """A 429 that says insufficient_quota is not waited out: it stops the run, as a 402 does."""
-    error = {
-        "message": "You exceeded your current quota.",
-        "type": "insufficient_quota",
-        "code": "insufficient_quota",
-    }
-    server = odd({"error": error}, status=429)
+NO_CREDIT = "You exceeded your current quota"
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "stops"),
+    [
+        pytest.param(NO_CREDIT, "insufficient_quota", "connection", id="OpenAI"),
+        pytest.param(f"litellm.RateLimitError: OpenAIException - {NO_CREDIT}.", "429", "connection", id="LiteLLM"),
+        pytest.param(f"{NO_CREDIT}. Please retry in 22 s.", "429", None, id="a limit of Gemini per minute"),
+    ],
+)
+def test_an_account_without_credit_stops_its_connection(message: str, code: str, stops: str | None) -> None:
+    """A 429 that says that the account has no credit is not waited out; one about a limit is tried again."""
+    server = odd({"error": {"message": message, "code": code}}, status=429)
     with server.running():
-        failed = failure(ask_once(server.base_url))
-    assert (failed.kind, failed.status, failed.attempts, failed.stops) == ("http_429", 429, 1, "run")
-    assert "exceeded your current quota" in failed.message
-    assert server.requests == 1
+        failed = failure(ask_once(server.base_url, max_attempts=2))
+    assert (failed.kind, failed.status, failed.stops) == ("http_429", 429, stops)
+    assert NO_CREDIT in failed.message
+    assert server.requests == failed.attempts == (1 if stops else 2)
 
 
 # ---------------------------------------------------------------- rules

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from essay_cohorts.llm_client.client_settings import CallRules
-from essay_cohorts.llm_client.connection import connection_in
+from essay_cohorts.llm_client.connection import connection_in, connections_in
 
 NAME = "AIRFLOW_CONN_LLM_DEFAULT"
 KEY = "sk-secret-of-mine"
@@ -35,6 +35,15 @@ def test_another_connection_has_its_own_variable() -> None:
     assert connection_in({"AIRFLOW_CONN_VLLM": json.dumps(FINE)}, "vllm").value.key == KEY
     [problem] = connection_in({NAME: json.dumps(FINE)}, "vllm").problems
     assert problem.place == "AIRFLOW_CONN_VLLM"
+
+
+def test_the_problems_of_all_connections_are_found_at_once() -> None:
+    """A missing and a wrong connection are both reported, and a mistyped id leads to the judge's row."""
+    values = {NAME: json.dumps(FINE), "AIRFLOW_CONN_VLLM": json.dumps({**FINE, "password": ""})}
+    found = connections_in(values, ["llm_default", "openruoter", "vllm"])
+    assert [problem.place for problem in found.problems] == ["AIRFLOW_CONN_OPENRUOTER", "AIRFLOW_CONN_VLLM"]
+    assert "the column connection of 1_raw/llm_models.csv, which names openruoter" in found.problems[0].next_step
+    assert found.value["llm_default"].key == KEY
 
 
 @pytest.mark.parametrize(

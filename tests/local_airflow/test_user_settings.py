@@ -44,6 +44,21 @@ def test_a_blank_connection_counts_as_missing(tmp_path: Path) -> None:
     assert read_user_settings(tmp_path, {LLM_VARIABLE: " "}).llm_source is None
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        pytest.param("DD_COHORT=c", False, id="none"),
+        pytest.param(f"{LLM_VARIABLE}=x", True, id="the default one"),
+        pytest.param("AIRFLOW_CONN_VLLM=x", True, id="another one"),
+        pytest.param("AIRFLOW_CONN_VLLM=", False, id="a blank one"),
+    ],
+)
+def test_the_judges_may_have_another_connection_than_the_default(tmp_path: Path, line: str, found: bool) -> None:
+    """Any Connection is enough here, because planning checks which ones the judges need."""
+    (tmp_path / ".env").write_text(f"{line}\n")
+    assert read_user_settings(tmp_path, {}).has_connection is found
+
+
 def test_a_relative_data_root_is_below_the_project(tmp_path: Path) -> None:
     """A relative data root is relative to the project folder."""
     (tmp_path / ".env").write_text("DD_DATA_ROOT=store\n")

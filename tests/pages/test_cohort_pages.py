@@ -181,6 +181,24 @@ def test_the_plan_is_the_dry_run_and_its_conf_starts_it(pages: TestClient, main:
         assert shown[action] == str(planned.count(Action(action)))
 
 
+@pytest.mark.parametrize(
+    ("connections", "shown"),
+    [
+        pytest.param({"a": "", "b": "llm_default"}, False, id="one connection"),
+        pytest.param({"a": "", "b": "vllm"}, True, id="two connections"),
+        pytest.param({"a": "vllm", "b": "vllm"}, True, id="only another connection"),
+    ],
+)
+def test_the_plan_shows_the_connections_if_there_are_others(
+    pages: TestClient, store: StoreBuilder, connections: dict[str, str], shown: bool
+) -> None:
+    """A column names the connection of each judge, unless every judge has the default one."""
+    store.judges_at(**connections)
+    store.essay(1)
+    html = pages.get("/plan?show=1&essay_ids=e_essay1").text
+    assert ('<th scope="col">Connection</th>' in html, "<td>vllm</td>" in html) == (shown, shown)
+
+
 def test_a_plan_that_cannot_be_made_names_every_problem(pages: TestClient, main: PlayedDag) -> None:
     """The page names all problems at once, as the command line does."""
     html = pages.get("/plan?show=1&essay_ids=e_nope%20e_gone&models=judg-a&replicates=many").text

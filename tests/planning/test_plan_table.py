@@ -38,6 +38,17 @@ def test_the_table_counts_members_and_actions() -> None:
     ]
 
 
+def test_the_connections_are_shown_if_there_are_several() -> None:
+    """A column says over which connection each model is asked."""
+    rows = [row(Action.CALL), row(Action.CALL, "novelty", "judge-b")]
+    assert plan_table(rows, {"judge-a": "llm_default", "judge-b": "vllm"}).splitlines() == [
+        "template  model    connection   members  reuse  parse  call  unscored",
+        "novelty   judge-a  llm_default        1      0      0     1         0",
+        "novelty   judge-b  vllm               1      0      0     1         0",
+        "all                                   2      0      0     2         0",
+    ]
+
+
 def test_the_totals_of_an_empty_plan_are_zero() -> None:
     """The table of a plan without evaluations has a header and a line of zeros."""
     lines = plan_table([]).splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -132,13 +132,13 @@ def test_a_plan_made_again_under_the_lock_is_checked_again(store: StoreBuilder) 
     conf = {**ONE_CELL, "cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True}
     checks: list[int] = []
 
-    def check_calls() -> None:
+    def check_connections(connection_ids: Collection[str]) -> None:
         if not checks:
             planner(store, "other", essay, include=True)()
         checks.append(len(stored(store)))
 
     settings = PlayedDag(root=store.root, base_url="").settings
-    planned = plan_cohort(settings, conf, task_ref("run-1", "plan_cohort", 1), check_calls)
+    planned = plan_cohort(settings, conf, task_ref("run-1", "plan_cohort", 1), check_connections)
     assert checks == [K, K]
     assert (planned.call, set(members(store, "c"))) == (K, stored(store))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.records import missing_replies
 from essay_cohorts.calling.slice_calls import SliceCalls, SliceTask
+from essay_cohorts.calls import JudgeModel
+from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef
-from essay_cohorts.errors import RepliesMissing
+from essay_cohorts.errors import RepliesMissing, raise_if_any
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -22,7 +25,9 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 log = logging.getLogger(__name__)
 
 
-Connect = Callable[[], Awaitable[Endpoint]]
+# Opens the connections with these ids, and returns their endpoints by id. It raises BadInput with the problems of all
+# of them, so that no call is paid for while a connection has to be fixed.
+Connect = Callable[[Collection[str]], Awaitable[Mapping[str, Endpoint]]]
 
 
 async def call_missing(
@@ -30,22 +35,26 @@ async def call_missing(
 ) -> dict[str, int]:
     """Get a reply for each evaluation of the slice that has none; return {"called": n}.
 
-    `connect` is awaited only if there is something to call. If some evaluations got no reply, RepliesMissing is
-    raised after all evaluations of the slice were tried. Each evaluation that this task tried without success has a
-    failure.json. When the coroutine is cancelled, it sends no further request, waits for the replies to the requests
-    that it has sent, and stores them.
+    `connect` is awaited only if there is something to call, and only with the connections of the judges to call. If
+    some evaluations got no reply, RepliesMissing is raised after all evaluations of the slice were tried. Each
+    evaluation that this task tried without success has a failure.json. When the coroutine is cancelled, it sends no
+    further request, waits for the replies to the requests that it has sent, and stores them.
     """
     store = GensDataLayer.from_root(settings.data_root)
     rows = list(rows_to_call(store, rows_of_slice(settings, planned, part), planned))
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}
-    endpoint, disk = await connect(), DiskThreads()
-    work = SliceTask(settings=settings, planned=planned, part=part, task=task)
-    async with endpoint.client:
+    models = _models(settings, planned)
+    needed = {row.member.llm_model_id for row in rows}
+    endpoints = await connect(sorted({model.connection for name, model in models.items() if name in needed}))
+    work, disk = SliceTask(settings=settings, planned=planned, part=part, task=task, models=models), DiskThreads()
+    async with AsyncExitStack() as clients:
+        for endpoint in endpoints.values():
+            await clients.enter_async_context(endpoint.client)
         # Release the task lease last: while this task stores replies, no other process may take it for dead.
         with TaskLease(settings.data_root, task) as task_lease:
-            calls = SliceCalls.open(work, endpoint, task_lease, disk)
+            calls = SliceCalls.open(work, endpoints, task_lease, disk)
             try:
                 async with disk:
                     await _run(calls, rows)
@@ -54,6 +63,13 @@ async def call_missing(
     if calls.failures:
         raise RepliesMissing(missing_replies(calls.failures, len(rows)))
     return {"called": calls.replies}
+
+
+def _models(settings: Settings, planned: PlannedRun) -> dict[str, JudgeModel]:
+    """Return the judges of the catalog by id; BadInput when the file became wrong since planning."""
+    models = Catalog(root=settings.data_root).models(planned.models)
+    raise_if_any(models.problems, under_way=True)
+    return {model.id: model for model in models.value}
 
 
 async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import platform
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -35,12 +35,15 @@ _MAX_WARNINGS = 20
 
 
 def plan_cohort(
-    settings: Settings, conf: Mapping[str, Any], task: TaskRef, check_calls: Callable[[], None] = lambda: None
+    settings: Settings,
+    conf: Mapping[str, Any],
+    task: TaskRef,
+    check_connections: Callable[[Collection[str]], None] = lambda _: None,
 ) -> PlannedRun:
     """Plan the cohort and write its files, or with `dry_run` only its plan.csv; return what the later tasks need.
 
-    If there are calls to make, `check_calls` is called first and raises an error if they cannot be made. BadInput,
-    before anything is written, if an input is wrong.
+    If there are calls to make, `check_connections` is called first with the ids of all connections that they need; it
+    raises an error if one of them cannot be used. BadInput, before anything is written, if an input is wrong.
     """
     prepared = prepare(settings, conf, task.run, by_index=True)
     if prepared.inputs.request.dry_run:
@@ -49,13 +52,13 @@ def plan_cohort(
         # The index may be stale: decide again from the store before anything is paid for.
         prepared = prepare(settings, conf, task.run)
     if prepared.estimate.calls:
-        check_calls()
+        check_connections(prepared.connections)
     # Concurrent planners would mint the same replicate numbers.
     with planning_lock(settings.data_root):
         if not is_still_current(settings, prepared):
             prepared = prepare(settings, conf, task.run)
             if prepared.estimate.calls:
-                check_calls()
+                check_connections(prepared.connections)
         planned = _write_plan(settings, prepared, task)
         folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
         _write_cohort(settings, prepared, folder)
@@ -110,7 +113,9 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
 
 def log_plan(prepared: Prepared) -> None:
     """Log the plan as a table, then everything else that a person should know before the calls are made."""
-    log.info("Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations))
+    log.info(
+        "Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations, prepared.inputs.connections)
+    )
     log.info("To call: %s", prepared.estimate)
     request = prepared.inputs.request
     for name, cap in (("max_llm_calls", request.max_llm_calls), ("max_cost_usd", request.max_cost_usd)):

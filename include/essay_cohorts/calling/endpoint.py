@@ -1,4 +1,4 @@
-"""The endpoint of the calls: a client for the LLM's API, and the rules for its calls."""
+"""The endpoint of the calls over one connection: a client for an LLM's API, and the rules for its calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """A client for the LLM's API, and the rules for its calls."""
+    """A client for an LLM's API, and the rules for its calls."""
 
     client: AsyncOpenAI
     rules: CallRules

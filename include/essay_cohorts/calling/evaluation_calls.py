@@ -39,7 +39,7 @@ from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 if TYPE_CHECKING:
-    from essay_cohorts.llm_client.client import Judge
+    from essay_cohorts.calling.judges import Judges
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class EvaluationCalls:
     task_lease: TaskLease
     models: Mapping[str, JudgeModel]
     spending: SliceSpending
-    judge: Judge
+    judges: Judges
     stops: RunStops
     failures: dict[str, Failure] = field(default_factory=dict)
     held_elsewhere: dict[str, CallLease] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class EvaluationCalls:
         if missing or not prompt or not model:
             return ClaimedEvaluation(row=row, lease=lease, spending=spending, failure=_missing(missing))
         # A request that must wait for its turn at a slow server is reserved later, when it is about to be sent.
-        if self.judge.asks_at_once(model):
+        if self.judges.of(model).asks_at_once(model):
             spending.reserve_now(model, prompt)
         return ClaimedEvaluation(row=row, lease=lease, spending=spending, prompt=prompt, model=model)
 
@@ -166,7 +166,8 @@ class EvaluationCalls:
 
     def _store(self, gen_id: str, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         sys.audit("essay_cohorts.after_receive")
-        record = reply_record(model, prompt, reply, self.judge.base_url, self.planned.cohort_id, self.task)
+        base_url = self.judges.of(model).base_url
+        record = reply_record(model, prompt, reply, base_url, self.planned.cohort_id, self.task)
         try:
             self.store.evaluation(gen_id).store_reply(reply.text, record, reply.reasoning)
         except StoreError:

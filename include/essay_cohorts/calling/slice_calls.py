@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,10 +21,9 @@ from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.evaluation_calls import ClaimedEvaluation, EvaluationCalls
 from essay_cohorts.calling.spending import SliceSpending, settle_from_store
 from essay_cohorts.calling.stops import RunStops
-from essay_cohorts.calls import Failure, Reply
+from essay_cohorts.calls import Failure, JudgeModel, Reply
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef
-from essay_cohorts.errors import raise_if_any
 from essay_cohorts.files.atomic import make_folder
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.concurrency_slots import CallSlots
@@ -37,7 +36,7 @@ from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 if TYPE_CHECKING:
-    from essay_cohorts.llm_client.client import Judge
+    from essay_cohorts.calling.judges import Judges
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +52,13 @@ IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceTask:
-    """A slice of a planned run, and the task that works on it."""
+    """A slice of a planned run, the task that works on it, and the judges of the catalog by id."""
 
     settings: Settings
     planned: PlannedRun
     part: Slice
     task: TaskRef
+    models: Mapping[str, JudgeModel]
 
 
 @dataclass(kw_only=True)
@@ -72,8 +72,7 @@ class SliceCalls:
     part: Slice
     disk: DiskThreads
     slots: CallSlots
-    elsewhere_wait_s: float
-    judge: Judge
+    judges: Judges
     calls: EvaluationCalls
     workers: set[asyncio.Task[None]] = field(default_factory=set)
     error: Exception | None = None
@@ -81,22 +80,23 @@ class SliceCalls:
     replies: int = 0
 
     @classmethod
-    def open(cls, work: SliceTask, endpoint: Endpoint, task_lease: TaskLease, disk: DiskThreads) -> SliceCalls:
-        """Prepare the calls, and settle requests that a crash left unsettled although their replies are stored."""
-        from essay_cohorts.llm_client.client import Judge
+    def open(
+        cls, work: SliceTask, endpoints: Mapping[str, Endpoint], task_lease: TaskLease, disk: DiskThreads
+    ) -> SliceCalls:
+        """Prepare the calls, and settle requests that a crash left unsettled although their replies are stored.
+
+        `endpoints` has an endpoint for each connection of the judges that the slice's rows need, by its id.
+        """
+        from essay_cohorts.calling.judges import Judges
 
         root, planned = work.settings.data_root, work.planned
-        catalog = Catalog(root=root)
-        models = catalog.models(planned.models)
-        raise_if_any(models.problems, under_way=True)
         store, folder = GensDataLayer.from_root(root), CohortFolder(root=root, cohort_id=planned.cohort_id)
         journal = CallJournal.for_writing(root, folder.path)
         settle_from_store(journal, store)
-        stops = RunStops(folder, planned, work.task)
-        judge = Judge(
-            endpoint.client,
-            endpoint.rules,
-            accept_offline=catalog.offline_replies_allowed(),
+        stops = RunStops(folder, planned, work.task, work.models)
+        judges = Judges(
+            endpoints,
+            accept_offline=Catalog(root=root).offline_replies_allowed(),
             calls_at_once=work.part.calls_at_once,
             stop_for=stops.stop_for,
         )
@@ -105,16 +105,15 @@ class SliceCalls:
             disk=disk,
             # All slices of all runs and tries of the cohort share these slots.
             slots=CallSlots(make_folder(root, folder.path / "slots"), planned.max_concurrency),
-            elsewhere_wait_s=endpoint.rules.elsewhere_wait_s,
-            judge=judge,
+            judges=judges,
             calls=EvaluationCalls(
                 store=store,
                 planned=planned,
                 task=work.task,
                 task_lease=task_lease,
-                models={model.id: model for model in models.value},
-                spending=_spending(work, journal, endpoint.rules.total_timeout_s, disk),
-                judge=judge,
+                models=work.models,
+                spending=_spending(work, journal, judges, disk),
+                judges=judges,
                 stops=stops,
             ),
         )
@@ -134,29 +133,24 @@ class SliceCalls:
             "Calling judges for %d evaluations, %d at once, at %s",
             len(rows),
             self.part.calls_at_once,
-            self.judge.base_url,
+            self.judges.addresses,
         )
-        total, remaining, deadline = len(rows), rows, None
+        total, remaining, began_waiting = len(rows), rows, None
         while remaining:
             remaining = await self._try_each_once(remaining, total)
             if self.error is not None:
                 raise self.error
             if not remaining or self.calls.stops.is_ending:
                 return
-            if deadline is None:
-                deadline = time.monotonic() + self.elsewhere_wait_s
+            if began_waiting is None:
+                began_waiting = time.monotonic()
+                longest = max(map(self._elsewhere_wait_s, remaining))
                 log.info(
-                    "Other tasks are calling judges for %d evaluations: waiting up to %g s",
-                    len(remaining),
-                    self.elsewhere_wait_s,
+                    "Other tasks are calling judges for %d evaluations: waiting up to %g s", len(remaining), longest
                 )
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(_RECHECK_S)
-        for row in remaining:
-            holder = self.calls.holder(row.member.gen_id)
-            message = f"{holder} was still calling for this evaluation after {self.elsewhere_wait_s:g} s"
-            self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
+            remaining = self._still_awaited(remaining, time.monotonic() - began_waiting)
+            if remaining:
+                await asyncio.sleep(_RECHECK_S)
 
     def end_soon(self) -> None:
         """Send no further request from now on; `run` returns when the requests in flight have ended."""
@@ -165,7 +159,7 @@ class SliceCalls:
         self.calls.stops.is_ending = True
         # Cancel the workers without a request in flight. They may wait for a long time for a slot, for room in the
         # budget or for their next attempt, and would then send nothing.
-        for worker in self.workers - self.judge.end_soon():
+        for worker in self.workers - self.judges.end_soon():
             worker.cancel()
 
     def close(self) -> None:
@@ -173,6 +167,22 @@ class SliceCalls:
         with ExitStack() as stack:
             stack.callback(self.calls.spending.journal.flush)
             stack.callback(self.calls.release_all)
+
+    def _still_awaited(self, rows: list[PlanRow], waited_s: float) -> list[PlanRow]:
+        """Return the rows to wait for any longer; record a failure for the others."""
+        awaited = []
+        for row in rows:
+            longest = self._elsewhere_wait_s(row)
+            if waited_s <= longest:
+                awaited.append(row)
+                continue
+            holder = self.calls.holder(row.member.gen_id)
+            message = f"{holder} was still calling for this evaluation after {longest:g} s"
+            self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
+        return awaited
+
+    def _elsewhere_wait_s(self, row: PlanRow) -> float:
+        return self.judges.elsewhere_wait_s(self.calls.models.get(row.member.llm_model_id))
 
     async def _try_each_once(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
         """Try each row once; return the rows that another process has claimed."""
@@ -216,7 +226,7 @@ class SliceCalls:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
         if not (claimed.prompt and claimed.model):
             return claimed.failure
-        return await self.judge.ask(claimed.model, claimed.prompt, claimed.spending)
+        return await self.judges.of(claimed.model).ask(claimed.model, claimed.prompt, claimed.spending)
 
     def _finish_and_begin_next(
         self,
@@ -240,6 +250,8 @@ class SliceCalls:
         return None
 
 
-def _spending(work: SliceTask, journal: CallJournal, total_timeout_s: float, disk: DiskThreads) -> SliceSpending:
+def _spending(work: SliceTask, journal: CallJournal, judges: Judges, disk: DiskThreads) -> SliceSpending:
     budget = Budget(max_llm_calls=work.planned.max_llm_calls, max_cost_usd=work.planned.max_cost_usd)
-    return SliceSpending(journal=journal, budget=budget, task=work.task, total_timeout_s=total_timeout_s, disk=disk)
+    return SliceSpending(
+        journal=journal, budget=budget, task=work.task, total_timeout_s=judges.total_timeout_s, disk=disk
+    )

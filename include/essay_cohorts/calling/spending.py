@@ -41,12 +41,15 @@ StoreReply = Callable[[JudgeModel, Prompt, Reply], None]
 
 @dataclass(kw_only=True)
 class SliceSpending:
-    """The spending of one slice: reserves the worst case before each request, and settles the real cost after it."""
+    """The spending of one slice: reserves the worst case before each request, and settles the real cost after it.
+
+    `total_timeout_s` returns the longest time that one request to a model may take, in s.
+    """
 
     journal: CallJournal
     budget: Budget
     task: TaskRef
-    total_timeout_s: float
+    total_timeout_s: Callable[[JudgeModel], float]
     disk: DiskThreads
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -100,7 +103,7 @@ class SliceSpending:
             gen_id=gen_id,
             llm_model_id=model.id,
             worst_usd=worst_case_usd(model, prompt.whole),
-            longest_s=self.total_timeout_s + _GRACE_S,
+            longest_s=self.total_timeout_s(model) + _GRACE_S,
             task=self.task,
         )
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from essay_cohorts.calling.endpoint import Endpoint
+from essay_cohorts.calling.judges import Judges
 from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Usage
 from essay_cohorts.judging.prices import cost_usd
-from essay_cohorts.llm_client.client import Judge
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,8 +45,8 @@ async def try_call(
     """Ask a judge once, with the usual retries; return the answer and what it cost."""
     spending = TrialSpending()
     async with endpoint.client:
-        judge = Judge(endpoint.client, endpoint.rules, accept_offline=accept_offline, calls_at_once=1)
-        answer = await judge.ask(model, prompt, spending)
+        judges = Judges({model.connection: endpoint}, accept_offline=accept_offline, calls_at_once=1)
+        answer = await judges.of(model).ask(model, prompt, spending)
     if isinstance(answer, Reply):
         await spending.settle(model, answer.call, CallEnd.REPLY, answer.usage)
     return answer, spending

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from essay_cohorts.calls import JudgeModel
+from essay_cohorts.calls import DEFAULT_CONNECTION, JudgeModel
 from essay_cohorts.catalog.rows import Row
 from essay_cohorts.domain import one_form
 
@@ -14,7 +14,7 @@ MODELS = "1_raw/llm_models.csv"
 MODEL_COLUMNS = (
     *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
     *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
-    *("cached_input_usd_per_mtok", "request"),
+    *("cached_input_usd_per_mtok", "request", "connection"),
 )
 
 _TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
@@ -45,6 +45,7 @@ def read_model(row: Row) -> JudgeModel:
         output_usd_per_mtok=row.number("output_usd_per_mtok", float, low=0, high=1_000_000),
         cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),
         request=_request(row),
+        connection=(row.id("connection") or "") if row.text("connection") else DEFAULT_CONNECTION,
     )
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -63,15 +63,12 @@ def run(
     caps = {"max_llm_calls": max_llm_calls, "max_cost_usd": max_cost_usd}
     whole_conf = plan_conf(read_conf(conf), cohort) | {name: cap for name, cap in caps.items() if cap is not None}
     task = command_line_task("plan")
-    connection = _plan_and_ask(settings, whole_conf, task, yes=yes)
+    _plan_and_ask(settings, whole_conf, task, yes=yes)
     logger.setLevel(logging.WARNING)  # the plan is shown already
-    planned = plan_cohort.plan_cohort(settings, {**whole_conf, "dry_run": False}, task)
+    planned = plan_cohort.plan_cohort(settings, {**whole_conf, "dry_run": False}, task, _check_connections)
     logger.setLevel(logging.WARNING if as_json else logging.INFO)
 
-    async def connect() -> Endpoint:
-        return _endpoint(connection or _connection())
-
-    summary = run_planned(settings, planned, task, connect)
+    summary = run_planned(settings, planned, task, _connect)
     if as_json:
         typer.echo(json.dumps(summary.to_xcom()))
     elif not summary.complete:
@@ -79,8 +76,8 @@ def run(
     raise typer.Exit(0 if summary.complete else 1)
 
 
-def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, yes: bool) -> LlmConnection | None:
-    """Show the plan and ask before its calls; return the Connection to call with, None when there are no calls."""
+def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, yes: bool) -> None:
+    """Show the plan, check the connections that its calls need, and ask before the calls."""
     if conf.get("dry_run"):
         finding = "a dry run calls nothing, and this command makes the calls."
         raise BadInput([Problem(place="--conf: dry_run", finding=finding, next_step="Use the command plan.")])
@@ -91,14 +88,13 @@ def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, ye
     log_plan(prepared)
     calls = prepared.estimate.calls
     if not calls:
-        return None
+        return
     if calls > MAX_CALLS and prepared.inputs.request.max_llm_calls is None:
         finding = f"this run would make {calls:,} calls, and without --max-llm-calls it makes up to {MAX_CALLS}."
         next_step = "Trigger evaluation_backfill in Airflow, or allow more with --max-llm-calls."
         raise BadInput([Problem(place="--max-llm-calls", finding=finding, next_step=next_step)])
-    connection = _connection()
+    _check_connections(prepared.connections)
     _confirm(f"Make these calls ({prepared.estimate})?", yes=yes)
-    return connection
 
 
 @calls_app.command("try", rich_help_panel=RUNS)
@@ -119,7 +115,8 @@ def try_template(
 
     root = settings_of(data_root).data_root
     template, model = _template(root, template_id), _model(root, model_id)
-    prompt, connection = prompt_renderer(template)(_essay_text(root, essay)), _connection()
+    prompt = prompt_renderer(template)(_essay_text(root, essay))
+    connection = _connections([model.connection])[model.connection]
     if not as_json:
         _show("System message", prompt.system)
         _show("Prompt", prompt.text)
@@ -200,12 +197,22 @@ def _essay_text(root: Path, essay: str) -> str:
     return text or ""
 
 
-def _connection() -> LlmConnection:
-    from essay_cohorts.llm_client.connection import connection_in
+def _connections(connection_ids: Collection[str], *, under_way: bool = False) -> dict[str, LlmConnection]:
+    """Return the connections by id; BadInput with the problems of all of them."""
+    from essay_cohorts.llm_client.connection import connections_in
 
-    found = connection_in({**env_file("AIRFLOW_CONN_", interpolate=False), **os.environ})
-    raise_if_any(found.problems)
+    found = connections_in({**env_file("AIRFLOW_CONN_", interpolate=False), **os.environ}, connection_ids)
+    raise_if_any(found.problems, under_way=under_way)
     return found.value
+
+
+def _check_connections(connection_ids: Collection[str]) -> None:
+    _connections(connection_ids)
+
+
+async def _connect(connection_ids: Collection[str]) -> dict[str, Endpoint]:
+    found = _connections(connection_ids, under_way=True)
+    return {name: _endpoint(connection) for name, connection in found.items()}
 
 
 def _endpoint(connection: LlmConnection) -> Endpoint:

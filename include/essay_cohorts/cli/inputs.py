@@ -158,6 +158,7 @@ def add_model_command(
     input_usd_per_mtok: Annotated[str, typer.Option(help="USD for a million tokens of prompts.")] = "",
     output_usd_per_mtok: Annotated[str, typer.Option(help="USD for a million tokens of replies.")] = "",
     request: Annotated[str, typer.Option(help='More of the request as a JSON object: {"seed": 1}.')] = "",
+    connection: Annotated[str, typer.Option(help="The id of the Connection; default: llm_default.")] = "",
     data_root: DataRoot = None,
 ) -> None:
     """Add a judge: its row in llm_models.csv, checked before the file is written."""
@@ -170,6 +171,7 @@ def add_model_command(
         "input_usd_per_mtok": input_usd_per_mtok,
         "output_usd_per_mtok": output_usd_per_mtok,
         "request": request,
+        "connection": connection,
     }
     for name in add_model(root, cells):
         typer.echo(f"Written: {root / name}")

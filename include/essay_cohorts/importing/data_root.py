@@ -13,7 +13,7 @@ from essay_cohorts.provenance import OFFLINE_OK
 _NEW_ROOT = Path(__file__).with_name("new_root")
 _FOLDERS = ("2_tasks", "gens/essay", "gens/evaluation")
 # The rows of the judges that a new data root has: the offline judge makes its scores up, whatever the model.
-_OFFLINE_ROWS = "offline-a,offline/a,true,,,,,\noffline-b,offline/b,true,,,,,\n"
+_OFFLINE_ROWS = "offline-a,offline/a,true,,,,,,\noffline-b,offline/b,true,,,,,,\n"
 
 
 def create_data_root(folder: Path, *, offline: bool = False) -> list[str]:

@@ -22,7 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
+from essay_cohorts.calls import DEFAULT_CONNECTION, CallEnd, Failure, JudgeModel, Prompt, Reply, Stop, Usage
 from essay_cohorts.llm_client.client_settings import CallRules
 from essay_cohorts.llm_client.failure_streaks import FailureStreaks
 from essay_cohorts.llm_client.pace import CallPace
@@ -46,7 +46,7 @@ class Judge:
     """Asks models over one client. Before every request `stop_for` returns the stop of a model, if there is one.
 
     At most `calls_at_once` requests are in flight, fewer to a model whose server answers 429. Replies of the offline
-    judge are refused unless `accept_offline`.
+    judge are refused unless `accept_offline`. `connection` is the id that messages name.
     """
 
     def __init__(
@@ -57,8 +57,9 @@ class Judge:
         accept_offline: bool,
         calls_at_once: int,
         stop_for: Callable[[str], Stop | None] = lambda _: None,
+        connection: str = DEFAULT_CONNECTION,
     ) -> None:
-        self._requests = ApiRequests(client, rules, accept_offline=accept_offline)
+        self._requests = ApiRequests(client, rules, accept_offline=accept_offline, connection=connection)
         self._rules, self._stop_for = rules, stop_for
         self._streaks = FailureStreaks(calls_at_once)
         self._calls_at_once = calls_at_once

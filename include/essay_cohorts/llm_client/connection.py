@@ -6,15 +6,14 @@ The environment variable `AIRFLOW_CONN_<ID>` means the same to Airflow and to th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from essay_cohorts.calls import DEFAULT_CONNECTION
 from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.llm_client.client_settings import CallRules, read_call_rules
-
-DEFAULT_CONNECTION = "llm_default"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,13 +25,28 @@ class LlmConnection:
     rules: CallRules = field(default_factory=CallRules)
 
 
+def variable_of(connection_id: str) -> str:
+    """Return the name of the environment variable that holds a connection."""
+    return f"AIRFLOW_CONN_{connection_id.upper()}"
+
+
+def connections_in(
+    environment: Mapping[str, str], connection_ids: Collection[str]
+) -> Checked[dict[str, LlmConnection]]:
+    """Return the connections with these ids, and the problems of all of them."""
+    found = {name: connection_in(environment, name) for name in connection_ids}
+    problems = tuple(problem for checked in found.values() for problem in checked.problems)
+    return Checked(value={name: checked.value for name, checked in found.items()}, problems=problems)
+
+
 def connection_in(environment: Mapping[str, str], connection_id: str = DEFAULT_CONNECTION) -> Checked[LlmConnection]:
     """Return the connection that the variable AIRFLOW_CONN_<ID> holds in JSON form, and all its problems."""
-    name = f"AIRFLOW_CONN_{connection_id.upper()}"
+    name = variable_of(connection_id)
     next_step = f"Write {name} in JSON form into .env or the environment: see .env.example."
     text = environment.get(name, "").strip()
     if not text:
-        problem = Problem(place=name, finding="it is not set.", next_step=next_step)
+        missing_step = f"{next_step}{other_id_step(connection_id)}"
+        problem = Problem(place=name, finding="it is not set.", next_step=missing_step)
         return Checked(value=LlmConnection(), problems=(problem,))
     try:
         fields = json.loads(text)
@@ -49,6 +63,13 @@ def connection_in(environment: Mapping[str, str], connection_id: str = DEFAULT_C
     rules = read_call_rules(extra or {}, f"{name}, extra")
     problems = (*connection_problems(name, host, key, next_step), *rules.problems)
     return Checked(value=LlmConnection(host=host, key=key, rules=rules.value), problems=problems)
+
+
+def other_id_step(connection_id: str) -> str:
+    """Return what else may be wrong when a connection is missing: a judge's row may name it by mistake."""
+    if connection_id == DEFAULT_CONNECTION:
+        return ""
+    return f" Or correct the column connection of 1_raw/llm_models.csv, which names {connection_id}."
 
 
 def connection_problems(place: str, host: str, key: str, next_step: str) -> Iterator[Problem]:

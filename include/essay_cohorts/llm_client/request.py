@@ -24,7 +24,6 @@ from essay_cohorts.provenance import OFFLINE_OK, says_made_up
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_COMPLETION = "not_a_completion"
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
-_TOO_SLOW = "Raise read_timeout_s in the extra of the Connection llm_default: a request that times out may be billed"
 
 
 class NoReply(Exception):
@@ -62,20 +61,27 @@ class Answer:
 class ApiRequests:
     """Sends requests over one client, each once. Retries are up to the caller.
 
-    Replies of the offline judge are refused unless `accept_offline`.
+    Replies of the offline judge are refused unless `accept_offline`. Messages name the `connection`.
     """
 
-    def __init__(self, client: openai.AsyncOpenAI, rules: CallRules, *, accept_offline: bool) -> None:
+    def __init__(
+        self, client: openai.AsyncOpenAI, rules: CallRules, *, accept_offline: bool, connection: str
+    ) -> None:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
         # The client's own retries would be requests that no budget counts and no stop prevents.
         self._client = client.with_options(max_retries=0, timeout=timeout)
         self._key = KeyMask(client.api_key)
-        self._rules, self._accept_offline = rules, accept_offline
+        self._rules, self._accept_offline, self._connection = rules, accept_offline, connection
 
     @cached_property
     def base_url(self) -> str:
         """The API's address without user, password and query."""
         return self._key.address(str(self._client.base_url.copy_with(userinfo=b"", query=None)))
+
+    @property
+    def _too_slow(self) -> str:
+        place = f"the extra of the Connection {self._connection}"
+        return f"Raise read_timeout_s in {place}: a request that times out may be billed"
 
     async def send(self, model: JudgeModel, prompt: Prompt) -> Answer:
         """Send one request and return its reply. NoReply if there is none, TryAgain if a retry makes sense."""
@@ -90,7 +96,7 @@ class ApiRequests:
                 message = f"cannot reach {self.base_url} within {self._rules.connect_timeout_s:g} s"
                 raise TryAgain(Failure(kind="connection", message=message), end) from None
             waited = f"read {self._rules.read_timeout_s:g} s, total {self._rules.total_timeout_s:g} s"
-            message = f"no answer in time ({waited}). {_TOO_SLOW}"
+            message = f"no answer in time ({waited}). {self._too_slow}"
             raise TryAgain(Failure(kind="timeout", message=message), end) from None
         except openai.APIStatusError as error:
             answered = error.response
@@ -140,19 +146,21 @@ class ApiRequests:
             return
         message = (
             f"the reply says that it comes from {completion.response_model}, which is not a model. Point "
-            f"the Connection llm_default at a real API: made-up scores are accepted only if there is a {OFFLINE_OK}"
+            f"the Connection {self._connection} at a real API: "
+            f"made-up scores are accepted only if there is a {OFFLINE_OK}"
         )
-        failure = Failure(kind="offline_reply", message=message, stops="run")
+        failure = Failure(kind="offline_reply", message=message, stops="connection")
         raise NoReply(failure, CallEnd.CHARGED, completion.usage)
 
     def _no_reply(self, error: ServerError, usage: Usage | None = None) -> NoReply:
         """Return the end of a request that met this error, as an HTTP status or inside an answer."""
         status = error.status
         message = self._key.message(f"the server said {status or 'an error'}: {error.message}")
-        if error.next_step:
-            message = f"{message}. {error.next_step}"
+        next_step = error.next_step(self._connection)
+        if next_step:
+            message = f"{message}. {next_step}"
         if status in GATEWAY_TIMEOUTS:
-            message = f"{message}. The gateway in front of the model gave up waiting. {_TOO_SLOW}"
+            message = f"{message}. The gateway in front of the model gave up waiting. {self._too_slow}"
         kind = f"http_{status}" if status else "error_in_answer"
         failure = Failure(kind=kind, message=message, status=status, stops=error.stops)
         end = CallEnd.UNKNOWN if status is None or status in GATEWAY_TIMEOUTS else CallEnd.NOT_CHARGED

@@ -12,17 +12,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from essay_cohorts.calls import BROKEN_OFF
+from essay_cohorts.llm_client.connection import variable_of
 
 _RETRIED = frozenset({408, 409, 429})
-_STOPS: Mapping[int, Literal["run", "model"]] = {401: "run", 402: "run", 403: "model", 404: "model"}
+_STOPS: Mapping[int, Literal["connection", "model"]] = {
+    401: "connection",
+    402: "connection",
+    403: "model",
+    404: "model",
+}
 _MODELS, _TEMPLATES = "1_raw/llm_models.csv", "1_raw/evaluation_templates.csv"
 _HINTS = {
-    401: "Put a valid API key into the Connection llm_default (Admin > Connections, or AIRFLOW_CONN_LLM_DEFAULT)",
-    402: "Top up the account behind the Connection llm_default",
-    403: "The key of the Connection llm_default may not use this model",
-    404: f"Check the column model of {_MODELS} and the host of the Connection llm_default",
+    401: "Put a valid API key into the Connection {connection} (Admin > Connections, or {variable})",
+    402: "Top up the account behind the Connection {connection}",
+    403: "The key of the Connection {connection} may not use this model",
+    404: f"Check the column model of {_MODELS} and the host of the Connection {{connection}}",
 }
-_UNCLEAR = f"Check the key and the host of the Connection llm_default, and the model's row in {_MODELS}"
+_UNCLEAR = f"Check the key and the host of the Connection {{connection}}, and the model's row in {_MODELS}"
 # Refusals of one essay's text say nothing about the model, because the next essay may be accepted.
 _OF_ONE_ESSAY = re.compile(
     r"content_filter|content_policy|context_length|context_window|responsibleaipolicy|data_inspection|moderation"
@@ -30,6 +36,9 @@ _OF_ONE_ESSAY = re.compile(
     r"|context window|prompt is too long|too many tokens",
     re.IGNORECASE,
 )
+# LiteLLM passes on only the message of OpenAI's insufficient_quota. Without the name of the API the words are not
+# enough, because Gemini sends them for a limit per minute, too.
+_NO_CREDIT_BEHIND_LITELLM = "OpenAIException - You exceeded your current quota"
 _ESSAY_STATUSES = frozenset({400, 403, 413, 422, 451})
 # The statuses of errors that come as a name without a number.
 _BY_NAME = {
@@ -72,7 +81,8 @@ class ServerError:
     @property
     def is_out_of_credit(self) -> bool:
         """True if the account has no credit. OpenAI reports this as a 429, although waiting does not help."""
-        return self.status == 402 or (self.status == 429 and self.code == "insufficient_quota")
+        says_so = self.code == "insufficient_quota" or _NO_CREDIT_BEHIND_LITELLM in self.message
+        return self.status == 402 or (self.status == 429 and says_so)
 
     @property
     def is_temporary(self) -> bool:
@@ -82,15 +92,14 @@ class ServerError:
         return not self.is_out_of_credit and (self.status in _RETRIED or self.status >= 500)
 
     @property
-    def stops(self) -> Literal["run", "model"] | None:
-        """Whether the cause makes all further calls of the run, or to the model, useless."""
+    def stops(self) -> Literal["connection", "model"] | None:
+        """Whether the cause makes all further calls over the connection, or to the model, useless."""
         if self.is_about_one_essay:
             return None
-        return "run" if self.is_out_of_credit else _STOPS.get(self.status or 0)
+        return "connection" if self.is_out_of_credit else _STOPS.get(self.status or 0)
 
-    @property
-    def next_step(self) -> str:
-        """The step that a person can take; "" if there is none but waiting."""
+    def next_step(self, connection: str) -> str:
+        """Return the step that a person can take; "" if there is none but waiting."""
         if self.is_temporary or self.is_about_one_essay:
             return ""
         if self.status is None:
@@ -104,7 +113,8 @@ class ServerError:
         ):
             if self.status in (400, 422) and parameter in words:
                 return step
-        return _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
+        hint = _HINTS.get(402 if self.is_out_of_credit else self.status or 0, _UNCLEAR)
+        return hint.format(connection=connection, variable=variable_of(connection))
 
     @property
     def signature(self) -> tuple[object, ...]:

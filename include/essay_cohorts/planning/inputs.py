@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from essay_cohorts import ids
-from essay_cohorts.calls import JudgeModel
+from essay_cohorts.calls import DEFAULT_CONNECTION, JudgeModel
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.catalog.templates import TEMPLATES
@@ -44,6 +44,12 @@ class Inputs:
     def parsers(self) -> dict[str, ParserRef]:
         """The parser of each template, by template id."""
         return {template.template_id: template_parser(template).ref for template in self.templates}
+
+    @property
+    def connections(self) -> dict[str, str]:
+        """The connection of each judge, by judge id; empty when every judge has the default connection."""
+        named = {model.id: model.connection for model in self.models}
+        return named if set(named.values()) - {DEFAULT_CONNECTION} else {}
 
 
 _NO_SELECTION = Selection(place="", text="", mode=None, include_existing=False, ids=())

@@ -53,6 +53,12 @@ class Prepared:
     seen: tuple[object, ...]
     by_index: bool
 
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The ids of the connections over which the plan's calls are made, sorted."""
+        called = _called_models(self.plan)
+        return tuple(sorted({model.connection for model in self.inputs.models if model.id in called}))
+
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
     """Read the inputs and the store, check them and make the plan. This writes nothing except the index.
@@ -206,11 +212,15 @@ def _outside_links(root: Path, cohort_id: str, plan: Plan) -> Iterator[Problem]:
             yield Problem(place=place, finding=finding, next_step=LINK_STEP)
 
 
+def _called_models(plan: Plan) -> frozenset[str]:
+    return frozenset(row.member.llm_model_id for row in plan.evaluations if row.action is Action.CALL)
+
+
 def _unpriced_models(inputs: Inputs, plan: Plan) -> Iterator[Problem]:
     """Yield a problem for each called model whose worst-case cost is unknown, if the run has a cap on the cost."""
     if inputs.request.max_cost_usd is None:
         return
-    called = {row.member.llm_model_id for row in plan.evaluations if row.action is Action.CALL}
+    called = _called_models(plan)
     for model in inputs.models:
         if model.id in called and unpriced(model):
             empty = ", ".join(unpriced(model))

@@ -35,14 +35,16 @@ class PreviewRow:
 class PlanPreview:
     """The plan in numbers.
 
-    `estimate` covers all calls of the plan. `edited` counts the reused evaluations that were made with another prompt
-    or model than today's.
+    `connections` has the connection of each model; it is empty when every model has the default one. `estimate`
+    covers all calls of the plan. `edited` counts the reused evaluations that were made with another prompt or model
+    than today's.
     """
 
     cohort_id: str
     essays: int
     replicates: int
     rows: tuple[PreviewRow, ...]
+    connections: Mapping[str, str]
     totals: Mapping[Action, int]
     estimate: Estimate
     edited: int
@@ -68,6 +70,7 @@ def preview_plan(settings: Settings, conf: Mapping[str, Any]) -> PlanPreview:
             PreviewRow(template_id=judge[0], model_id=judge[1], counts=of_judge, estimate=prepared.estimates[judge])
             for judge, of_judge in counts.items()
         ),
+        connections=prepared.inputs.connections,
         totals=Counter(row.action for row in prepared.plan.evaluations),
         estimate=prepared.estimate,
         edited=prepared.edited,

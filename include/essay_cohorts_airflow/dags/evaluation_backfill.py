@@ -39,10 +39,10 @@ def plan_cohort() -> dict[str, Any]:
     """Plan the cohort and write its membership; return the plan for the other tasks."""
     from essay_cohorts import settings
     from essay_cohorts.backfill import plan_cohort
-    from essay_cohorts_airflow.llm_connection import check_connection
+    from essay_cohorts_airflow.llm_connection import check_connections
 
     with readable_failure():
-        planned = plan_cohort.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connection)
+        planned = plan_cohort.plan_cohort(settings.read_settings(), this_conf(), this_task(), check_connections)
         return planned.to_xcom()
 
 
