@@ -26,7 +26,7 @@ from essay_cohorts.selecting.selection_writer import selection_path, write_selec
 from essay_cohorts.views.essay_list import list_essays
 
 inputs_app = typer.Typer()
-import_app = typer.Typer(help="Bring essays into the data root.", no_args_is_help=True)
+import_app = typer.Typer(help="Bring essays or people's scores into the data root.", no_args_is_help=True)
 inputs_app.add_typer(import_app, name="import", rich_help_panel=INPUTS)
 
 Source = Annotated[
