@@ -177,7 +177,7 @@ def add_model_command(
 
 @inputs_app.command("essays", rich_help_panel=INPUTS)
 def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """List the essays with title, words, group, and how many of their evaluations have a score."""
+    """List the essays with title, words, group, and how many of their evaluations by judges have a score."""
     listed = list_essays(settings_of(data_root).data_root)
     if as_json:
         typer.echo(json.dumps([asdict(essay) for essay in listed]))
@@ -187,11 +187,13 @@ def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         return
     has_groups = any(essay.group for essay in listed)
     table = Table("essay", "title", *(["group"] if has_groups else []), box=None, pad_edge=False)
-    for name in ("words", "scored", "evaluations"):
+    has_ratings = any(essay.ratings for essay in listed)
+    for name in ("words", "scored", "evaluations", *(["people's"] if has_ratings else [])):
         table.add_column(name, justify="right")
     for essay in listed:
         group = [essay.group] if has_groups else []
-        table.add_row(essay.essay_id, essay.title, *group, *map(str, (essay.words, essay.scored, essay.evaluations)))
+        numbers = (essay.words, essay.scored, essay.evaluations, *([essay.ratings] if has_ratings else []))
+        table.add_row(essay.essay_id, essay.title, *group, *map(str, numbers))
     print_table(table)
 
 

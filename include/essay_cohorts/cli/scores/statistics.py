@@ -71,7 +71,8 @@ def pivot(
     """Print the scores as CSV, essays by template and model: mean, n, min and max."""
     from essay_cohorts.statistics.pivot import pivot_scores
 
-    table = pivot_scores(chosen_scores(settings_of(data_root), cohort, scores).frame)
+    found = chosen_scores(settings_of(data_root), cohort, scores, with_people=True)
+    table = pivot_scores(found.frame)
     text = json.dumps(asdict(table)) + "\n" if as_json else pivot_text(table.columns, table.rows)
     if output is None:
         typer.echo(text, nl=False)

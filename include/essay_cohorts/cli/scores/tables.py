@@ -26,9 +26,17 @@ ALL_JUDGES = "(all judges)"
 
 
 def chosen_scores(
-    settings: Settings, cohort: str | None, scores: Path | None = None, criterion: str | None = None
+    settings: Settings,
+    cohort: str | None,
+    scores: Path | None = None,
+    criterion: str | None = None,
+    *,
+    with_people: bool = False,
 ) -> ScoreTable:
-    """Return the scores that the options name. BadInput names all options that do not go together."""
+    """Return the scores that the options name. BadInput names all options that do not go together.
+
+    People's scores are left out unless `with_people`.
+    """
     from essay_cohorts.cli.scores.sources import read_scores
 
     problems = []
@@ -41,7 +49,7 @@ def chosen_scores(
         finding = "the scores of criteria are in the files of cohorts."
         problems.append(Problem(place="--criterion", finding=finding, next_step="Give --cohort too."))
     raise_if_any(problems)
-    return read_scores(settings, cohort, scores, criterion)
+    return read_scores(settings, cohort, scores, criterion, with_people=with_people)
 
 
 def print_mixed(mixed: MixedFigures) -> None:
