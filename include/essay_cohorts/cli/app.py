@@ -21,6 +21,7 @@ from essay_cohorts.cli.options import AsJson, DataRoot
 from essay_cohorts.cli.raters import raters_app
 from essay_cohorts.cli.reparse import reparse_app
 from essay_cohorts.cli.runs import runs_app
+from essay_cohorts.cli.scores.agreement import agreement_app
 from essay_cohorts.cli.scores.differences import differences_app
 from essay_cohorts.cli.scores.export import export_app
 from essay_cohorts.cli.scores.statistics import statistics_app
@@ -71,6 +72,7 @@ app.add_typer(inputs_app)
 app.add_typer(runs_app)
 app.add_typer(calls_app)
 app.add_typer(statistics_app)
+app.add_typer(agreement_app)
 app.add_typer(differences_app)
 app.add_typer(export_app)
 app.add_typer(selection_app)
