@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.importing.score_rows import ScoreColumns
-from essay_cohorts.importing.score_sources import read_ratings
+from essay_cohorts.importing.score_sources import Rating, read_ratings
 from essay_cohorts.importing.scores import ScoreImport, import_scores
 from essay_cohorts.leases.planning_lock import LEASE
 from essay_cohorts.maintenance.verify import find_damage
@@ -255,6 +256,23 @@ def test_an_import_that_died_is_completed_by_the_next_one(
     assert take(rated, SEVEN + "e_essay2,novelty,anna,6,,\n") == ScoreImport(
         new=1, updated=0, replaced=0, known=1, unrated=0
     )
+
+
+def test_planners_wait_while_ratings_are_written(rated: StoreBuilder) -> None:
+    """The planning lock is held from the comparison to the last folder, and then given back."""
+    source = rated.root.parent / "scores.csv"
+    source.write_text(HEADER + SEVEN, "utf-8")
+    templates = Catalog(root=rated.root).template_rows().value
+    found, held = read_ratings(source, ScoreColumns(), templates, {"e_essay1"}), []
+
+    def watch(written: Iterator[Rating], total: int) -> Iterator[Rating]:
+        for each in written:
+            held.append(((rated.root / LEASE).exists(), total))
+            yield each
+
+    import_scores(rated.root, found, progress=watch)
+    assert held == [(True, 1)]
+    assert not (rated.root / LEASE).exists()
 
 
 def test_the_command_counts(rated: StoreBuilder, tmp_path: Path) -> None:

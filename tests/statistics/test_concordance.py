@@ -9,6 +9,7 @@ from dataclasses import asdict
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,8 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
 from essay_cohorts.rubric import DEFAULT_SCALE, Scale
-from essay_cohorts.statistics.bootstrap import NO_SPREAD, ONE_ESSAY, Estimate
+from essay_cohorts.statistics.agreement import estimate_alpha
+from essay_cohorts.statistics.bootstrap import NO_SPREAD, ONE_ESSAY, Estimate, difference_range, estimate_mean
 from essay_cohorts.statistics.concordance import (
     FULL,
     FULL_ORDER,
@@ -225,12 +227,38 @@ def _judge_and_people(scores: Values) -> tuple[Values, Values]:
     return scores[:, 0].mean(axis=1), scores[:, 1:, 0].mean(axis=1)
 
 
+def _estimate_alpha(first: Values, second: Values) -> Estimate:
+    """Return alpha of two series."""
+    essays = np.tile(np.arange(len(first)), 2)
+    return estimate_alpha(pd.DataFrame({"essay": essays, "score": np.concatenate([first, second])}))
+
+
+def _estimate_bias(first: Values, second: Values) -> Estimate:
+    """Return the mean difference of two series."""
+    return estimate_mean(first - second, difference_range(DEFAULT_SCALE))
+
+
+def _alpha_of_two(first: Values, second: Values) -> float:
+    """Return Krippendorff's alpha of two complete series: 1 - mean((x - y)^2) / (2 var of all values)."""
+    return 1 - float(np.mean((first - second) ** 2) / (2 * np.var(np.concatenate([first, second]), ddof=1)))
+
+
+TRUTHS: dict[object, Callable[[Values, Values], float]] = {
+    estimate_kappa: lins_concordance,
+    estimate_rho: lambda first, second: float(spearmanr(first, second).statistic),
+    _estimate_alpha: _alpha_of_two,
+    _estimate_bias: lambda first, second: float((first - second).mean()),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("essays", [30, 100])
 @pytest.mark.parametrize("skewed", [pytest.param(False, id="symmetric"), pytest.param(True, id="skewed")])
 @pytest.mark.parametrize(
     ("estimate", "of"),
     [
+        pytest.param(_estimate_alpha, _judge_and_people, id="alpha"),
+        pytest.param(_estimate_bias, _judge_and_people, id="bias"),
         pytest.param(estimate_kappa, _judge_and_people, id="kappa"),
         pytest.param(estimate_rho, _judge_and_people, id="rho"),
         pytest.param(estimate_rho, _whole_points, id="rho of whole points"),
@@ -242,10 +270,9 @@ def test_an_interval_holds_the_truth_in_95_of_100(
     skewed: bool,
     essays: int,
 ) -> None:
-    """Of 2,000 simulations, 93 to 97 % contain the true kappa or rho; one without an interval counts as a miss."""
+    """Of 2,000 simulations, 93 to 97 % contain the true figure; one without an interval counts as a miss."""
     population, draw = Population(skewed=skewed), np.random.default_rng(SEED)
-    large = of(population.large_sample())
-    truth = lins_concordance(*large) if estimate is estimate_kappa else float(spearmanr(*large).statistic)
+    truth = TRUTHS[estimate](*of(population.large_sample()))
     covered = 0
     for _ in range(SIMULATIONS):
         found = estimate(*of(population.scores(essays, draw)))
