@@ -105,6 +105,38 @@ class StoreBuilder:
             self.json(f"{folder}/parsed_metadata.json", {**verdict, "reason": refused})
         return gen_id
 
+    def rating(
+        self,
+        gen_id: str,
+        essay_id: str,
+        rater: str,
+        score: float | str | None,
+        *,
+        template: str = "novelty",
+        version: str = "1",
+        more: dict[str, Any] | None = None,
+    ) -> str:
+        """Write a person's evaluation; `version` names the rubric, and `more` is added to the verdict."""
+        folder = f"gens/evaluation/{gen_id}"
+        self.metadata(
+            "evaluation",
+            gen_id,
+            {
+                "origin_cohort_id": "human",
+                "mode": "human",
+                "template_id": template,
+                "combo_id": "combo",
+                "parent_gen_id": essay_id,
+                "llm_model_id": f"human-{rater}",
+                "replicate": 1,
+            },
+        )
+        verdict = {"parser_name": "human", "parser_version": version, "success": True, "score": score, "reason": ""}
+        self.json(f"{folder}/parsed_metadata.json", {**verdict, **(more or {})})
+        if score is not None:
+            self.write(f"{folder}/parsed.txt", f"{score}\n")
+        return gen_id
+
     def select(self, *lines: str, name: str = "selected_essays.txt") -> None:
         self.write(f"2_tasks/{name}", "".join(f"{line}\n" for line in lines))
 

@@ -4,8 +4,8 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
 
     cli          The command line `cohorts`.
     backfill     The steps behind the tasks of the DAG `evaluation_backfill`: plan, slices, calls, scores, summary.
-    selecting    Chooses the essays of the next cohort by their scores.
-    importing    Creates a data root, and brings people's essays, templates and judges into it.
+    selecting    Chooses essays by their scores: for the next cohort, and for people to rate.
+    importing    Creates a data root, and brings people's essays, scores, templates and judges into it.
     reparsing    Scores stored replies again with today's parsers, without a call.
     maintenance  Finds damage in the store, and moves made-up evaluations out of a store for real scores.
     views        Reads the store and prepares what the pages and the commands show.

@@ -14,6 +14,10 @@ from essay_cohorts.rubric import DEFAULT_RUBRIC, DEFAULT_SCALE, Rubric, Scale
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 ID_RULE = "An id is 1 to 100 of the characters A-Z a-z 0-9 . _ - and starts with a letter or a digit."
 
+# A person's score is an evaluation, too: its mode is HUMAN, and its "model" is the prefix and the rater's id.
+HUMAN = "human"
+HUMAN_PREFIX = f"{HUMAN}-"
+
 _ID = re.compile(ID_PATTERN)
 
 
@@ -28,6 +32,14 @@ def one_form(name: str) -> str:
     An accent may be written in two ways that look the same.
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def is_human(model_id: str) -> bool:
+    """Return True if a model's id names a person who rates essays; no judge may have such an id.
+
+    The case does not matter, because gen_ids ignore it.
+    """
+    return model_id.lower().startswith(HUMAN_PREFIX)
 
 
 class Stage(StrEnum):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from essay_cohorts.calls import DEFERRED, TRUNCATED
-from essay_cohorts.domain import Cell, CriterionScore, ParserRef, RunRef, TaskRef, one_form
+from essay_cohorts.domain import HUMAN, Cell, CriterionScore, ParserRef, RunRef, TaskRef, one_form
 from essay_cohorts.encoding import storable
 from essay_cohorts.provenance import Provenance, says_made_up
 from essay_cohorts.rubric import Rubric, Scale, rubric_of
@@ -134,6 +134,11 @@ class VerdictRecord:
     def parser(self) -> ParserRef:
         """The parser; empty texts if the record does not name one."""
         return ParserRef(text_of(self.fields, "parser_name"), text_of(self.fields, "parser_version"))
+
+    @property
+    def is_human(self) -> bool:
+        """True if a person gave the score, so that there is no reply."""
+        return self.parser.name == HUMAN
 
     @property
     def reason(self) -> str:

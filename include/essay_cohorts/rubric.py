@@ -14,6 +14,8 @@ from typing import Literal
 
 # The bounds of a scale, in points.
 LOWEST_BOUND, HIGHEST_BOUND = 0, 1000
+# A scale of whole numbers with so few steps is shown point by point.
+FEWEST_STEPS, MOST_STEPS = 3, 10
 # Names of criteria that would be read as the overall score.
 OVERALL_NAMES = frozenset({"score", "overall", "final", "total", "overallscore", "finalscore", "totalscore"})
 MAX_CRITERIA = 20
@@ -43,6 +45,13 @@ class Scale:
     def span(self) -> float:
         """The distance from the lowest to the highest score."""
         return self.high - self.low
+
+    @property
+    def whole_points(self) -> tuple[int, ...]:
+        """The whole numbers from the lowest to the highest score; empty unless there are few and both are whole."""
+        low, high = self.bounds
+        few = low % 1 == 0 and high % 1 == 0 and FEWEST_STEPS <= high - low <= MOST_STEPS
+        return tuple(range(int(low), int(high) + 1)) if few else ()
 
     @property
     def bounds(self) -> tuple[Decimal, Decimal]:

@@ -115,7 +115,15 @@ def test_essays_are_listed(store: StoreBuilder, tmp_path: Path) -> None:
         "group": "humans",
         "scored": 1,
         "evaluations": 2,
+        "ratings": 0,
     }
+    store.rating("v_3", "a", "anna", 5.0)
+    lines = run_command("essays", "--data-root", store.root).stdout.splitlines()
+    assert [line.split()[-3:] for line in lines] == [
+        ["scored", "evaluations", "people's"],
+        ["1", "2", "1"],
+        ["0", "0", "0"],
+    ]
 
 
 def test_a_template_and_a_judge_are_added(store: StoreBuilder, tmp_path: Path) -> None:

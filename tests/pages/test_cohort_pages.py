@@ -205,3 +205,25 @@ def test_a_plan_that_cannot_be_made_names_every_problem(pages: TestClient, main:
     for name in ("e_nope", "e_gone", "judg-a", "many", "judge-a"):
         assert name in html
     assert "This cohort cannot be planned" in html
+
+
+def test_a_person_s_evaluation_shows_the_rater_instead_of_a_reply(pages: TestClient, store: StoreBuilder) -> None:
+    """Rater, score with its scale, criteria and note; no prompt, no reply, and no link to a cohort that is none."""
+    more = {"note": "Fine <b>.", "criteria": {"flow": {"score": 2.0, "note": "Choppy."}, "order": {"score": None}}}
+    version = "1+scale=1..5+criteria=flow;order"
+    store.rating("v_bo", store.essay(1), "bo", 4.0, template="coherence", version=version, more=more)
+    for address in ("/evaluation/v_bo", "/evaluation/v_bo?cohort=some"):
+        html = pages.get(address).text
+        for shown in (
+            ">bo</b>rater",
+            "4.00</b>score<small>from 1 to 5<",
+            "Choppy.",
+            "Fine &lt;b&gt;.",
+            "Essay number 1",
+        ):
+            assert shown in html, shown
+        for missing in ("<h2>Reply</h2>", "<h2>Prompt</h2>", "model that answered", "/c/human", "cell?"):
+            assert missing not in html, missing
+    store.rating("v_al", "e_essay1", "al", 4.0)
+    html = pages.get("/evaluation/v_al").text
+    assert ("The rater left no note." in html, "<h2>Criteria</h2>" in html) == (True, False)

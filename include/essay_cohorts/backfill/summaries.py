@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
-from essay_cohorts.rubric import Scale, points
+from essay_cohorts.rubric import MOST_STEPS, Scale, points
 from essay_cohorts.statistics.frame import scale_of
 
-# A scale of whole numbers with so few steps has a bin for each point; another scale has ten equal bins.
-_FEWEST_STEPS, _MOST_STEPS = 3, 10
 _MISSING = (Outcome.NOT_RUN, Outcome.DEFERRED, Outcome.IN_FLIGHT_ELSEWHERE)
 
 
@@ -186,8 +184,8 @@ def _frame(rows: Sequence[ScoreRow]) -> pd.DataFrame:
 def count_bins(scores: pd.Series[float], scale: Scale) -> tuple[Bin, ...]:
     """Return the distribution of scores in equal bins: whole points if the scale has few steps, else tenths of it."""
     low, high = scale.bounds
-    in_points = low % 1 == 0 and high % 1 == 0 and _FEWEST_STEPS <= high - low <= _MOST_STEPS
-    width = Decimal(1) if in_points else (high - low) / _MOST_STEPS
+    in_points = bool(scale.whole_points)
+    width = Decimal(1) if in_points else (high - low) / MOST_STEPS
     number = int((high - low) / width) + in_points
     lows = [float(low + step * width) for step in range(number)]
     # `right` puts a score on an edge into the bin that begins there.

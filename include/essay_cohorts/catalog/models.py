@@ -7,7 +7,7 @@ from typing import Literal
 
 from essay_cohorts.calls import DEFAULT_CONNECTION, JudgeModel
 from essay_cohorts.catalog.rows import Row
-from essay_cohorts.domain import one_form
+from essay_cohorts.domain import HUMAN_PREFIX, is_human, one_form
 
 MODELS = "1_raw/llm_models.csv"
 # Every column that has a meaning, also the columns that only the original system reads.
@@ -35,8 +35,12 @@ _OWN_KEYS = {
 
 def read_model(row: Row) -> JudgeModel:
     """Return the judge in a row. Rows that are not for evaluation are not read, so their mistakes do not matter."""
+    model_id = one_form(row.required("id"))
+    if is_human(model_id):
+        finding = f'"{model_id}" begins with {HUMAN_PREFIX}, which is reserved for the scores of people.'
+        row.problems.append(row.problem("id", finding, "Give the judge another id, such as judge-a."))
     return JudgeModel(
-        id=one_form(row.required("id")),
+        id=model_id,
         model=row.required("model"),
         temperature=row.number("temperature", float, low=0, high=2),
         max_tokens=row.number("max_tokens", int, low=1, high=10_000_000),

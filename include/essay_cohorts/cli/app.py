@@ -18,8 +18,10 @@ from essay_cohorts import VERSION
 from essay_cohorts.cli.calls import calls_app
 from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
+from essay_cohorts.cli.raters import raters_app
 from essay_cohorts.cli.reparse import reparse_app
 from essay_cohorts.cli.runs import runs_app
+from essay_cohorts.cli.scores.agreement import agreement_app
 from essay_cohorts.cli.scores.differences import differences_app
 from essay_cohorts.cli.scores.export import export_app
 from essay_cohorts.cli.scores.statistics import statistics_app
@@ -70,9 +72,11 @@ app.add_typer(inputs_app)
 app.add_typer(runs_app)
 app.add_typer(calls_app)
 app.add_typer(statistics_app)
+app.add_typer(agreement_app)
 app.add_typer(differences_app)
 app.add_typer(export_app)
 app.add_typer(selection_app)
+app.add_typer(raters_app)
 app.add_typer(verify_app)
 app.add_typer(reparse_app)
 app.add_typer(set_aside_app)

@@ -26,7 +26,7 @@ from essay_cohorts.selecting.selection_writer import selection_path, write_selec
 from essay_cohorts.views.essay_list import list_essays
 
 inputs_app = typer.Typer()
-import_app = typer.Typer(help="Bring essays into the data root.", no_args_is_help=True)
+import_app = typer.Typer(help="Bring essays or people's scores into the data root.", no_args_is_help=True)
 inputs_app.add_typer(import_app, name="import", rich_help_panel=INPUTS)
 
 Source = Annotated[
@@ -179,7 +179,7 @@ def add_model_command(
 
 @inputs_app.command("essays", rich_help_panel=INPUTS)
 def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """List the essays with title, words, group, and how many of their evaluations have a score."""
+    """List the essays with title, words, group, and how many of their evaluations by judges have a score."""
     listed = list_essays(settings_of(data_root).data_root)
     if as_json:
         typer.echo(json.dumps([asdict(essay) for essay in listed]))
@@ -189,11 +189,13 @@ def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         return
     has_groups = any(essay.group for essay in listed)
     table = Table("essay", "title", *(["group"] if has_groups else []), box=None, pad_edge=False)
-    for name in ("words", "scored", "evaluations"):
+    has_ratings = any(essay.ratings for essay in listed)
+    for name in ("words", "scored", "evaluations", *(["people's"] if has_ratings else [])):
         table.add_column(name, justify="right")
     for essay in listed:
         group = [essay.group] if has_groups else []
-        table.add_row(essay.essay_id, essay.title, *group, *map(str, (essay.words, essay.scored, essay.evaluations)))
+        numbers = (essay.words, essay.scored, essay.evaluations, *([essay.ratings] if has_ratings else []))
+        table.add_row(essay.essay_id, essay.title, *group, *map(str, numbers))
     print_table(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Annotated
@@ -68,6 +69,19 @@ def own_root(data_root: Path | None) -> Path:
         problems.append(Problem(place=str(settings.data_root), finding=finding, next_step=next_step))
     raise_if_any(problems)
     return settings.data_root
+
+
+def output_problems(output: Path, data_root: Path, *, force: bool) -> Iterator[Problem]:
+    """Yield what speaks against writing this file: it exists, is in the data root, or has no folder."""
+    if output.is_symlink() or (output.exists() and not output.is_file()):
+        yield Problem(place=str(output), finding="it is not a plain file.", next_step="Name another file.")
+    elif output.absolute().resolve().is_relative_to(data_root.resolve()):
+        finding = "it is inside the data root, whose files belong to the project."
+        yield Problem(place=str(output), finding=finding, next_step="Name a file elsewhere.")
+    elif output.exists() and not force:
+        yield Problem(place=str(output), finding="it exists.", next_step="--force replaces it.")
+    if not output.absolute().parent.is_dir():
+        yield Problem(place=str(output), finding="its folder does not exist.", next_step="Create the folder.")
 
 
 def print_table(table: Table) -> None:

@@ -1,1 +1,1 @@
-"""Creates a data root, and brings people's essays, templates and judges into it."""
+"""Creates a data root, and brings people's essays, scores, templates and judges into it."""

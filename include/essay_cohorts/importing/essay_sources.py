@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from essay_cohorts.domain import ID_RULE, is_id
-from essay_cohorts.errors import Checked, Problem, choose_from
+from essay_cohorts.errors import Checked, Problem
 from essay_cohorts.importing.essay_ids import essay_id_of
-from essay_cohorts.importing.source_rows import READERS, SourceRow, SourceTable, read_table_file, read_utf8
+from essay_cohorts.importing.source_rows import (
+    READERS,
+    SourceRow,
+    SourceTable,
+    WantedColumn,
+    cell_text,
+    choose_columns,
+    read_table_file,
+    read_utf8,
+    shown_value,
+)
 
 TEXT_FILES = (".txt", ".md")
 _HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
@@ -46,7 +56,12 @@ class ColumnNames:
     group: str | None = None
 
 
-_DEFAULTS = ColumnNames(text="text", essay_id="id", title="title", group="group")
+_COLUMNS = {
+    "text": WantedColumn(default="text", option="--text-column", required=True),
+    "essay_id": WantedColumn(default="id", option="--id-column"),
+    "title": WantedColumn(default="title", option="--title-column"),
+    "group": WantedColumn(default="group", option="--group-column"),
+}
 
 
 def read_essays(source: Path, names: ColumnNames = ColumnNames()) -> Checked[tuple[SourceEssay, ...]]:
@@ -110,7 +125,8 @@ def _read_text_file(path: Path) -> SourceEssay | Problem:
 def _read_table(table: SourceTable, names: ColumnNames) -> Checked[tuple[SourceEssay, ...]]:
     if table.problem is not None:
         return Checked(value=(), problems=(table.problem,))
-    columns, problems = _choose_columns(table, names)
+    chosen, problems = choose_columns(table, _COLUMNS, asdict(names))
+    columns = ColumnNames(**chosen)
     essays: list[SourceEssay] = []
     for row in table.rows:
         if isinstance(row, Problem):
@@ -123,42 +139,26 @@ def _read_table(table: SourceTable, names: ColumnNames) -> Checked[tuple[SourceE
     return Checked(value=tuple(essays), problems=tuple(problems))
 
 
-def _choose_columns(table: SourceTable, names: ColumnNames) -> tuple[ColumnNames, list[Problem]]:
-    """Return the columns to read, None for a column that is missing, and a problem for each that must not be."""
-    chosen: dict[str, str | None] = {}
-    problems: list[Problem] = []
-    if not table.columns:
-        return ColumnNames(), []
-    for role in ("text", "essay_id", "title", "group"):
-        wanted, default = getattr(names, role), getattr(_DEFAULTS, role)
-        name = wanted if wanted is not None else default
-        chosen[role] = name if name in table.columns else None
-        if name not in table.columns and (wanted is not None or role == "text"):
-            option = f"--{'id' if role == 'essay_id' else role}-column"
-            next_step = f"Name the column by {option}. {choose_from(name, table.columns)}"
-            finding = f'there is no column "{name}".'
-            problems.append(Problem(place=table.place, finding=finding, next_step=next_step))
-    return ColumnNames(**chosen), problems
-
-
 def _row_problems(row: SourceRow, columns: ColumnNames) -> Iterator[Problem]:
     text = row.values.get(columns.text or "")
     if not isinstance(text, str) or not text.strip():
-        finding = "it is empty." if not text or isinstance(text, str) else f"it holds {_shown(text)}, not a text."
+        finding = (
+            "it is empty." if not text or isinstance(text, str) else f"it holds {shown_value(text)}, not a text."
+        )
         place = f"{row.place}, column {columns.text}"
         yield Problem(place=place, finding=finding, next_step="Write the essay, or delete the row.")
     if columns.essay_id is not None:
-        essay_id = _cell(row.values.get(columns.essay_id))
+        essay_id = cell_text(row.values.get(columns.essay_id))
         if not is_id(essay_id):
             place = f"{row.place}, column {columns.essay_id}"
-            yield Problem(place=place, finding=f"{_shown(essay_id)} is not a valid id.", next_step=ID_RULE)
+            yield Problem(place=place, finding=f"{shown_value(essay_id)} is not a valid id.", next_step=ID_RULE)
 
 
 def _essay_of(row: SourceRow, columns: ColumnNames) -> SourceEssay:
     text = row.values[columns.text or ""]
-    title = _cell(row.values.get(columns.title)) if columns.title else ""
+    title = cell_text(row.values.get(columns.title)) if columns.title else ""
     title = title or next(line.strip() for line in text.splitlines() if line.strip())
-    own_id = _cell(row.values[columns.essay_id]) if columns.essay_id else ""
+    own_id = cell_text(row.values[columns.essay_id]) if columns.essay_id else ""
     others = {name: row.values[name] for name in row.values if name not in _named(columns)}
     stated = {"title": columns.title, "group": columns.group, "columns": others}
     return SourceEssay(
@@ -166,7 +166,7 @@ def _essay_of(row: SourceRow, columns: ColumnNames) -> SourceEssay:
         essay_id=own_id or essay_id_of(title, text),
         title=title,
         text=text,
-        group=_cell(row.values.get(columns.group)) if columns.group else "",
+        group=cell_text(row.values.get(columns.group)) if columns.group else "",
         columns=others,
         stated=frozenset(name for name, found in stated.items() if found),
     )
@@ -193,17 +193,3 @@ def _without_repeats(essays: tuple[SourceEssay, ...]) -> tuple[tuple[SourceEssay
         if finding:
             problems.append(Problem(place=essay.place, finding=finding, next_step="Give each text its own id."))
     return tuple(first.values()), problems
-
-
-def _cell(value: object) -> str:
-    """Return a value as text: 7 for a whole float, because a table with gaps turns its numbers into floats."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

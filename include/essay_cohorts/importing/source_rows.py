@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from essay_cohorts.errors import Problem
+from essay_cohorts.errors import Problem, choose_from
 from essay_cohorts.files.csv_text import csv_reader, numbered_rows
 
 
@@ -34,6 +34,52 @@ class SourceTable:
     problem: Problem | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WantedColumn:
+    """A column that is read: its default name, the option that names another one, and whether it must exist."""
+
+    default: str
+    option: str
+    required: bool = False
+
+
+def choose_columns(
+    table: SourceTable, wanted: Mapping[str, WantedColumn], named: Mapping[str, str | None]
+) -> tuple[dict[str, str | None], list[Problem]]:
+    """Return the column of each role, None where the table has none, and a problem for each that must not be missing.
+
+    `named` has the columns that the person named. A column that the person named must exist too.
+    """
+    if not table.columns:  # an empty JSON object in each line
+        return dict.fromkeys(wanted), []
+    chosen: dict[str, str | None] = {}
+    problems: list[Problem] = []
+    for role, column in wanted.items():
+        given = named.get(role)
+        name = given if given is not None else column.default
+        chosen[role] = name if name in table.columns else None
+        if name not in table.columns and (given is not None or column.required):
+            next_step = f"Name the column by {column.option}. {choose_from(name, table.columns)}"
+            finding = f'there is no column "{name}".'
+            problems.append(Problem(place=table.place, finding=finding, next_step=next_step))
+    return chosen, problems
+
+
+def cell_text(value: object) -> str:
+    """Return a value as text: 7 for a whole float, because a table with gaps turns its numbers into floats."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def shown_value(value: object) -> str:
+    """Return a value as a message shows it, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def read_table_file(path: Path) -> SourceTable:
     """Read a .csv, .jsonl or .parquet file. Every mistake is a problem; OSError never passes."""
     try:
@@ -52,7 +98,7 @@ def _read_csv(path: Path) -> SourceTable:
     except csv.Error as error:
         return _failed(f"{path.name}:{reader.line_num}", f"it is not CSV: {error}.", "Fix the quotes.")
     if not lines:
-        return _failed(path.name, "it is empty.", "Write a header and a row for each essay.")
+        return _failed(path.name, "it is empty.", "Write a header and the rows below it.")
     header = [cell.strip() for cell in lines[0][1]]
     twice = sorted({column for column in header if column and header.count(column) > 1})
     if twice:
@@ -80,7 +126,7 @@ def _read_jsonl(path: Path) -> SourceTable:
 
 
 def _json_row(line: str, place: str) -> SourceRow | Problem:
-    next_step = 'Write one object per line, such as {"text": "..."}.'
+    next_step = 'Write one object per line, such as {"column": "value"}.'
     try:
         values = json.loads(line)
         # A lone surrogate can be read, but not stored; with an indentation, as it is stored, nesting has a limit.
@@ -114,7 +160,7 @@ READERS: Mapping[str, Callable[[Path], SourceTable]] = {
 
 def _table(place: str, rows: Sequence[SourceRow | Problem], columns: Sequence[str] | None = None) -> SourceTable:
     if not rows:
-        return _failed(place, "it has no rows.", "Write a row for each essay.")
+        return _failed(place, "it has no rows.", "Write the rows.")
     if columns is None:
         columns = list(dict.fromkeys(column for row in rows if isinstance(row, SourceRow) for column in row.values))
     return SourceTable(place=place, columns=tuple(columns), rows=tuple(rows))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from essay_cohorts.amounts import dollars
 from essay_cohorts.catalog.catalog import Catalog
-from essay_cohorts.domain import ID_RULE, Stage, is_id, one_form
+from essay_cohorts.domain import ID_RULE, Stage, is_human, is_id, one_form
 from essay_cohorts.errors import Problem
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.changed_inputs import has_other_settings
-from essay_cohorts.records import text_of
+from essay_cohorts.records import cell_of, text_of
 from essay_cohorts.store.call_journal import CallJournal, JournalledCall
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -118,6 +118,10 @@ def _generation_damage(store: GensDataLayer, stage: Stage, gen_id: str) -> Itera
         yield from _parent_damage(store, stage, gen_id, metadata.get("parent_gen_id"))
     if stage is Stage.EVALUATION:
         yield from _evaluation_damage(store, gen_id)
+        cell = cell_of(metadata or {})
+        if cell is not None and is_human(cell.model_id) and store.parsed_text(stage, gen_id) is None:
+            finding = "its parsed.txt, the score that a person gave, is missing."
+            yield _problem(stage, gen_id, finding, "Restore it, or import the person's scores again.")
     elif stage is Stage.ESSAY and not store.parsed_text(stage, gen_id):
         yield _problem(stage, gen_id, "its parsed.txt, the essay's text, is missing or empty.", "Restore it.")
 
@@ -143,6 +147,8 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
         elif parse_score_text(text, scale := evaluation.verdict_record().rubric.scale) is None:
             finding = f"its parsed.txt holds no number from {scale}: {text[:40]!r}."
             next_step = "Correct parsed.txt according to raw.txt, or delete parsed.txt and run the cohort."
+            if evaluation.verdict_record().is_human:
+                next_step = "Correct parsed.txt, or import the person's scores again with --replace."
             yield _problem(stage, gen_id, finding, next_step)
     if evaluation.has_pending_reply():
         finding = "a complete reply, already paid for, is in temporary files."

@@ -15,7 +15,7 @@ from functools import partial
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.catalog.templates import TEMPLATES
-from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_id
+from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_human, is_id
 from essay_cohorts.errors import Problem, StoreError, choose_from, raise_if_any
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
@@ -168,7 +168,7 @@ class _Rescorer:
     templates: tuple[str, ...] | None
 
     def read(self, gen_id: str) -> Reparsed | None:
-        """Return what scoring the evaluation again would change; None if its template was not requested."""
+        """Return what scoring the evaluation again would change; None if it was not requested or is a person's."""
         if not is_id(gen_id):
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why="its name is not a valid id")
         try:
@@ -201,14 +201,16 @@ class _Rescorer:
     ) -> tuple[Reparsed | None, Verdict | None]:
         """Return the row according to the files as they are now, and the new verdict if there is a reply.
 
-        The row is None if the template was not requested. `is_claimed_here`: this process holds the claim.
+        The row is None if the template was not requested, or if a person gave the score. `is_claimed_here`: this
+        process holds the claim.
         """
         gen_id, metadata = evaluation.gen_id, evaluation.metadata()
         cell = metadata.cell if metadata else None
         if cell is None:
             why = "its metadata.json is missing or unusable"
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=why), None
-        if self.templates is not None and cell.template_id not in self.templates:
+        # A person's score has no reply that could be read again.
+        if is_human(cell.model_id) or (self.templates is not None and cell.template_id not in self.templates):
             return None, None
         row = partial(Reparsed, gen_id=gen_id, cell=cell)
         reading = self.parsing.get(cell.template_id)

@@ -1,1 +1,1 @@
-"""Chooses the essays of the next cohort by their scores."""
+"""Chooses essays by their scores: for the next cohort, and for people to rate."""

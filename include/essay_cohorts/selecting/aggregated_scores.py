@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from essay_cohorts.domain import Cell, Stage, is_id, one_form
+from essay_cohorts.domain import Cell, Stage, is_human, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.clock import is_surely_older
@@ -37,7 +37,7 @@ class AggregatedRow(NamedTuple):
     """A row of the file, each field a column and a text; exactly one of `score` and `error` is empty.
 
     `error` begins with the evaluation's state (see views/evaluation_state) or with `damaged`. Paths are
-    below the data root.
+    below the data root; a person's score has no reply, so its path is "".
     """
 
     parent_gen_id: str
@@ -241,7 +241,7 @@ class _Aggregator:
             generation_template=template,
             generation_model=model,
             replicate="" if replicate is None else str(replicate),
-            evaluation_response_path=f"gens/evaluation/{gen_id}/raw.txt",
+            evaluation_response_path="" if is_human(cell.model_id) else f"gens/evaluation/{gen_id}/raw.txt",
             generation_response_path=f"gens/essay/{cell.essay_id}/parsed.txt" if is_id(cell.essay_id) else "",
             created_at=text_of(found.reply.fields, "created_at"),
             **{name: escape_formula(text) for name, text in found.reply.provenance._asdict().items()},

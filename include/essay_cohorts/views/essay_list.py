@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from essay_cohorts.domain import Progress, Stage, is_id
+from essay_cohorts.domain import Progress, Stage, is_human, is_id
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essay_titles import describe_essay
@@ -14,7 +14,10 @@ from essay_cohorts.views.essay_titles import describe_essay
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedEssay:
-    """An essay: `scored` of its `evaluations` have a score. `words` counts what spaces separate."""
+    """An essay: `scored` of its `evaluations` by judges have a score, and people have rated it `ratings` times.
+
+    `words` counts what spaces separate.
+    """
 
     essay_id: str
     title: str
@@ -22,14 +25,18 @@ class ListedEssay:
     group: str
     scored: int
     evaluations: int
+    ratings: int
 
 
 def list_essays(root: Path) -> list[ListedEssay]:
     """Return all essays of a data root, sorted by id."""
     store = GensDataLayer.from_root(root)
     essay_ids = sorted(name for name in store.folder_names(Stage.ESSAY) if is_id(name))
-    scored, evaluations = Counter[str](), Counter[str]()
+    scored, evaluations, ratings = Counter[str](), Counter[str](), Counter[str]()
     for stored in store.scan_evaluations(set(essay_ids)).evaluations:
+        if is_human(stored.cell.model_id):
+            ratings[stored.cell.essay_id] += 1
+            continue
         evaluations[stored.cell.essay_id] += 1
         scored[stored.cell.essay_id] += stored.progress is Progress.PARSED
 
@@ -42,6 +49,7 @@ def list_essays(root: Path) -> list[ListedEssay]:
             group=essay.group,
             scored=scored[essay_id],
             evaluations=evaluations[essay_id],
+            ratings=ratings[essay_id],
         )
 
     return [found for _, found in parallel_map(read, essay_ids)]

@@ -1,4 +1,7 @@
-"""Reads everything about one evaluation: prompt, reply, score, the task that called, and former versions of files."""
+"""Reads everything about one evaluation: prompt, reply, score, the task that called, and former versions of files.
+
+A person's evaluation has a rater, a score and remarks instead of a prompt and a reply.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.domain import ID_RULE, Cell, Stage, TaskRef, is_id
+from essay_cohorts.domain import HUMAN_PREFIX, ID_RULE, Cell, CriterionScore, Stage, TaskRef, is_human, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, parser_of, split_lines
-from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord
+from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.evaluation_state import ShownState, read_evaluation_state
@@ -65,6 +68,29 @@ class EvaluationRecord:
     def maker(self) -> TaskRef | None:
         """The task that got the reply or, without a reply, failed to get one; None if no file records this."""
         return self.reply_record.task or self.failure.task
+
+    @property
+    def rater(self) -> str:
+        """The id of the person who gave the score; "" for a judge's evaluation."""
+        return self.cell.model_id[len(HUMAN_PREFIX) :] if self.cell and is_human(self.cell.model_id) else ""
+
+    @property
+    def home_cohort_id(self) -> str:
+        """The cohort that the evaluation was made for; "" for a person's, which is a member of no cohort."""
+        return "" if self.rater else self.origin_cohort_id
+
+    @property
+    def note(self) -> str:
+        """The rater's remark; "" if there is none."""
+        return text_of(self.verdict.fields, "note")
+
+    @property
+    def criteria(self) -> list[tuple[CriterionScore, str]]:
+        """The scores of the criteria, each with the rater's remark."""
+        recorded = self.verdict.fields.get("criteria")
+        held = recorded if isinstance(recorded, dict) else {}
+        fields = ((each, held.get(each.criterion)) for each in self.verdict.criteria)
+        return [(each, text_of(found, "note") if isinstance(found, dict) else "") for each, found in fields]
 
     @property
     def reply_lines(self) -> list[str]:

@@ -45,8 +45,10 @@ class ShownState:
 _MADE_UP = ShownState(state=MemberState.MADE_UP, reason=MADE_UP_REASON)
 
 
-def no_number(scale: Scale) -> str:
+def no_number(scale: Scale, *, by_human: bool = False) -> str:
     """Return the reason why a parsed.txt without a number on the scale is no score, and the next step."""
+    if by_human:
+        return f"its parsed.txt holds no number from {scale}: import the person's scores again with --replace"
     return (
         f"its parsed.txt holds no number from {scale}: correct parsed.txt according to raw.txt, or delete parsed.txt "
         "and clear the run"
@@ -61,7 +63,7 @@ def score_or_reason(found: EvaluationState, wanted: Rubric | None = None) -> tup
     measure = found.verdict.rubric.measure
     score = parse_score_text(found.parsed, measure.scale)
     if score is None:
-        return None, no_number(measure.scale)
+        return None, no_number(measure.scale, by_human=found.verdict.is_human)
     if wanted is not None and measure != wanted.measure:
         return None, (
             f"its score {points(score)} is from {measure}, and its template's scores are from {wanted.measure}: read "

@@ -137,13 +137,13 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
 
 @router.get("/evaluation/{gen_id}")
 def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
-    """Show one evaluation: prompt, reply, score, metadata, history."""
+    """Show one evaluation: prompt, reply, score, metadata, history; of a person's, the rater and the remarks."""
     record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
     return render(
         request,
         "evaluation",
         record=record,
-        cohort_id=cohort if is_id(cohort) else record.origin_cohort_id,
+        cohort_id=cohort if is_id(cohort) else record.home_cohort_id,
     )
 
 

@@ -59,7 +59,8 @@ def difference(
         sides = [chosen_scores(settings, each) for each in cohorts]
         found = differences.between_cohorts(*cohorts, *(side.frame for side in sides))
     else:
-        sides = [chosen_scores(settings, cohort, scores)]
+        # A rater may be compared with a judge, but people's scores are no part of a template's difference.
+        sides = [chosen_scores(settings, cohort, scores, with_people=models is not None)]
         frame = sides[0].frame
         raise_if_any(_unknown(frame, "template", templates or ()) + _unknown(frame, "model", models or ()))
         found = differences.between_templates(*templates, frame) if templates else ()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from essay_cohorts.cli.options import SCORES, DataRoot, settings_of
+from essay_cohorts.cli.options import SCORES, DataRoot, output_problems, settings_of
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.errors import BadInput, Problem, choose_from
 from essay_cohorts.files.atomic import write_bytes
@@ -31,22 +31,11 @@ def export_command(
     """Write a row for each evaluation, with the title and the group of its essay, its score, state and cost."""
     settings = settings_of(data_root)
     kind = kind or output.suffix.removeprefix(".").lower()
-    problems = []
+    problems: list[Problem] = []
     if kind not in FORMATS:
         finding, next_step = f'"{kind}" is not a format.', choose_from(kind, FORMATS)
         problems.append(Problem(place="--format", finding=finding, next_step=next_step))
-    if output.is_symlink() or (output.exists() and not output.is_file()):
-        finding = "it is not a plain file."
-        problems.append(Problem(place=str(output), finding=finding, next_step="Name another file."))
-    elif output.absolute().resolve().is_relative_to(settings.data_root.resolve()):
-        finding = "it is inside the data root, whose files belong to the project."
-        problems.append(Problem(place=str(output), finding=finding, next_step="Name a file elsewhere."))
-    elif output.exists() and not force:
-        problems.append(Problem(place=str(output), finding="it exists.", next_step="--force replaces it."))
-    if not output.absolute().parent.is_dir():
-        problems.append(
-            Problem(place=str(output), finding="its folder does not exist.", next_step="Create the folder.")
-        )
+    problems += output_problems(output, settings.data_root, force=force)
     if problems:
         raise BadInput(problems)
     gen_ids = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from essay_cohorts.catalog.catalog import Catalog
+from essay_cohorts.domain import is_human
 from essay_cohorts.errors import BadInput, Problem, choose_from
 from essay_cohorts.rubric import criterion_key
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
@@ -27,12 +28,18 @@ class ScoreTable:
 
 
 def read_scores(
-    settings: Settings, cohort_id: str | None, scores: Path | None = None, criterion: str | None = None
+    settings: Settings,
+    cohort_id: str | None,
+    scores: Path | None = None,
+    criterion: str | None = None,
+    *,
+    with_people: bool = False,
 ) -> ScoreTable:
     """Return the cohort's current scores; without a cohort, the scores of a file (default: aggregated_scores.csv).
 
-    With `criterion` the scores of this criterion instead of the overall scores. BadInput when the cohort or the file
-    does not exist or is damaged, or when the cohort has no such criterion.
+    With `criterion` the scores of this criterion instead of the overall scores. A file has people's scores too, which
+    are left out unless `with_people`, because no mean or agreement of judges may contain them. BadInput when the
+    cohort or the file does not exist or is damaged, or when the cohort has no such criterion.
     """
     if cohort_id is not None:
         snapshot = read_snapshot(settings, cohort_id)
@@ -46,6 +53,7 @@ def read_scores(
     root = settings.data_root
     allowed = Catalog(root=root).offline_replies_allowed()
     rows = read_aggregated(scores or root / AGGREGATED, made_up_counts=allowed)
+    rows = tuple(row for row in rows if with_people or not is_human(row.cell.model_id))
     return ScoreTable(
         frame=store_frame((row.cell, row.score, row.scale) for row in rows),
         mixed=find_mixed_figures((row.cell, row.provenance, row.scale) for row in rows if row.score is not None),

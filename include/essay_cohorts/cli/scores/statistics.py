@@ -22,6 +22,7 @@ from essay_cohorts.cli.scores.tables import (
     interval,
     mark,
     number,
+    print_agreement,
     print_mixed,
     table_of,
 )
@@ -53,7 +54,8 @@ def statistics(
         typer.echo(json.dumps(result.to_json()))
         return
     _print_means(result)
-    _print_agreement(result)
+    typer.echo("")
+    print_agreement(result.agreement, result.mixed)
     _print_pairs(result)
     _print_rankings(result, top)
     print_mixed(result.mixed)
@@ -71,7 +73,8 @@ def pivot(
     """Print the scores as CSV, essays by template and model: mean, n, min and max."""
     from essay_cohorts.statistics.pivot import pivot_scores
 
-    table = pivot_scores(chosen_scores(settings_of(data_root), cohort, scores).frame)
+    found = chosen_scores(settings_of(data_root), cohort, scores, with_people=True)
+    table = pivot_scores(found.frame)
     text = json.dumps(asdict(table)) + "\n" if as_json else pivot_text(table.columns, table.rows)
     if output is None:
         typer.echo(text, nl=False)
@@ -93,17 +96,6 @@ def _print_means(result: ScoreStatistics) -> None:
         sign = mark(result.mixed.describe(each.template_id, each.model_id))
         shown = (f"{figures[0]}{sign}", figures[1], number(sd), figures[2])
         table.add_row(each.template_id, each.model_id or ALL_JUDGES, *counts, *shown)
-    print_table(table)
-
-
-def _print_agreement(result: ScoreStatistics) -> None:
-    typer.echo("\nAgreement: Krippendorff's alpha")
-    table = table_of("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
-    for each in result.agreement:
-        between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
-        counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
-        alpha = number(each.alpha.value) + mark(result.mixed.describe(each.template_id, each.model_id))
-        table.add_row(each.template_id, between, *counts, alpha, *interval(each.alpha))
     print_table(table)
 
 

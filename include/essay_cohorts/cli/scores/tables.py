@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.table import Table
 
 from essay_cohorts.amounts import figure
+from essay_cohorts.cli.options import print_table
 from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import Problem, raise_if_any
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED
@@ -17,6 +19,7 @@ from essay_cohorts.statistics.mixed import MARK, MixedFigures
 if TYPE_CHECKING:
     from essay_cohorts.cli.scores.sources import ScoreTable
     from essay_cohorts.settings import Settings
+    from essay_cohorts.statistics.agreement import Agreement
     from essay_cohorts.statistics.bootstrap import Estimate
 
 Cohort = Annotated[str | None, typer.Option(help="A cohort's id; default: the scores of the whole store.")]
@@ -26,9 +29,17 @@ ALL_JUDGES = "(all judges)"
 
 
 def chosen_scores(
-    settings: Settings, cohort: str | None, scores: Path | None = None, criterion: str | None = None
+    settings: Settings,
+    cohort: str | None,
+    scores: Path | None = None,
+    criterion: str | None = None,
+    *,
+    with_people: bool = False,
 ) -> ScoreTable:
-    """Return the scores that the options name. BadInput names all options that do not go together."""
+    """Return the scores that the options name. BadInput names all options that do not go together.
+
+    People's scores are left out unless `with_people`.
+    """
     from essay_cohorts.cli.scores.sources import read_scores
 
     problems = []
@@ -41,7 +52,19 @@ def chosen_scores(
         finding = "the scores of criteria are in the files of cohorts."
         problems.append(Problem(place="--criterion", finding=finding, next_step="Give --cohort too."))
     raise_if_any(problems)
-    return read_scores(settings, cohort, scores, criterion)
+    return read_scores(settings, cohort, scores, criterion, with_people=with_people)
+
+
+def print_agreement(found: Iterable[Agreement], mixed: MixedFigures) -> None:
+    """Print alpha between the judges of each template, and between the replicates of each judge."""
+    typer.echo("Agreement: Krippendorff's alpha")
+    table = table_of("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
+    for each in found:
+        between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
+        counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
+        alpha = number(each.alpha.value) + mark(mixed.describe(each.template_id, each.model_id))
+        table.add_row(each.template_id, between, *counts, alpha, *interval(each.alpha))
+    print_table(table)
 
 
 def print_mixed(mixed: MixedFigures) -> None:
