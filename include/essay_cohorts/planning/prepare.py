@@ -21,7 +21,7 @@ from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
 from essay_cohorts.planning.changed_inputs import InputComparer, InputComparison, refuse_changes
 from essay_cohorts.planning.inputs import Inputs, read_inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
-from essay_cohorts.planning.plan_warnings import doubtful_templates, not_reused, open_delimiters
+from essay_cohorts.planning.plan_warnings import doubtful_templates, mixed_versions, not_reused, open_delimiters
 from essay_cohorts.planning.rendered_prompts import RenderedPrompt, prompt_sizes, render_prompts
 from essay_cohorts.planning.slices import check_batch_size, rows_of_kind
 from essay_cohorts.provenance import made_up_warning
@@ -253,4 +253,6 @@ def _compare_existing(plan: Plan, compare: Compare) -> _ExistingMembers:
     unknown = sum(comparison.inputs_changed is None for comparison in compared.values())
     settings_changed = sum(comparison.settings_changed for comparison in compared.values())
     warning = f"{settings_changed} existing evaluations were made with other settings than today's; they are reused."
-    return _ExistingMembers(changed=changed, unknown=unknown, warnings=(warning,) if settings_changed else ())
+    versions = mixed_versions((member.llm_model_id, compared[member.gen_id].version) for member in members)
+    warnings = (*([warning] if settings_changed else []), *versions)
+    return _ExistingMembers(changed=changed, unknown=unknown, warnings=warnings)

@@ -58,6 +58,7 @@ class AggregatedRow(NamedTuple):
     response_model: str = ""
     settings: str = ""
     prompt_sha256: str = ""
+    system_fingerprint: str = ""
     score_min: str = ""
     score_max: str = ""
 
@@ -69,7 +70,7 @@ class AggregatedRow(NamedTuple):
     @property
     def provenance(self) -> Provenance:
         """The model that answered, the settings of the request, and the hash of the prompt."""
-        return Provenance(unescape_formula(self.response_model), unescape_formula(self.settings), self.prompt_sha256)
+        return Provenance(*(unescape_formula(getattr(self, name)) for name in Provenance._fields))
 
 
 COLUMNS = AggregatedRow._fields

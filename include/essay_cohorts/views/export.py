@@ -52,6 +52,7 @@ class ExportedEvaluation:
     response_model: str
     settings: str
     prompt_sha256: str
+    system_fingerprint: str
     texts: ExportedTexts | None = None
 
 
