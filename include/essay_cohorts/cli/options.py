@@ -70,6 +70,14 @@ def own_root(data_root: Path | None) -> Path:
     return settings.data_root
 
 
+def show_log(*, as_json: bool) -> None:
+    """Show what the package logs; for JSON only its warnings, on stderr, because stdout must stay valid JSON."""
+    log.setLevel(logging.WARNING if as_json else logging.INFO)
+    for handler in logging.getLogger().handlers if as_json else ():
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+
+
 def print_table(table: Table) -> None:
     """Print a table at its full width."""
     typer.echo(as_text(table))

@@ -82,7 +82,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     former = folder.members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
-    prompts = render_prompts(inputs)
+    prompts = render_prompts(inputs.templates, inputs.essays)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
     compare = _comparison(store, inputs, prompts)
     plan_inputs = _plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run)
