@@ -18,14 +18,14 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
 	@$(BIN)/python -m devtools.local_airflow up
 
-test: .venv/.dev .venv-fab/.done .venv-litellm/.done browser ## Run every test
+test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser ## Run every test
 	@$(BIN)/python -m pytest $(LANES)
 
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
 LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
-test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, proxy, simulation or killed processes
-	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm"
+test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, other environment, simulation or killed processes
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm and not inspect"
 
 test-litellm: .venv/.dev .venv-litellm/.done ## Run the tests that call judges through a real LiteLLM proxy
 	@$(BIN)/python -m pytest tests/litellm
@@ -65,6 +65,7 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements-fab.in -o requirements-fab.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-litellm.in -o requirements-litellm.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-inspect.in -o requirements-inspect.txt
 
 .venv/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -92,4 +93,11 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@test -x .venv-litellm/bin/python || $(BIN)/python -m venv .venv-litellm
 	@echo "Installing requirements-litellm.txt into .venv-litellm (about a minute)"
 	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-litellm.txt
+	@touch $@
+
+# The reader of inspect_ai for one test, in a separate environment, because its pins contradict those of the product.
+.venv-inspect/.done: .venv/.run requirements-inspect.txt
+	@test -x .venv-inspect/bin/python || $(BIN)/python -m venv .venv-inspect
+	@echo "Installing requirements-inspect.txt into .venv-inspect"
+	@.venv-inspect/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-inspect.txt
 	@touch $@

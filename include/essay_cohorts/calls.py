@@ -107,7 +107,8 @@ class Reply:
     """What an LLM answered; `duration_s` covers all attempts and the waits between them, in seconds.
 
     `call` is the name under which the journal of calls knows the request that it answers. `reasoning` is what the
-    server returned apart from the text.
+    server returned apart from the text. `system_fingerprint` is the server's name for the state of its machinery, or
+    "" if it does not send one.
     """
 
     text: str
@@ -118,6 +119,7 @@ class Reply:
     attempts: int
     duration_s: float
     call: str = ""
+    system_fingerprint: str = ""
 
     @property
     def truncated(self) -> bool:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import blake2b, blake2s
 from typing import Any
 
+# The ids of the cohorts in which `cohorts drift` judges essays again begin with this.
+DRIFT = "drift-"
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+_LONGEST_NAMES = 80
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -28,6 +33,17 @@ def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int)
 def cohort_id(inputs: Mapping[str, Any]) -> str:
     """Return the id of a cohort from its inputs: `cohort-` and 12 hex digits, a hash of their canonical JSON."""
     return "cohort-" + _short_hash(canonical_json(inputs))
+
+
+def drift_cohort_id(model_id: str, template_id: str | None, day: str) -> str:
+    """Return the id of the cohort in which `cohorts drift` judges again on one day.
+
+    The names are spelled out where they fit into an id; otherwise a hash replaces them.
+    """
+    names = "-".join(name for name in (model_id, template_id) if name)
+    if len(names) > _LONGEST_NAMES or not _PLAIN.fullmatch(names):
+        names = _short_hash(names)
+    return f"{DRIFT}{names}-{day}"
 
 
 def run_key(dag_id: str, run_id: str, try_number: int) -> str:

@@ -13,16 +13,25 @@ MADE_UP_BANNER = f"MADE-UP SCORES COUNT HERE: {OFFLINE_OK} allows the offline ju
 MADE_UP_REASON = "the offline judge made its score up; no real judge was asked"
 
 
+class ModelVersion(NamedTuple):
+    """The version of a model that a server reports: its name for the model, and the state of its machinery."""
+
+    response_model: str = ""
+    system_fingerprint: str = ""
+
+
 class Provenance(NamedTuple):
     """The origin of an evaluation's score; a field is "" if it was not recorded.
 
     `response_model` is the server's name for its model. `settings` are the settings of the request, as text.
-    `prompt_sha256` is the hash of the prompt with its system message.
+    `prompt_sha256` is the hash of the prompt with its system message. `system_fingerprint` is the server's name for
+    the state of its machinery, which few servers send.
     """
 
     response_model: str = ""
     settings: str = ""
     prompt_sha256: str = ""
+    system_fingerprint: str = ""
 
     @property
     def is_made_up(self) -> bool:
@@ -31,6 +40,7 @@ class Provenance(NamedTuple):
 
 
 UNKNOWN = Provenance()
+UNKNOWN_VERSION = ModelVersion()
 
 
 def says_made_up(response_model: str) -> bool:

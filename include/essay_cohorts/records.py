@@ -15,7 +15,7 @@ from typing import Any
 from essay_cohorts.calls import DEFERRED, TRUNCATED
 from essay_cohorts.domain import HUMAN, Cell, CriterionScore, ParserRef, RunRef, TaskRef, one_form
 from essay_cohorts.encoding import storable
-from essay_cohorts.provenance import Provenance, says_made_up
+from essay_cohorts.provenance import ModelVersion, Provenance, says_made_up
 from essay_cohorts.rubric import Rubric, Scale, rubric_of
 
 # The settings of a request that are compared between replies, together with the prompt.
@@ -102,6 +102,11 @@ class ReplyRecord:
     def task(self) -> TaskRef | None:
         """The task that stored the reply; None if the record does not name one."""
         return task_of(self.fields)
+
+    @property
+    def version(self) -> ModelVersion:
+        """The version of the model that answered."""
+        return ModelVersion(self.response_model, text_of(self.fields, "system_fingerprint"))
 
     @property
     def provenance(self) -> Provenance:
@@ -277,7 +282,12 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
         for name, value in known
         if value is not None
     )
-    return Provenance(text_of(record, "response_model"), settings, text_of(record, "prompt_sha256"))
+    return Provenance(
+        response_model=text_of(record, "response_model"),
+        settings=settings,
+        prompt_sha256=text_of(record, "prompt_sha256"),
+        system_fingerprint=text_of(record, "system_fingerprint"),
+    )
 
 
 def task_of(record: Mapping[str, Any]) -> TaskRef | None:

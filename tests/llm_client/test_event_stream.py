@@ -58,3 +58,11 @@ def test_a_stream_is_joined(choices: list[dict[str, Any]], text: str, reasoning:
     completion = read_completion(stream(*choices))
     assert completion is not None
     assert (completion.text, completion.reasoning) == (text, reasoning)
+
+
+def test_the_names_of_a_streamed_answer_are_kept() -> None:
+    """Each event of a stream repeats the model's name and the fingerprint of the server."""
+    event = {"model": "vendor/a-1", "system_fingerprint": "fp_1", "choices": [delta(content="SCORE: 7")]}
+    completion = read_completion(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
+    assert completion is not None
+    assert (completion.response_model, completion.system_fingerprint) == ("vendor/a-1", "fp_1")

@@ -107,7 +107,7 @@ def set_temperature(store: StoreBuilder) -> None:
     ("edit", "mixes", "column", "other_settings"),
     [
         pytest.param(edit_template, "several prompts", "prompt_sha256", {}, id="a template"),
-        pytest.param(change_model, "2 settings", "settings", {"judge-a": 4}, id="a model"),
+        pytest.param(change_model, "2 settings, 2 versions of the model", "settings", {"judge-a": 4}, id="a model"),
         pytest.param(set_temperature, "2 settings", "settings", {"judge-a": 4}, id="a temperature"),
     ],
 )
@@ -120,7 +120,7 @@ def test_what_is_mixed_is_marked(
     assert (done.planned.reuse, done.planned.call) == (4, 2)
     rows = [row for row in judged.rows("cohorts/c/scores.csv") if row["parent_gen_id"] == "e_essay1"]
     assert sorted(Counter(row[column] for row in rows).values()) == [1, 2]
-    assert list(rows[0])[-3:] == ["prompt_sha256", "score_min", "score_max"]
+    assert list(rows[0])[-3:] == ["system_fingerprint", "score_min", "score_max"]
     snapshot = read_snapshot(dag.settings, "c")
     assert {snapshot.mixed.cell(cell.cell) for cell in snapshot.cells} == {mixes}
     assert f"≠ {mixes}" in judged.read("cohorts/c/report.html")

@@ -16,8 +16,20 @@ from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 from tests.store_builder import StoreBuilder
 
 # The record of a reply, and its columns in the file: a name that a spreadsheet would compute is written as a text.
-RECORD = {"response_model": "=judge", "model": "v/a", "temperature": 0.5, "max_tokens": None, "prompt_sha256": "ab12"}
-COLUMNS_OF_RECORD = {"response_model": "'=judge", "settings": "model=v/a temperature=0.5", "prompt_sha256": "ab12"}
+RECORD = {
+    "response_model": "=judge",
+    "system_fingerprint": "=fp_1",
+    "model": "v/a",
+    "temperature": 0.5,
+    "max_tokens": None,
+    "prompt_sha256": "ab12",
+}
+COLUMNS_OF_RECORD = {
+    "response_model": "'=judge",
+    "settings": "model=v/a temperature=0.5",
+    "prompt_sha256": "ab12",
+    "system_fingerprint": "'=fp_1",
+}
 
 
 @pytest.fixture

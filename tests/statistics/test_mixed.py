@@ -23,9 +23,9 @@ def on_one_scale(scored: list[tuple[Cell, Provenance]]) -> list[tuple[Cell, Prov
     return [(*each, DEFAULT_SCALE) for each in scored]
 
 
-def provenance(prompt: str = "p", settings: str = "s") -> Provenance:
-    """Return the provenance of a score. The server's name for its model does not count for the marks."""
-    return Provenance("v/a", settings, prompt)
+def provenance(prompt: str = "p", settings: str = "s", version: str = "v/a") -> Provenance:
+    """Return the provenance of a score; `version` is the server's name for its model."""
+    return Provenance(version, settings, prompt)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,34 @@ def provenance(prompt: str = "p", settings: str = "s") -> Provenance:
             "",
             "",
             id="settings of two judges",
+        ),
+        pytest.param(
+            [(A, provenance(version="v/a-1")), (A, provenance(version="v/a-2"))],
+            "2 versions of the model",
+            "2 versions of the model",
+            "2 versions of the model",
+            id="versions",
+        ),
+        pytest.param(
+            [(A, provenance(version="v/a-1")), (B, provenance(version="v/a-2"))],
+            "",
+            "2 versions of the model",
+            "2 versions of the model",
+            id="versions of essays",
+        ),
+        pytest.param(
+            [(A, provenance(version="v/a")), (OTHER_JUDGE, provenance(version="v/b"))],
+            "",
+            "",
+            "",
+            id="versions of two judges",
+        ),
+        pytest.param(
+            [(A, provenance()._replace(system_fingerprint=name)) for name in ("fp_1", "fp_2")],
+            "",
+            "",
+            "",
+            id="fingerprints do not count",
         ),
         pytest.param([(A, UNKNOWN), (A, provenance())], "", "", "", id="no recorded provenance"),
         pytest.param(
@@ -103,13 +131,29 @@ def test_what_has_no_score_mixes_nothing() -> None:
     assert find_mixed_figures_of_rows(rows) == MixedFigures()
 
 
-provenances = st.builds(provenance, st.sampled_from(["", "p", "q"]), st.sampled_from(["", "s", "t"]))
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        pytest.param({"prompt": "q"}, "mixes scores of several prompts or settings", id="prompts"),
+        pytest.param(
+            {"version": "w"}, "mixes scores of several prompts, settings or versions of a model", id="versions"
+        ),
+    ],
+)
+def test_the_key_names_versions_where_they_are_mixed(changed: dict[str, str], key: str) -> None:
+    """The key of a table says what its marks may stand for."""
+    assert find_mixed_figures(on_one_scale([(A, provenance()), (A, provenance(**changed))])).key == key
+
+
+provenances = st.builds(
+    provenance, st.sampled_from(["", "p", "q"]), st.sampled_from(["", "s", "t"]), st.sampled_from(["", "v/a", "v/b"])
+)
 cells = st.builds(Cell, st.sampled_from(["e_1", "e_2"]), st.just("novelty"), st.sampled_from(["judge-a", "judge-b"]))
 
 
 @given(st.lists(st.tuples(cells, provenances)))
 def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenance]]) -> None:
-    """A cell is marked for two known prompts or settings; a judge is marked for such a cell or for two settings."""
+    """A cell is marked for two known prompts, settings or versions; a judge for such a cell, settings or versions."""
 
     def several(texts: Iterable[str]) -> bool:
         return len(set(texts) - {""}) > 1
@@ -118,13 +162,18 @@ def test_the_marks_follow_from_the_definition(scored: list[tuple[Cell, Provenanc
     for cell in {cell for cell, _ in scored}:
         own = [each for found, each in scored if found == cell]
         assert bool(mixed.cell(cell)) is (
-            several(each.prompt_sha256 for each in own) or several(each.settings for each in own)
+            several(each.prompt_sha256 for each in own)
+            or several(each.settings for each in own)
+            or several(each.response_model for each in own)
         )
     for model in ("judge-a", "judge-b"):
-        of_judge = [each.settings for cell, each in scored if cell.model_id == model]
+        of_judge = [each for cell, each in scored if cell.model_id == model]
+        alike = not several(each.settings for each in of_judge) and not several(
+            each.response_model for each in of_judge
+        )
         by_cell = any(
             several(each.prompt_sha256 for found, each in scored if found == cell)
             for cell, _ in scored
             if cell.model_id == model
         )
-        assert bool(mixed.describe("novelty", model)) is (by_cell or several(of_judge))
+        assert bool(mixed.describe("novelty", model)) is (by_cell or not alike)

@@ -122,7 +122,7 @@ def test_scores_are_as_the_format_says(folder: CohortFolder) -> None:
         origin_cohort_id="novelty_v2",
         cost_usd=None,
         called=True,
-        provenance=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12"),
+        provenance=Provenance("provider/judge-2026", "model=judge temperature=0.5", "ab12", "fp_7"),
     )
     refused = "the score line uses another scale: '7/10, é'"
     first = replace(
@@ -444,7 +444,11 @@ score_rows = st.builds(
     origin_cohort_id=st.sampled_from(["", "old", "novelty_v2"]),
     cost_usd=st.none() | st.floats(0, 1e6),
     provenance=st.builds(
-        Provenance, st.sampled_from(["", "v/a", "=1"]), st.sampled_from(["", "model=v/a"]), st.just("ab")
+        Provenance,
+        st.sampled_from(["", "v/a", "=1"]),
+        st.sampled_from(["", "model=v/a"]),
+        st.just("ab"),
+        st.sampled_from(["", "fp_1", "=1"]),
     ),
 )
 

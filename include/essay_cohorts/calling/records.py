@@ -24,6 +24,7 @@ def reply_record(
         "llm_model_id": model.id,
         "model": model.model,
         "response_model": reply.response_model,
+        **({"system_fingerprint": reply.system_fingerprint} if reply.system_fingerprint else {}),
         "base_url": base_url,
         "prompt_sha256": prompt_hash(prompt),
         "finish_reason": reply.finish_reason,

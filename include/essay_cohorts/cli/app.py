@@ -1,7 +1,8 @@
 """The command line: `cohorts COMMAND`.
 
-Exit status: 0 for success; 1 when `verify` finds damage, `status` finds unfinished members or `select-missing` finds
-no essay; 2 for bad input, with one readable message on stderr.
+Exit status: 0 for success; 1 when `verify` finds damage, `status` finds unfinished members, `run` or `drift` leaves
+an evaluation without a score, or `select-missing` finds no essay; 2 for bad input, with one readable message on
+stderr.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 
 from essay_cohorts import VERSION
 from essay_cohorts.cli.calls import calls_app
+from essay_cohorts.cli.drift import drift_app
 from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
 from essay_cohorts.cli.raters import raters_app
@@ -74,6 +76,7 @@ app.add_typer(calls_app)
 app.add_typer(statistics_app)
 app.add_typer(agreement_app)
 app.add_typer(differences_app)
+app.add_typer(drift_app)
 app.add_typer(export_app)
 app.add_typer(selection_app)
 app.add_typer(raters_app)

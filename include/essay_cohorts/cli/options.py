@@ -84,6 +84,14 @@ def output_problems(output: Path, data_root: Path, *, force: bool) -> Iterator[P
         yield Problem(place=str(output), finding="its folder does not exist.", next_step="Create the folder.")
 
 
+def show_log(*, as_json: bool) -> None:
+    """Show what the package logs; for JSON only its warnings, on stderr, because stdout must stay valid JSON."""
+    log.setLevel(logging.WARNING if as_json else logging.INFO)
+    for handler in logging.getLogger().handlers if as_json else ():
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+
+
 def print_table(table: Table) -> None:
     """Print a table at its full width."""
     typer.echo(as_text(table))

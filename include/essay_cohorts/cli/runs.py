@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 from rich.table import Table
 
 from essay_cohorts.backfill import plan_cohort
-from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, print_table, settings_of, show_log
 from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.planning.prepare import prepare
@@ -36,7 +35,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would reuse, parse and call. Writes nothing without --write."""
-    logging.getLogger("essay_cohorts").setLevel(logging.WARNING if as_json else logging.INFO)
+    show_log(as_json=as_json)
     settings = settings_of(data_root)
     own_conf = read_conf(conf)
     whole_conf = plan_conf(own_conf, cohort) | {"dry_run": not write}

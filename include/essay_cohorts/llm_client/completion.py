@@ -29,6 +29,7 @@ class Completion:
     text: str
     reasoning: str
     response_model: str
+    system_fingerprint: str
     finish_reason: str
     usage: Usage
     error: ServerError | None
@@ -56,6 +57,7 @@ def read_completion(content: bytes) -> Completion | None:
         text=text,
         reasoning=reasoning,
         response_model=storable(_text(body.get("model"))),
+        system_fingerprint=storable(_text(body.get("system_fingerprint"))),
         finish_reason=BROKEN_OFF if error and has_words else finish_reason,
         usage=_usage(body.get("usage"), has_words=has_words),
         error=error,

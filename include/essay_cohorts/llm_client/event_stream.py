@@ -15,6 +15,7 @@ from essay_cohorts.calls import BROKEN_OFF
 _DATA = "data:"
 _FIELD_NAMES = (_DATA, "event:", "id:", "retry:", ":")
 _DONE = "[DONE]"
+_OF_THE_ANSWER = ("model", "system_fingerprint", "usage", "error")
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning", "reasoning_details")
 
 ParseJson = Callable[[str], dict[str, Any] | None]
@@ -35,7 +36,7 @@ def join_events(text: str, *, parse_json: ParseJson, read_text: ReadText) -> dic
     events = [event for event in map(parse_json, lines) if event is not None]
     if not events:
         return None
-    completion: dict[str, Any] = {key: _last(events, key) for key in ("model", "usage", "error")}
+    completion: dict[str, Any] = {key: _last(events, key) for key in _OF_THE_ANSWER}
     choices = [choice for event in events for choice in _choices(event)]
     if choices:
         finish_reason = _last(choices, "finish_reason") or ("" if _DONE in lines else BROKEN_OFF)

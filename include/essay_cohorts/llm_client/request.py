@@ -132,6 +132,7 @@ class ApiRequests:
             text=completion.text,
             reasoning=completion.reasoning,
             response_model=self._key.kept(completion.response_model),
+            system_fingerprint=self._key.kept(completion.system_fingerprint),
             finish_reason=self._key.kept(completion.finish_reason),
             usage=completion.usage,
             attempts=1,

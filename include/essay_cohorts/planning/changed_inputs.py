@@ -11,6 +11,7 @@ from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import Cell, ChangedInputs, one_form
 from essay_cohorts.errors import Problem
 from essay_cohorts.judging.prompts import prompt_hash
+from essay_cohorts.provenance import UNKNOWN_VERSION, ModelVersion
 from essay_cohorts.records import ReplyRecord
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -26,11 +27,13 @@ class InputComparison:
       say which prompt was used, or when today's inputs do not include the template or the model.
     - `settings_changed`: another temperature, max_tokens or request.
     - `counts`: False for a made-up reply in a data root where only real replies count.
+    - `version`: the version of the model that answered.
     """
 
     inputs_changed: bool | None = None
     settings_changed: bool = False
     counts: bool = True
+    version: ModelVersion = UNKNOWN_VERSION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,14 +55,17 @@ class InputComparer:
         if not evaluation.counts(record):
             return InputComparison(counts=False)
         if today is None or model is None:
-            return InputComparison()
+            return InputComparison(version=record.version)
         recorded = record.prompt_sha256 or _stored_hash(evaluation)
         settings_changed = has_other_settings(record, model)
         if recorded is None:
-            return InputComparison(settings_changed=settings_changed)
+            return InputComparison(settings_changed=settings_changed, version=record.version)
         recorded_model = record.model or model.model
-        inputs_changed = recorded != today or one_form(recorded_model) != one_form(model.model)
-        return InputComparison(inputs_changed=inputs_changed, settings_changed=settings_changed)
+        return InputComparison(
+            inputs_changed=recorded != today or one_form(recorded_model) != one_form(model.model),
+            settings_changed=settings_changed,
+            version=record.version,
+        )
 
 
 def has_other_settings(record: ReplyRecord, model: JudgeModel) -> bool:

@@ -177,7 +177,7 @@ def _read_essays(store: GensDataLayer, selection: Selection) -> Checked[tuple[Es
     problems: list[Problem] = []
     for selected in selection.ids:
         place = f"{selection.place}{selected.line}"
-        found = _read_essay(store, selected.gen_id, place)
+        found = read_essay(store, selected.gen_id, place)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -185,7 +185,8 @@ def _read_essays(store: GensDataLayer, selection: Selection) -> Checked[tuple[Es
     return Checked(value=tuple(essays), problems=tuple(problems))
 
 
-def _read_essay(store: GensDataLayer, gen_id: str, place: str) -> Essay | Problem:
+def read_essay(store: GensDataLayer, gen_id: str, place: str) -> Essay | Problem:
+    """Return an essay, or the problem for which it cannot be judged; `place` says where it was selected."""
     if not store.exists(Stage.ESSAY, gen_id):
         if store.exists(Stage.DRAFT, gen_id):
             return Problem(place=place, finding=f"{gen_id} is a draft.", next_step="Select the essays made from it.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from essay_cohorts.amounts import dollars
@@ -14,6 +16,10 @@ from essay_cohorts.planning.inputs import Inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
 from essay_cohorts.planning.rendered_prompts import RenderedPrompt, prompt_sizes
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
+from essay_cohorts.provenance import ModelVersion
+
+# The most versions of one judge that a warning names.
+_MOST_NAMED = 3
 
 
 def not_reused(
@@ -51,6 +57,43 @@ def doubtful_templates(inputs: Inputs) -> Iterator[str]:
         # Rendered without an essay, because an essay may speak of scores too.
         for doubt in doubts_about(prompt_text(template), template.parser, template.rubric):
             yield f"{template.place}: {doubt}"
+
+
+def mixed_versions(answered: Iterable[tuple[str, ModelVersion]]) -> Iterator[str]:
+    """Yield a warning for each judge whose existing replies come from several versions of its model.
+
+    `answered` has the judge and the version of each existing reply. A version that was not recorded is ignored.
+    """
+    by_judge: dict[str, Counter[ModelVersion]] = {}
+    for (model_id, version), count in Counter(answered).items():
+        by_judge.setdefault(model_id, Counter())[version] += count
+    for model_id, versions in by_judge.items():
+        names, prints = Counter[str](), Counter[str]()
+        for version, count in versions.items():
+            names[version.response_model] += count
+            prints[version.system_fingerprint] += count
+        drift = f"`cohorts drift --model {shlex.quote(model_id)} --sample 20` shows the difference."
+        if len(shown := _by_count(names)) > 1:
+            mixed = f"scores of {len(shown)} versions are mixed"
+            yield f"{model_id} answered {_listed(shown, 'as')}: {mixed}; {drift}"
+        elif len(shown := _by_count(prints)) > 1:
+            mixed = f"its server was in {len(shown)} states, which may score differently"
+            yield f"{model_id} answered {_listed(shown, 'with the fingerprint')}: {mixed}; {drift}"
+
+
+def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(((name, count) for name, count in counts.items() if name), key=lambda each: (-each[1], each[0]))
+
+
+def _listed(shown: list[tuple[str, int]], word: str) -> str:
+    """Return the names with their counts: "as x in 120 evaluations and as y in 8"."""
+    (first, count), *others = shown[:_MOST_NAMED]
+    parts = [f"{word} {first} in {count:,} evaluation{'' if count == 1 else 's'}"]
+    parts += [f"{word} {name} in {count:,}" for name, count in others]
+    if len(shown) > _MOST_NAMED:
+        rest = sum(count for _, count in shown[_MOST_NAMED:])
+        parts.append(f"otherwise in {rest:,}")
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def open_delimiters(inputs: Inputs) -> Iterator[str]:

@@ -21,7 +21,7 @@ from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
 from essay_cohorts.planning.changed_inputs import InputComparer, InputComparison, refuse_changes
 from essay_cohorts.planning.inputs import Inputs, read_inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
-from essay_cohorts.planning.plan_warnings import doubtful_templates, not_reused, open_delimiters
+from essay_cohorts.planning.plan_warnings import doubtful_templates, mixed_versions, not_reused, open_delimiters
 from essay_cohorts.planning.rendered_prompts import RenderedPrompt, prompt_sizes, render_prompts
 from essay_cohorts.planning.slices import check_batch_size, rows_of_kind
 from essay_cohorts.provenance import made_up_warning
@@ -88,7 +88,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     former = folder.members()
     raise_if_any(former.problems)
     scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
-    prompts = render_prompts(inputs)
+    prompts = render_prompts(inputs.templates, inputs.essays)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
     compare = _comparison(store, inputs, prompts)
     plan_inputs = _plan_inputs(inputs, former.value, scan.evaluations, store.occupied(), run)
@@ -263,4 +263,6 @@ def _compare_existing(plan: Plan, compare: Compare) -> _ExistingMembers:
     unknown = sum(comparison.inputs_changed is None for comparison in compared.values())
     settings_changed = sum(comparison.settings_changed for comparison in compared.values())
     warning = f"{settings_changed} existing evaluations were made with other settings than today's; they are reused."
-    return _ExistingMembers(changed=changed, unknown=unknown, warnings=(warning,) if settings_changed else ())
+    versions = mixed_versions((member.llm_model_id, compared[member.gen_id].version) for member in members)
+    warnings = (*([warning] if settings_changed else []), *versions)
+    return _ExistingMembers(changed=changed, unknown=unknown, warnings=warnings)

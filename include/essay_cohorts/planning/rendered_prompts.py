@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from essay_cohorts.calls import JudgeModel
-from essay_cohorts.domain import Action, Plan
+from essay_cohorts.domain import Action, Essay, Plan, Template
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.judging.prompts import prompt_hash, prompt_renderer
-from essay_cohorts.planning.inputs import Inputs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +19,16 @@ class RenderedPrompt:
     size: int
 
 
-def render_prompts(inputs: Inputs) -> dict[tuple[str, str], RenderedPrompt]:
+def render_prompts(templates: Iterable[Template], essays: Sequence[Essay]) -> dict[tuple[str, str], RenderedPrompt]:
     """Return the prompts by (essay, template).
 
     Raises BadInput with a problem for every template and essay that cannot be rendered together.
     """
     prompts: dict[tuple[str, str], RenderedPrompt] = {}
     problems: list[Problem] = []
-    for template in inputs.templates:
+    for template in templates:
         render = prompt_renderer(template)
-        for essay in inputs.essays:
+        for essay in essays:
             try:
                 prompt = render(essay.text)
                 sha256 = prompt_hash(prompt)

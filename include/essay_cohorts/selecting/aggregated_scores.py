@@ -58,6 +58,7 @@ class AggregatedRow(NamedTuple):
     response_model: str = ""
     settings: str = ""
     prompt_sha256: str = ""
+    system_fingerprint: str = ""
     score_min: str = ""
     score_max: str = ""
 
@@ -69,7 +70,7 @@ class AggregatedRow(NamedTuple):
     @property
     def provenance(self) -> Provenance:
         """The model that answered, the settings of the request, and the hash of the prompt."""
-        return Provenance(unescape_formula(self.response_model), unescape_formula(self.settings), self.prompt_sha256)
+        return Provenance(*(unescape_formula(getattr(self, name)) for name in Provenance._fields))
 
 
 COLUMNS = AggregatedRow._fields
@@ -141,20 +142,26 @@ def read_aggregated(path: Path, *, made_up_counts: bool) -> tuple[JudgedEvaluati
             finding = f"it has another number of cells than the header, or its score is not a number from {scale}."
             problems.append(Problem(place=f"{place}: row {number}", finding=finding, next_step="Aggregate again."))
             continue
-        judge = one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])
-        cell = Cell(row["parent_gen_id"], *judge)
-        provenance = Provenance(*(unescape_formula(row.get(name, "")) for name in Provenance._fields))
-        error = row.get("error", "")
-        if provenance.is_made_up and not made_up_counts:
-            score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
-        found.append(
-            JudgedEvaluation(
-                gen_id=row["gen_id"], cell=cell, score=score, error=error, provenance=provenance, scale=scale
-            )
-        )
+        found.append(_judged(row, score, scale, made_up_counts=made_up_counts))
     if problems:
         raise BadInput(problems[:20])
     return tuple(found)
+
+
+def _judged(row: Mapping[str, str], score: float | None, scale: Scale, *, made_up_counts: bool) -> JudgedEvaluation:
+    provenance = Provenance(*(unescape_formula(row.get(name, "")) for name in Provenance._fields))
+    error = row.get("error", "")
+    if provenance.is_made_up and not made_up_counts:
+        score, error = None, f"{MemberState.MADE_UP}: {MADE_UP_REASON}"
+    return JudgedEvaluation(
+        gen_id=row["gen_id"],
+        cell=Cell(row["parent_gen_id"], one_form(row["evaluation_template"]), one_form(row["evaluation_llm_model"])),
+        score=score,
+        error=error,
+        provenance=provenance,
+        scale=scale,
+        origin_cohort_id=unescape_formula(row.get("origin_cohort_id", "")),
+    )
 
 
 def _lines_of(path: Path) -> Iterator[list[str]]:

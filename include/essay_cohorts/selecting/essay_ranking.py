@@ -24,6 +24,7 @@ class JudgedEvaluation:
     error: str = ""
     provenance: Provenance = UNKNOWN
     scale: Scale = DEFAULT_SCALE
+    origin_cohort_id: str = ""
 
     @property
     def is_refused(self) -> bool:

@@ -53,6 +53,7 @@ class ExportedEvaluation:
     response_model: str
     settings: str
     prompt_sha256: str
+    system_fingerprint: str
     score_min: float | None = None
     score_max: float | None = None
     criteria: str = ""

@@ -1,46 +1,82 @@
-"""The command `export`: evaluations with titles and groups as CSV, JSONL or Parquet."""
+"""The command `export`: evaluations with titles and groups as CSV, JSONL or Parquet, or as logs of inspect_ai."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from essay_cohorts.cli.options import SCORES, DataRoot, output_problems, settings_of
+from essay_cohorts.cli.options import SCORES, DataRoot, settings_of
 from essay_cohorts.cli.runs import checked_id
-from essay_cohorts.errors import BadInput, Problem, choose_from
+from essay_cohorts.errors import Problem, choose_from, raise_if_any
 from essay_cohorts.files.atomic import write_bytes
+from essay_cohorts.settings import Settings
 from essay_cohorts.views.export import FORMATS, export_file, export_rows
+from essay_cohorts.views.inspect_log import inspect_logs
 from essay_cohorts.views.status import evaluations_of
 
 export_app = typer.Typer()
 
+INSPECT = "inspect"
+
 
 @export_app.command("export", rich_help_panel=SCORES)
 def export_command(
-    output: Annotated[Path, typer.Argument(help="The file to write: .csv, .jsonl or .parquet.")],
-    kind: Annotated[str | None, typer.Option("--format", help="csv, jsonl or parquet; default: by the name.")] = None,
+    output: Annotated[Path, typer.Argument(help="The file to write (.csv, .jsonl, .parquet); for inspect a folder.")],
+    kind: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl, parquet or inspect; default: by the name.")
+    ] = None,
     cohort: Annotated[str | None, typer.Option(help="A cohort's id; default: the whole store.")] = None,
     texts: Annotated[
-        bool, typer.Option("--texts", help="Also the essay, the prompt, the reply and reasoning.")
+        bool, typer.Option("--texts", help="Also the essay, the prompt, the reply and reasoning; inspect has them.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what exists of the same name.")] = False,
     data_root: DataRoot = None,
 ) -> None:
     """Write a row for each evaluation, with the title and the group of its essay, its score, state and cost."""
     settings = settings_of(data_root)
     kind = kind or output.suffix.removeprefix(".").lower()
-    problems: list[Problem] = []
-    if kind not in FORMATS:
-        finding, next_step = f'"{kind}" is not a format.', choose_from(kind, FORMATS)
-        problems.append(Problem(place="--format", finding=finding, next_step=next_step))
-    problems += output_problems(output, settings.data_root, force=force)
-    if problems:
-        raise BadInput(problems)
+    raise_if_any([*_problems(output, kind, settings, force=force)])
     gen_ids = None
     if cohort is not None:
         gen_ids = [member.gen_id for member in evaluations_of(settings, checked_id(cohort))]
+    if kind == INSPECT:
+        typer.echo(_write_logs(output, settings, cohort, gen_ids))
+        return
     rows = list(export_rows(settings.data_root, gen_ids, texts=texts))
     write_bytes(output, export_file(rows, kind, texts=texts))
     typer.echo(f"Written: {output}, {len(rows)} evaluations")
+
+
+def _problems(output: Path, kind: str, settings: Settings, *, force: bool) -> Iterator[Problem]:
+    is_folder, place = kind == INSPECT, str(output)
+    if kind not in (*FORMATS, INSPECT):
+        next_step = choose_from(kind, [*FORMATS, INSPECT])
+        yield Problem(place="--format", finding=f'"{kind}" is not a format.', next_step=next_step)
+    if output.is_symlink() or (output.exists() and output.is_dir() != is_folder):
+        wanted = "folder" if is_folder else "file"
+        yield Problem(place=place, finding=f"it is not a plain {wanted}.", next_step=f"Name another {wanted}.")
+    elif output.absolute().resolve().is_relative_to(settings.data_root.resolve()):
+        finding = "it is inside the data root, whose files belong to the project."
+        yield Problem(place=place, finding=finding, next_step="Name a file elsewhere.")
+    elif is_folder and output.is_dir() and any(output.iterdir()) and not force:
+        yield Problem(place=place, finding="it is not empty.", next_step="--force replaces its logs of this source.")
+    elif output.exists() and not is_folder and not force:
+        yield Problem(place=place, finding="it exists.", next_step="--force replaces it.")
+    if not output.absolute().parent.is_dir():
+        yield Problem(place=place, finding="its folder does not exist.", next_step="Create the folder.")
+
+
+def _write_logs(output: Path, settings: Settings, cohort: str | None, gen_ids: Collection[str] | None) -> str:
+    """Write the logs into the folder and return what was written; a former log of the same judge is replaced."""
+    logs = samples = 0
+    output.mkdir(exist_ok=True)
+    for log in inspect_logs(settings.data_root, cohort or settings.data_root.name, gen_ids):
+        write_bytes(output / log.name, log.content)
+        for former in output.glob(f"*_{log.log_id}.json"):
+            if former.name != log.name:
+                former.unlink()
+        logs, samples = logs + 1, samples + log.samples
+    return f"Written: {output}, {logs} logs with {samples} evaluations. To see them: inspect view --log-dir {output}"
