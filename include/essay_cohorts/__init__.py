@@ -6,6 +6,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     backfill     The steps behind the tasks of the DAG `evaluation_backfill`: plan, slices, calls, scores, summary.
     selecting    Chooses essays by their scores: for the next cohort, and for people to rate.
     importing    Creates a data root, and brings people's essays, scores, templates and judges into it.
+    exporting    Writes evaluations for other programs: tables, and the logs of inspect_ai.
     reparsing    Scores stored replies again with today's parsers, without a call.
     maintenance  Finds damage in the store, and moves made-up evaluations out of a store for real scores.
     views        Reads the store and prepares what the pages and the commands show.

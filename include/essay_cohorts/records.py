@@ -260,15 +260,6 @@ def price_of(record: Mapping[str, Any], key: str) -> float | None:
     return float(value) if 0 <= value < HIGHEST_USD else None
 
 
-def score_of(text: str, scale: Scale) -> float | None:
-    """Return the score in a CSV cell; None if it is not a number on the scale."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if value in scale else None
-
-
 def run_of(record: Mapping[str, Any]) -> RunRef:
     """Return the DagRun that the record of a reply or a failure names; empty texts if it does not name one."""
     return RunRef(text_of(record, "dag_id"), text_of(record, "run_id"))

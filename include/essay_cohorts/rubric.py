@@ -111,6 +111,15 @@ def scale_in(low: str, high: str) -> Scale:
         return DEFAULT_SCALE
 
 
+def score_of(text: str, scale: Scale) -> float | None:
+    """Return the score in a CSV cell; None if it is not a number on the scale."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value in scale else None
+
+
 def points(score: float) -> str:
     """Return a score or a bound as short text: 5 for 5.0."""
     # Adding 0 makes 0 of -0.

@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from essay_cohorts.domain import Outcome
+from essay_cohorts.exporting.tables import export_rows
 from essay_cohorts.rubric import Scale
-from essay_cohorts.statistics.criteria import rows_of_criterion
-from essay_cohorts.statistics.frame import cohort_frame
+from essay_cohorts.statistics.frame import cohort_frame, rows_of_criterion
 from essay_cohorts.statistics.means import score_means
-from essay_cohorts.views.export import export_rows
 from essay_cohorts.views.snapshot import read_snapshot
 from tests.answer_server import Answer, AnswerServer
 from tests.cli.command import run_command

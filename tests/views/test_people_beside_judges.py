@@ -10,6 +10,7 @@ import pytest
 from essay_cohorts.backfill.plan_cohort import plan_cohort
 from essay_cohorts.domain import Action, Cell, RunRef, is_human
 from essay_cohorts.errors import BadInput
+from essay_cohorts.exporting.tables import export_rows
 from essay_cohorts.maintenance.set_aside import find_made_up
 from essay_cohorts.maintenance.verify import find_damage, other_settings
 from essay_cohorts.planning.prepare import prepare
@@ -21,7 +22,6 @@ from essay_cohorts.selecting.selection_writer import Ranking, missing_essays, to
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.evaluation_history import read_evaluation
-from essay_cohorts.views.export import export_rows
 from essay_cohorts.views.snapshot import read_snapshot
 from essay_cohorts.views.status import cohort_status
 from tests.cli.command import run_command

@@ -21,8 +21,8 @@ from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.clock import is_surely_older
 from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import MADE_UP_REASON, Provenance
-from essay_cohorts.records import score_of, text_of
-from essay_cohorts.rubric import Scale, points, scale_in
+from essay_cohorts.records import text_of
+from essay_cohorts.rubric import Scale, points, scale_in, score_of
 from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer

@@ -7,6 +7,7 @@ in a table: scores on another scale count as missing, because two scales are nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from essay_cohorts.domain import ScoreRow
-from essay_cohorts.rubric import DEFAULT_SCALE, Scale
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, criterion_key
 
 # A cell (essay, template, model), its score, and the scale of the score.
 Evaluation = tuple[tuple[str, str, str], float | None, Scale]
@@ -34,6 +35,18 @@ def store_frame(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     """
     frame = _frame(each for each in evaluations if all(each[0]))
     return frame.sort_values(_COLUMNS[:3], kind="stable", ignore_index=True)
+
+
+def rows_of_criterion(rows: Iterable[ScoreRow], criterion: str) -> list[ScoreRow]:
+    """Return the rows of the templates that have the criterion, with its score in place of the overall score."""
+    found, key = list(rows), criterion_key(criterion)
+    scores = [next((each for each in row.criteria if criterion_key(each.criterion) == key), None) for row in found]
+    templates = {row.member.template_id for row, score in zip(found, scores, strict=True) if score is not None}
+    return [
+        replace(row, score=None if score is None else score.score)
+        for row, score in zip(found, scores, strict=True)
+        if row.member.template_id in templates
+    ]
 
 
 def scale_of(frame: pd.DataFrame) -> Scale:

@@ -26,8 +26,7 @@ from essay_cohorts.statistics.bootstrap import (
     without_interval,
 )
 from essay_cohorts.statistics.concordance import NO_SHARED, Confusion, confusion, estimate_kappa, estimate_rho
-from essay_cohorts.statistics.criteria import rows_of_criterion
-from essay_cohorts.statistics.frame import cell_means, cohort_frame, most_used_scales, scale_of
+from essay_cohorts.statistics.frame import cell_means, cohort_frame, most_used_scales, rows_of_criterion, scale_of
 
 NO_TWO_RATERS = "needs two raters of the same essay"
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from essay_cohorts.domain import CriterionScore, ScoreRow
 from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
-from essay_cohorts.records import score_of
-from essay_cohorts.rubric import points, scale_in
+from essay_cohorts.rubric import points, scale_in, score_of
 
 CRITERIA_COLUMNS = (
     *("gen_id", "parent_gen_id", "template_id", "llm_model_id", "replicate"),

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from essay_cohorts.domain import Outcome, ScoreRow
 from essay_cohorts.files.csv_text import csv_reader, csv_text, escape_formula, unescape_formula
 from essay_cohorts.provenance import Provenance
-from essay_cohorts.records import HIGHEST_USD, score_of
-from essay_cohorts.rubric import DEFAULT_SCALE, Scale, points
+from essay_cohorts.records import HIGHEST_USD
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, points, score_of
 
 SCORE_COLUMNS = (
     "gen_id",

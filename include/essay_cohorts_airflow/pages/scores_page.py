@@ -35,7 +35,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     # These load pandas and scipy, which only this page and the comparison need.
     from essay_cohorts.backfill.summaries import summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
-    from essay_cohorts.statistics.criteria import rows_of_criterion
+    from essay_cohorts.statistics.frame import rows_of_criterion
 
     settings, query = read_settings(), request.query_params
     snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))

@@ -11,10 +11,10 @@ import typer
 from essay_cohorts.cli.options import SCORES, DataRoot, settings_of
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.errors import Problem, choose_from, raise_if_any
+from essay_cohorts.exporting.inspect_log import inspect_logs
+from essay_cohorts.exporting.tables import FORMATS, export_file, export_rows
 from essay_cohorts.files.atomic import write_bytes
 from essay_cohorts.settings import Settings
-from essay_cohorts.views.export import FORMATS, export_file, export_rows
-from essay_cohorts.views.inspect_log import inspect_logs
 from essay_cohorts.views.status import evaluations_of
 
 export_app = typer.Typer()

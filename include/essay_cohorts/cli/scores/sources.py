@@ -13,8 +13,7 @@ from essay_cohorts.errors import BadInput, Problem, choose_from
 from essay_cohorts.rubric import criterion_key
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, read_aggregated
 from essay_cohorts.settings import Settings
-from essay_cohorts.statistics.criteria import rows_of_criterion
-from essay_cohorts.statistics.frame import cohort_frame, store_frame
+from essay_cohorts.statistics.frame import cohort_frame, rows_of_criterion, store_frame
 from essay_cohorts.statistics.mixed import MixedFigures, find_mixed_figures
 from essay_cohorts.views.snapshot import read_snapshot
 

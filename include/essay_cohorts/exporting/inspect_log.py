@@ -16,12 +16,12 @@ from typing import Any
 from slugify import slugify
 
 from essay_cohorts import VERSION
+from essay_cohorts.exporting.tables import ExportedEvaluation, ExportedTexts, export_rows
 from essay_cohorts.files.atomic import json_text
 from essay_cohorts.files.clock import now
 from essay_cohorts.records import ReplyRecord, count_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.export import ExportedEvaluation, ExportedTexts, export_rows
 
 # The name of the only scorer: the parser that read the replies.
 _SCORER = "score"

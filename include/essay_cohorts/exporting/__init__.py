@@ -1,0 +1,1 @@
+"""Writes evaluations for other programs: tables, and the logs of inspect_ai."""
