@@ -47,7 +47,13 @@ def _of_the_package() -> list[str]:
     return [*project["dependencies"], *project["optional-dependencies"]["devtools"]]
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in", "requirements-fab.in", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("requirements.in", "requirements-dev.in", "requirements-fab.in", "requirements-litellm.in"),
+        *("requirements-inspect.in", "pyproject.toml"),
+    ],
+)
 def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
     """Each required package is in the lock file, and the changelog names it."""
     lines = _of_the_package() if name == "pyproject.toml" else _read(name).splitlines()
