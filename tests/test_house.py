@@ -66,12 +66,6 @@ def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
         assert short in changelog, f"CHANGELOG.md does not name {package}"
 
 
-def test_the_proxy_of_the_tests_is_locked() -> None:
-    """The LiteLLM proxy, which is not part of the product, is pinned with all that it needs."""
-    locked = {name.split("[")[0] for name in _pins("requirements-litellm.txt")}
-    assert {"litellm", "litellm-proxy-extras", "openai", "uvicorn"} <= locked
-
-
 def test_the_image_is_of_the_pinned_airflow_and_copies_what_the_dags_need() -> None:
     """The Dockerfile's base, copied paths, variables and user agree with the project."""
     dockerfile = _read("Dockerfile")

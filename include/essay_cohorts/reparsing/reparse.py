@@ -65,7 +65,8 @@ def reparse(
         differing = [now for was, now in zip(before, rows, strict=True) if now.effect is not was.effect]
         if text := changes_text(_report(differing), max_rows):
             show(text)
-    changed = {row.gen_id for row in rows if row.effect is Effect.CHANGED}
+    # A verdict that was only written again may have other scores of criteria.
+    changed = {row.gen_id for row in rows if row.effect is Effect.CHANGED or rescorer.renews_criteria(row)}
     stale = cohorts_with(settings.data_root, changed) if request.write and changed else []
     report = _report(rows, written=request.write, stale_cohorts=tuple(stale))
     show(totals_text(report))
@@ -175,6 +176,11 @@ class _Rescorer:
             return self._read(self.store.evaluation(gen_id))[0]
         except (OSError, StoreError) as error:
             return Reparsed(gen_id=gen_id, effect=Effect.DAMAGED, why=f"it cannot be read: {error}")
+
+    def renews_criteria(self, row: Reparsed) -> bool:
+        """Return True if the verdict was written again and its template has criteria."""
+        reading = self.parsing.get(row.cell.template_id) if row.cell else None
+        return row.effect is Effect.RENEWED and reading is not None and bool(reading.parser.rubric.criteria)
 
     def rewrite(self, task_lease: TaskLease, row: Reparsed) -> Reparsed:
         """Score the evaluation again under its claim, write the result, and return the new row.
