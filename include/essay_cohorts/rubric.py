@@ -127,7 +127,7 @@ def points(score: float) -> str:
 
 
 def criterion_key(name: str) -> str:
-    """Return a criterion's name as it is compared: without case, blanks, hyphens and underscores."""
+    """Return a criterion's name as it is compared: without case, blanks, hyphens, underscores and asterisks."""
     return re.sub(r"[\s_*-]", "", name).casefold()
 
 
@@ -147,7 +147,7 @@ def criteria_findings(names: Sequence[str]) -> Iterator[str]:
                 f"hyphens or underscores, at most {_LONGEST_NAME} characters."
             )
         elif key in OVERALL_NAMES:
-            yield f'"{name}" is the overall score, not a criterion.'
+            yield f'"{name}" is the overall score, which every template has, not a criterion.'
         elif key in seen:
             yield f'"{name}" is named twice.'
         elif {key.removesuffix("score"), f"{key}score"} & seen:

@@ -158,7 +158,7 @@ def test_a_score_on_a_former_scale_does_not_count(store: StoreBuilder, dag: Play
     done = dag.run({**CONF, "max_unscored": 6}, run_id="wider")
     assert (done.planned.call, done.summary.totals.unscored) == (0, 6)
     [reason] = {row["reason"].partition(" is from ")[2] for row in store.rows("cohorts/c/scores.csv")}
-    assert reason.startswith("0 to 5, and its template's scores are from 0 to 9: read the reply again")
+    assert reason.startswith("0 to 5, and its template's scores are from 0 to 9: run cohorts reparse")
     rows = read_snapshot(dag.settings, "c").rows
     assert {row.outcome for row in rows} == {Outcome.UNSCORED}
     assert run_command("reparse", "--write", "--data-root", store.root).returncode == 0

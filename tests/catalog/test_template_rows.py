@@ -52,7 +52,12 @@ def test_a_rubric_is_read(store: StoreBuilder, cells: str, rubric: Rubric, respo
         pytest.param(",,1001,,,", "score_max", '"1001" is not valid.', id="too high"),
         pytest.param(",,five,,,", "score_max", '"five" is not valid.', id="a word"),
         pytest.param(",,nan,,,", "score_max", '"nan" is not valid.', id="no number"),
-        pytest.param(",,,score,,", "criteria", '"score" is the overall score, not a criterion.', id="a criterion"),
+        pytest.param(
+            ",,,score,,",
+            "criteria",
+            '"score" is the overall score, which every template has, not a criterion.',
+            id="a criterion",
+        ),
         pytest.param(",,,a;A,,", "criteria", '"A" is named twice.', id="a criterion twice"),
         pytest.param(",,,,mean,", "overall", "the mean of the criteria is asked for", id="a mean of nothing"),
         pytest.param(",,,a,median,", "overall", '"median" is not valid.', id="another overall"),

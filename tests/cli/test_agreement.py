@@ -121,7 +121,11 @@ def test_without_people_the_next_step_is_named(store: StoreBuilder) -> None:
     store.evaluation("v_1", store.essay(1))
     done = run(store, "--with-humans")
     assert (done.returncode, done.stdout) == (2, "")
-    for words in ("people have not rated any of its essays", "sample-for-raters", "import scores FILE"):
+    for words in (
+        "no essay that a judge has scored was rated by a person",
+        "sample-for-raters",
+        "import scores FILE",
+    ):
         assert words in done.stderr
     assert run(store, "--with-humans", "--cohort", "x/y").returncode == 2
 

@@ -153,8 +153,8 @@ def test_a_cap_leaves_the_rest_to_another_command(judged: StoreBuilder, server: 
     ("words", "message"),
     [
         pytest.param(("--sample", "3"), "it cannot ask. Give --yes", id="nobody to ask"),
-        pytest.param((), "one of --sample and --again is needed.", id="no sample"),
-        pytest.param(("--sample", "3", "--again", "x"), "one of --sample and --again is needed.", id="both"),
+        pytest.param((), "neither --sample nor --again is given.", id="no sample"),
+        pytest.param(("--sample", "3", "--again", "x"), "both --sample and --again are given.", id="both"),
         pytest.param(("--again", "x"), "there is no cohort x", id="no drift cohort"),
         pytest.param(("--again", "../x"), "is not a valid cohort id", id="an id that is none"),
         pytest.param(("--sample", "3", "--template", "novelti"), 'Did you mean "novelty"?', id="template"),
@@ -188,7 +188,14 @@ def test_warnings_do_not_break_the_json(judged: StoreBuilder) -> None:
     """In a process of its own, the command prints only JSON on stdout, and the plan's warnings on stderr."""
     done = run_process("drift", "--model", "judge-a", "--sample", "2", "--yes", "--json", "--data-root", judged.root)
     assert found(done)["essays"] == 2
-    assert "existing evaluations of these cells are not reused" in done.stderr
+    assert "are not reused" not in done.stderr
+    judged.write("1_raw/templates/evaluation/novelty.txt", "{{ response }}\nMark it from 1 to 5: SCORE: n")
+    essays = sorted(path.name for path in (judged.root / "gens/essay").iterdir())
+    conf = json.dumps({"essay_ids": essays, "changed_inputs": "keep"})
+    words = ("--conf", conf, "--cohort", "fresh", "--json", "--data-root", judged.root)
+    planned = run_process("plan", *words)
+    assert 'it speaks of a score "from 1 to 5", but its scores are from 0 to 9.' in planned.stderr
+    assert json.loads(planned.stdout)["cohort_id"] == "fresh"
 
 
 def test_templates_without_a_shared_essay_are_named(store: StoreBuilder, server: AnswerServer) -> None:

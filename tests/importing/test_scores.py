@@ -142,17 +142,19 @@ def test_a_replaced_rating_has_its_own_notes_only(rated: StoreBuilder) -> None:
 @pytest.mark.parametrize(
     ("known", "other", "finding"),
     [
-        pytest.param(SEVEN, "e_essay1,novelty,anna,8,,\n", "otherwise: score 7, here 8.", id="score"),
+        pytest.param(
+            SEVEN, "e_essay1,novelty,anna,8,,\n", "differs: score 7 in the store, 8 in this file.", id="score"
+        ),
         pytest.param(
             "e_essay1,coherence,anna,2,flow,\ne_essay1,coherence,anna,4,order,\n",
             "e_essay1,coherence,anna,3,flow,\ne_essay1,coherence,anna,3,order,\n",
-            "otherwise: flow 2, here 3; order 4, here 3.",
+            "differs: flow 2 in the store, 3 in this file; order 4 in the store, 3 in this file.",
             id="criteria with the same mean",
         ),
         pytest.param(
             "e_essay1,coherence,anna,3,,\n",
             "e_essay1,coherence,anna,3,,\ne_essay1,coherence,anna,3,flow,\n",
-            "otherwise: flow none, here 3.",
+            "differs: flow none in the store, 3 in this file.",
             id="one more criterion",
         ),
     ],
@@ -192,7 +194,7 @@ def test_a_score_on_a_former_scale_is_a_conflict(rated: StoreBuilder) -> None:
     """A 3 from 0 to 9 is not a 3 from 1 to 5."""
     take(rated, "e_essay1,novelty,anna,3,,\n")
     rated.write("1_raw/evaluation_templates.csv", "template_id,active,score_min,score_max\nnovelty,true,1,5\n")
-    with pytest.raises(BadInput, match=r"otherwise: rubric human 1, here human 1\+scale=1\.\.5\."):
+    with pytest.raises(BadInput, match=r"differs: scale 0 to 9 in the store, 1 to 5 in this file"):
         take(rated, "e_essay1,novelty,anna,3,,\n")
 
 
@@ -200,7 +202,7 @@ def test_a_score_that_was_corrected_by_hand_is_not_lost(rated: StoreBuilder) -> 
     """The store's parsed.txt decides what is known."""
     take(rated, SEVEN)
     rated.write(f"{FOLDER}/parsed.txt", "4.0\n")
-    with pytest.raises(BadInput, match="score 4, here 7"):
+    with pytest.raises(BadInput, match="score 4 in the store, 7 in this file"):
         take(rated, SEVEN)
     take(rated, SEVEN, replace=True)
     assert (rated.read(f"{FOLDER}/parsed.txt"), rated.read(f"{FOLDER}/parsed.1.txt")) == ("7.0\n", "4.0\n")

@@ -310,8 +310,14 @@ def test_a_criterion_s_score_is_always_stated(parser: str, overall: str, data: s
         pytest.param("use of evidence", [], id="words"),
         pytest.param("novelty;Novelty", ['"Novelty" is named twice.'], id="twice"),
         pytest.param("use of evidence;use_of-evidence", ['"use_of-evidence" is named twice.'], id="twice by marks"),
-        pytest.param("score", ['"score" is the overall score, not a criterion.'], id="the score"),
-        pytest.param("Overall Score", ['"Overall Score" is the overall score, not a criterion.'], id="overall"),
+        pytest.param(
+            "score", ['"score" is the overall score, which every template has, not a criterion.'], id="the score"
+        ),
+        pytest.param(
+            "Overall Score",
+            ['"Overall Score" is the overall score, which every template has, not a criterion.'],
+            id="overall",
+        ),
         pytest.param("1st", ["'1st' is not a name of a criterion"], id="a digit first"),
         pytest.param("clarté;Präzision", [], id="letters of other languages"),
         pytest.param("clarity - structure", ["'clarity - structure' is not a name"], id="a hyphen between blanks"),

@@ -47,10 +47,10 @@ def test_nothing_to_pair_is_said() -> None:
     ("estimate", "sentence"),
     [
         pytest.param(
-            (0.1, -0.2, 0.4, 30, True, ""), "no drift seen: the interval from -0.20 to 0.40 holds 0", id="0"
+            (0.1, -0.2, 0.4, 30, True, ""), "no drift seen: the interval from -0.20 to 0.40 includes 0", id="0"
         ),
         pytest.param(
-            (0.1, 0.0, 0.4, 30, True, ""), "no drift seen: the interval from 0.00 to 0.40 holds 0", id="end"
+            (0.1, 0.0, 0.4, 30, True, ""), "no drift seen: the interval from 0.00 to 0.40 includes 0", id="end"
         ),
         pytest.param(
             (0.4, 0.1, 0.7, 30, True, ""),

@@ -40,8 +40,8 @@ _NEXT_STEPS = {
     Outcome.IN_FLIGHT_ELSEWHERE: "wait for the other run to finish, then clear this run: it uses the other's replies",
     Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
     Outcome.NOT_RUN: "fix the cause and clear the run (or trigger the same conf again): only these are worked on",
-    Outcome.UNSCORED: "do what the reason says, or read raw.txt in gens/evaluation/<gen_id>; trigger with retry_unscored true to ask again, "
-    "or set max_unscored to this number to accept them",
+    Outcome.UNSCORED: "do what the reason says, or read raw.txt in gens/evaluation/<gen_id>; trigger with "
+    "retry_unscored true to ask again, or set max_unscored to this number to accept them",
 }
 
 

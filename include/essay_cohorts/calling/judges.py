@@ -1,4 +1,4 @@
-"""The judges that one slice may ask: a client with its own key, rules and pace for each connection."""
+"""The judges that one slice may ask: a client with its own key and rules for each connection."""
 
 from __future__ import annotations
 

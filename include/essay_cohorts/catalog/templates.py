@@ -65,7 +65,9 @@ def _is_explanation(criterion: str) -> bool:
 def _rubric(row: Row) -> Rubric:
     criteria = read_criteria(row.text("criteria"))
     for finding in criteria_findings(criteria):
-        row.problems.append(row.problem("criteria", finding, "Write names with semicolons: novelty;clarity"))
+        row.problems.append(
+            row.problem("criteria", finding, "Correct the list; a semicolon separates the names: novelty;clarity")
+        )
     overall = row.one_of("overall", _OVERALL) or "reply"
     if overall == "mean" and not criteria:
         finding = "the mean of the criteria is asked for, but the column criteria is empty."

@@ -21,7 +21,7 @@ from essay_cohorts.cli.local_calls import (
     chosen_template,
     judge_cohort,
 )
-from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, show_log
+from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, show_log, typed_command
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.cli.scores.tables import interval, number, table_of
 from essay_cohorts.domain import ScoreRow, Template, one_form
@@ -58,12 +58,12 @@ def drift(
 ) -> None:
     """Judge a sample of essays again and compare with the former scores; exit 1 when an essay has no new score."""
     if (sample is None) == (again is None):
-        finding = "one of --sample and --again is needed."
+        finding = "both --sample and --again are given." if again else "neither --sample nor --again is given."
         next_step = "Give --sample 20 to judge 20 essays again, or --again with the id of a former drift cohort."
         raise BadInput([Problem(place="drift", finding=finding, next_step=next_step)])
     show_log(as_json=as_json)
     settings, day = settings_of(data_root), pendulum.now("UTC").to_date_string()
-    drift_cohort = checked_id(again) if again else drift_cohort_id(one_form(model), template, day)
+    drift_cohort = checked_id(again, "--again") if again else drift_cohort_id(one_form(model), template, day)
     check = _Check.read(settings, one_form(model), template, cohort and checked_id(cohort), drift_cohort)
     complete = True
     if sample is not None:
@@ -96,7 +96,10 @@ class _Check:
         values = former.essays()
         if not values:
             finding = f"no score of {model_id} can be compared with a new one. {_left_out(former.left_out)}"
-            next_step = "Judge essays with today's prompts first, then run `cohorts aggregate`, or name a --cohort."
+            next_step = (
+                f"Judge essays with today's templates and settings first, then run {typed_command()} aggregate, "
+                "or name a --cohort."
+            )
             raise BadInput([Problem(place="--model", finding=finding.strip(), next_step=next_step)])
         if not set.intersection(*map(set, values.values())):
             counts = ", ".join(f"{name} ({len(essays)} essays)" for name, essays in values.items())
@@ -120,7 +123,7 @@ class _Check:
 
     def announcement(self, conf: Mapping[str, Any]) -> str:
         """Return what is going to be judged, and which former scores do not count."""
-        known = min(len(essays) for essays in self.former.essays().values())
+        known = len(set.intersection(*map(set, self.former.essays().values())))
         judged = f"{self.model_id} judges {len(conf['essay_ids'])} of {known} essays again"
         reason = "Existing scores are not reused, because the new ones are compared with them."
         left_out = _left_out(self.former.left_out)
@@ -140,7 +143,7 @@ class _Check:
         ]
         if not rows:
             finding = f"{self.drift_cohort} has no evaluation of {self.model_id} under {', '.join(self.templates)}."
-            raise BadInput([Problem(place="--again", finding=finding, next_step="Name the judge of that cohort.")])
+            raise BadInput([Problem(place="--again", finding=finding, next_step="Name its judge and its template.")])
         alike = {(each.cell, _request(each.provenance)) for each in self.former.comparable}
         return [
             row if (row.member.cell, _request(row.provenance)) in alike else replace(row, score=None) for row in rows
@@ -189,7 +192,14 @@ def _report(settings: Settings, check: _Check, *, as_json: bool) -> None:
 
 def _print(model_id: str, found: Iterable[Drift], versions: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     table = table_of(
-        "template", "former scores", "new scores", "essays", "difference", "95 % interval", "distance", "r"
+        "template",
+        "former scores",
+        "new scores",
+        "essays",
+        "difference",
+        "95 % interval",
+        "mean absolute difference",
+        "r",
     )
     for each in found:
         counts = (str(each.former_scores), f"{each.new_scored}/{each.new_planned}", str(each.difference.essays))

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# More calls than this belong into Airflow, unless a person says otherwise.
+# More calls than this belong in Airflow, unless a person says otherwise.
 MAX_CALLS = 200
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before the calls.")]
 MaxLlmCalls = Annotated[
-    int | None, typer.Option(min=1, help=f"The most requests; without it up to {MAX_CALLS} calls are made.")
+    int | None,
+    typer.Option(min=1, help=f"The most requests; without it a plan of more than {MAX_CALLS} calls is refused."),
 ]
 MaxCostUsd = Annotated[float | None, typer.Option(min=0, help="The most that the requests may cost.")]
 
@@ -71,7 +72,7 @@ def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, ye
     if not calls:
         return
     if calls > MAX_CALLS and prepared.inputs.request.max_llm_calls is None:
-        finding = f"this run would make {calls:,} calls, and without --max-llm-calls it makes up to {MAX_CALLS}."
+        finding = f"this run would make {calls:,} calls, but without --max-llm-calls the limit is {MAX_CALLS}."
         next_step = "Trigger evaluation_backfill in Airflow, or allow more with --max-llm-calls."
         raise BadInput([Problem(place="--max-llm-calls", finding=finding, next_step=next_step)])
     _check_connections(prepared.connections)
@@ -118,14 +119,14 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def chosen_template(root: Path, template_id: str) -> Template:
+def chosen_template(root: Path, template_id: str, place: str = "TEMPLATE") -> Template:
     """Return the active template with this id; BadInput if there is none, or it cannot be used."""
     from essay_cohorts.judging.prompts import check_template
     from essay_cohorts.planning.inputs import check_parser
 
     found = Catalog(root=root).templates([template_id])
     by_id = {template.template_id: template for template in found.value}
-    template = _chosen(template_id, by_id, found.problems, "TEMPLATE", f"active in {TEMPLATES}")
+    template = _chosen(template_id, by_id, found.problems, place, f"active in {TEMPLATES}")
     raise_if_any([*check_template(template), *check_parser(template)])
     return template
 

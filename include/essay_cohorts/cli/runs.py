@@ -116,8 +116,8 @@ def read_conf(text: str) -> dict[str, Any]:
     raise BadInput([Problem(place="--conf", finding=f"it is not a JSON object: {conf}.", next_step=next_step)])
 
 
-def checked_id(cohort: str) -> str:
+def checked_id(cohort: str, place: str = "--cohort") -> str:
     """Return the id of a cohort; BadInput if it cannot be one."""
     if not is_id(cohort):
-        raise BadInput([Problem(place="COHORT", finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE)])
+        raise BadInput([Problem(place=place, finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE)])
     return cohort

@@ -23,7 +23,7 @@ from essay_cohorts.importing.score_sources import Rating, RatingSource
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
 from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.records import VerdictRecord
-from essay_cohorts.rubric import points
+from essay_cohorts.rubric import points, rubric_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA
@@ -138,17 +138,19 @@ def _taken(rating: Rating, evaluation: EvaluationFolder) -> Problem | None:
 
 
 def _differences(rating: Rating, parsed: str, known: VerdictRecord) -> Iterator[str]:
-    """Yield what the store says otherwise than the rating, such as `score 6, here 7`."""
+    """Yield where the store and the rating differ, such as `score 6 in the store, 7 in this file`."""
     if known.parser != rating.verdict.parser:
-        names = (" ".join(filter(None, each)) or "none" for each in (known.parser, rating.verdict.parser))
-        yield "rubric {}, here {}".format(*names)
+        former, given = (rubric_of(each.version) for each in (known.parser, rating.verdict.parser))
+        what = "scale" if former.measure != given.measure else "criteria"
+        names = (str(each) if what == "scale" else ", ".join(each.criteria) or "none" for each in (former, given))
+        yield "{} {} in the store, {} in this file".format(what, *names)
     score = parse_score_text(parsed, known.rubric.scale)
     if score != rating.verdict.score:
-        yield f"score {_shown(score)}, here {_shown(rating.verdict.score)}"
-    former = {each.criterion: each.score for each in known.criteria}
+        yield f"score {_shown(score)} in the store, {_shown(rating.verdict.score)} in this file"
+    scored = {each.criterion: each.score for each in known.criteria}
     for name, value, _ in rating.verdict.criteria:
-        if former.get(name) != value:
-            yield f"{name} {_shown(former.get(name))}, here {_shown(value)}"
+        if scored.get(name) != value:
+            yield f"{name} {_shown(scored.get(name))} in the store, {_shown(value)} in this file"
 
 
 def _shown(score: float | None) -> str:
@@ -158,7 +160,7 @@ def _shown(score: float | None) -> str:
 def _conflict(rating: Rating, differences: Sequence[str]) -> Problem:
     essay, template, model = rating.cell
     rater = model.removeprefix(HUMAN_PREFIX)
-    finding = f"{rater} has rated {essay} under {template} otherwise: {'; '.join(differences)}."
+    finding = f"the rating of {essay} under {template} by {rater} differs: {'; '.join(differences)}."
     next_step = "Delete the rows, or import with --replace, which keeps the former scores as a former version."
     return Problem(place=rating.place, finding=finding, next_step=next_step)
 

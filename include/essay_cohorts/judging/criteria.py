@@ -14,16 +14,16 @@ from essay_cohorts.rubric import Rubric, criterion_key
 _OVERALL = re.compile(r"\W*overall\b", re.IGNORECASE)
 
 
-def without_criteria(rubric: Rubric, reason: str) -> Reading:
-    """Return the reading of a reply that has no score for one reason, nor one of a criterion."""
+def unscored(rubric: Rubric, reason: str) -> Reading:
+    """Return a reading in which, for one reason, neither the reply nor any criterion has a score."""
     return Reading(reason=reason, criteria=tuple(CriterionScore(name, None, reason) for name in rubric.criteria))
 
 
 def read_criteria_lines(lines: Iterable[str], rubric: Rubric) -> tuple[CriterionScore, ...]:
     """Read each criterion from the last plain line that has its name and a colon; that line alone decides.
 
-    No later line that names the criterion may state another score, and no line below it up to the next label that
-    names no criterion.
+    A later line takes the score back if it states another one, and names the criterion or stands between its label
+    and the next one.
     """
     found: dict[str, Reading] = {}
     current: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from essay_cohorts.domain import CriterionScore
-from essay_cohorts.judging.criteria import mean_of_criteria, read_labelled, without_criteria
+from essay_cohorts.judging.criteria import mean_of_criteria, read_labelled, unscored
 from essay_cohorts.judging.other_scores import is_wanted_scale, states_another_score, word_for
 from essay_cohorts.judging.reasoning_blocks import NO_ANSWER, find_answer
 from essay_cohorts.judging.score_line import (
@@ -86,18 +86,18 @@ def read_json(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     """Read a reply as parser `json`: the field `score` of the last JSON object, and a field for each criterion."""
     answer = find_answer(text)
     if answer.reason:
-        return without_criteria(rubric, answer.reason)
+        return unscored(rubric, answer.reason)
     if not text[answer.start :].strip():
-        return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
+        return unscored(rubric, NO_ANSWER if answer.start else "the reply is empty")
     found = _last_object(text, answer.start)
     if found is None:
-        return without_criteria(rubric, "the reply holds no complete JSON object")
+        return unscored(rubric, "the reply holds no complete JSON object")
     criteria = tuple(_criterion_in(found.pairs, name, rubric.scale) for name in rubric.criteria)
     reading = mean_of_criteria(criteria) if rubric.overall == "mean" else _score_in(found.pairs, rubric)
     reading = Reading(score=reading.score, reason=reading.reason, criteria=criteria)
     doubt = _other_scale_in(found.pairs, rubric) or _doubt_about(found, reading, rubric)
     # Without a score and without criteria there is nothing to doubt, and the first reason says more.
-    return without_criteria(rubric, doubt) if doubt and (reading.score is not None or criteria) else reading
+    return unscored(rubric, doubt) if doubt and (reading.score is not None or criteria) else reading
 
 
 def _doubt_about(found: _Found, reading: Reading, rubric: Rubric) -> str:

@@ -53,7 +53,7 @@ _ALONE = re.compile(
     re.IGNORECASE,
 )
 _NAMED_TOP = re.compile(rf"\b(?:max(?:imum)?\b\.?:?|(?:out )?of) ?(?P<top>{_DIGITS})(?![0-9]|\.[0-9])", re.IGNORECASE)
-# Years are no scores.
+# A year is not a score.
 _YEARS = (Decimal(1500), Decimal(2100))
 _YEAR = re.compile(r"(?<![\w.-])(?:1[5-9]|20)[0-9]{2}(?![\w-]|\.[0-9])")
 # `Korrektur: 3`, `eher 3`: few words and then a number, in any language.
@@ -140,7 +140,7 @@ def _names_top(found: re.Match[str], scale: Scale) -> bool:
 
 
 def word_for(number: str) -> str:
-    """Return the English word for a number from zero to ten; the number itself for another one."""
+    """Return the English word for a number if this module knows one; otherwise the number itself."""
     return next((word for word, value in _WORDS.items() if value == Decimal(number)), number)
 
 

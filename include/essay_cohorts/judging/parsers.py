@@ -14,7 +14,7 @@ from essay_cohorts.judging.criteria import (
     mean_of_criteria,
     read_criteria_lines,
     read_labelled,
-    without_criteria,
+    unscored,
 )
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.json_score import json_score_line, read_json
@@ -99,9 +99,9 @@ def judge_by(parser: Parser, text: str, *, finish_reason: str = "", reasoning: s
     unfinished = why_unfinished(finish_reason)
     only_reasoned = not text.strip() and bool(reasoning.strip())
     if unfinished:
-        reading = without_criteria(parser.rubric, unfinished)
+        reading = unscored(parser.rubric, unfinished)
     elif only_reasoned and not parser.reads_reasoning:
-        reading = without_criteria(parser.rubric, "the judge reasoned but gave no answer")
+        reading = unscored(parser.rubric, "the judge reasoned but gave no answer")
     else:
         reading = parser.read(reasoning if only_reasoned else text, parser.rubric)
     return Verdict(parser=parser.ref, score=reading.score, reason=reading.reason, criteria=reading.criteria)
@@ -144,10 +144,10 @@ def read_last_line(text: str, rubric: Rubric = DEFAULT_RUBRIC) -> Reading:
     """
     answer = find_answer(text)
     if answer.reason:
-        return without_criteria(rubric, answer.reason)
+        return unscored(rubric, answer.reason)
     lines = _plain_lines(text, answer.start, rubric)
     if not lines:
-        return without_criteria(rubric, NO_ANSWER if answer.start else "the reply is empty")
+        return unscored(rubric, NO_ANSWER if answer.start else "the reply is empty")
     plain = [line for _, line in lines]
     criteria = read_criteria_lines(plain, rubric)
     if rubric.overall == "mean":

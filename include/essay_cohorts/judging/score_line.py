@@ -33,7 +33,7 @@ _POINTS = r"(?: ?(?:points?|pts?)\b)"
 # What may stand before a label, and between a label and what it states.
 _BULLETS = r"(?:[-+>•–—] ?|[0-9]{1,3}[.)] )*"
 _SCALE_BESIDE = r"(?: ?(?P<scale>\([^()]*\)|\[[^\[\]]*\])(?= ?[:=]| [-–—] ))?"
-# A heading above the scores of criteria is no score line.
+# A heading above the scores of criteria is not a score line.
 _HEADING_WORDS = r"(?! (?:breakdown|justification|explanation|rationale|summary|details)\b)"
 _TABLE_ROW = re.compile(r"\| ?([^|:]+?) ?\| ?([^|]*?) ?\|(?:[^|]*\|)*")
 _LABELLED = re.compile(
@@ -106,7 +106,7 @@ def read_score_line(line: str, scale: Scale = DEFAULT_SCALE) -> Reading | None:
 
 
 def read_criterion_line(line: str, criterion: str, scale: Scale) -> Reading | None:
-    """Return the score that a plain line states for a criterion; None if the line has not its label and a colon.
+    """Return the score that a plain line states for a criterion; None if the line does not begin with its label.
 
     A row of a table, `| Novelty | 4 |`, counts as a label and a score. Unlike in a score line, a comma or a full stop
     and words without a number may follow: `Novelty: 4, fresh ideas`.

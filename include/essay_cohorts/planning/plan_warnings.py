@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from essay_cohorts.amounts import dollars
 from essay_cohorts.domain import Plan, Progress
+from essay_cohorts.ids import DRIFT
 from essay_cohorts.judging.prices import estimate_calls
 from essay_cohorts.judging.prompts import closing_delimiter, prompt_text, system_template
 from essay_cohorts.judging.score_instructions import doubts_about
@@ -26,7 +27,8 @@ def not_reused(
     inputs: Inputs, plan: Plan, plan_inputs: PlanInputs, prompts: Mapping[tuple[str, str], RenderedPrompt]
 ) -> Iterator[str]:
     """Yield how many existing scores a plan without backfill mode ignores, why, and what reusing them would cost."""
-    if inputs.selection.include_existing:
+    # `cohorts drift` compares new scores with the existing ones, so it must not reuse them.
+    if inputs.selection.include_existing or inputs.cohort_id.startswith(DRIFT):
         return
     members = {row.member.gen_id for row in plan.evaluations}
     cells = {row.member.cell for row in plan.evaluations}

@@ -44,7 +44,7 @@ class Drift:
             return f"{model_id} scores each essay {more} than in the former replies" if found.value else same
         doubt = "" if found.reliable else f"; {found.note}"
         if found.low <= 0 <= found.high:
-            return f"no drift seen: the interval from {figure(found.low)} to {figure(found.high)} holds 0{doubt}"
+            return f"no drift seen: the interval from {figure(found.low)} to {figure(found.high)} includes 0{doubt}"
         ends = f"{figure(found.low)} to {figure(found.high)}"
         return f"{model_id} scores {more} than in the former replies ({ends}){doubt}"
 

@@ -66,8 +66,8 @@ def score_or_reason(found: EvaluationState, wanted: Rubric | None = None) -> tup
         return None, no_number(measure.scale, by_human=found.verdict.is_human)
     if wanted is not None and measure != wanted.measure:
         return None, (
-            f"its score {points(score)} is from {measure}, and its template's scores are from {wanted.measure}: read "
-            "the reply again (cohorts reparse), or give the new rubric a template of its own"
+            f"its score {points(score)} is from {measure}, and its template's scores are from {wanted.measure}: run "
+            "cohorts reparse, or if that skips the evaluation, give the new rubric a template of its own"
         )
     return score, ""
 

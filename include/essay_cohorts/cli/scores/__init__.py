@@ -1,1 +1,1 @@
-"""The commands about scores: statistics, differences, groups, tables and files of scores."""
+"""The commands about scores: statistics, agreement, differences, groups, tables and files of scores."""

@@ -92,7 +92,9 @@ def _nobody_has_rated(cohort: str | None) -> Problem:
         f"Choose essays to rate: {command} sample-for-raters --template TEMPLATE. "
         f"Then import the ratings: {command} import scores FILE"
     )
-    return Problem(place=place, finding="people have not rated any of its essays.", next_step=next_step)
+    return Problem(
+        place=place, finding="no essay that a judge has scored was rated by a person.", next_step=next_step
+    )
 
 
 def _print(result: HumanAgreement, mixed: MixedFigures) -> None:

@@ -1,4 +1,4 @@
-"""The commands about scores: `statistics`, `difference`, `pivot`.
+"""The commands `statistics` and `pivot`.
 
 They import pandas and scipy only when they run, so that no other command waits for these imports.
 """
