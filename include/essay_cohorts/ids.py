@@ -10,6 +10,7 @@ from typing import Any
 
 # The ids of the cohorts in which `cohorts drift` judges essays again begin with this.
 DRIFT = "drift-"
+_DRIFT_COHORT = re.compile(rf"{DRIFT}.+-[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}")
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _LONGEST_NAMES = 80
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -33,6 +34,11 @@ def draft_gen_id(combo_id: str, template_id: str, model_id: str, replicate: int)
 def cohort_id(inputs: Mapping[str, Any]) -> str:
     """Return the id of a cohort from its inputs: `cohort-` and 12 hex digits, a hash of their canonical JSON."""
     return "cohort-" + _short_hash(canonical_json(inputs))
+
+
+def is_drift_cohort(cohort_id: str) -> bool:
+    """Return True for an id that `drift_cohort_id` may have made."""
+    return _DRIFT_COHORT.fullmatch(cohort_id) is not None
 
 
 def drift_cohort_id(model_id: str, template_id: str | None, day: str) -> str:

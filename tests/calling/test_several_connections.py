@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
 import pytest
+from openai import AsyncOpenAI
 
 from essay_cohorts.calling.endpoint import Endpoint
+from essay_cohorts.calls import JudgeModel, Prompt
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.leases.evaluation_lease import CallLease
 from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.llm_client.client_settings import CallRules
+from essay_cohorts.llm_client.request import ApiRequests, NoReply
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.answer_server import Answer, AnswerServer
 from tests.conftest import PlayedDag, PlayedRun, PlayedServer, task_ref
@@ -299,3 +305,25 @@ def test_slices_of_a_run_tell_each_other_which_connection_is_stopped(store: Stor
     assert len(run.slices) == 40
     assert len(at["vllm"].asked) <= CONF["max_concurrency"]
     assert outcomes(store)["judge-b"] == {"scored"}
+
+
+def test_no_server_is_told_the_organization_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is made while OPENAI_ORG_ID is set sends neither it nor the project."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-secret")
+    sent: list[httpx2.Headers] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.headers)
+        return httpx2.Response(400, json={"error": {"message": "no"}})
+
+    async def ask() -> None:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+        client = AsyncOpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", http_client=http)
+        requests = ApiRequests(client, CallRules(), connection="vllm", accept_offline=True)
+        with pytest.raises(NoReply):
+            await requests.send(JudgeModel(id="a", model="m"), Prompt(text="t"))
+
+    asyncio.run(ask())
+    assert sent[0]["authorization"] == "Bearer k"
+    assert "secret" not in str(sent[0])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, StoreError
+from essay_cohorts.exporting.tables import export_rows
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.importing.score_rows import ScoreColumns
 from essay_cohorts.importing.score_sources import Rating, read_ratings
@@ -300,3 +303,46 @@ def test_bad_rows_are_one_message_of_the_command(rated: StoreBuilder, tmp_path: 
     assert "Traceback" not in done.stderr
     assert rated.tree_hash() == tree
     assert "the sample data is not yours to change" in run_command("import", "scores", tmp_path / "s.csv").stderr
+
+
+def test_a_replacement_that_died_does_not_mix_two_ratings(rated: StoreBuilder, tmp_path: Path) -> None:
+    """The former rating counts everywhere until the import is repeated, and `verify` names the state."""
+    rows = "e_essay1,coherence,anna,{},flow,\ne_essay1,coherence,anna,{},order,\n"
+    take(rated, rows.format(1, 2))
+    gen_id = evaluation_gen_id("e_essay1", "coherence", "human-anna", 1)
+    child = os.fork()
+    if not child:  # the child dies between the two files of the new verdict
+
+        def die(event: str, _: object) -> None:
+            if event == "essay_cohorts.between_verdict_renames":
+                os._exit(0)
+
+        sys.addaudithook(die)
+        take(rated, rows.format(5, 5), replace=True)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    row = next(export_rows(rated.root, [gen_id]))
+    assert (row.score, json.loads(row.criteria)) == (1.5, {"flow": 1.0, "order": 2.0})
+    [problem] = find_damage(GensDataLayer.from_root(rated.root))
+    assert "a crash left the replacement of its score half done" in problem.finding
+    assert take(rated, rows.format(1, 2)).known == 1
+    assert take(rated, rows.format(5, 5), replace=True).replaced == 1
+    assert next(export_rows(rated.root, [gen_id])).score == 5.0
+    assert list(find_damage(GensDataLayer.from_root(rated.root))) == []
+
+
+def test_a_rater_has_one_spelling(rated: StoreBuilder) -> None:
+    """A rater's name in another case would be another person, also on another essay."""
+    with pytest.raises(BadInput, match='the rater "Anna" differs only by case from "anna"'):
+        take(rated, SEVEN + "e_essay2,novelty,Anna,6,,\n")
+    assert not (rated.root / "gens/evaluation").exists()
+
+
+def test_a_score_of_32_bits_is_the_number_that_a_person_wrote(rated: StoreBuilder) -> None:
+    """Parquet may hold 8.9 in 32 bits, which is not 8.899999618530273."""
+    source = rated.root.parent / "scores.parquet"
+    row = {"essay": ["e_essay1"], "template": ["novelty"], "rater": ["anna"], "score": [8.9]}
+    polars.DataFrame(row, schema_overrides={"score": polars.Float32}).write_parquet(source)
+    templates = Catalog(root=rated.root).template_rows().value
+    [rating] = read_ratings(source, ScoreColumns(), templates, {"e_essay1"}).value.ratings
+    assert rating.verdict.score == 8.9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +24,7 @@ from essay_cohorts.cli.local_calls import (
 from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, show_log, typed_command
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.cli.scores.tables import interval, number, table_of
-from essay_cohorts.domain import ScoreRow, Template, one_form
+from essay_cohorts.domain import Member, ScoreRow, Template, one_form
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.ids import drift_cohort_id
 from essay_cohorts.provenance import ModelVersion, Provenance
@@ -110,7 +110,7 @@ class _Check:
     def conf(self, settings: Settings, sample: int) -> dict[str, Any]:
         """Return the conf that judges the sample again; the essays of today's cohort stay in it."""
         members = CohortFolder(root=settings.data_root, cohort_id=self.drift_cohort).members()
-        raise_if_any(members.problems)
+        raise_if_any([*members.problems, *self._taken(members.value)])
         chosen = dict.fromkeys(member.gen_id for member in members.value if member.stage == "essay")
         return {
             "cohort_id": self.drift_cohort,
@@ -120,6 +120,14 @@ class _Check:
             "replicates": 1,
             "include_existing_evaluations": False,
         }
+
+    def _taken(self, members: Iterable[Member]) -> Iterator[Problem]:
+        """Yield a problem if the cohort of this name is another judge's, whose id ends like a template's."""
+        others = {member.llm_model_id for member in members if member.stage == "evaluation"} - {self.model_id}
+        if others:
+            finding = f"{self.drift_cohort} is the cohort of {', '.join(sorted(others))} already."
+            next_step = "Give --template, or leave it out, so that the cohort gets another name."
+            yield Problem(place="drift", finding=finding, next_step=next_step)
 
     def announcement(self, conf: Mapping[str, Any]) -> str:
         """Return what is going to be judged, and which former scores do not count."""

@@ -31,6 +31,8 @@ _STOP_REASONS = {
     "content_filter": "content_filter",
     "tool_calls": "tool_calls",
 }
+# A file's name has at most 255 bytes on most disks.
+_LONGEST_SLUG = 60
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)")
 _NO_TEXTS = ExportedTexts(None, None, None, None)
 
@@ -51,7 +53,7 @@ class InspectLog:
 def inspect_logs(root: Path, source: str, gen_ids: Collection[str] | None = None) -> Iterator[InspectLog]:
     """Yield one log for each template and judge of a data root's evaluations, or of those in `gen_ids`.
 
-    `source` names the evaluations: the cohort, or the data root.
+    `source` names the evaluations: the cohort, or the data root. Logs of two data roots never have the same name.
     """
     by_judge: dict[tuple[str, str], list[str]] = {}
     for row in export_rows(root, gen_ids):
@@ -66,7 +68,8 @@ def _log(
     store: GensDataLayer, source: str, template_id: str, model_id: str, rows: Sequence[ExportedEvaluation]
 ) -> InspectLog:
     times = sorted(row.created_at for row in rows if _TIME.fullmatch(row.created_at))
-    created, log_id = times[0] if times else now(), _hash(source, template_id, model_id)
+    created = times[0] if times else now()
+    log_id = _hash(str(store.gens.parent.resolve()), source, template_id, model_id)
     samples = [
         _sample(row, epoch, store.evaluation(row.gen_id), log_id)
         for of_essay in _by_essay(rows)
@@ -96,9 +99,8 @@ def _log(
         # Last, because inspect_ai reads the head of a log only as far as the samples.
         "samples": samples,
     }
-    name = "_".join(
-        [created[:19].replace(":", "-"), slugify(template_id) or "template", slugify(model_id) or "judge", log_id]
-    )
+    slugs = [slugify(each, max_length=_LONGEST_SLUG) or "unnamed" for each in (template_id, model_id)]
+    name = "_".join([created[:19].replace(":", "-"), *slugs, log_id])
     content = json_text(log).encode("utf-8", errors="replace")
     return InspectLog(name=f"{name}.json", log_id=log_id, content=content, samples=len(samples))
 
@@ -204,7 +206,7 @@ def _usage(record: ReplyRecord) -> dict[str, Any]:
 
 
 def _score(score: float, texts: ExportedTexts, evaluation: EvaluationFolder) -> dict[str, Any]:
-    verdict = evaluation.verdict_record()
+    verdict = evaluation.verdict_of(evaluation.parsed_text() or "")
     criteria = {each.criterion: {"score": each.score, "reason": each.reason} for each in verdict.criteria}
     scale = verdict.rubric.scale
     metadata = {"scale_low": float(scale.low), "scale_high": float(scale.high), "parser": list(verdict.parser)}

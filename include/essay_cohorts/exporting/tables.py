@@ -14,9 +14,10 @@ from essay_cohorts.files.csv_text import csv_text, escape_formula
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.records import VerdictRecord, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essay_titles import DescribedEssay, describe_essay
-from essay_cohorts.views.evaluation_state import read_evaluation_state
+from essay_cohorts.views.evaluation_state import caller_of, shown_state
 
 
 class ExportedTexts(NamedTuple):
@@ -87,11 +88,8 @@ class _Exporter:
             return None
         cell = metadata.cell
         essay = self._essay(cell.essay_id)
-        shown, record, verdict = (
-            read_evaluation_state(evaluation),
-            evaluation.reply_record(),
-            evaluation.verdict_record(),
-        )
+        found = read_state(evaluation)
+        shown, record, verdict = shown_state(found, caller_of(evaluation, found)), found.reply, found.verdict
         scale = verdict.rubric.scale if shown.score is not None else None
         return ExportedEvaluation(
             gen_id=gen_id,

@@ -95,9 +95,27 @@ def _read(table: SourceTable, reader: RowReader, templates: Mapping[str, Templat
             ratings.append(rating)
         elif not twice and not has_unreadable and key not in doubtful:
             problems.append(rating)
+    named = {problem.place for problem in problems}
+    problems += [problem for problem in _raters_in_two_cases(scored) if problem.place not in named]
     if not ratings and not problems:
         problems.append(_nothing_rated(table.place))
     return Checked(value=RatingSource(ratings=tuple(ratings), unrated=unrated), problems=tuple(problems))
+
+
+def _raters_in_two_cases(rows: Sequence[ScoredRow]) -> list[Problem]:
+    """Return a problem for the first row of each rater whose name is written in another case before."""
+    first: dict[str, ScoredRow] = {}
+    spelled: dict[str, ScoredRow] = {}
+    for row in rows:
+        spelled.setdefault(row.cell.model_id, row)
+    problems = []
+    for row in spelled.values():
+        former = first.setdefault(row.cell.model_id.lower(), row)
+        if former is not row:
+            mine, other = (each.cell.model_id.removeprefix(HUMAN_PREFIX) for each in (row, former))
+            finding = f'the rater "{mine}" differs only by case from "{other}" at {former.place}.'
+            problems.append(Problem(place=row.place, finding=finding, next_step="Write both in the same way."))
+    return problems
 
 
 def _nothing_rated(place: str) -> Problem:
@@ -150,7 +168,8 @@ def _rating_of(rows: Sequence[ScoredRow], rubric: Rubric) -> Rating | Problem:
     if rubric.overall == "mean" and all(each.score is not None for each in criteria):
         mean = mean_of_criteria(criteria).score or 0.0
         if overall is not None and abs(overall.score - mean) > _ROUNDING:
-            finding = f"the overall score is {points(overall.score)}, but the mean of the criteria is {points(mean)}."
+            given, computed = points(overall.score), points(round(mean, 2))
+            finding = f"the overall score is {given}, but the mean of the criteria is {computed}."
             return Problem(place=overall.place, finding=finding, next_step="Delete this row: the mean counts.")
         score = mean
     if score is None:

@@ -104,12 +104,12 @@ def _compare(store: GensDataLayer, rating: Rating, *, replace: bool) -> _Compare
     if store.is_empty(Stage.EVALUATION, gen_id):
         return _Compared(rating, _Kind.NEW, _record_of(rating))
     evaluation = store.evaluation(gen_id)
-    known = evaluation.verdict_record()
+    parsed = evaluation.parsed_text() or ""
+    known = evaluation.verdict_of(parsed)
     record = _record_of(rating, known)
     problem = _taken(rating, evaluation)
     if problem is not None:
         return _Compared(rating, _Kind.KNOWN, record, problem)
-    parsed = evaluation.parsed_text() or ""
     if not parsed and not known:
         return _Compared(rating, _Kind.UPDATED, record)
     differences = list(_differences(rating, parsed, known))

@@ -50,7 +50,7 @@ def connection_in(environment: Mapping[str, str], connection_id: str = DEFAULT_C
         return Checked(value=LlmConnection(), problems=(problem,))
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     extra = fields.get("extra") if isinstance(fields, dict) else None
     if isinstance(extra, str):
@@ -93,10 +93,13 @@ def connection_problems(place: str, host: str, key: str, next_step: str) -> Iter
 
 
 def _is_url(text: str) -> bool:
+    import httpx2
+
     try:
         parts = urlsplit(text)
+        httpx2.URL(text)  # the client refuses control characters and names that are no names of hosts
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port beyond 65535, or a bracket that is not closed
+    except (ValueError, httpx2.InvalidURL):  # a port beyond 65535, or a bracket that is not closed
         return False
 
 

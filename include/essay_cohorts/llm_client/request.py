@@ -20,6 +20,8 @@ from essay_cohorts.llm_client.retry_after import retry_after_s
 from essay_cohorts.llm_client.server_errors import ServerError, error_of_status
 from essay_cohorts.provenance import OFFLINE_OK, says_made_up
 
+# The client takes these from OPENAI_ORG_ID and OPENAI_PROJECT_ID, and would send them to every server.
+_FROM_ENVIRONMENT: Any = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
 # With these statuses a gateway gave up waiting. The model behind it may still have answered, and charged for it.
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 _NO_COMPLETION = "not_a_completion"
@@ -69,7 +71,7 @@ class ApiRequests:
     ) -> None:
         timeout = openai.Timeout(rules.total_timeout_s, connect=rules.connect_timeout_s, read=rules.read_timeout_s)
         # The client's own retries would be requests that no budget counts and no stop prevents.
-        self._client = client.with_options(max_retries=0, timeout=timeout)
+        self._client = client.with_options(max_retries=0, timeout=timeout, default_headers=_FROM_ENVIRONMENT)
         self._key = KeyMask(client.api_key)
         self._rules, self._accept_offline, self._connection = rules, accept_offline, connection
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from essay_cohorts.amounts import dollars
 from essay_cohorts.domain import Plan, Progress
-from essay_cohorts.ids import DRIFT
+from essay_cohorts.ids import is_drift_cohort
 from essay_cohorts.judging.prices import estimate_calls
 from essay_cohorts.judging.prompts import closing_delimiter, prompt_text, system_template
 from essay_cohorts.judging.score_instructions import doubts_about
@@ -28,7 +28,7 @@ def not_reused(
 ) -> Iterator[str]:
     """Yield how many existing scores a plan without backfill mode ignores, why, and what reusing them would cost."""
     # `cohorts drift` compares new scores with the existing ones, so it must not reuse them.
-    if inputs.selection.include_existing or inputs.cohort_id.startswith(DRIFT):
+    if inputs.selection.include_existing or is_drift_cohort(inputs.cohort_id):
         return
     members = {row.member.gen_id for row in plan.evaluations}
     cells = {row.member.cell for row in plan.evaluations}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from essay_cohorts.calls import JudgeModel
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Essay, Template
-from essay_cohorts.ids import DRIFT
+from essay_cohorts.ids import is_drift_cohort
 from essay_cohorts.planning.inputs import read_essay
 from essay_cohorts.planning.rendered_prompts import render_prompts
 from essay_cohorts.records import provenance_of
@@ -39,7 +39,7 @@ def former_scores(
         and each.cell.model_id == model.id
         and each.cell.template_id in known
     ]
-    older = [each for each in scores if cohort_id is not None or not each.origin_cohort_id.startswith(DRIFT)]
+    older = [each for each in scores if cohort_id is not None or not is_drift_cohort(each.origin_cohort_id)]
     found = split_comparable(older, _today(settings, model, templates, older))
     again = Counter({JUDGED_AGAIN: len(scores) - len(older)})
     return FormerScores(comparable=found.comparable, left_out=dict(Counter(found.left_out) + again))

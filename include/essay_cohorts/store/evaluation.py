@@ -194,6 +194,18 @@ class EvaluationFolder:
             raise StoreError(msg)
         return read_text(self._file(name))
 
+    def verdict_of(self, parsed: str) -> VerdictRecord:
+        """Return the record that belongs to the content of parsed.txt.
+
+        It is not parsed_metadata.json when a crash left the replacement of a verdict half done.
+        """
+        record = self.verdict_record()
+        try:
+            is_of_score = record.score == float(parsed)
+        except ValueError:
+            is_of_score = False
+        return record if is_of_score else self.half_replaced() or record
+
     def half_replaced(self) -> VerdictRecord | None:
         """Return the record that belongs to parsed.txt when a crash left the replacement of a verdict half done.
 

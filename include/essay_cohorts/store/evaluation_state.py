@@ -55,13 +55,6 @@ class EvaluationState:
         return self.progress is Progress.REPLIED and self.verdict.is_refusal
 
 
-def _is_of(verdict: VerdictRecord, parsed: str) -> bool:
-    try:
-        return verdict.score == float(parsed)
-    except ValueError:
-        return False
-
-
 def read_state(evaluation: EvaluationFolder) -> EvaluationState:
     """Return the current state of the files.
 
@@ -69,10 +62,7 @@ def read_state(evaluation: EvaluationFolder) -> EvaluationState:
     """
     parsed = evaluation.parsed_text()
     if parsed:
-        reply, verdict = evaluation.reply_record(), evaluation.verdict_record()
-        if not _is_of(verdict, parsed):
-            # A person corrected the score, or a crash left the verdict of another score beside it.
-            verdict = evaluation.half_replaced() or verdict
+        reply, verdict = evaluation.reply_record(), evaluation.verdict_of(parsed)
         counts = evaluation.counts(reply)
         return EvaluationState(progress=Progress.PARSED, parsed=parsed, reply=reply, verdict=verdict, counts=counts)
     names = evaluation.file_names()

@@ -77,12 +77,18 @@ def agreement(
     mixed = find_mixed_figures_of_rows(row for row in rows if not is_human(row.member.llm_model_id))
     result = human_agreement(rows)
     if not result.judges:
-        raise BadInput([_nobody_has_rated(cohort)])
+        raise BadInput([_other_scales(result) if result.on_other_scales else _nobody_has_rated(cohort)])
     if as_json:
         typer.echo(json.dumps({"method": method(), **asdict(result), "mixed": mixed.judges()}))
         return
     _print(result, mixed)
     typer.echo(f"{method_in_words()} Of rho: Student's interval of Fisher's z, with the jackknife error.")
+
+
+def _other_scales(result: HumanAgreement) -> Problem:
+    counts = ", ".join(f"{template_id} ({count})" for template_id, count in result.on_other_scales.items())
+    finding = f"the scores of people and of judges are on different scales: {counts}."
+    return Problem(place="agreement", finding=finding, next_step="Rate or judge again on one scale.")
 
 
 def _nobody_has_rated(cohort: str | None) -> Problem:
