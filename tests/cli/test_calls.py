@@ -52,6 +52,15 @@ def test_a_cohort_is_judged_once_without_airflow(selected: StoreBuilder, judge_s
     assert (again.returncode, json.loads(again.stdout)["reused"], judge_server.calls()) == (0, CALLS, CALLS)
 
 
+def test_few_calls_are_made_at_once(selected: StoreBuilder, judge_server: JudgeServer) -> None:
+    """A run in one process has one slice, so that its calls do not wait for each other."""
+    conf = json.dumps({"models": ["judge-a"], "templates": ["novelty"], "replicates": 3})
+    assert run(selected, "--yes", "--conf", conf).returncode == 0
+    [part] = list((selected.root / "cohorts/c/runs").glob("*/slices/*.csv"))
+    assert part.name == "todo-0-3.csv"
+    assert judge_server.calls() == 3
+
+
 def test_existing_scores_and_replies_are_never_bought(selected: StoreBuilder, judge_server: JudgeServer) -> None:
     """An evaluation with a score is reused, and a stored reply is scored without a call."""
     selected.evaluation("v_1", "e_essay1", replicate=1)

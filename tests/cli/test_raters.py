@@ -73,7 +73,7 @@ def test_a_filled_sheet_is_imported_as_it_is(judged: StoreBuilder, tmp_path: Pat
     assert done.stdout.splitlines()[0] == f"Written: {sheet}, 4 essays"
     assert "(from 0 to 9)" in done.stdout
     assert f"import scores '{sheet}'" in done.stdout
-    rows = rows_of(sheet.read_text("utf-8"))
+    rows = rows_of(sheet.read_text("utf-8-sig"))
     for number, row in enumerate(rows[:3]):
         row |= {"rater": "anna", "score": str(number), "note": "=risky" if number else ""}
     sheet.write_text(csv_text(HEADER, [list(row.values()) for row in rows]), "utf-8")
@@ -83,7 +83,7 @@ def test_a_filled_sheet_is_imported_as_it_is(judged: StoreBuilder, tmp_path: Pat
     assert {each["essays"] for each in found["judges"]} == {3}
     again = run(judged, "--template", "novelty", "--size", "3", "--output", tmp_path / "next.csv")
     rated = {row["essay"] for row in rows[:3]}
-    assert rated.isdisjoint(row["essay"] for row in rows_of((tmp_path / "next.csv").read_text("utf-8")))
+    assert rated.isdisjoint(row["essay"] for row in rows_of((tmp_path / "next.csv").read_text("utf-8-sig")))
     assert "have rated" not in again.stdout
     more = run(judged, "--template", "novelty", "--size", "5", "--output", tmp_path / "more.csv")
     assert "5 essays, of which people have rated 2 before" in more.stdout

@@ -127,7 +127,6 @@ def test_the_same_essay_twice_counts_once(tmp_path: Path) -> None:
 BAD = [
     ("e.csv", "", "e.csv: it is empty."),
     ("e.csv", "\n,\n", "e.csv: it is empty."),
-    ("e.csv", "id;text\n1;x\n", 'e.csv: there is no column "text".'),
     (
         "e.csv",
         "id,txt\n1,x\n",
@@ -149,6 +148,8 @@ BAD = [
     ("e.csv", 'id,text\n1,"x\n', "it is not CSV"),
     ("e.csv", 'id,text\n1,"x"y\n', "e.csv:2: it is not CSV"),
     ("e.csv", "text,text\nx,y\n", "e.csv:1: the column 'text' appears twice."),
+    ("e.csv", 'id;text\n1;"a, b"\n', "e.csv:1: the columns are separated by semicolons. Save the file with commas"),
+    ("e.csv", "id\ttext\n1\tx\n", "e.csv:1: the columns are separated by tabs. Save the file with commas"),
     ("e.csv", b"id,text\n1,caf\xe9\n", "e.csv: it is not UTF-8 (byte 13)."),
     ("e.csv", "id,text\n", "e.csv: it has no rows."),
     ("e.jsonl", "", "e.jsonl: it has no rows."),

@@ -54,6 +54,18 @@ def test_the_page_is_on_the_template_s_scale(pages: TestClient, judged: StoreBui
     assert places == pytest.approx([(mean - 1) * 90 / 4 for mean in means], abs=0.2)
 
 
+def test_the_matrix_names_the_scale(pages: TestClient, judged: StoreBuilder, dag: PlayedDag) -> None:
+    """One scale is named once; of several, each column has its own."""
+    assert "and the mean (from 1 to 5)." in pages.get("/c/c").text
+    judged.write("1_raw/evaluation_templates.csv", "template_id,active,score_max\nown,1,5\nwide,1,100\n")
+    judged.write("1_raw/templates/evaluation/wide.txt", TEXT)
+    conf = {"cohort_id": "two", "essay_ids": ["e_essay1"], "replicates": 1, "changed_inputs": "keep"}
+    dag.run(conf, run_id="two")
+    html = pages.get("/c/two").text
+    assert "and the mean." in html
+    assert '<span class="soft sub">0 to 100</span>' in html
+
+
 def test_a_criterion_is_chosen(pages: TestClient, judged: StoreBuilder) -> None:
     """Every figure is of the chosen criterion; the page of an evaluation shows all criteria."""
     overall, novelty = (pages.get(f"/c/c/scores{query}").text for query in ("", "?criterion=novelty"))

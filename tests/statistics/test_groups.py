@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import t as student_t
 
 from essay_cohorts.rubric import DEFAULT_SCALE
-from essay_cohorts.statistics.bootstrap import FEW, NO_SPREAD, difference_range
+from essay_cohorts.statistics.bootstrap import NO_SPREAD, difference_range
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.groups import (
+    FEW_IN_A_GROUP,
     NO_ESSAY_SCORED,
     ONE_ESSAY_SCORED,
     estimate_difference,
@@ -89,7 +90,7 @@ def test_where_there_is_no_interval(first: list[float], second: list[float], val
 def test_below_twenty_essays_a_difference_is_unreliable() -> None:
     """The smaller group decides, and the interval stays within the possible differences."""
     found = estimate_difference(np.array([0.0] * 19 + [9.0]), np.array([9.0, 0.0]), GAPS)
-    assert (found.reliable, found.note, found.low, found.high) == (False, FEW, -9.0, 9.0)
+    assert (found.reliable, found.note, found.low, found.high) == (False, FEW_IN_A_GROUP, -9.0, 9.0)
 
 
 @pytest.mark.slow

@@ -32,6 +32,8 @@ def run_planned(settings: Settings, planned: PlannedRun, task: TaskRef, connect:
     `task` is the task that planned. CohortIncomplete after SIGINT, SIGTERM or SIGHUP: no further request is sent, and
     the replies to those that were sent are stored first.
     """
+    # One process works through the slices in turn, so one slice with all calls at once is the quickest.
+    planned = replace(planned, batch_size=planned.batch_size or max(planned.planned, 1))
     parts = [Slice(**part) for part in slice_tasks.batches(settings, planned, tasks_at_once=1)]
     for index, part in enumerate(parts):
         work = _run_slice(settings, planned, part, replace(task, task_id="run", map_index=index), connect)

@@ -73,7 +73,8 @@ def try_template(
     from essay_cohorts.calls import Failure
     from essay_cohorts.judging.parsers import judge_by, template_parser, verdict_record
     from essay_cohorts.judging.prices import worst_case_usd
-    from essay_cohorts.judging.prompts import prompt_renderer
+    from essay_cohorts.judging.prompts import prompt_renderer, prompt_text
+    from essay_cohorts.judging.score_instructions import doubts_about
 
     root = settings_of(data_root).data_root
     template, model = chosen_template(root, template_id), chosen_model(root, model_id)
@@ -82,6 +83,8 @@ def try_template(
     if not as_json:
         _show("System message", prompt.system)
         _show("Prompt", prompt.text)
+    for doubt in doubts_about(prompt_text(template), template.parser, template.rubric):
+        typer.echo(f"Warning: {template.place}: {doubt}", err=True)
     worst = dollars(worst_case_usd(model, prompt.whole))
     confirm(f"Ask {model.id} ({model.model})? A request costs up to: {worst}.", yes=yes)
     accepts = Catalog(root=root).offline_replies_allowed()

@@ -96,10 +96,14 @@ def sample_for_raters(
     if output is None:
         typer.echo(sheet.text, nl=False)
         return
-    write_text(output, sheet.text)
+    # Excel knows UTF-8 by the BOM.
+    write_text(output, f"\ufeff{sheet.text}")
     again = f", of which people have rated {sheet.rated_before} before" if sheet.rated_before else ""
-    typer.echo(f"Written: {output}, {len(sheet.essay_ids)} essays{again}")
-    typer.echo(f"Next: fill in rater and score (from {sheet.rubric.scale}), and import the file:")
+    fewer = "" if len(sheet.essay_ids) == size else f" (there are no {size} that judges have scored)"
+    typer.echo(f"Written: {output}, {len(sheet.essay_ids)} essays{fewer}{again}")
+    typer.echo(
+        f"Next: give each rater a copy to fill in rater and score (from {sheet.rubric.scale}), and import the file:"
+    )
     root = f" --data-root {shlex.quote(str(data_root))}" if data_root else ""
     typer.echo(f"  {typed_command()} import scores {shlex.quote(str(output))}{root}")
 

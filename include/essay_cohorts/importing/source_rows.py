@@ -92,6 +92,11 @@ def _read_csv(path: Path) -> SourceTable:
     text = read_utf8(path)
     if isinstance(text, Problem):
         return SourceTable(place=path.name, problem=text)
+    header_line = next(iter(text.splitlines()), "")
+    for separator, words in ((";", "semicolons"), ("\t", "tabs")):
+        if separator in header_line and "," not in header_line:
+            finding = f"the columns are separated by {words}."
+            return _failed(f"{path.name}:1", finding, "Save the file with commas between the columns.")
     reader = csv_reader(text, strict=True)
     try:
         lines = [(number, cells) for number, cells in numbered_rows(reader) if any(cell.strip() for cell in cells)]

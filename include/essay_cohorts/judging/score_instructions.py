@@ -10,10 +10,11 @@ from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, criterion_key
 _JSON_FIELD = re.compile(r"""["']score["']""", re.IGNORECASE)
 _SCORE = re.compile(r"\bscore\b", re.IGNORECASE)
 # Only a line about scoring can name a scale. "Write 3 to 5 sentences" is not about scoring.
-_OF_SCORING = re.compile(r"\b(?:scor|scale|rat(?:e|ing)|grad(?:e|ing)|mark|points?)", re.IGNORECASE)
+_OF_SCORING = re.compile(r"\b(?:scor|scale|rat(?:e|ing)|grad(?:e|ing)|mark|points?|judg|number)", re.IGNORECASE)
 _N = r"[0-9]+(?:\.[0-9]+)?"
 _RANGE = re.compile(
-    rf"\b(?:from|between)\s+(?P<low>{_N})\s+(?:to|and)\s+(?P<high>{_N})\b(?!\.[0-9])"
+    rf"\b(?:from|between)\s+(?P<low>{_N})(?: \([^()]*\))?\s+(?:to|and)\s+(?P<high>{_N})\b(?!\.[0-9])"
+    rf"|[:=]\s*(?P<low5>{_N})(?: \([^()]*\))? to (?P<high5>{_N})\b(?!\.[0-9])"
     rf"|\b(?P<low2>{_N})\s*[-\u2013]\s*(?P<high2>{_N})\s+(?:point\s+)?scale\b"
     rf"|[(<\[]\s*(?P<low3>{_N})\s*[-\u2013]\s*(?P<high3>{_N})\s*[)>\]]"
     rf"|\bscale\s+(?:of|from)\s+(?P<low4>{_N})\s*[-\u2013]\s*(?P<high4>{_N})\b",

@@ -16,7 +16,6 @@ from scipy.stats import ttest_ind
 
 from essay_cohorts.statistics.bootstrap import (
     CONFIDENCE,
-    FEW,
     FEWEST_ESSAYS,
     NO_SPREAD,
     Estimate,
@@ -29,6 +28,7 @@ from essay_cohorts.statistics.bootstrap import (
 from essay_cohorts.statistics.frame import essay_values, scale_of
 
 NO_ESSAY_SCORED = "a group has no essay with a score"
+FEW_IN_A_GROUP = f"unreliable: a group has fewer than {FEWEST_ESSAYS} essays"
 ONE_ESSAY_SCORED = "a group has one essay with a score"
 
 
@@ -122,7 +122,7 @@ def estimate_difference(first: Values, second: Values, within: tuple[float, floa
         high=min(float(high), within[1]),
         essays=sum(sizes),
         reliable=reliable,
-        note="" if reliable else FEW,
+        note="" if reliable else FEW_IN_A_GROUP,
     )
 
 

@@ -20,7 +20,7 @@ from essay_cohorts.files.clock import is_surely_older, now
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
-from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, criterion_key, rubric_of
+from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, criterion_key, rubric_of
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_of_rows
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
@@ -63,6 +63,11 @@ class CohortSnapshot:
     account: CohortAccount
     seen_at: str
     mixed: MixedFigures = NO_MIXED_FIGURES
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """The scale of each template of the last plan."""
+        return {template_id: rubric.scale for template_id, rubric in rubrics_of(self.manifest).items()}
 
     @property
     def criteria(self) -> tuple[str, ...]:
