@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ confs = st.builds(
 @given(confs)
 @example({"essay_ids": ["../x"], "cohort_id": "../x", "templates": ["../../etc/passwd"]}).via("ids that are paths")
 @example({"models": ["\ud800", "\ud800"]}).via("a lone surrogate that is listed twice")
+@example({"models": ["e\u0301a"]}).via("an accent of its own")
 def test_each_key_is_taken_or_named(conf: dict[str, Any]) -> None:
     """A key's value is taken as it stands when it may be, else a readable problem names the key."""
     checked = parse_request(conf)
@@ -121,7 +123,10 @@ def all_different(values: list[Any]) -> bool:
 def as_taken(key: str, value: Any) -> Any:
     if key == "mode":
         return "evaluation-only"
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    # Ids are compared in composed form.
+    return tuple(unicodedata.normalize("NFC", each) for each in value)
 
 
 def is_about(problem: Problem, key: str) -> bool:
