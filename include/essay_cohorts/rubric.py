@@ -7,7 +7,7 @@ tells the scale of its score, whatever its template says today.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -60,6 +60,15 @@ class Scale:
 
 
 DEFAULT_SCALE = Scale()
+
+
+def most_used_scales(scales: Mapping[tuple[str, Scale], int]) -> dict[str, Scale]:
+    """Return the scale of each template, from the number of scores by template and scale.
+
+    The scale with the most scores counts; of two with as many, the one that ends higher.
+    """
+    ranked = sorted((count, scale.high, scale, template) for (template, scale), count in scales.items())
+    return {template: scale for _, _, scale, template in ranked}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

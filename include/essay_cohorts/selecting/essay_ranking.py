@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from essay_cohorts.domain import Cell
 from essay_cohorts.provenance import UNKNOWN, Provenance
-from essay_cohorts.rubric import DEFAULT_SCALE, Scale
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, most_used_scales
 
 # The first words of the column `error`: of a refused reply, and of a folder that cannot be read (aggregated_scores).
 REFUSED, DAMAGED = "unscored", "damaged"
@@ -79,7 +79,8 @@ def rank_by_best(
     """
     best: dict[str, dict[str, float]] = {}
     judged = [row for row in rows if row.cell.template_id == template_id and row.cell.model_id in models]
-    scale = _most_used_scale(judged)
+    used = Counter((template_id, row.scale) for row in judged if row.score is not None)
+    scale = most_used_scales(used).get(template_id)
     for row in judged:
         if row.score is not None and row.scale == scale:
             of_essay = best.setdefault(row.cell.essay_id, {})
@@ -90,12 +91,6 @@ def rank_by_best(
         for essay_id, scores in best.items()
     ]
     return tuple(sorted(ranked, key=lambda essay: (-essay.value, essay.essay_id)))
-
-
-def _most_used_scale(rows: Iterable[JudgedEvaluation]) -> Scale:
-    """Return the scale of most scores; of two with as many, the one that ends higher."""
-    counts = Counter(row.scale for row in rows if row.score is not None)
-    return max(counts, key=lambda scale: (counts[scale], scale.high), default=DEFAULT_SCALE)
 
 
 def choose_missing(

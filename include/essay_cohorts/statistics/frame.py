@@ -6,16 +6,14 @@ in a table: scores on another scale count as missing, because two scales are nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from essay_cohorts.domain import ScoreRow
-from essay_cohorts.rubric import DEFAULT_SCALE, Scale, criterion_key
+from essay_cohorts.rubric import DEFAULT_SCALE, Scale, criterion_key, most_used_scales
 
 # A cell (essay, template, model), its score, and the scale of the score.
 Evaluation = tuple[tuple[str, str, str], float | None, Scale]
@@ -55,23 +53,13 @@ def scale_of(frame: pd.DataFrame) -> Scale:
     return scales.iloc[0] if len(scales) else DEFAULT_SCALE
 
 
-def most_used_scales(scales: Mapping[tuple[str, Scale], int]) -> dict[str, Scale]:
-    """Return the scale of each template, from the number of scores by template and scale.
-
-    The scale with the most scores counts; of two with as many, the one that ends higher.
-    """
-    ranked = sorted((count, scale.high, scale, template) for (template, scale), count in scales.items())
-    return {template: scale for _, _, scale, template in ranked}
-
-
-def essay_values(frame: pd.DataFrame) -> NDArray[np.float64]:
+def essay_values(frame: pd.DataFrame) -> pd.Series[float]:
     """Return each essay's value under one template: the mean of its judges' means, so that judges count equally.
 
     `frame` must hold only one template, because two templates may use different scales. An essay without a score has
     no value. The values are always sorted by essay, because the random draws of the resampling depend on their order.
     """
-    values = cell_means(frame).groupby("essay").mean().round(9)
-    return np.asarray(values, dtype=np.float64)
+    return cell_means(frame).groupby("essay").mean().round(9)
 
 
 def cell_means(frame: pd.DataFrame) -> pd.Series[float]:

@@ -134,7 +134,10 @@ def _templates(frame: pd.DataFrame, groups: Mapping[str, str]) -> list[tuple[str
         (
             str(template_id),
             rows,
-            {str(group): essay_values(members.drop(columns="group")) for group, members in rows.groupby("group")},
+            {
+                str(group): np.asarray(essay_values(members.drop(columns="group")), np.float64)
+                for group, members in rows.groupby("group")
+            },
         )
         for template_id, rows in grouped.groupby("template", sort=False)
     ]

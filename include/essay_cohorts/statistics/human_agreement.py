@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from essay_cohorts.domain import ScoreRow, is_human
-from essay_cohorts.rubric import Scale
+from essay_cohorts.rubric import Scale, most_used_scales
 from essay_cohorts.statistics.agreement import estimate_alpha
 from essay_cohorts.statistics.bootstrap import (
     ONE_ESSAY,
@@ -26,7 +26,7 @@ from essay_cohorts.statistics.bootstrap import (
     without_interval,
 )
 from essay_cohorts.statistics.concordance import NO_SHARED, Confusion, confusion, estimate_kappa, estimate_rho
-from essay_cohorts.statistics.frame import cell_means, cohort_frame, most_used_scales, rows_of_criterion, scale_of
+from essay_cohorts.statistics.frame import cohort_frame, essay_values, rows_of_criterion, scale_of
 
 NO_TWO_RATERS = "needs two raters of the same essay"
 
@@ -126,25 +126,20 @@ def _judges(
     template_id: str, criterion: str, judges: pd.DataFrame, people: pd.DataFrame
 ) -> Iterator[HumanComparison]:
     """Yield the comparison of all judges, and then of each judge, if there is more than one."""
-    reference, scale = _values(people), scale_of(people)
+    reference, scale = essay_values(people), scale_of(people)
     models = list(dict.fromkeys(judges["model"]))
     if len(models) != 1:
-        yield _compare((template_id, criterion, None), _values(judges), reference, scale)
+        yield _compare((template_id, criterion, None), essay_values(judges), reference, scale)
     for model_id in models:
-        values = _values(judges[judges["model"] == model_id])
+        values = essay_values(judges[judges["model"] == model_id])
         yield _compare((template_id, criterion, str(model_id)), values, reference, scale)
 
 
 def _raters(template_id: str, criterion: str, people: pd.DataFrame) -> Iterator[HumanComparison]:
     for rater in dict.fromkeys(people["model"]):
         mine = people["model"] == rater
-        values, others = _values(people[mine]), _values(people[~mine])
+        values, others = essay_values(people[mine]), essay_values(people[~mine])
         yield _compare((template_id, criterion, str(rater)), values, others, scale_of(people))
-
-
-def _values(frame: pd.DataFrame) -> pd.Series[float]:
-    """Return each essay's value, by essay: the mean of the means of its judges or raters."""
-    return cell_means(frame).groupby("essay").mean().round(9)
 
 
 def _compare(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from essay_cohorts.statistics.bootstrap import Estimate, estimate_mean, mean_range
@@ -44,5 +45,5 @@ def _mean(template_id: str, model_id: str | None, rows: pd.DataFrame) -> ScoreMe
         model_id=model_id,
         scored=int(rows["score"].count()),
         planned=len(rows),
-        mean=estimate_mean(essay_values(rows), mean_range(scale_of(rows))),
+        mean=estimate_mean(np.asarray(essay_values(rows), np.float64), mean_range(scale_of(rows))),
     )
