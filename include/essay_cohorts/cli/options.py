@@ -71,14 +71,18 @@ def own_root(data_root: Path | None) -> Path:
     return settings.data_root
 
 
-def output_problems(output: Path, data_root: Path, *, force: bool) -> Iterator[Problem]:
-    """Yield what speaks against writing this file: it exists, is in the data root, or has no folder."""
-    if output.is_symlink() or (output.exists() and not output.is_file()):
-        yield Problem(place=str(output), finding="it is not a plain file.", next_step="Name another file.")
+def output_problems(output: Path, data_root: Path, *, force: bool, is_folder: bool = False) -> Iterator[Problem]:
+    """Yield what speaks against writing this file or folder: it is in use, in the data root, or has no folder."""
+    is_plain, wanted = (output.is_dir(), "folder") if is_folder else (output.is_file(), "file")
+    if output.is_symlink() or (output.exists() and not is_plain):
+        yield Problem(place=str(output), finding=f"it is not a plain {wanted}.", next_step=f"Name another {wanted}.")
     elif output.absolute().resolve().is_relative_to(data_root.resolve()):
         finding = "it is inside the data root, whose files belong to the project."
         yield Problem(place=str(output), finding=finding, next_step="Name a file elsewhere.")
-    elif output.exists() and not force:
+    elif is_folder and is_plain and any(output.iterdir()) and not force:
+        next_step = "--force replaces its logs of this source."
+        yield Problem(place=str(output), finding="it is not empty.", next_step=next_step)
+    elif not is_folder and is_plain and not force:
         yield Problem(place=str(output), finding="it exists.", next_step="--force replaces it.")
     if not output.absolute().parent.is_dir():
         yield Problem(place=str(output), finding="its folder does not exist.", next_step="Create the folder.")

@@ -16,7 +16,7 @@ from typing import Any
 from slugify import slugify
 
 from essay_cohorts import VERSION
-from essay_cohorts.exporting.tables import ExportedEvaluation, ExportedTexts, export_rows
+from essay_cohorts.exporting.tables import NO_TEXTS, ExportedEvaluation, ExportedTexts, export_rows
 from essay_cohorts.files.atomic import json_text
 from essay_cohorts.files.clock import now
 from essay_cohorts.records import ReplyRecord, count_of
@@ -34,7 +34,6 @@ _STOP_REASONS = {
 # A file's name has at most 255 bytes on most disks.
 _LONGEST_SLUG = 60
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)")
-_NO_TEXTS = ExportedTexts(None, None, None, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +130,7 @@ def _results(rows: Sequence[ExportedEvaluation], essays: Sequence[str]) -> dict[
 
 def _sample(row: ExportedEvaluation, epoch: int, evaluation: EvaluationFolder, log_id: str) -> dict[str, Any]:
     """Return an evaluation as a sample. Without a score it has the reason as its error, and no entry in `scores`."""
-    texts, record = row.texts or _NO_TEXTS, evaluation.reply_record()
+    texts, record = row.texts or NO_TEXTS, evaluation.reply_record()
     output = _output(row, texts, record)
     sample: dict[str, Any] = {
         "id": row.essay_id,

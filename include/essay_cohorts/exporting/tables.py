@@ -61,7 +61,7 @@ class ExportedEvaluation:
     texts: ExportedTexts | None = None
 
 
-_NO_TEXTS = ExportedTexts(None, None, None, None)
+NO_TEXTS = ExportedTexts(None, None, None, None)
 
 
 def export_rows(
@@ -168,5 +168,5 @@ def export_file(rows: Sequence[ExportedEvaluation], kind: str, *, texts: bool = 
     values = [{name: getattr(row, name) for name in columns} for row in rows]
     if texts:
         columns += ExportedTexts._fields
-        values = [{**value, **(row.texts or _NO_TEXTS)._asdict()} for value, row in zip(values, rows, strict=True)]
+        values = [{**value, **(row.texts or NO_TEXTS)._asdict()} for value, row in zip(values, rows, strict=True)]
     return FORMATS[kind](values, columns)

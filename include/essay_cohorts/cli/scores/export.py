@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from essay_cohorts.cli.options import SCORES, DataRoot, settings_of
+from essay_cohorts.cli.options import SCORES, DataRoot, output_problems, settings_of
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.errors import Problem, choose_from, raise_if_any
 from essay_cohorts.exporting.inspect_log import inspect_logs
@@ -51,22 +51,10 @@ def export_command(
 
 
 def _problems(output: Path, kind: str, settings: Settings, *, force: bool) -> Iterator[Problem]:
-    is_folder, place = kind == INSPECT, str(output)
     if kind not in (*FORMATS, INSPECT):
         next_step = choose_from(kind, [*FORMATS, INSPECT])
         yield Problem(place="--format", finding=f'"{kind}" is not a format.', next_step=next_step)
-    if output.is_symlink() or (output.exists() and output.is_dir() != is_folder):
-        wanted = "folder" if is_folder else "file"
-        yield Problem(place=place, finding=f"it is not a plain {wanted}.", next_step=f"Name another {wanted}.")
-    elif output.absolute().resolve().is_relative_to(settings.data_root.resolve()):
-        finding = "it is inside the data root, whose files belong to the project."
-        yield Problem(place=place, finding=finding, next_step="Name a file elsewhere.")
-    elif is_folder and output.is_dir() and any(output.iterdir()) and not force:
-        yield Problem(place=place, finding="it is not empty.", next_step="--force replaces its logs of this source.")
-    elif output.exists() and not is_folder and not force:
-        yield Problem(place=place, finding="it exists.", next_step="--force replaces it.")
-    if not output.absolute().parent.is_dir():
-        yield Problem(place=place, finding="its folder does not exist.", next_step="Create the folder.")
+    yield from output_problems(output, settings.data_root, force=force, is_folder=kind == INSPECT)
 
 
 def _write_logs(output: Path, settings: Settings, cohort: str | None, gen_ids: Collection[str] | None) -> str:
