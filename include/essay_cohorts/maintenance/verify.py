@@ -144,15 +144,16 @@ def _evaluation_damage(store: GensDataLayer, gen_id: str) -> Iterator[Problem]:
         if not text:
             finding = "its parsed.txt is empty, because an older program was stopped before it wrote the score."
             yield _problem(stage, gen_id, finding, "Delete the file; planning treats it as missing.")
-        elif evaluation.verdict_of(text) != evaluation.verdict_record():
+        elif (verdict := evaluation.verdict_of(text)) != (record := evaluation.verdict_record()):
             finding = "a crash left the replacement of its score half done; the former score still counts."
-            is_human = evaluation.verdict_of(text).is_human
-            next_step = "Import the ratings again with --replace." if is_human else "Run `cohorts reparse --write`."
-            yield _problem(stage, gen_id, finding, next_step)
-        elif parse_score_text(text, scale := evaluation.verdict_record().rubric.scale) is None:
+            again = (
+                "Import the ratings again with --replace." if verdict.is_human else "Run `cohorts reparse --write`."
+            )
+            yield _problem(stage, gen_id, finding, again)
+        elif parse_score_text(text, scale := record.rubric.scale) is None:
             finding = f"its parsed.txt holds no number from {scale}: {text[:40]!r}."
             next_step = "Correct parsed.txt according to raw.txt, or delete parsed.txt and run the cohort."
-            if evaluation.verdict_record().is_human:
+            if record.is_human:
                 next_step = "Correct parsed.txt, or import the person's scores again with --replace."
             yield _problem(stage, gen_id, finding, next_step)
     if evaluation.has_pending_reply():

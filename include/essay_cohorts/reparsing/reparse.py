@@ -229,8 +229,9 @@ class _Rescorer:
                 return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
         if evaluation.has_pending_reply():
             return row(effect=Effect.SKIPPED, why=_PENDING), None
-        made_for = evaluation.verdict_record().rubric.scale
-        if reading.asks_for_scale and evaluation.verdict_record() and made_for != reading.parser.rubric.scale:
+        record = evaluation.verdict_record()
+        made_for = record.rubric.scale
+        if reading.asks_for_scale and record and made_for != reading.parser.rubric.scale:
             # The reply answers a request that named the former scale, so 4 of 5 would become 4 of 10.
             return row(effect=Effect.SKIPPED, why=f"its judge was asked for a score from {made_for}"), None
         return _score(evaluation, cell, reading.parser)
