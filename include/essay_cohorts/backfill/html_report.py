@@ -9,8 +9,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from essay_cohorts.amounts import figure
-from essay_cohorts.backfill.summaries import CellSummary, JudgeSummary, Totals, summarise_cells, summarise_judges
+from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.figures.judge_scores import JudgeSummary, summarise_judges
 from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.statistics.mixed import MARK, find_mixed_figures_of_rows
 from essay_cohorts.views.account import CohortAccount, spent_in_words

@@ -33,7 +33,7 @@ router = APIRouter()
 def scores(request: Request, cohort_id: str) -> Response:
     """Show distributions, means, groups, agreement, spread and one template's ranking, with their intervals."""
     # These load pandas and scipy, which only this page and the comparison need.
-    from essay_cohorts.backfill.summaries import summarise_judges
+    from essay_cohorts.figures.judge_scores import summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
     from essay_cohorts.statistics.frame import rows_of_criterion
 
