@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import krippendorff
 import pandas as pd
 import pytest
 
-from essay_cohorts.figures.cohort_figures import CohortScores, FigureName, draw
+from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName, draw, side_by_side
 from essay_cohorts.figures.figure import Figure, Width
-from essay_cohorts.figures.judge_scatter import JudgeScatter
 from essay_cohorts.figures.judge_scores import summarise_judges
 from essay_cohorts.figures.rendering import to_svg
+from essay_cohorts.figures.scatter import Scatter
+from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate
 from essay_cohorts.statistics.frame import cohort_frame
 from tests.figures.conftest import cohort_scores, random_rows
@@ -23,7 +25,7 @@ from tests.figures.svg import drawn_axes, texts
 
 def drawn(scores: CohortScores, name: FigureName, width: Width = Width.WIDE, **chosen: str) -> tuple[Figure, str]:
     """Return a figure of the template novelty, and its SVG."""
-    figure = draw(name, scores, template_id="novelty", **chosen)
+    figure = draw(name, scores, Chosen(template_id="novelty", **chosen))
     assert figure is not None
     return figure, to_svg(figure, width)
 
@@ -110,7 +112,7 @@ def test_a_distribution(scores: CohortScores, width: Width) -> None:
 )
 def test_two_judges(scores: CohortScores, first: str, second: str) -> None:
     """Each shared essay is a dot at the means of both judges, moved by at most 1.2 % of the scale."""
-    figure, svg = drawn(scores, FigureName.JUDGE_SCATTER, first=first, second=second)
+    figure, svg = drawn(scores, FigureName.SCATTER, first=first, second=second)
     rows = [*scores.of_template("novelty"), *(row for row in scores.people if row.member.template_id == "novelty")]
     frame = pd.DataFrame(
         [(row.member.parent_gen_id, row.member.llm_model_id, row.score) for row in rows], columns=["e", "m", "s"]
@@ -131,9 +133,9 @@ def test_two_judges(scores: CohortScores, first: str, second: str) -> None:
 def test_more_than_500_essays_are_counted_in_squares() -> None:
     """The squares hold every essay once, and are where the essays are."""
     scores = cohort_scores(random_rows(501))
-    figure, svg = drawn(scores, FigureName.JUDGE_SCATTER, first="judge-a", second="judge-b")
+    figure, svg = drawn(scores, FigureName.SCATTER, first="judge-a", second="judge-b")
     plot = figure.plot
-    assert isinstance(plot, JudgeScatter)
+    assert isinstance(plot, Scatter)
     squares = plot.squares()
     assert sum(squares.values()) == 501
     axes = drawn_axes(svg)[0]
@@ -178,17 +180,44 @@ def test_agreement_of_each_pair(scores: CohortScores) -> None:
         pytest.param(FigureName.MEANS_BY_TEMPLATE, {}, id="templates of nothing"),
         pytest.param(FigureName.DISTRIBUTION, {}, id="distribution of nothing"),
         pytest.param(FigureName.RANKING, {}, id="ranking of nothing"),
-        pytest.param(FigureName.JUDGE_SCATTER, {"first": "judge-a", "second": "judge-b"}, id="no shared essay"),
+        pytest.param(FigureName.SCATTER, {"first": "judge-a", "second": "judge-b"}, id="no shared essay"),
     ],
 )
 def test_there_is_no_figure_without_scores(name: FigureName, chosen: dict[str, str]) -> None:
     """A cohort without a score has no figure instead of an empty one."""
     rows = [row for row in random_rows(3) if row.score is None]
-    assert draw(name, cohort_scores(rows), template_id="novelty", **chosen) is None
+    assert draw(name, cohort_scores(rows), Chosen(template_id="novelty", **chosen)) is None
 
 
-def test_a_judge_is_not_compared_with_itself(scores: CohortScores) -> None:
-    """The same judge twice, and a judge that is not known, give no figure."""
-    for judges in (("judge-a", "judge-a"), ("judge-a", "nobody")):
-        chosen = dict(zip(("first", "second"), judges, strict=True))
-        assert draw(FigureName.JUDGE_SCATTER, scores, template_id="novelty", **chosen) is None
+def test_a_judge_that_is_not_known_has_no_figure(scores: CohortScores) -> None:
+    """A name that is in no row gives no figure."""
+    chosen = Chosen(template_id="novelty", first="judge-a", second="nobody")
+    assert draw(FigureName.SCATTER, scores, chosen) is None
+
+
+def test_two_templates(scores: CohortScores) -> None:
+    """Each essay is a dot at its values under both templates, by the judges that scored it under both."""
+    figure = draw(FigureName.SCATTER, scores, Chosen(first="novelty", second="coherence"))
+    assert figure is not None
+    frame = cohort_frame(scores.rows)
+    cells = frame.groupby(["essay", "model", "template"])["score"].mean().unstack().dropna()
+    values = cells.groupby("essay")[["novelty", "coherence"]].mean()
+    assert isinstance(figure.plot, Scatter)
+    essays = figure.plot.essays
+    assert [each.essay_id for each in essays] == list(values.index)
+    assert [each.first for each in essays] == pytest.approx(list(values["novelty"]))
+    assert [each.second for each in essays] == pytest.approx(list(values["coherence"]))
+    assert f"mean difference {(values['coherence'] - values['novelty']).mean():+.2f}" in figure.note
+
+
+def test_two_templates_on_different_scales_are_not_compared(scores: CohortScores) -> None:
+    """Scores from 0 to 9 and scores from 1 to 5 have no scatter, and the comparison says why."""
+    rows = [
+        replace(row, scale=Scale(1, 5), score=None) if row.member.template_id == "coherence" else row
+        for row in scores.rows
+    ]
+    rows = [replace(row, score=3.0) if row.scale == Scale(1, 5) else row for row in rows]
+    other = replace(scores, rows=rows)
+    chosen = Chosen(first="novelty", second="coherence")
+    assert draw(FigureName.SCATTER, other, chosen) is None
+    assert side_by_side(other, chosen).difference.note == "the two are on different scales"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from essay_cohorts.figures.agreement_matrix import shown
-from essay_cohorts.figures.cohort_figures import CohortScores, FigureName, draw
+from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName, draw
 from essay_cohorts.figures.dot_whisker import DotWhiskers
 from essay_cohorts.figures.figure import Width
 from essay_cohorts.figures.rendering import Theme, size_of, to_printable_png, to_printable_svg, to_svg
@@ -28,7 +28,7 @@ def name(request: pytest.FixtureRequest) -> FigureName:
 
 def test_a_file_has_the_words_of_its_figure(scores: CohortScores, name: FigureName) -> None:
     """The printable SVG is black on white, with the title, the number of essays or scores, and the caption."""
-    figure = draw(name, scores, template_id="novelty", **PAIR)
+    figure = draw(name, scores, Chosen(template_id="novelty", **PAIR))
     assert figure is not None
     svg = to_printable_svg(figure)
     shown = " ".join(texts(svg))
@@ -40,7 +40,7 @@ def test_a_file_has_the_words_of_its_figure(scores: CohortScores, name: FigureNa
 
 def test_a_png_is_large_enough_for_print(scores: CohortScores) -> None:
     """The PNG has three pixels for each of the SVG."""
-    figure = draw(FigureName.AGREEMENT, scores, template_id="novelty")
+    figure = draw(FigureName.AGREEMENT, scores, Chosen(template_id="novelty"))
     assert figure is not None
     png = to_printable_png(figure)
     assert png.startswith(b"\x89PNG")
@@ -50,7 +50,7 @@ def test_a_png_is_large_enough_for_print(scores: CohortScores) -> None:
 @pytest.mark.parametrize("width", Width)
 def test_a_page_knows_the_size_of_a_figure(scores: CohortScores, name: FigureName, width: Width) -> None:
     """A figure has the width that was asked for and the height that the page leaves for it."""
-    figure = draw(name, scores, template_id="novelty", **PAIR)
+    figure = draw(name, scores, Chosen(template_id="novelty", **PAIR))
     assert figure is not None
     _, _, *size = map(float, (parse(to_svg(figure, width)).get("viewBox") or "").split())
     assert size == pytest.approx([pixels * 0.72 for pixels in size_of(figure, width)], abs=0.5)
@@ -60,7 +60,7 @@ def test_a_page_knows_the_size_of_a_figure(scores: CohortScores, name: FigureNam
 @pytest.mark.parametrize("theme", Theme)
 def test_a_figure_has_the_ink_of_its_theme(scores: CohortScores, name: FigureName, theme: Theme) -> None:
     """All text but the numbers on colours is dark on a light page, and light on a dark page."""
-    figure = draw(name, scores, template_id="novelty", **PAIR)
+    figure = draw(name, scores, Chosen(template_id="novelty", **PAIR))
     assert figure is not None
     inks = {
         re.search(r"fill: (#[0-9a-f]+)", text.get("style") or "")
@@ -72,7 +72,7 @@ def test_a_figure_has_the_ink_of_its_theme(scores: CohortScores, name: FigureNam
 
 def test_the_same_figure_is_the_same_file(scores: CohortScores, name: FigureName) -> None:
     """Drawn twice, even by two threads at once, a figure gives the same bytes."""
-    figure = draw(name, scores, template_id="novelty", **PAIR)
+    figure = draw(name, scores, Chosen(template_id="novelty", **PAIR))
     assert figure is not None
     with ThreadPoolExecutor(4) as threads:
         assert len(set(threads.map(lambda _: to_printable_svg(figure), range(4)))) == 1
@@ -91,7 +91,7 @@ def test_hostile_names_stay_text(name: FigureName, width: Width) -> None:
         titles=lambda essays: {essay: f"{essay} {HOSTILE}" for essay in essays},
     )
     chosen = {"first": "judge-a", "second": f"judge-b{HOSTILE}"}
-    figure = draw(name, titled, template_id="novelty", **chosen)
+    figure = draw(name, titled, Chosen(template_id="novelty", **chosen))
     assert figure is not None
     for svg in (to_svg(figure, width), to_printable_svg(figure)):
         assert not any(element.tag.endswith("script") for element in parse(svg).iter())
@@ -109,7 +109,7 @@ def test_essays_with_one_title_keep_their_rows() -> None:
         people=(),
         titles=lambda essays: dict.fromkeys(essays, "Rivers"),
     )
-    figure = draw(FigureName.RANKING, same, template_id="novelty")
+    figure = draw(FigureName.RANKING, same, Chosen(template_id="novelty"))
     assert figure is not None
     assert isinstance(figure.plot, DotWhiskers)
     names = [row.name for row in figure.plot.panels[0].rows]

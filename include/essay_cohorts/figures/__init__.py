@@ -7,7 +7,7 @@ dot_whisker        means with their intervals, by any names
 means              the means of judges, templates and groups
 ranking            essays in the order of their means
 distribution       how often each score was given
-judge_scatter      two judges, or a judge and a person, on the same essays
+scatter            two judges, a judge and a person, or two templates, on the same essays
 agreement_matrix   the agreement of each pair of judges
 cohort_figures     every figure of a cohort by its name
 rendering          from a figure to SVG and PNG

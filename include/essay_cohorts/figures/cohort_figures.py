@@ -10,16 +10,16 @@ from essay_cohorts.domain import ScoreRow
 from essay_cohorts.figures.agreement_matrix import agreement_matrix
 from essay_cohorts.figures.distribution import distribution_figure
 from essay_cohorts.figures.figure import Figure
-from essay_cohorts.figures.judge_scatter import SharedEssay, judge_scatter
 from essay_cohorts.figures.judge_scores import summarise_judges
 from essay_cohorts.figures.means import means_by_group, means_by_judge, means_by_template
 from essay_cohorts.figures.ranking import ranking_figure, shown_essays
+from essay_cohorts.figures.scatter import scatter_figure
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.agreement import pair_alphas
 from essay_cohorts.statistics.all_statistics import ScoreStatistics
-from essay_cohorts.statistics.frame import cohort_frame, scale_of
+from essay_cohorts.statistics.differences import SideBySide, judges_side_by_side, templates_side_by_side
+from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.groups import GroupStatistics
-from essay_cohorts.statistics.spread import judge_pair, shared_means
 
 # Returns essay id -> title for the essays that a figure names.
 Titles = Callable[[Iterable[str]], Mapping[str, str]]
@@ -32,7 +32,7 @@ class FigureName(StrEnum):
     MEANS_BY_TEMPLATE = "means-by-template"
     MEANS_BY_GROUP = "means-by-group"
     DISTRIBUTION = "distribution"
-    JUDGE_SCATTER = "judge-scatter"
+    SCATTER = "scatter"
     AGREEMENT = "agreement"
     RANKING = "ranking"
 
@@ -56,14 +56,17 @@ class CohortScores:
         return [row for row in self.rows if row.member.template_id == template_id]
 
 
-def draw(
-    name: FigureName, scores: CohortScores, *, template_id: str, first: str = "", second: str = ""
-) -> Figure | None:
-    """Return a figure; None if the cohort has no scores for it.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """What a figure is about: a template; and for a scatter two sides, which are templates if `template_id` is ""."""
 
-    `template_id` chooses the template of figures that are about one. `first` and `second` choose the two judges of a
-    scatter, of which either may be a person.
-    """
+    template_id: str = ""
+    first: str = ""
+    second: str = ""
+
+
+def draw(name: FigureName, scores: CohortScores, chosen: Chosen) -> Figure | None:
+    """Return a figure; None if the cohort has no scores for it."""
     statistics = scores.statistics
     scales = {row.member.template_id: row.scale for row in scores.rows}
     if name is FigureName.MEANS_BY_JUDGE:
@@ -73,13 +76,22 @@ def draw(
     if name is FigureName.MEANS_BY_GROUP:
         return means_by_group(scores.groups.means if scores.groups else (), scales)
     if name is FigureName.RANKING:
-        return _ranking(scores, template_id, scales)
-    rows = scores.of_template(template_id)
+        return _ranking(scores, chosen.template_id, scales)
+    if name is FigureName.SCATTER:
+        return scatter_figure(side_by_side(scores, chosen))
+    rows = scores.of_template(chosen.template_id)
     if name is FigureName.DISTRIBUTION:
         return distribution_figure(summarise_judges(rows))
-    if name is FigureName.AGREEMENT:
-        return agreement_matrix(template_id, pair_alphas(cohort_frame(rows)))
-    return _scatter([*rows, *scores.people], template_id, (first, second))
+    return agreement_matrix(chosen.template_id, pair_alphas(cohort_frame(rows)))
+
+
+def side_by_side(scores: CohortScores, chosen: Chosen) -> SideBySide:
+    """Return two judges under the chosen template, of which either may be a person; or two templates."""
+    if not chosen.template_id:
+        return templates_side_by_side(chosen.first, chosen.second, cohort_frame(scores.rows))
+    rows = [*scores.of_template(chosen.template_id), *scores.people]
+    of_template = [row for row in rows if row.member.template_id == chosen.template_id]
+    return judges_side_by_side(chosen.first, chosen.second, cohort_frame(of_template))
 
 
 def _ranking(scores: CohortScores, template_id: str, scales: Mapping[str, Scale]) -> Figure | None:
@@ -87,16 +99,3 @@ def _ranking(scores: CohortScores, template_id: str, scales: Mapping[str, Scale]
     if not ranking:
         return None
     return ranking_figure(ranking, scores.titles(shown_essays(ranking)), scales[template_id])
-
-
-def _scatter(rows: Iterable[ScoreRow], template_id: str, judges: tuple[str, str]) -> Figure | None:
-    if judges[0] == judges[1]:
-        return None
-    wanted = [row for row in rows if row.member.template_id == template_id and row.member.llm_model_id in judges]
-    frame = cohort_frame(wanted)
-    pair = judge_pair(frame, *judges)
-    if pair is None:
-        return None
-    both = shared_means(frame, *judges)
-    essays = [SharedEssay(essay_id=str(essay), first=float(x), second=float(y)) for essay, x, y in both.itertuples()]
-    return judge_scatter(pair, essays, scale_of(frame))

@@ -86,28 +86,12 @@ def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
     for template_id, of_template in frame.groupby("template", sort=False):
         means = cell_means(of_template).unstack("model").droplevel("template")
         for first, second in map(sorted, combinations(dict.fromkeys(of_template["model"]), 2)):
-            both = _shared(means, first, second)
+            if not {first, second} <= {*means.columns}:
+                continue
+            both, rows = means[[first, second]].dropna(), of_template[of_template["model"].isin([first, second])]
             if not both.empty:
-                rows = of_template[of_template["model"].isin([first, second])]
                 found.append(_pair(str(template_id), both, rows))
     return tuple(found)
-
-
-def shared_means(frame: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    """Return the means of two models for each essay that both scored, a column each; `frame` holds one template."""
-    return _shared(cell_means(frame).unstack("model").droplevel("template"), first, second)
-
-
-def judge_pair(frame: pd.DataFrame, first: str, second: str) -> JudgePair | None:
-    """Return two models compared in this order; None if they share no essay. `frame` holds one template."""
-    both = shared_means(frame, first, second)
-    if both.empty:
-        return None
-    return _pair(str(frame["template"].iloc[0]), both, frame[frame["model"].isin([first, second])])
-
-
-def _shared(means: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
-    return means.reindex(columns=[first, second]).dropna()
 
 
 def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair:

@@ -1,4 +1,4 @@
-"""Two judges, or a judge and a person, that scored the same essays: one against the other."""
+"""Two judges, a judge and a person, or two templates, on the same essays: one against the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from essay_cohorts.amounts import figure as two_decimals
 from essay_cohorts.figures.figure import Figure, Width, counted
 from essay_cohorts.figures.sheet import BLUE, PIXELS_AN_INCH, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import Scale
-from essay_cohorts.statistics.spread import JudgePair
+from essay_cohorts.statistics.bootstrap import Estimate
+from essay_cohorts.statistics.differences import EssayPair, SideBySide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,22 +29,13 @@ _LEFT_PIXELS, _BOTTOM_PIXELS, _KEY_PIXELS, _LARGEST = 54.0, 46.0, 90.0, 400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SharedEssay:
-    """An essay that both have scored, with the mean score of each."""
-
-    essay_id: str
-    first: float
-    second: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgeScatter:
-    """The essays that the judges `first` and `second` share, on one scale."""
+class Scatter:
+    """The values of essays on two sides, `first` across and `second` upwards, on one scale."""
 
     first: str
     second: str
     scale: Scale
-    essays: Sequence[SharedEssay]
+    essays: Sequence[EssayPair]
 
     @property
     def is_dense(self) -> bool:
@@ -119,21 +111,22 @@ class JudgeScatter:
         sheet.text(_LEFT_PIXELS + side + 22, top + 8, "essays")
 
 
-def judge_scatter(pair: JudgePair, essays: Sequence[SharedEssay], scale: Scale) -> Figure | None:
-    """Return the second judge's means against the first's; None without essays."""
-    if not essays:
+def scatter_figure(sides: SideBySide) -> Figure | None:
+    """Return the second side against the first; None if they share no essay."""
+    if not sides.essays:
         return None
-    plot = JudgeScatter(first=pair.first, second=pair.second, scale=scale, essays=essays)
+    first, second, under = sides.first, sides.second, f", by {sides.template_id}" if sides.template_id else ""
+    plot = Scatter(first=first, second=second, scale=sides.scale, essays=sides.essays)
     how = (
         f"Each square counts the essays in it, because there are more than {MOST_POINTS}."
         if plot.is_dense
         else "Each dot is an essay, moved by up to 1.2 % of the scale so that equal ones can be seen."
     )
     return Figure(
-        name=f"{pair.template_id}-{pair.first}-against-{pair.second}",
-        title=f"{pair.second} against {pair.first}, by {pair.template_id}",
-        note=f"n = {counted(len(essays), 'essay')}; {_difference(pair)}{_correlation(pair)}",
-        caption=f"{how} On the broken line both give the same score; above it {pair.second} gives more.",
+        name=f"{first}-against-{second}" + (f"-by-{sides.template_id}" if sides.template_id else ""),
+        title=f"{second} against {first}{under}",
+        note=f"n = {counted(len(sides.essays), 'essay')}; {_difference(sides.difference)}{_correlation(sides)}",
+        caption=f"{how} On the broken line both give the same score; above it {second} gives more.",
         plot=plot,
     )
 
@@ -149,14 +142,13 @@ def _square(score: float, scale: Scale) -> int:
     return min(int(round((score - scale.low) / scale.span * _SQUARES, 6)), _SQUARES - 1)
 
 
-def _difference(pair: JudgePair) -> str:
-    found = pair.difference
+def _difference(found: Estimate) -> str:
     if found.value is None:
-        return "no difference"
+        return found.note
     ends = [two_decimals(end, signed=True) for end in (found.low, found.high) if end is not None]
     interval = f" (95 % interval {' to '.join(ends)})" if ends else ""
     return f"mean difference {two_decimals(found.value, signed=True)}{interval}"
 
 
-def _correlation(pair: JudgePair) -> str:
-    return "" if pair.correlation is None else f"; r = {two_decimals(pair.correlation)}"
+def _correlation(sides: SideBySide) -> str:
+    return "" if sides.correlation is None else f"; r = {two_decimals(sides.correlation)}"
