@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from essay_cohorts.domain import Cell, Outcome, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
+from essay_cohorts.store.cohort_folder import cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
 from essay_cohorts.views.comparison import compare
@@ -21,9 +22,18 @@ from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.snapshot import CohortSnapshot
-from essay_cohorts_airflow.pages import forms, plan_page, scores_page, shown_cohorts
+from essay_cohorts_airflow.pages import (
+    differences_page,
+    essays_page,
+    figures,
+    forms,
+    plan_page,
+    scores_page,
+    shown_cohorts,
+)
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER
+from essay_cohorts_airflow.pages.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.rendering import as_bar, render
 
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
@@ -31,8 +41,8 @@ _YEAR_S = 365 * 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter()
-router.include_router(plan_page.router)
-router.include_router(scores_page.router)
+for page in (differences_page, essays_page, figures, plan_page, scores_page):
+    router.include_router(page.router)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,13 +148,40 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
 @router.get("/evaluation/{gen_id}")
 def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
     """Show one evaluation: prompt, reply, score, metadata, history; of a person's, the rater and the remarks."""
-    record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
+    settings = read_settings()
+    store = GensDataLayer.from_root(settings.data_root)
+    record = read_evaluation(store, gen_id)
+    cohort_id = cohort if is_id(cohort) else record.home_cohort_id
+    essay_id = record.cell.essay_id if record.cell else ""
+    before, after = _neighbours(gen_id, _order(settings, store, essay_id, cohort_id, gen_id))
+    shows_prose = record.reply is not None and is_prose(record.reply)
     return render(
         request,
         "evaluation",
         record=record,
-        cohort_id=cohort if is_id(cohort) else record.home_cohort_id,
+        cohort_id=cohort_id,
+        title=essay_titles(store, [essay_id])[essay_id],
+        before=before,
+        after=after,
+        reply_prose=prose_with_mark(record.reply_lines, record.deciding_line) if shows_prose else None,
     )
+
+
+def _order(settings: Settings, store: GensDataLayer, essay_id: str, cohort_id: str, gen_id: str) -> list[str]:
+    """Return the evaluations among which a page leads on: the cohort's, or else all of the essay."""
+    if cohort_id in cohort_ids(settings.data_root):
+        members = [row.member.gen_id for row in shown_cohorts.snapshots.get(settings, cohort_id).rows]
+        if gen_id in members:
+            return members
+    return list(shown_cohorts.evaluations.by_essay(store, {essay_id}).get(essay_id, {}))
+
+
+def _neighbours(gen_id: str, order: Sequence[str]) -> tuple[str, str]:
+    """Return the ids before and after this id; "" where there is none."""
+    if gen_id not in order:
+        return "", ""
+    place = order.index(gen_id)
+    return order[place - 1] if place else "", order[place + 1] if place + 1 < len(order) else ""
 
 
 @router.get("/compare")
