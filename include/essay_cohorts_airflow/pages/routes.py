@@ -18,9 +18,11 @@ from essay_cohorts.store.cohort_folder import cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
 from essay_cohorts.views.comparison import compare
-from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
+from essay_cohorts.views.coverage import CellCoverage, columns_of, paginate, summarise_cells
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
+from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_cells
+from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages import (
     differences_page,
@@ -95,23 +97,40 @@ def cohort(request: Request, cohort_id: str) -> Response:
     settings = read_settings()
     snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
-    essays, columns = (each.cell.essay_id for each in snapshot.cells), columns_of(snapshot.cells)
+    criterion = request.query_params.get("criterion", "")
+    cells = _cells_of_criterion(snapshot, criterion) if criterion in snapshot.criteria else snapshot.cells
+    essays, columns = (each.cell.essay_id for each in cells), columns_of(cells)
     titles = essay_titles(store, essays) if query.text.strip() else {}
-    page = matrix(snapshot.cells, query, titles)
+    page = matrix(cells, query, titles)
+    shown = {row.essay_id for row in page.rows}
+    rows = [row for row in snapshot.rows if row.member.parent_gen_id in shown]
     return render(
         request,
         "cohort",
         snapshot=snapshot,
         query=query,
-        fields=forms.matrix_fields(query),
+        criterion=criterion if cells is not snapshot.cells else "",
+        fields=forms.matrix_fields(query) | {"criterion": criterion if cells is not snapshot.cells else None},
         matrix=page,
+        template_means=template_means(cells) if query.colour is Colour.SCORE else {},
+        legend=heat_legend({each.scale for each in cells}) if query.colour is Colour.SCORE else (),
+        former=cells_of_former_prompts(settings.data_root, rows),
+        made_up=made_up_cells(rows),
         titles=titles or essay_titles(store, (row.essay_id for row in page.rows)),
         templates=distinct(template for template, _ in columns),
         models=distinct(model for _, model in columns),
         Sort=Sort,
+        Colour=Colour,
+        heat=heat,
         bar=as_bar(snapshot),
         progress=_progress(snapshot),
     )
+
+
+def _cells_of_criterion(snapshot: CohortSnapshot, criterion: str) -> Sequence[CellCoverage]:
+    from essay_cohorts.statistics.frame import rows_of_criterion
+
+    return summarise_cells(rows_of_criterion(snapshot.rows, criterion))
 
 
 @router.get("/c/{cohort_id}/progress")
