@@ -102,7 +102,7 @@ def test_people_s_scores_count_at_once(rated: StoreBuilder, tmp_path: Any) -> No
 def test_other_scales_are_named(rated: StoreBuilder) -> None:
     """A rating from another scale is left out with a line that says so."""
     rated.rating("v_old", "e_essay1", "cy", 9.0)
-    assert "novelty: 1 scores on another scale than its judges' do not count." in run(rated, "--with-humans").stdout
+    assert "novelty: 1 score on another scale than its judges' does not count." in run(rated, "--with-humans").stdout
 
 
 def test_a_mix_of_settings_is_marked(rated: StoreBuilder) -> None:

@@ -69,8 +69,8 @@ def test_missing_essays_are_selected_and_the_next_commands_work(ranked: StoreBui
     done = select(ranked, "--cohort", "next")
     assert done.returncode == 0, done.stderr
     assert selected(ranked) == ["e_essay1"]
-    assert "1 need a decision" in done.stdout
-    assert "Of the best 3: 1 selected, 1 need a decision, 1 are covered." in done.stdout
+    assert "1 essay needs a decision" in done.stdout
+    assert "Of the best 3 essays: 1 selected, 1 needs a decision, 1 is covered." in done.stdout
     (command,) = [line for line in done.stdout.splitlines() if line.startswith("Run it:")]
     conf = shlex.split(command)[-1]
     assert json.loads(conf) == {"templates": ["coherence"], "cohort_id": "next"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pendulum
 import typer
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.cli.local_calls import (
     MaxCostUsd,
@@ -102,7 +103,7 @@ class _Check:
             )
             raise BadInput([Problem(place="--model", finding=finding.strip(), next_step=next_step)])
         if not set.intersection(*map(set, values.values())):
-            counts = ", ".join(f"{name} ({len(essays)} essays)" for name, essays in values.items())
+            counts = ", ".join(f"{name} ({counted(len(essays), 'essay')})" for name, essays in values.items())
             finding = f"no essay has scores of {model_id} under each of {counts}."
             raise BadInput([Problem(place="--template", finding=finding, next_step="Name one of them.")])
         return cls(model_id=model_id, templates=tuple(values), drift_cohort=new, former=former)
@@ -132,7 +133,7 @@ class _Check:
     def announcement(self, conf: Mapping[str, Any]) -> str:
         """Return what is going to be judged, and which former scores do not count."""
         known = len(set.intersection(*map(set, self.former.essays().values())))
-        judged = f"{self.model_id} judges {len(conf['essay_ids'])} of {known} essays again"
+        judged = f"{self.model_id} judges {len(conf['essay_ids'])} of {counted(known, 'essay')} again"
         reason = "Existing scores are not reused, because the new ones are compared with them."
         left_out = _left_out(self.former.left_out)
         return "\n".join(filter(None, [f"{judged}, as cohort {self.drift_cohort}. {reason}", left_out]))

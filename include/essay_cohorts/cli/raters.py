@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.cli.inputs import import_app
 from essay_cohorts.cli.options import (
@@ -75,7 +76,7 @@ def import_scores_command(
     counts = f"{done.new} imported, {done.updated} updated, {done.replaced} replaced, {done.known} unchanged"
     typer.echo(f"Ratings in {root}: {counts}.")
     if done.unrated:
-        typer.echo(f"{done.unrated} rows are not rated yet.")
+        typer.echo(f"{counted(done.unrated, 'row is', 'rows are')} not rated yet.")
 
 
 @raters_app.command("sample-for-raters", rich_help_panel=SELECTION)
@@ -100,7 +101,7 @@ def sample_for_raters(
     write_text(output, f"\ufeff{sheet.text}")
     again = f", of which people have rated {sheet.rated_before} before" if sheet.rated_before else ""
     fewer = "" if len(sheet.essay_ids) == size else f" (there are no {size} that judges have scored)"
-    typer.echo(f"Written: {output}, {len(sheet.essay_ids)} essays{fewer}{again}")
+    typer.echo(f"Written: {output}, {counted(len(sheet.essay_ids), 'essay')}{fewer}{again}")
     typer.echo(
         f"Next: give each rater a copy to fill in rater and score (from {sheet.rubric.scale}), and import the file:"
     )

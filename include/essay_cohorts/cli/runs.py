@@ -11,6 +11,7 @@ import pendulum
 import typer
 from rich.table import Table
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.backfill import plan_cohort
 from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, print_table, settings_of, show_log
 from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
@@ -72,7 +73,7 @@ def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False
         typer.echo(json.dumps({"unfinished": found.unfinished, "account": asdict(found.account), "cells": cells}))
     else:
         _print_status(found.cells)
-        scored = f"{found.total - found.unfinished} of {found.total} evaluations have a score"
+        scored = f"{found.total - found.unfinished:,} of {counted(found.total, 'evaluation')} have a score"
         typer.echo(f"{scored}: {found.account}")
     raise typer.Exit(1 if found.unfinished else 0)
 

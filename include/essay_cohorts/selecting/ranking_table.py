@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from essay_cohorts.amounts import figure
+from essay_cohorts.amounts import counted, figure
 from essay_cohorts.plain_table import as_text
 from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
 
@@ -25,14 +25,16 @@ def choice_text(choice: MissingSelection, target: str) -> str:
     if choice.missing:
         parts.append(_short_table(choice.missing, target))
     if choice.needs_decision:
+        need = counted(len(choice.needs_decision), "essay needs", "essays need")
         parts.append(
-            f"{len(choice.needs_decision)} need a decision, because their only missing scores have refused replies. "
-            "Read these replies, or select the essays too with retry_unscored."
+            f"{need} a decision, because all missing scores have refused replies. Read these replies, or select the "
+            "essays too with retry_unscored."
         )
         parts.append(_short_table(choice.needs_decision, target))
     parts.append(
-        f"Of the best {len(choice.ranked)}: {len(choice.missing)} selected, "
-        f"{len(choice.needs_decision)} need a decision, {len(choice.covered)} are covered."
+        f"Of the best {counted(len(choice.ranked), 'essay')}: {len(choice.missing)} selected, "
+        f"{counted(len(choice.needs_decision), 'needs', 'need')} a decision, "
+        f"{counted(len(choice.covered), 'is', 'are')} covered."
     )
     return "\n".join(parts)
 

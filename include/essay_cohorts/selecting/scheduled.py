@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.errors import raise_if_any
 from essay_cohorts.planning.selection_file import parse_selection
 from essay_cohorts.selecting.ranking_table import choice_text
@@ -32,7 +33,7 @@ def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime
     if not essay_ids:
         log.info("Nothing is missing, so nothing is triggered and nothing is called.")
         return {}
-    log.info("Cohort %s: %d essays, template %s", cohort_id, len(essay_ids), request.value.target_template)
+    log.info("Cohort %s: %s, template %s", cohort_id, counted(len(essay_ids), "essay"), request.value.target_template)
     models = conf_models(settings.data_root, request.value.average_models or ())
     return {**request.value.conf(cohort_id, essay_ids), **models}
 

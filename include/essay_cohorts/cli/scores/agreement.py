@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, typed_command
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.cli.scores.tables import (
@@ -120,7 +121,9 @@ def _print(result: HumanAgreement, mixed: MixedFigures) -> None:
         if not comparison.criterion:
             _print_confusion(comparison)
     for template_id, count in result.on_other_scales.items():
-        typer.echo(f"{template_id}: {count} scores on another scale than its judges' do not count.")
+        scores = counted(count, "score")
+        verb = "does" if count == 1 else "do"
+        typer.echo(f"{template_id}: {scores} on another scale than its judges' {verb} not count.")
     print_mixed(mixed)
 
 
