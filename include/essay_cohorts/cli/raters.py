@@ -24,6 +24,7 @@ from essay_cohorts.cli.options import (
     own_root,
     settings_of,
     typed_command,
+    typed_root,
 )
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.domain import Stage
@@ -105,8 +106,7 @@ def sample_for_raters(
     typer.echo(
         f"Next: give each rater a copy to fill in rater and score (from {sheet.rubric.scale}), and import the file:"
     )
-    root = f" --data-root {shlex.quote(str(data_root))}" if data_root else ""
-    typer.echo(f"  {typed_command()} import scores {shlex.quote(str(output))}{root}")
+    typer.echo(f"  {typed_command()} import scores {shlex.quote(str(output))}{typed_root(data_root)}")
 
 
 def _on_terminal(written: Iterator[Rating], total: int) -> Iterator[Rating]:

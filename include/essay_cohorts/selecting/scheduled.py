@@ -16,6 +16,8 @@ from essay_cohorts.selecting.scheduled_request import ScheduledRequest, parse_sc
 from essay_cohorts.selecting.selection_writer import Ranking, conf_models, missing_essays
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_titles
 
 log = logging.getLogger(__name__)
 
@@ -57,5 +59,7 @@ def _missing(root: Path, request: ScheduledRequest) -> list[str]:
         any_model=request.any_model,
         retry_unscored=request.retry_unscored,
     )
-    log.info("%s", choice_text(choice, request.target_template))
+    shown = [essay.essay_id for essay, _ in (*choice.missing, *choice.needs_decision)]
+    titles = essay_titles(GensDataLayer.from_root(root), shown)
+    log.info("%s", choice_text(choice, request.target_template, titles))
     return [essay.essay_id for essay, _ in choice.missing]
