@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -17,9 +19,10 @@ def run(store: StoreBuilder, *words: str) -> FinishedCommand:
 
 
 def table(text: str, heading: str) -> list[list[str]]:
-    """Return the cells of the lines below a heading, up to an empty line."""
+    """Return the cells of the lines below a heading, up to the notes or an empty line."""
     below = text.split(heading, 1)[1].split("\n", 1)[1]
-    return [line.split() for line in below.split("\n\n")[0].splitlines()]
+    lines = below.split("\n\n")[0].splitlines()
+    return [line.split() for line in takewhile(lambda line: not re.match(r"(\?+|[a-z])  \w", line), lines)]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from essay_cohorts.cli.local_calls import (
 )
 from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, show_log, typed_command
 from essay_cohorts.cli.runs import checked_id
-from essay_cohorts.cli.scores.tables import interval, number, table_of
+from essay_cohorts.cli.scores.tables import Notes, number, table_of
 from essay_cohorts.domain import Member, ScoreRow, Template, one_form
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.ids import drift_cohort_id
@@ -200,21 +200,14 @@ def _report(settings: Settings, check: _Check, *, as_json: bool) -> None:
 
 
 def _print(model_id: str, found: Iterable[Drift], versions: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    table = table_of(
-        "template",
-        "former scores",
-        "new scores",
-        "essays",
-        "difference",
-        "95 % interval",
-        "mean absolute difference",
-        "r",
-    )
+    heads = ("template", "former\nscores", "new\nscores", "essays", "difference", "95 % interval")
+    table, notes = table_of(*heads, "mean absolute\ndifference", "r"), Notes()
     for each in found:
         counts = (str(each.former_scores), f"{each.new_scored}/{each.new_planned}", str(each.difference.essays))
-        figures = (number(each.difference.value), interval(each.difference)[0])
+        figures = (number(each.difference.value), notes.interval(each.difference))
         table.add_row(each.template_id, *counts, *figures, number(each.distance), number(each.correlation))
     print_table(table)
+    notes.print()
     for each in found:
         typer.echo(f"{each.template_id}: {each.verdict(model_id)}.")
     for side, known in versions.items():
