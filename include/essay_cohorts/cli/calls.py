@@ -32,7 +32,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 if TYPE_CHECKING:
     from essay_cohorts.calling.trial import TrialSpending
-    from essay_cohorts.calls import Reply
+    from essay_cohorts.calls import Failure, Reply
 
 calls_app = typer.Typer()
 
@@ -90,9 +90,7 @@ def try_template(
     accepts = Catalog(root=root).offline_replies_allowed()
     answer, spending = asyncio.run(try_call(endpoint(access), model, prompt, accept_offline=accepts))
     if isinstance(answer, Failure):
-        typer.echo(
-            f"No reply after {counted(answer.attempts, 'request')} ({answer.kind}): {answer.message}", err=True
-        )
+        typer.echo(_no_reply(answer), err=True)
         raise typer.Exit(1)
     parser = template_parser(template)
     verdict = judge_by(parser, answer.text, finish_reason=answer.finish_reason, reasoning=answer.reasoning)
@@ -111,6 +109,10 @@ def _show_verdict(reply: Reply, verdict: Verdict, spending: TrialSpending) -> No
         typer.echo(f"{name}: {score}" if score is not None else f"{name}: no score: {reason}")
     typer.echo(f"{read} (parser {verdict.parser.name}, version {verdict.parser.version})")
     typer.echo(f"{reply.response_model}, {reply.duration_s:.1f} s, {_cost(spending)}. Nothing was stored.")
+
+
+def _no_reply(failure: Failure) -> str:
+    return f"No reply after {counted(failure.attempts, 'request')} ({failure.kind}): {failure.message}"
 
 
 def _cost(spending: TrialSpending) -> str:
