@@ -34,6 +34,19 @@ PAGES = [
     "/c/main/cell?essay=e_essay3&template=novelty&model=judge-b",
     "/c/main/scores",
     "/c/main/scores?template=coherence",
+    "/c/main?colour=score&sort=disagreement&order=desc",
+    "/c/main/essays",
+    "/c/main/essays?template=novelty&sort=disagreement&order=desc&text=essay",
+    "/c/main/differences",
+    "/c/main/differences?by=template&first=coherence&second=novelty&order=gains",
+    "/c/main/figures/means-by-judge.svg",
+    "/c/main/figures/means-by-judge.svg?on=page&width=narrow&theme=dark",
+    "/c/main/figures/distribution.png?template=novelty",
+    "/c/main/figures/scatter.svg?template=coherence&first=judge-a&second=judge-b",
+    "/essays",
+    "/essays?text=hacked&sort=words",
+    "/essay/e_essay4",
+    "/essay/e_essay1?cohort=main",
     "/c/main/scores.csv",
     "/c/main/scores.jsonl",
     "/c/main/score_pivot.csv",
@@ -89,10 +102,14 @@ def test_hostile_texts_stay_texts(pages: TestClient, main: PlayedDag, store: Sto
         f"/evaluation/{gen_id}?cohort=main",
         "/c/main",
         "/c/main/scores",
+        "/c/main/essays",
+        "/c/main/differences",
+        "/essays",
+        "/essay/e_essay4?cohort=main",
         "/compare?first=pilot&second=main",
     ):
         html = pages.get(path).text
-        assert "<img" not in html
+        assert "<img src=x" not in html
         assert "<script>" not in html
     shown = pages.get(f"/evaluation/{gen_id}?cohort=main").text
     assert shown.count("&lt;script&gt;window.hacked") >= 3
@@ -109,6 +126,13 @@ def test_hostile_texts_stay_texts(pages: TestClient, main: PlayedDag, store: Sto
         pytest.param("/evaluation/v_none", 404, "there is no evaluation v_none", id="unknown-evaluation"),
         pytest.param("/c/main/cell?essay=x", 404, "has no cell of essay", id="unknown-cell"),
         pytest.param("/compare?first=main&second=%3Cb%3E", 404, "is not a valid id", id="compare-no-id"),
+        pytest.param("/essay/e_none", 404, "there is no essay e_none", id="unknown-essay"),
+        pytest.param("/essay/.x", 404, "is not a valid id", id="essay-no-id"),
+        pytest.param("/c/main/figures/pie.svg", 404, "There is no figure pie.svg", id="unknown-figure"),
+        pytest.param("/c/main/figures/ranking.gif", 404, "There is no figure", id="unknown-form"),
+        pytest.param(
+            "/c/main/figures/ranking.svg?template=no", 404, "has no scores for the figure ranking", id="no-scores"
+        ),
         pytest.param("/static/app.py", 404, "There is no file app.py", id="no-static-file"),
         pytest.param("/static/..%2fapp.py", 404, "There is no page", id="static-outside"),
         pytest.param("/nothing", 404, "There is no page", id="no-page"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import PlayedDag
+from tests.figures.svg import drawn_axes, texts
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -38,20 +39,23 @@ def judged(store: StoreBuilder, dag: PlayedDag) -> StoreBuilder:
 
 def table(html: str, label: str) -> list[list[str]]:
     """Return the cells of the table with this label, without tags."""
-    found = re.search(rf'aria-label="{label}"><table>.*?<tbody>(.*?)</tbody>', html, re.DOTALL)
+    found = re.search(rf'aria-label="{label}"><table[^>]*>.*?<tbody>(.*?)</tbody>', html, re.DOTALL)
     assert found is not None, label
     rows = re.findall(r"<tr>(.*?)</tr>", found[1], re.DOTALL)
     return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[dh].*?</t[dh]>", row)] for row in rows]
 
 
 def test_the_page_is_on_the_template_s_scale(pages: TestClient, judged: StoreBuilder) -> None:
-    """The distribution has a bar for each point of the scale, and the ranking's bars run over the scale."""
+    """The distribution has a bar for each point of the scale, and the ranking's dots are where the table says."""
     html = pages.get("/c/c/scores").text
-    assert re.findall(r'y="81">([^<]+)<', html) == ["1", "2", "3", "4", "5"]
-    assert '<th scope="col" class="wide">1 to 5</th>' in html
-    places = [float(place) for place in re.findall(r'circle cx="([^"]+)"', html)]
+    distribution, ranking = (
+        pages.get(f"/c/c/figures/{name}.svg?template=own&on=page").text for name in ("distribution", "ranking")
+    )
+    assert [name for name, _ in drawn_axes(distribution)[0].marks("bar-")] == [f"0-{place}" for place in range(5)]
+    (axes,) = drawn_axes(ranking)
     means = [float(row[2]) for row in table(html, "Ranking of essays")]
-    assert places == pytest.approx([(mean - 1) * 90 / 4 for mean in means], abs=0.2)
+    assert [axes.x(x) for x, _ in axes.dots("dot-")] == pytest.approx(means, abs=0.006)
+    assert "mean score (1 to 5)" in texts(ranking)
 
 
 def test_the_matrix_names_the_scale(pages: TestClient, judged: StoreBuilder, dag: PlayedDag) -> None:
