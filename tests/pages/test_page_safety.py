@@ -42,9 +42,12 @@ PAGES = [
     "/compare?first=pilot&second=main",
     "/plan",
     "/plan?cohort=main",
+    "/plan/essays?text=essay",
     "/plan?show=1&essay_ids=e_essay4&existing=no&templates=novelty&replicates=2",
     "/static/cohorts.css",
     "/static/cohorts.js",
+    "/static/plan.js",
+    "/static/essay_picker.js",
 ]
 
 
