@@ -38,6 +38,7 @@ PAGES = [
     "/c/main/scores.jsonl",
     "/c/main/score_pivot.csv",
     "/c/main/criteria.csv",
+    "/run/evaluation_backfill/run-main",
     "/compare",
     "/compare?first=pilot&second=main",
     "/plan",
@@ -114,6 +115,8 @@ def test_hostile_texts_stay_texts(pages: TestClient, main: PlayedDag, store: Sto
         pytest.param("/compare?first=main&second=%3Cb%3E", 404, "is not a valid id", id="compare-no-id"),
         pytest.param("/static/app.py", 404, "There is no file app.py", id="no-static-file"),
         pytest.param("/static/..%2fapp.py", 404, "There is no page", id="static-outside"),
+        pytest.param("/run/evaluation_backfill/x", 404, "The run x has no cohort here", id="run-without-a-cohort"),
+        pytest.param("/run/other/run-main", 404, "this is a run of other", id="run-of-another-dag"),
         pytest.param("/nothing", 404, "There is no page", id="no-page"),
     ],
 )
