@@ -6,9 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Condition
+from threading import Lock, Thread
 
-from cachetools import TLRUCache, cached
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -24,9 +23,9 @@ from essay_cohorts.views.essay_list import ListedEssay, list_essays
 from essay_cohorts_airflow.pages import forms
 
 ESSAYS_A_PAGE = 50
-# A list is used again for ten times as long as reading it took, so that reading takes at most a tenth of the time.
 _TTL_FACTOR = 10.0
 _MIN_TTL_S, _MAX_TTL_S = 2.0, 60.0
+_QUICK_S = 0.5
 
 router = APIRouter()
 
@@ -41,13 +40,16 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _ReadEssays:
-    """All essays, each with the text that a search looks through, and how long reading them took."""
+    """All essays, each with the text that a search looks through; when they were read, and how long that took."""
 
+    root: Path
     essays: tuple[tuple[str, ListedEssay], ...]
     took_s: float
+    read_at: float
 
-    def ttl_s(self) -> float:
-        return min(max(self.took_s * _TTL_FACTOR, _MIN_TTL_S), _MAX_TTL_S)
+    def is_stale(self) -> bool:
+        ttl_s = min(max(self.took_s * _TTL_FACTOR, _MIN_TTL_S), _MAX_TTL_S)
+        return time.monotonic() > self.read_at + ttl_s
 
 
 @router.get("/plan/essays")
@@ -55,7 +57,7 @@ def essays(request: Request) -> Response:
     """Return a page of the essays that have every word of the query's `text` in their id, title or group, as JSON."""
     query = request.query_params
     words = query.get("text", "")[:200].casefold().split()
-    listed = _read_essays(read_settings().data_root).essays
+    listed = essay_cache.get(read_settings().data_root).essays
     found = [essay for text, essay in listed if all(word in text for word in words)]
     page, pages, shown = paginate(found, ESSAYS_A_PAGE, forms.page_number(query))
     return JSONResponse(
@@ -97,14 +99,48 @@ def _price(usd: float, side: str) -> str:
     return f"${usd:,.2f} {side}" if round(usd, 2) == usd else f"{dollars(usd)} {side}"
 
 
-@cached(
-    TLRUCache(maxsize=2, ttu=lambda _, read, now: now + read.ttl_s(), timer=time.monotonic), condition=Condition()
-)
+class _EssayCache:
+    """The essays of the data root that was asked for last; a thread-safe cache.
+
+    A list is used again for ten times as long as reading it took, so that reading takes at most a tenth of the time.
+    Then it is read again: at once if that is quick, otherwise in the background, so that nobody who types waits.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._read: _ReadEssays | None = None
+        self._refreshing = False
+
+    def get(self, root: Path) -> _ReadEssays:
+        """Return the essays; of several requests at once, one reads and the others wait for the result."""
+        with self._lock:
+            read = self._read
+            if read is None or read.root != root or (read.is_stale() and read.took_s < _QUICK_S):
+                read = self._read = _read_essays(root)
+            elif read.is_stale() and not self._refreshing:
+                self._refreshing = True
+                Thread(target=self._refresh, args=[root], name="essays of the plan page", daemon=True).start()
+            return read
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._read = None
+
+    def _refresh(self, root: Path) -> None:
+        try:
+            self._read = _read_essays(root)
+        finally:
+            self._refreshing = False
+
+
+essay_cache = _EssayCache()
+
+
 def _read_essays(root: Path) -> _ReadEssays:
-    """Read all essays; when two requests ask at once, one reads and the other waits for the result."""
     began = time.monotonic()
-    listed = tuple((_searched(each), each) for each in list_essays(root))
-    return _ReadEssays(essays=listed, took_s=time.monotonic() - began)
+    essays = tuple((_searched(each), each) for each in list_essays(root))
+    ended = time.monotonic()
+    return _ReadEssays(root=root, essays=essays, took_s=ended - began, read_at=ended)
 
 
 def _searched(essay: ListedEssay) -> str:
