@@ -50,9 +50,9 @@ class CohortWriter:
         folder.write_manifest(self._manifest(cohort_id, essays, created_at))
         folder.write_run(key, {**_RUN, "conf": {}, "created_at": created_at, "plan": {}})
         folder.write_scores(rows)
-        folder.write_report("<!doctype html><title>Report</title>")
-        # A minute after the evaluations, as in most cohorts; the report last, as a run writes it.
-        for written, later_s in ((folder.scores_csv, 60), (folder.report_html, 61)):
+        folder.write_score_pivot([], [])
+        # A minute after the evaluations, as in most cohorts; the pivot last, as a run writes it.
+        for written, later_s in ((folder.scores_csv, 60), (folder.score_pivot_csv, 61)):
             os.utime(written, (time.time() + later_s,) * 2)
 
     def _manifest(self, cohort_id: str, essays: Sequence[str], created_at: str) -> dict[str, object]:

@@ -147,13 +147,16 @@ class PlayedDag:
         """Run all steps after planning; keep the CohortErrors of slices, as a scheduler keeps failed tasks."""
         from essay_cohorts.backfill import slice_tasks
         from essay_cohorts.backfill.summarise import summarise_cohort
+        from essay_cohorts.backfill.write_report import write_report
 
         errors: dict[int, Exception] = {}
         slices: list[dict[str, Any]] = (
             [] if planned.dry_run else json.loads(json.dumps(slice_tasks.batches(self.settings, planned)))
         )
         asyncio.run(self._play_slices(planned, slices, errors, run_id, try_number))
-        summary = summarise_cohort(self.settings, planned, task_ref(run_id, "summarise_cohort", try_number).run)
+        run = task_ref(run_id, "summarise_cohort", try_number).run
+        summary = summarise_cohort(self.settings, planned, run)
+        write_report(self.settings, planned, run)
         json.dumps(summary.to_xcom())
         return PlayedRun(planned=planned, slices=slices, summary=summary, errors=errors)
 

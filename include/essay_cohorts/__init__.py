@@ -12,6 +12,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     views        Reads the store and prepares what the pages and the commands show.
     calling      Calls the judges for one slice, with leases, a budget, a journal of requests, and stops.
     llm_client   Sends one request to an LLM's API: retries it, slows down when told to, and explains its failure.
+    figures      Draws figures of scores as SVG and PNG. Pure.
     planning     Decides which evaluations a cohort has, which are reused, and which need a call.
     statistics   Computes figures of scores, and how much noise is in them. Pure.
     judging      Turns templates into prompts, replies into scores, and tokens into USD. Pure.

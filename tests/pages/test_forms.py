@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
+from essay_cohorts.views.coverage import CellState
+from essay_cohorts.views.matrix import MatrixQuery, Sort
 
 
 @pytest.mark.parametrize(

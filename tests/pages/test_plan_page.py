@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,14 +19,6 @@ if TYPE_CHECKING:
 PRICES = "id,model,for_evaluation,max_tokens,input_usd_per_mtok,output_usd_per_mtok,connection\n"
 PRICED = PRICES + "judge-a,example/judge-a,true,100,0.15,0.60,\n"
 PLAN = "/plan?show=1&essay_ids=e_essay1&templates=novelty&replicates=2"
-
-
-@pytest.fixture(autouse=True)
-def _essays_are_read_again() -> None:
-    """Forget the essays that an earlier test has read."""
-    from essay_cohorts_airflow.pages import plan_choices
-
-    plan_choices.essay_cache.clear()
 
 
 def _offer(page: str) -> dict[str, Any]:
@@ -188,31 +178,3 @@ def test_a_strange_title_can_be_sent_and_stays_text(pages: TestClient, store: St
     page = pages.get("/plan?show=1&essay_ids=e_essay1%20e_essay2&templates=novelty").text
     assert "&lt;script&gt;window.hacked" in page
     assert "<script>" not in page
-
-
-@pytest.mark.parametrize(
-    ("seconds", "found"),
-    [
-        pytest.param(0.01, [2, 2], id="a-small-store-is-read-at-once"),
-        pytest.param(2.0, [1, 2], id="a-large-store-is-read-in-the-background"),
-    ],
-)
-def test_nobody_who_types_waits_for_a_large_store(
-    pages: TestClient, store: StoreBuilder, monkeypatch: pytest.MonkeyPatch, seconds: float, found: list[int]
-) -> None:
-    """A list that has become old is read again before the answer if that is quick, and else for the next answer."""
-    from essay_cohorts_airflow.pages import plan_choices
-
-    store.essay(1)
-    assert pages.get("/plan/essays").json()["found"] == 1
-    former = plan_choices.essay_cache._read
-    assert former is not None
-    store.essay(2)
-    monkeypatch.setattr(
-        plan_choices.essay_cache, "_read", replace(former, took_s=seconds, read_at=former.read_at - 99)
-    )
-    shown = [pages.get("/plan/essays").json()["found"]]
-    for thread in threading.enumerate():
-        if thread.name == "essays of the plan page":
-            thread.join()
-    assert [*shown, pages.get("/plan/essays").json()["found"]] == found

@@ -459,7 +459,7 @@ def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[S
     """Every score in scores.csv is read back to the last digit, whatever text the reasons hold."""
     folder = CohortFolder(root=tmp_path_factory.mktemp("data"), cohort_id="c")
     folder.write_scores(rows)
-    folder.write_report("")
+    folder.write_score_pivot([], [])
     assert folder.scores_csv.read_bytes() == scores_text(rows).encode()
     as_of = folder.scores_csv.stat().st_mtime_ns
     assert folder.known_scores() == {
@@ -481,7 +481,7 @@ def test_scores_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[S
 def test_an_origin_that_looks_like_a_formula_reads_back(folder: CohortFolder, origin: str) -> None:
     """Only the apostrophe that keeps a spreadsheet from computing the cell is removed again."""
     folder.write_scores([scored(origin_cohort_id=origin)])
-    folder.write_report("")
+    folder.write_score_pivot([], [])
     assert folder.known_scores()["v_1"].origin_cohort_id == origin
 
 
@@ -510,13 +510,13 @@ def test_scores_that_cannot_be_read_are_not_known(folder: CohortFolder, content:
 
 
 def test_scores_that_a_person_saved_are_not_relied_on(folder: CohortFolder) -> None:
-    """A scores.csv newer than the report was changed after the run, so its scores are not used."""
+    """A scores.csv newer than score_pivot.csv was changed after the run, so its scores are not used."""
     folder.write_scores([scored()])
-    folder.write_report("")
-    report = folder.report_html.stat().st_mtime_ns
-    os.utime(folder.scores_csv, ns=(report, report))
+    folder.write_score_pivot([], [])
+    pivot = folder.score_pivot_csv.stat().st_mtime_ns
+    os.utime(folder.scores_csv, ns=(pivot, pivot))
     assert folder.known_scores()["v_1"].score == 7.0
-    os.utime(folder.scores_csv, ns=(report + 1, report + 1))
+    os.utime(folder.scores_csv, ns=(pivot + 1, pivot + 1))
     assert folder.known_scores() == {}
 
 
@@ -525,7 +525,7 @@ def test_with_one_score_off_the_scale_none_is_used(folder: CohortFolder, score: 
     """A file with one invalid score was not written by this program, so none of its scores is used."""
     folder.write_scores([scored(), scored(gen_id="v_2")])
     folder.scores_csv.write_text(folder.scores_csv.read_text().replace(",7.0,", f",{score},", 1))
-    folder.write_report("")
+    folder.write_score_pivot([], [])
     assert folder.known_scores() == {}
 
 

@@ -30,7 +30,7 @@ WRITTEN = Path(__file__).with_name("written_by_0_1_0")
 CONF = {"cohort_id": "pilot", "templates": ["novelty"]}
 REFUSED_TWICE = "v_14c43is677xr7imy"
 FIRST_RUN, SECOND_RUN = "runs/aed160b51d16/run.json", "runs/6a10ede4c863/run.json"
-WRITTEN_IN_ORDER = (FIRST_RUN, SECOND_RUN, "scores.csv", "report.html")
+WRITTEN_IN_ORDER = (FIRST_RUN, SECOND_RUN, "scores.csv", "score_pivot.csv", "report.html")
 
 
 @pytest.fixture

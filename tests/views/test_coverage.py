@@ -12,18 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
-from essay_cohorts.views.coverage import (
-    CELLS_PER_PAGE,
-    MAX_COLUMNS,
-    CellCoverage,
-    CellState,
-    MatrixPage,
-    MatrixQuery,
-    Sort,
-    columns_of,
-    matrix,
-    summarise_cells,
-)
+from essay_cohorts.views.coverage import CellCoverage, CellState, columns_of, summarise_cells
+from essay_cohorts.views.matrix import CELLS_PER_PAGE, MAX_COLUMNS, MatrixPage, MatrixQuery, Sort, matrix
 from tests.score_rows import CELL, score_row, score_rows
 
 PROPERTY = settings(deadline=None, max_examples=60)

@@ -229,7 +229,7 @@ def test_a_score_that_did_not_change_is_not_read_again(
     """Of a parsed.txt older than scores.csv only the time is read: scores.csv has score, origin and price."""
     dag.run(CONF)
     parsed(mixed, "v_a").write_text("2.5\n")
-    for written in (SCORES, "cohorts/c/report.html"):
+    for written in (SCORES, "cohorts/c/score_pivot.csv"):
         written_at(mixed.root / written, apart_s * SECOND, parsed(mixed, "v_a"))
     for name in ("metadata.json", "raw_metadata.json"):
         (mixed.root / "gens/evaluation/v_a" / name).write_text("{}")
@@ -268,7 +268,7 @@ def test_without_scores_csv_all_is_read_from_the_store(
 def scores_after_run(store: StoreBuilder, offset_ns: int, run_id: str) -> None:
     """Set the time of scores.csv to this offset after the planning of this run."""
     run = store.root / "cohorts/c/runs" / run_key(DAG_ID, run_id, 1) / "run.json"
-    for name in (SCORES, "cohorts/c/report.html"):
+    for name in (SCORES, "cohorts/c/score_pivot.csv"):
         written_at(store.root / name, offset_ns, run)
 
 

@@ -9,13 +9,19 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from essay_cohorts.amounts import figure
-from essay_cohorts.backfill.summaries import CellSummary, JudgeSummary, Totals, summarise_cells, summarise_judges
+from essay_cohorts.backfill.report_figures import ReportFigure
+from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
+from essay_cohorts.figures.cohort_figures import FigureName
+from essay_cohorts.figures.figure import counted
+from essay_cohorts.figures.judge_scores import JudgeSummary, summarise_judges
 from essay_cohorts.rubric import DEFAULT_SCALE
+from essay_cohorts.statistics.all_statistics import ScoreStatistics
 from essay_cohorts.statistics.mixed import MARK, find_mixed_figures_of_rows
 from essay_cohorts.views.account import CohortAccount, spent_in_words
 
 _MAX_LISTED = 500
+_MAX_RANKED = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +29,8 @@ class ReportInputs:
     """The content of the report.
 
     `titles` maps an essay id to the essay's first line. `replicates` is how many evaluations each cell should hold.
-    `banner` is shown at the top of the page.
+    `banner` is shown at the top of the page. `statistics` is None if the cohort is too large for them. `methods` is
+    the paragraph on how the figures were computed.
     """
 
     cohort_id: str
@@ -34,6 +41,9 @@ class ReportInputs:
     titles: Mapping[str, str]
     account: CohortAccount
     banner: str = ""
+    statistics: ScoreStatistics | None = None
+    figures: tuple[ReportFigure, ...] = ()
+    methods: str = ""
 
 
 def render_report(inputs: ReportInputs) -> str:
@@ -42,8 +52,10 @@ def render_report(inputs: ReportInputs) -> str:
     without_score = [row for row in inputs.rows if row.score is None]
     return _template().render(
         inputs=inputs,
-        judges=judges,
-        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
+        statistics=inputs.statistics,
+        figures={kind.name: [each for each in inputs.figures if each.kind is kind] for kind in FigureName},
+        judges={(judge.template_id, judge.model_id): judge for judge in judges},
+        most_ranked=_MAX_RANKED,
         scales=scales_in_words(judges),
         columns=[(judge.template_id, judge.model_id) for judge in judges],
         matrix=_matrix(summarise_cells(inputs.rows)),
@@ -81,5 +93,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
+    environment.filters["signed"] = lambda value: figure(value, signed=True).replace("-", "−")
+    environment.filters["counted"] = counted
     environment.filters["spent"] = spent_in_words
     return environment.get_template("report.html.j2")

@@ -15,6 +15,7 @@ from typing import Any
 from essay_cohorts.backfill import slice_tasks
 from essay_cohorts.backfill.call_missing import Connect, call_missing
 from essay_cohorts.backfill.summarise import Summary, summarise_cohort
+from essay_cohorts.backfill.write_report import write_report
 from essay_cohorts.domain import TaskRef
 from essay_cohorts.errors import CohortError, CohortIncomplete
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -42,7 +43,9 @@ def run_planned(settings: Settings, planned: PlannedRun, task: TaskRef, connect:
         except asyncio.CancelledError:
             msg = "The run was ended. Run the same command again: only what is missing is called."
             raise CohortIncomplete(msg) from None
-    return summarise_cohort(settings, planned, task.run)
+    summary = summarise_cohort(settings, planned, task.run)
+    write_report(settings, planned, task.run)
+    return summary
 
 
 async def _ended_by_signals(work: Coroutine[Any, Any, None]) -> None:

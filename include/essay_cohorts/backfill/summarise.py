@@ -10,17 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.backfill.html_report import ReportInputs, render_report
 from essay_cohorts.backfill.outcomes import FoundEvaluation, result_of
 from essay_cohorts.backfill.summaries import Totals, count_totals
 from essay_cohorts.calling.spending import settle_from_store
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import CohortIncomplete
-from essay_cohorts.files.clock import now
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call
-from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.pivot import pivot_scores
@@ -28,8 +25,6 @@ from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.account import account_of, origins_of
-from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_state import caller_of
 
 log = logging.getLogger(__name__)
@@ -81,7 +76,7 @@ class Summary:
 
 
 def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef) -> Summary:
-    """Summarise the plan of this run, write scores.csv, score_pivot.csv and report.html, and judge the run.
+    """Summarise the plan of this run, write scores.csv and score_pivot.csv, and judge the run.
 
     CohortIncomplete if this run has no plan; the plan of another run is never used instead. A dry run writes nothing.
     """
@@ -105,12 +100,11 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     pivot = pivot_scores(cohort_frame(scores))
     folder.write_score_pivot(pivot.columns, pivot.rows)
     sys.audit("essay_cohorts.in_summarise")
-    folder.write_report(render_report(_report_inputs(settings, folder, planned, scores, totals, run)))
     problem = _describe_problems(scores, totals, planned.max_unscored)
     counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
     message = f"{totals.planned} planned = {counts}; {_describe_spending(totals, journal.spending(run))}"
     log.info("Cohort %s: %s", folder.cohort_id, message)
-    log.info("Scores: %s\nReport: %s", folder.scores_csv, folder.report_html)
+    log.info("Scores: %s", folder.scores_csv)
     return Summary(
         cohort_id=folder.cohort_id,
         totals=totals,
@@ -206,26 +200,4 @@ def _describe_dry_run(folder: CohortFolder, planned: PlannedRun) -> Summary:
         message=message,
         scores_csv="",
         report_html="",
-    )
-
-
-def _report_inputs(
-    settings: Settings,
-    folder: CohortFolder,
-    planned: PlannedRun,
-    scores: Sequence[ScoreRow],
-    totals: Totals,
-    run: RunRef,
-) -> ReportInputs:
-    journal = CallJournal(folder=folder.path)
-    store = GensDataLayer.from_root(settings.data_root)
-    return ReportInputs(
-        cohort_id=folder.cohort_id,
-        written_at=now(),
-        replicates=planned.replicates,
-        totals=totals,
-        rows=tuple(scores),
-        titles=essay_titles(store, (row.member.parent_gen_id for row in scores)),
-        account=account_of(folder.cohort_id, origins_of(scores), journal.spending(), journal.spending(run)),
-        banner=MADE_UP_BANNER if store.made_up_counts else "",
     )

@@ -10,6 +10,7 @@ of 1 is full agreement, 0 is the agreement that chance gives, and below 0 is les
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ NOT_TWO = "needs two scores of the same essay"
 NO_TWO_JUDGES = "needs two judges that scored the same essay"
 NO_TWO_REPLICATES = "needs two replicates of the same essay"
 _FULL = "all agree on every essay"
+# A sum of squares below this is an error of the arithmetic.
+_NO_DISAGREEMENT = 1e-9
 # Alpha is above -1 for all scores, because D_o is less than twice D_e.
 _HIGHEST_LOG = float(np.log(2))
 
@@ -50,6 +53,19 @@ class Agreement:
     alpha: Estimate
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairAlpha:
+    """Alpha of two judges under one template, or of one judge with itself, that is, between its replicates.
+
+    `essays` have two scores to compare. `alpha` is None if fewer than two have, or if all scores are the same.
+    """
+
+    first: str
+    second: str
+    essays: int
+    alpha: float | None
+
+
 def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
     """Return alpha between the judges of each template, then between the replicates of each judge, in row order."""
     found = []
@@ -60,6 +76,24 @@ def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
             scored = of_model[of_model["score"].notna()]
             alpha = estimate_alpha(scored, NO_TWO_REPLICATES)
             found.append(_agreement(str(template_id), str(model_id), of_model, alpha))
+    return tuple(found)
+
+
+def pair_alphas(frame: pd.DataFrame) -> tuple[PairAlpha, ...]:
+    """Return alpha of each judge with itself and with each later judge, in row order; `frame` holds one template.
+
+    Between judges, each judge's mean of an essay counts as its score, as in `agreements`.
+    """
+    means, scored = cell_means(frame).reset_index(), frame[frame["score"].notna()]
+    models = list(dict.fromkeys(frame["model"]))
+    found = []
+    for first, second in combinations_with_replacement(models, 2):
+        rows = scored[scored["model"] == first] if first == second else means[means["model"].isin([first, second])]
+        sums = _sums(rows)
+        essays = len(sums[0])
+        observed, expected = _disagreements(*sums, axis=-1)[:2] if essays > 1 else (0.0, 0.0)
+        alpha = None if expected <= _NO_DISAGREEMENT else float(1 - observed / expected)
+        found.append(PairAlpha(first=str(first), second=str(second), essays=essays, alpha=alpha))
     return tuple(found)
 
 
@@ -74,12 +108,12 @@ def estimate_alpha(scores: pd.DataFrame, too_few: str = NOT_TWO) -> Estimate:
     if not essays:
         return without_interval(None, 0, too_few)
     observed, expected = (float(each) for each in _disagreements(*sums, axis=-1)[:2])
-    if expected <= 1e-9:
+    if expected <= _NO_DISAGREEMENT:
         return without_interval(None, essays, "all scores are the same")
     alpha = 1 - observed / expected
     if essays == 1:
         return without_interval(alpha, 1, ONE_ESSAY)
-    if observed <= 1e-9:
+    if observed <= _NO_DISAGREEMENT:
         return without_interval(1.0, essays, _FULL)
     ends = studentised(sums, _log_and_error, _jackknife_error(*sums))
     if ends is None or not np.isfinite(ends).all() or ends[1] > _HIGHEST_LOG:

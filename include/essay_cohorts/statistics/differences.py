@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate, Values, difference_range, estimate_mean, without_interval
 from essay_cohorts.statistics.frame import cell_means, scale_of
 
@@ -36,6 +37,52 @@ class PairedDifference:
     second_planned: int
     pairs: int
     difference: Estimate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EssayPair:
+    """An essay's value on either side."""
+
+    essay_id: str
+    first: float
+    second: float
+
+    @property
+    def difference(self) -> float:
+        """The second value minus the first."""
+        return round(self.second - self.first, 9)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SideBySide:
+    """Two judges under one template, or two templates, with the values of each essay that both have scored.
+
+    `template_id` is None if two templates are compared. `difference` is the mean of (second - first). `correlation`
+    is Pearson's r; it is None for fewer than three essays, or if one side has the same value for all of them.
+    """
+
+    first: str
+    second: str
+    template_id: str | None
+    scale: Scale
+    essays: tuple[EssayPair, ...]
+    difference: Estimate
+    correlation: float | None
+
+
+def judges_side_by_side(first: str, second: str, frame: pd.DataFrame) -> SideBySide:
+    """Return two judges compared on the essays that both scored; `frame` holds one template."""
+    sides = [frame[frame["model"] == each].assign(model="") for each in (first, second)]
+    template_id = str(frame["template"].iloc[0]) if len(frame) else ""
+    return _side_by_side(first, second, template_id, *sides)
+
+
+def templates_side_by_side(first: str, second: str, frame: pd.DataFrame) -> SideBySide:
+    """Return two templates compared on the essays that the same judge scored under both.
+
+    There are no essays if the two are on different scales.
+    """
+    return _side_by_side(first, second, None, *(frame[frame["template"] == each] for each in (first, second)))
 
 
 def between_cohorts(
@@ -82,14 +129,8 @@ def _by_judges(
 def _difference(
     first: str, second: str, template: str | None, model: str | None, here: pd.DataFrame, there: pd.DataFrame
 ) -> PairedDifference:
-    means = (cell_means(side).droplevel("template") for side in (here, there))
-    gaps = pd.concat(means, axis=1, keys=["first", "second"]).dropna()
-    values = (gaps["second"] - gaps["first"]).groupby("essay").mean().round(9).to_numpy(dtype=float)
-    scales = scale_of(here), scale_of(there)
-    if len(values) and scales[0] != scales[1]:
-        estimate = without_interval(None, 0, TWO_SCALES)
-    else:
-        estimate = _estimate(values, difference_range(scales[0]))
+    gaps = _paired_cells(here, there)
+    estimate = _estimate_difference(gaps, here, there)
     return PairedDifference(
         first=first,
         second=second,
@@ -104,5 +145,38 @@ def _difference(
     )
 
 
-def _estimate(values: Values, within: tuple[float, float]) -> Estimate:
-    return estimate_mean(values, within) if len(values) else without_interval(None, 0, NOTHING_SHARED)
+def _side_by_side(
+    first: str, second: str, template_id: str | None, here: pd.DataFrame, there: pd.DataFrame
+) -> SideBySide:
+    cells = _paired_cells(here, there)
+    estimate = _estimate_difference(cells, here, there)
+    both = cells.groupby("essay")[["first", "second"]].mean().round(9)
+    if estimate.note == TWO_SCALES:
+        both = both.iloc[:0]
+    varies = len(both) > 2 and both["first"].nunique() > 1 and both["second"].nunique() > 1
+    return SideBySide(
+        first=first,
+        second=second,
+        template_id=template_id,
+        scale=scale_of(here),
+        essays=tuple(
+            EssayPair(essay_id=str(essay), first=float(x), second=float(y)) for essay, x, y in both.itertuples()
+        ),
+        difference=estimate,
+        correlation=float(both["first"].corr(both["second"])) if varies else None,
+    )
+
+
+def _paired_cells(here: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
+    """Return the means of the cells of either side, in the columns first and second, where both have one."""
+    means = (cell_means(side).droplevel("template") for side in (here, there))
+    return pd.concat(means, axis=1, keys=["first", "second"]).dropna()
+
+
+def _estimate_difference(cells: pd.DataFrame, here: pd.DataFrame, there: pd.DataFrame) -> Estimate:
+    values: Values = (cells["second"] - cells["first"]).groupby("essay").mean().round(9).to_numpy(dtype=float)
+    if not len(values):
+        return without_interval(None, 0, NOTHING_SHARED)
+    if scale_of(here) != scale_of(there):
+        return without_interval(None, 0, TWO_SCALES)
+    return estimate_mean(values, difference_range(scale_of(here)))

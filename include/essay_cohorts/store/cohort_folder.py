@@ -62,6 +62,11 @@ class CohortFolder:
         return self.path / "scores.csv"
 
     @property
+    def score_pivot_csv(self) -> Path:
+        """The path of score_pivot.csv."""
+        return self.path / "score_pivot.csv"
+
+    @property
     def report_html(self) -> Path:
         """The path of report.html."""
         return self.path / "report.html"
@@ -169,7 +174,7 @@ class CohortFolder:
 
     def known_scores(self) -> dict[str, KnownScore]:
         """Return the rows of scores.csv by gen_id; empty when another program changed the file."""
-        return read_known_scores(self.scores_csv, self.report_html)
+        return read_known_scores(self.scores_csv, self.score_pivot_csv)
 
     def known_criteria(self) -> dict[str, tuple[CriterionScore, ...]]:
         """Return the criteria of criteria.csv by gen_id; empty without the file."""
@@ -207,7 +212,7 @@ class CohortFolder:
 
     def write_score_pivot(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write score_pivot.csv."""
-        self._write(self.path / "score_pivot.csv", pivot_text(columns, rows))
+        self._write(self.score_pivot_csv, pivot_text(columns, rows))
 
     def write_report(self, html: str) -> None:
         """Write report.html."""

@@ -64,15 +64,15 @@ def pivot_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return csv_text([escape_formula(name) for name in columns], cells)
 
 
-def read_known_scores(scores_csv: Path, report_html: Path) -> dict[str, KnownScore]:
+def read_known_scores(scores_csv: Path, score_pivot_csv: Path) -> dict[str, KnownScore]:
     """Return the rows by gen_id; an empty dict if the file is missing, damaged, or changed by another program.
 
-    A run writes report.html right after scores.csv. If scores.csv is newer than report.html, another program has
-    changed scores.csv since.
+    A run writes score_pivot.csv right after scores.csv. If scores.csv is newer than score_pivot.csv, another program
+    has changed scores.csv since.
     """
     try:
         as_of = scores_csv.stat().st_mtime_ns
-        if as_of > report_html.stat().st_mtime_ns:
+        if as_of > score_pivot_csv.stat().st_mtime_ns:
             return {}
         lines = iter(csv_reader(scores_csv.read_bytes().decode("utf-8-sig")))
         if tuple(next(lines, ())) != SCORE_COLUMNS:

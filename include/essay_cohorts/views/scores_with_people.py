@@ -5,9 +5,9 @@ The store itself is read, because aggregated_scores.csv has no criteria, and peo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from essay_cohorts.domain import Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation, is_human, is_id
+from essay_cohorts.domain import Cell, Member, Outcome, Progress, ScoreRow, Stage, StoredEvaluation, is_human, is_id
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.evaluation_state import read_state
@@ -45,6 +45,16 @@ def scores_with_people(
     wanted = (row for row in rows if template_id == row.member.template_id or row.member.cell[:2] in rated)
     judged = [row for row in wanted if template_id in (None, row.member.template_id)]
     return [*judged, *_rows(store, _of_template(people, template_id))]
+
+
+def people_rows(store: GensDataLayer, evaluations: Mapping[str, Cell]) -> list[ScoreRow]:
+    """Return the scores that people have given among these evaluations (gen_id -> cell)."""
+    stored = [
+        StoredEvaluation(gen_id=gen_id, cell=cell, replicate=1, origin_cohort_id="")
+        for gen_id, cell in evaluations.items()
+        if is_human(cell.model_id)
+    ]
+    return _rows(store, stored)
 
 
 def _scored(store: GensDataLayer, essay_ids: Iterable[str]) -> list[StoredEvaluation]:

@@ -17,7 +17,8 @@ from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.records import count_of, texts_of
-from essay_cohorts.views.coverage import CellState, MatrixQuery, Sort
+from essay_cohorts.views.coverage import CellState
+from essay_cohorts.views.matrix import Colour, MatrixQuery, Sort
 
 _YES_NO = {"yes": True, "no": False}
 
@@ -40,6 +41,7 @@ def matrix_query(query: QueryParams) -> MatrixQuery:
         descending=query.get("order") == "desc",
         column=int(column) if column.isascii() and column.isdigit() and len(column) < 4 else None,
         page=page_number(query),
+        colour=Colour.SCORE if query.get("colour") == Colour.SCORE else Colour.COVERAGE,
     )
 
 
@@ -53,6 +55,7 @@ def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
         "sort": None if query.sort is Sort.SELECTED else query.sort.value,
         "order": "desc" if query.descending else None,
         "column": query.column,
+        "colour": None if query.colour is Colour.COVERAGE else query.colour.value,
     }
 
 

@@ -16,12 +16,14 @@ from essay_cohorts.amounts import dollars, figure
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
+from essay_cohorts.figures.figure import counted
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK
 from essay_cohorts.views.coverage import CellState
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages.links import Links
+from essay_cohorts_airflow.pages.prose import is_prose, prose
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_TEXT = 200_000
@@ -99,6 +101,9 @@ def _environment() -> Environment:
         signed=_signed,
         count=_count,
         words=_words,
+        counted=counted,
+        prose=prose,
+        is_prose=is_prose,
     )
     return environment
 

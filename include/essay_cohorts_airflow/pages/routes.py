@@ -14,16 +14,29 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from essay_cohorts.domain import Cell, Outcome, RunRef, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
+from essay_cohorts.store.cohort_folder import cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.cohort_list import CohortEntry, cohort_of_run, list_cohorts
 from essay_cohorts.views.comparison import compare
-from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
+from essay_cohorts.views.coverage import CellCoverage, columns_of, paginate, summarise_cells
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
+from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_cells
+from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
-from essay_cohorts_airflow.pages import DAG_ID, forms, plan_page, scores_page, shown_cohorts
+from essay_cohorts_airflow.pages import (
+    DAG_ID,
+    differences_page,
+    essays_page,
+    figures,
+    forms,
+    scores_page,
+    shown_cohorts,
+)
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER, Links
+from essay_cohorts_airflow.pages.plan import plan_page
+from essay_cohorts_airflow.pages.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.rendering import as_bar, render
 
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
@@ -31,8 +44,8 @@ _YEAR_S = 365 * 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter()
-router.include_router(plan_page.router)
-router.include_router(scores_page.router)
+for page in (differences_page, essays_page, figures, plan_page, scores_page):
+    router.include_router(page.router)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,23 +98,40 @@ def cohort(request: Request, cohort_id: str) -> Response:
     settings = read_settings()
     snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
-    essays, columns = (each.cell.essay_id for each in snapshot.cells), columns_of(snapshot.cells)
+    criterion = request.query_params.get("criterion", "")
+    cells = _cells_of_criterion(snapshot, criterion) if criterion in snapshot.criteria else snapshot.cells
+    essays, columns = (each.cell.essay_id for each in cells), columns_of(cells)
     titles = essay_titles(store, essays) if query.text.strip() else {}
-    page = matrix(snapshot.cells, query, titles)
+    page = matrix(cells, query, titles)
+    shown = {row.essay_id for row in page.rows}
+    rows = [row for row in snapshot.rows if row.member.parent_gen_id in shown]
     return render(
         request,
         "cohort",
         snapshot=snapshot,
         query=query,
-        fields=forms.matrix_fields(query),
+        criterion=criterion if cells is not snapshot.cells else "",
+        fields=forms.matrix_fields(query) | {"criterion": criterion if cells is not snapshot.cells else None},
         matrix=page,
+        template_means=template_means(cells) if query.colour is Colour.SCORE else {},
+        legend=heat_legend({each.scale for each in cells}) if query.colour is Colour.SCORE else (),
+        former=cells_of_former_prompts(settings.data_root, rows),
+        made_up=made_up_cells(rows),
         titles=titles or essay_titles(store, (row.essay_id for row in page.rows)),
         templates=distinct(template for template, _ in columns),
         models=distinct(model for _, model in columns),
         Sort=Sort,
+        Colour=Colour,
+        heat=heat,
         bar=as_bar(snapshot),
         progress=_progress(snapshot),
     )
+
+
+def _cells_of_criterion(snapshot: CohortSnapshot, criterion: str) -> Sequence[CellCoverage]:
+    from essay_cohorts.statistics.frame import rows_of_criterion
+
+    return summarise_cells(rows_of_criterion(snapshot.rows, criterion))
 
 
 @router.get("/c/{cohort_id}/progress")
@@ -153,13 +183,40 @@ def run(request: Request, dag_id: str, run_id: str) -> Response:
 @router.get("/evaluation/{gen_id}")
 def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
     """Show one evaluation: prompt, reply, score, metadata, history; of a person's, the rater and the remarks."""
-    record = read_evaluation(GensDataLayer.from_root(read_settings().data_root), gen_id)
+    settings = read_settings()
+    store = GensDataLayer.from_root(settings.data_root)
+    record = read_evaluation(store, gen_id)
+    cohort_id = cohort if is_id(cohort) else record.home_cohort_id
+    essay_id = record.cell.essay_id if record.cell else ""
+    before, after = _neighbours(gen_id, _order(settings, store, essay_id, cohort_id, gen_id))
+    shows_prose = record.reply is not None and is_prose(record.reply)
     return render(
         request,
         "evaluation",
         record=record,
-        cohort_id=cohort if is_id(cohort) else record.home_cohort_id,
+        cohort_id=cohort_id,
+        title=essay_titles(store, [essay_id])[essay_id],
+        before=before,
+        after=after,
+        reply_prose=prose_with_mark(record.reply_lines, record.deciding_line) if shows_prose else None,
     )
+
+
+def _order(settings: Settings, store: GensDataLayer, essay_id: str, cohort_id: str, gen_id: str) -> list[str]:
+    """Return the evaluations among which a page leads on: the cohort's, or else all of the essay."""
+    if cohort_id in cohort_ids(settings.data_root):
+        members = [row.member.gen_id for row in shown_cohorts.snapshots.get(settings, cohort_id).rows]
+        if gen_id in members:
+            return members
+    return list(shown_cohorts.evaluations.by_essay(store, {essay_id}).get(essay_id, {}))
+
+
+def _neighbours(gen_id: str, order: Sequence[str]) -> tuple[str, str]:
+    """Return the ids before and after this id; "" where there is none."""
+    if gen_id not in order:
+        return "", ""
+    place = order.index(gen_id)
+    return order[place - 1] if place else "", order[place + 1] if place + 1 < len(order) else ""
 
 
 @router.get("/compare")

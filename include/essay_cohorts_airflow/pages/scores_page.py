@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.criteria_csv import criteria_text
-from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
 from essay_cohorts.views.coverage import paginate
-from essay_cohorts.views.essay_titles import essay_titles
-from essay_cohorts_airflow.pages import forms, shown_cohorts
+from essay_cohorts_airflow.pages import figures, forms, shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.rendering import render
-from essay_cohorts_airflow.pages.statistics_cache import group_statistics_of, groups_of, statistics_of_rows
 
 if TYPE_CHECKING:
-    from essay_cohorts.statistics.spread import RankedEssay
+    from essay_cohorts.figures.cohort_figures import CohortScores
 
 ESSAYS_A_PAGE = 50
 
@@ -31,47 +26,46 @@ router = APIRouter()
 
 @router.get("/c/{cohort_id}/scores")
 def scores(request: Request, cohort_id: str) -> Response:
-    """Show distributions, means, groups, agreement, spread and one template's ranking, with their intervals."""
-    # These load pandas and scipy, which only this page and the comparison need.
-    from essay_cohorts.backfill.summaries import summarise_judges
+    """Show means, groups, distributions, agreement and one template's ranking, with figures and intervals."""
+    # These load pandas and scipy, which only this page and the comparisons need.
+    from essay_cohorts.figures.cohort_figures import Chosen, FigureName
+    from essay_cohorts.figures.judge_scores import summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
-    from essay_cohorts.statistics.frame import rows_of_criterion
 
-    settings, query = read_settings(), request.query_params
-    snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
-    criterion = query.get("criterion", "") if query.get("criterion") in snapshot.criteria else ""
-    rows = rows_of_criterion(snapshot.rows, criterion) if criterion else snapshot.rows
-    judges, statistics = summarise_judges(rows), statistics_of_rows(rows)
+    query = request.query_params
+    shown = figures.read_scores(cohort_id, query)
+    found = shown.scores
+    judges, statistics = summarise_judges(found.rows), found.statistics
     templates = distinct(judge.template_id for judge in judges)
-    chosen = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
-    store = GensDataLayer.from_root(settings.data_root)
+    template = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
+    chosen = Chosen(template_id=template)
     return render(
         request,
         "scores",
-        snapshot=snapshot,
-        criterion=criterion,
-        judges=judges,
-        tallest=max((bar.count for judge in judges for bar in judge.bins), default=0) or 1,
+        snapshot=shown.snapshot,
+        criterion=shown.criterion,
+        judges={(judge.template_id, judge.model_id): judge for judge in judges},
         statistics=statistics,
-        groups=group_statistics_of(rows, groups_of(settings, snapshot)),
-        means={(each.template_id, each.model_id): each for each in statistics.means},
+        groups=found.groups,
+        figures={name.name: shown.figure(name, chosen) for name in FigureName if name is not FigureName.SCATTER},
         spreads={(each.template_id, each.model_id): each for each in statistics.replicates},
         method=method_in_words(),
         templates=templates,
-        template=chosen,
-        scale=next((judge.scale for judge in judges if judge.template_id == chosen), DEFAULT_SCALE),
-        **_ranking_page(store, statistics.ranking, chosen, forms.page_number(query)),
+        template=template,
+        **_ranking_page(found, template, forms.page_number(query)),
     )
 
 
-def _ranking_page(
-    store: GensDataLayer, ranking: Sequence[RankedEssay], template_id: str, number: int
-) -> dict[str, Any]:
+def _ranking_page(found: CohortScores, template_id: str, number: int) -> dict[str, Any]:
     """Return a page of a template's ranking with the titles of its essays."""
-    of_template = [each for each in ranking if each.template_id == template_id]
+    of_template = [each for each in found.statistics.ranking if each.template_id == template_id]
     page, pages, shown = paginate(of_template, ESSAYS_A_PAGE, number)
-    titles = essay_titles(store, (each.essay_id for each in shown))
-    return {"ranking": shown, "titles": titles, "page": page, "pages": pages}
+    return {
+        "ranking": shown,
+        "titles": found.titles(each.essay_id for each in shown),
+        "page": page,
+        "pages": pages,
+    }
 
 
 @router.get("/c/{cohort_id}/scores.csv")

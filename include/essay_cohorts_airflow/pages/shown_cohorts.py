@@ -1,7 +1,11 @@
-"""The snapshots of the cohorts that the pages show, for all requests of this process."""
+"""What the pages have read of the data root, for all requests of this process."""
 
 from __future__ import annotations
 
+from essay_cohorts.views.essay_list import EssayLists
+from essay_cohorts.views.essays.evaluation_directory import EvaluationDirectory
 from essay_cohorts.views.snapshot_cache import SnapshotCache
 
 snapshots = SnapshotCache()
+evaluations = EvaluationDirectory()
+essays = EssayLists(evaluations)

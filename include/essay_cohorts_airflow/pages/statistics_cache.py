@@ -13,7 +13,9 @@ from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import find_mixed_figures_of_rows
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essay_titles import essay_groups
+from essay_cohorts.views.scores_with_people import people_rows
 from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts_airflow.pages import shown_cohorts
 
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
@@ -35,6 +37,18 @@ def groups_of(settings: Settings, snapshot: CohortSnapshot) -> Mapping[str, str]
     """Return essay id -> group for the essays of a snapshot that have one, read once for each snapshot."""
     store = GensDataLayer.from_root(settings.data_root)
     return essay_groups(store, (row.member.parent_gen_id for row in snapshot.rows))
+
+
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_read_of, condition=Condition())
+def people_of(settings: Settings, snapshot: CohortSnapshot) -> Sequence[ScoreRow]:
+    """Return the scores that people have given to a snapshot's essays, read once for each snapshot."""
+    store = GensDataLayer.from_root(settings.data_root)
+    by_essay = shown_cohorts.evaluations.by_essay(store, {row.member.parent_gen_id for row in snapshot.rows})
+    templates = {row.member.template_id for row in snapshot.rows}
+    evaluations = {
+        gen_id: cell for found in by_essay.values() for gen_id, cell in found.items() if cell.template_id in templates
+    }
+    return people_rows(store, evaluations)
 
 
 @cached(

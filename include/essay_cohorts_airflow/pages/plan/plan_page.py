@@ -19,16 +19,17 @@ from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essay_titles import essay_titles
-from essay_cohorts_airflow.pages import DAG_ID, forms, plan_choices
+from essay_cohorts_airflow.pages import DAG_ID, forms
 from essay_cohorts_airflow.pages.forms import checked_id
+from essay_cohorts_airflow.pages.plan import choices
+from essay_cohorts_airflow.pages.plan.run_offer import offer_run
 from essay_cohorts_airflow.pages.rendering import render
-from essay_cohorts_airflow.pages.run_offer import offer_run
 
 # The titles of so many chosen essays are read; the ids of all are in the form.
 TITLES_SHOWN = 100
 
 router = APIRouter()
-router.include_router(plan_choices.router)
+router.include_router(choices.router)
 # Only one plan is made at a time, because a plan reads the store and renders every prompt.
 _planning = Lock()
 
@@ -57,8 +58,8 @@ def plan(request: Request, cohort: str = "") -> Response:
         preview=preview,
         offer=offer_run(conf, preview) if preview else None,
         problems=problems,
-        templates=plan_choices.template_choices(catalog),
-        judges=plan_choices.judge_choices(catalog),
+        templates=choices.template_choices(catalog),
+        judges=choices.judge_choices(catalog),
         titles=essay_titles(GensDataLayer.from_root(settings.data_root), conf.get("essay_ids", [])[:TITLES_SHOWN]),
     )
 

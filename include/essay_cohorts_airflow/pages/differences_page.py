@@ -1,0 +1,87 @@
+"""The page that sets two judges, a judge and a person, or two templates of a cohort side by side, essay by essay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.datastructures import QueryParams
+
+from essay_cohorts.domain import HUMAN_PREFIX, is_human
+from essay_cohorts.views.coverage import paginate
+from essay_cohorts_airflow.pages import figures, forms
+from essay_cohorts_airflow.pages.forms import distinct
+from essay_cohorts_airflow.pages.rendering import render
+
+if TYPE_CHECKING:
+    from essay_cohorts.figures.cohort_figures import Chosen
+    from essay_cohorts.statistics.differences import EssayPair
+
+ESSAYS_A_PAGE = 50
+
+router = APIRouter()
+
+
+@router.get("/c/{cohort_id}/differences")
+def differences(request: Request, cohort_id: str) -> Response:
+    """Show the mean difference of two sides, a scatter, and each essay's difference; the largest loss first."""
+    from essay_cohorts.figures.cohort_figures import FigureName, side_by_side
+    from essay_cohorts.statistics.all_statistics import method_in_words
+
+    query = request.query_params
+    read = figures.read_scores(cohort_id, query)
+    found = read.scores
+    templates = distinct(row.member.template_id for row in found.rows)
+    judges = distinct(row.member.llm_model_id for row in [*found.rows, *found.people])
+    by_template = query.get("by") == "template" and len(templates) > 1
+    chosen = _chosen(query, templates, judges, by_template=by_template)
+    sides = side_by_side(found, chosen)
+    essays = _sorted(sides.essays, query.get("order", "losses"))
+    page, pages, shown = paginate(essays, ESSAYS_A_PAGE, forms.page_number(query))
+    return render(
+        request,
+        "differences",
+        snapshot=read.snapshot,
+        criterion=read.criterion,
+        by_template=by_template,
+        templates=templates,
+        judges=judges,
+        chosen=chosen,
+        sides=sides,
+        figure=read.figure(FigureName.SCATTER, chosen),
+        mixed=found.statistics.mixed,
+        method=method_in_words(),
+        order=query.get("order", "losses"),
+        essays=shown,
+        titles=found.titles(each.essay_id for each in shown),
+        page=page,
+        pages=pages,
+        person=_person,
+    )
+
+
+def _chosen(query: QueryParams, templates: Sequence[str], judges: Sequence[str], *, by_template: bool) -> Chosen:
+    """Return what to compare; the first two templates or judges unless the request names others."""
+    from essay_cohorts.figures.cohort_figures import Chosen
+
+    known = templates if by_template else judges
+    first = query.get("first", "") if query.get("first") in known else "".join(known[:1])
+    others = [each for each in known if each != first]
+    second = query.get("second", "") if query.get("second") in others else "".join(others[:1])
+    template = query.get("template", "") if query.get("template") in templates else "".join(templates[:1])
+    return Chosen(template_id="" if by_template else template, first=first, second=second)
+
+
+def _sorted(essays: Sequence[EssayPair], order: str) -> list[EssayPair]:
+    keys: dict[str, Any] = {
+        "gains": lambda each: -each.difference,
+        "size": lambda each: -abs(each.difference),
+    }
+    return sorted(essays, key=keys.get(order, lambda each: each.difference))
+
+
+def _person(model_id: str) -> str:
+    """Return a judge's id, or a person's name with a word that says so."""
+    return f"{model_id[len(HUMAN_PREFIX) :]} (person)" if is_human(model_id) else model_id
