@@ -1,7 +1,8 @@
 # All commands for people. They need Python 3.11, 3.12 or 3.13 as `python3` (or PYTHON=...) and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-JUDGE ?= offline
+JUDGE ?=
+PORT ?=
 YES ?=
 
 .DEFAULT_GOAL := help
@@ -13,10 +14,10 @@ help: ## Show this list
 setup: .venv/.run ## Create .venv and install what the project needs to run
 
 backfill: .venv/.run ## Run backfill mode on the sample data with the offline judge (JUDGE=live: a real one)
-	@$(BIN)/python -m devtools.local_airflow backfill --judge $(JUDGE) $(if $(YES),--yes)
+	@$(BIN)/python -m devtools.local_airflow backfill $(if $(JUDGE),--judge $(JUDGE)) $(if $(YES),--yes)
 
-up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running
-	@$(BIN)/python -m devtools.local_airflow up
+up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running (JUDGE=offline: with the offline judge; PORT=9000)
+	@$(BIN)/python -m devtools.local_airflow up $(if $(JUDGE),--judge $(JUDGE)) $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser ## Run every test
 	@$(BIN)/python -m pytest $(LANES)

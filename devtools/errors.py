@@ -13,6 +13,14 @@ class StartError(LocalAirflowError):
     """A process did not start, or it ended while it was needed; the message names its log file."""
 
 
+class PortError(LocalAirflowError):
+    """A server cannot listen on the port that a person named."""
+
+
+class DataRootError(LocalAirflowError):
+    """The data root does not fit the judge: it does not accept made-up scores."""
+
+
 class DagImportError(LocalAirflowError):
     """A DAG file could not be imported; the message is the traceback that Airflow recorded."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from essay_cohorts.amounts import figure
+from essay_cohorts.amounts import counted, figure
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,20 @@ def test_a_figure_is_rounded_as_a_person_rounds(value: float, text: str) -> None
 def test_a_difference_has_its_sign(value: float, text: str) -> None:
     """A signed figure always begins with its sign."""
     assert figure(value, signed=True) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "text"),
+    [
+        pytest.param(0, ("essay",), "0 essays", id="none"),
+        pytest.param(1, ("essay",), "1 essay", id="one"),
+        pytest.param(2, ("essay",), "2 essays", id="two"),
+        pytest.param(12_000, ("call",), "12,000 calls", id="thousands"),
+        pytest.param(1, ("reply", "replies"), "1 reply", id="one of an irregular noun"),
+        pytest.param(2, ("reply", "replies"), "2 replies", id="two of an irregular noun"),
+        pytest.param(1, ("row is", "rows are"), "1 row is", id="with its verb"),
+    ],
+)
+def test_a_noun_agrees_with_its_count(count: int, words: tuple[str, ...], text: str) -> None:
+    """Only 1 takes the singular, and thousands have a comma."""
+    assert counted(count, *words) == text

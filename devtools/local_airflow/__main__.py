@@ -1,6 +1,6 @@
 """Run a private Airflow from the project folder: `up` keeps it running, `backfill` demonstrates the project.
 
-python -m devtools.local_airflow up [--port 8080]
+python -m devtools.local_airflow up [--judge offline|live] [--port 9000]
 python -m devtools.local_airflow backfill [--judge offline|live] [--yes]
 """
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     project = Path(options.project).resolve()
     try:
         if options.command == "up":
-            return up(project, port=options.port)
+            return up(project, offline=options.judge == "offline", port=options.port)
         if options.judge == "live":
             return live_backfill(project, assume_yes=options.yes)
         return offline_backfill(project)
@@ -43,12 +43,22 @@ def _leave(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
+def _port(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65536:
+        return int(text)
+    msg = f"{text!r} is not a port. Name a number from 1 to 65535."
+    raise argparse.ArgumentTypeError(msg)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devtools.local_airflow", description="A private Airflow.")
     parser.add_argument("--project", default=".", help="the project folder (default: the current one)")
     commands = parser.add_subparsers(dest="command", required=True)
     keep = commands.add_parser("up", help="keep Airflow running until Ctrl-C")
-    keep.add_argument("--port", type=int, default=8080, help="used if it is free, else any free port (default: 8080)")
+    keep.add_argument("--port", type=_port, help="an error if it is in use (default: 8080, or else any free port)")
+    keep.add_argument(
+        "--judge", choices=("offline", "live"), default="live", help="offline: run the offline judge beside Airflow"
+    )
     backfill = commands.add_parser("backfill", help="judge the sample cohort, reusing what exists")
     backfill.add_argument(
         "--judge", choices=("offline", "live"), default="offline", help="live: the models behind your Connections"

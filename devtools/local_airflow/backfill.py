@@ -20,6 +20,7 @@ from devtools.local_airflow.service import LocalAirflow
 from devtools.local_airflow.user_settings import DATA_ROOT_VARIABLE, HOW_TO_SET_LLM, LLM_VARIABLE, read_user_settings
 from devtools.rest_api.client import AirflowApi
 from devtools.rest_api.runs import DagRun, TaskInstance
+from essay_cohorts.amounts import counted
 
 DAG_ID = "evaluation_backfill"
 SAMPLE_CONF = {"cohort_id": "sample_backfill"}
@@ -61,7 +62,7 @@ def live_backfill(project: Path, *, assume_yes: bool) -> int:
         if code != SUCCEEDED:
             return code
         calls = int(plan.get("call", 0))
-        if calls and not assume_yes and not _agreed(f"Make these {calls} calls? [y/N] "):
+        if calls and not assume_yes and not _agreed(f"Make {counted(calls, 'call')}? [y/N] "):
             return NOTHING_CALLED
         return backfill.run(airflow.api, conf, timeout_s=LIVE_TIMEOUT_S)
 

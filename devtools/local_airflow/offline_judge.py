@@ -1,4 +1,4 @@
-"""The offline judge as a child process, started for one backfill and stopped with it."""
+"""The offline judge as a child process, started for one command and stopped with it."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class OfflineJudge:
             directory=project,
             environment=clean_environment(os.environ, python_path=project),
             commands=(Command(name=NAME, argv=argv, log=str(home / f"{NAME}.log")),),
-            label="a backfill's offline judge",
+            label="the offline judge",
         )
 
     @property
@@ -50,6 +50,10 @@ class OfflineJudge:
         # Random, because the password is masked in stored replies, and a word would be masked where it occurs.
         password = secrets.token_urlsafe(24)
         return json.dumps({"conn_type": "openai", "host": self.url, "password": password, "extra": extra})
+
+    def check(self) -> None:
+        """Return when the judge runs; StartError, with the last lines of its log, when it has ended."""
+        self._processes.check()
 
     def calls(self) -> int:
         """Return how many requests the judge has received."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from devtools.rest_api.runs import TaskInstance
+from essay_cohorts.amounts import counted
 
 COUNTS = ("planned", "reused", "called", "scored", "unscored", "failed", "not_run")
 ACTIONS = ("reuse", "parse", "call", "unscored")
@@ -14,7 +15,7 @@ PLANNING, SUMMARY = "plan_cohort", "summarise_cohort"
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     """Return the lines of a plan: evaluations by action, and what the calls may cost."""
-    lines = [f"Plan of cohort {plan.get('cohort_id')}: {plan.get('planned')} evaluations"]
+    lines = [f"Plan of cohort {plan.get('cohort_id')}: {counted(int(plan.get('planned', 0)), 'evaluation')}"]
     lines += [f"  {action:<9} {plan.get(action, 0):>6}" for action in ACTIONS]
     estimate = plan.get("estimate") or {}
     lines += [

@@ -1,7 +1,7 @@
 """The user's settings for a live Airflow: connections and the data root, from the environment or the file .env."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -15,7 +15,9 @@ HOW_TO_SET_LLM = (
     f"{LLM_VARIABLE} is not set, so nothing can be judged. Write it into {ENV_FILE} (.env.example shows how):\n"
     f'    {LLM_VARIABLE}=\'{{"conn_type": "openai", "host": "https://api.example.com/v1", "password": "<API key>"}}\''
 )
-_PASSED_ON = ("AIRFLOW_CONN_", "DD_")
+HOW_TO_PRACTISE = "To practise without a key: make up JUDGE=offline"
+_CONNECTIONS = "AIRFLOW_CONN_"
+_PASSED_ON = (_CONNECTIONS, "DD_")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,10 +28,19 @@ class UserSettings:
     data_root: Path
     llm_source: str | None
 
+    def with_offline_judge(self, connection: str, url: str) -> "UserSettings":
+        """Return the settings with `connection`, to the judge at `url`, as llm_default and no other Connection.
+
+        Other Connections may lead to servers that cost money, which nobody who asked for the offline judge expects.
+        """
+        kept = {name: value for name, value in self.environment.items() if not name.startswith(_CONNECTIONS)}
+        source = f"the offline judge at {url}, which is not a model: its scores are made up"
+        return replace(self, environment=kept | {LLM_VARIABLE: connection}, llm_source=source)
+
     @property
     def has_connection(self) -> bool:
         """Whether a Connection is set; planning checks whether it is one that the judges need."""
-        return any(name.startswith("AIRFLOW_CONN_") for name in self.environment)
+        return any(name.startswith(_CONNECTIONS) for name in self.environment)
 
     @property
     def names_data_root(self) -> bool:

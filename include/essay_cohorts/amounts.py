@@ -1,4 +1,4 @@
-"""Shows figures: rounded as a person rounds, so that a value is the same text everywhere."""
+"""Shows figures and counts: a value is rounded as a person rounds, and is the same text everywhere."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def dollars(amount: float | None) -> str:
     step = "0.000001" if 0 < exact < Decimal("0.01") else "0.0001"
     rounded = exact.quantize(Decimal(step), rounding=ROUND_HALF_UP)
     return f"under ${step}" if exact > 0 and not rounded else f"${rounded:,f}"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: "1 essay", "2 essays", "1,200 calls".
+
+    `plural` is the noun with an s by default. A noun may have its verb with it: counted(1, "essay is", "essays are").
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

@@ -84,8 +84,8 @@ def test_scores_that_are_not_reused_are_reported(
     dag.plan(ONE_CELL)
     (line,) = [line for line in log_lines() if "not reused" in line]
     reason = "because the selection has no line # include-existing-evaluations"
-    reused = "reusing them would leave 3 calls, cost unknown."
-    assert line == f"1 existing evaluations of these cells are not reused, {reason}; {reused}"
+    reused = "reusing it would leave 3 calls, cost unknown."
+    assert line == f"1 existing evaluation of these cells is not reused, {reason}; {reused}"
 
 
 @pytest.mark.parametrize(

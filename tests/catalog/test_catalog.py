@@ -192,7 +192,7 @@ def test_comments_are_ignored(store: StoreBuilder, catalog: Catalog) -> None:
         pytest.param("template_id\na\n", f"{TEMPLATES}:1", '"active" is missing', id="a column is missing"),
         pytest.param("", f"{TEMPLATES}:1", '"template_id" is missing', id="an empty file"),
         pytest.param("template_id,active,active\na,1,1\n", f"{TEMPLATES}:1", '"active" appears twice', id="twice"),
-        pytest.param("template_id,active\na\n", f"{TEMPLATES}:2", "1 cells, the header 2", id="a cell too few"),
+        pytest.param("template_id,active\na\n", f"{TEMPLATES}:2", "1 cell, the header 2", id="a cell too few"),
         pytest.param("template_id,active\na,1,x\n", f"{TEMPLATES}:2", "3 cells, the header 2", id="a cell too many"),
         pytest.param('template_id,active\n"a,1\n', f"{TEMPLATES}:", "not CSV", id="an open quote"),
         pytest.param('template_id,active\n"a"b,1\n', f"{TEMPLATES}:2", "not CSV", id="text behind a quote"),
@@ -676,7 +676,7 @@ def test_replicates(store: StoreBuilder, catalog: Catalog, text: str, expected: 
             )
             for cell in ("0", "-1", "four", "1.5", "1001", "nan")
         ),
-        pytest.param("evaluation\n", f"{REPLICATION}:2", "1 cells", id="uneven"),
+        pytest.param("evaluation\n", f"{REPLICATION}:2", "1 cell, ", id="uneven"),
     ],
 )
 def test_bad_replicates(store: StoreBuilder, catalog: Catalog, rows: str, place: str, finding: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -17,9 +19,10 @@ def run(store: StoreBuilder, *words: str) -> FinishedCommand:
 
 
 def table(text: str, heading: str) -> list[list[str]]:
-    """Return the cells of the lines below a heading, up to an empty line."""
+    """Return the cells of the lines below a heading, up to the notes or an empty line."""
     below = text.split(heading, 1)[1].split("\n", 1)[1]
-    return [line.split() for line in below.split("\n\n")[0].splitlines()]
+    lines = below.split("\n\n")[0].splitlines()
+    return [line.split() for line in takewhile(lambda line: not re.match(r"(\?+|[a-z])  \w", line), lines)]
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_people_s_scores_count_at_once(rated: StoreBuilder, tmp_path: Any) -> No
 def test_other_scales_are_named(rated: StoreBuilder) -> None:
     """A rating from another scale is left out with a line that says so."""
     rated.rating("v_old", "e_essay1", "cy", 9.0)
-    assert "novelty: 1 scores on another scale than its judges' do not count." in run(rated, "--with-humans").stdout
+    assert "novelty: 1 score on another scale than its judges' does not count." in run(rated, "--with-humans").stdout
 
 
 def test_a_mix_of_settings_is_marked(rated: StoreBuilder) -> None:

@@ -81,8 +81,8 @@ def test_ones_own_essays_are_judged_as_readme_says(tmp_path: Path) -> None:
 
 
 def test_the_offline_judge_of_readme_starts() -> None:
-    """The judge starts with the words of the README's row about practising."""
-    [words] = re.findall(r"`\.venv/bin/python -m (devtools\.offline_judge) --port 8001`", README)
+    """The judge starts with the words of the README's section about one's own essays."""
+    [words] = re.findall(r"^\.venv/bin/python -m (devtools\.offline_judge) --port 8001 &$", README, re.MULTILINE)
     with subprocess.Popen(
         [sys.executable, "-m", words, "--port", "0"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     ) as judge:

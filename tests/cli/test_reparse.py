@@ -100,4 +100,4 @@ def test_a_failed_write_is_not_a_success(filled: StoreBuilder, tmp_path: Path) -
     done = run(filled, "--write")
     assert done.returncode == 2
     assert "Not written: v_1: " in done.stdout
-    assert "1 evaluations could not be written" in done.stderr
+    assert "1 evaluation could not be written" in done.stderr

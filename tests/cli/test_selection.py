@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from essay_cohorts.planning.selection_file import parse_selection
 from tests.cli.command import FinishedCommand, run_command
@@ -69,8 +70,8 @@ def test_missing_essays_are_selected_and_the_next_commands_work(ranked: StoreBui
     done = select(ranked, "--cohort", "next")
     assert done.returncode == 0, done.stderr
     assert selected(ranked) == ["e_essay1"]
-    assert "1 need a decision" in done.stdout
-    assert "Of the best 3: 1 selected, 1 need a decision, 1 are covered." in done.stdout
+    assert "1 essay needs a decision" in done.stdout
+    assert "Of the best 3 essays: 1 selected, 1 needs a decision, 1 is covered." in done.stdout
     (command,) = [line for line in done.stdout.splitlines() if line.startswith("Run it:")]
     conf = shlex.split(command)[-1]
     assert json.loads(conf) == {"templates": ["coherence"], "cohort_id": "next"}
@@ -100,6 +101,29 @@ def test_a_store_that_marks_no_models_needs_their_names(ranked: StoreBuilder) ->
     assert planned["call"] == 8
     misspelt = select(ranked, "--average-models", "judge-q")
     assert "Did you mean" in misspelt.stderr
+
+
+@pytest.mark.parametrize(
+    ("width", "remarks"),
+    [
+        pytest.param("120", ["judge-a 0/4, judge-b 0/4"], id="wide"),
+        pytest.param("64", ["judge-a 0/4,", "judge-b 0/4"], id="narrow"),
+    ],
+)
+def test_the_selected_essays_have_their_titles(
+    ranked: StoreBuilder, width: str, remarks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each essay has its id, its title and its reasons, which get lines of their own where the terminal is narrow."""
+    monkeypatch.setenv("COLUMNS", width)
+    ranked.essay(1, "# On the patience of granite and the haste of rivers\n\nText.")
+    lines = select(ranked).stdout.splitlines()
+    assert "e_essay1  # On the p" in lines[1]
+    assert max(map(cell_len, lines[: 1 + len(remarks)])) <= int(width)
+    assert [line.rstrip().endswith(remark) for line, remark in zip(lines[1:], remarks, strict=False)] == [
+        True for _ in remarks
+    ]
+    top = run(ranked, "select-top", "--force").stdout.splitlines()
+    assert [line.split()[:3] for line in top[1:3]] == [["1", "e_essay3", "Essay"], ["2", "e_essay2", "Essay"]]
 
 
 def test_the_next_commands_follow_the_data_root_and_the_output(ranked: StoreBuilder, tmp_path: Path) -> None:

@@ -34,15 +34,17 @@ def judged(store: StoreBuilder) -> StoreBuilder:
 
 
 def test_statistics_of_the_store(judged: StoreBuilder) -> None:
-    """Every figure has its scored/planned, and a figure without a value is a dash with a reason, never NaN."""
+    """Every figure has its scored/planned, and a figure without a value is a dash with a note, never NaN."""
     done = run(judged, "statistics", "--top", "1")
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"{MADE_UP_BANNER}\n"
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "novelty (all judges) 12/12 3 4.40 — — too few essays" in lines
-    assert "novelty judge-a 6/6 3 4.15 — 0.07 too few essays" in lines
-    assert "coherence judge-a 0/1 0 — — — no essay has a score" in lines
-    assert sum("e_essay" in line for line in lines) == 1
+    assert "novelty (all judges) 12/12 3 4.40 — b —" in lines
+    assert "novelty judge-a 6/6 3 4.15 — b 0.07" in lines
+    assert "coherence judge-a 0/1 0 — — a —" in lines
+    notes = ["a no interval: no essay has a score", "b no interval: too few essays"]
+    assert lines[lines.index("novelty judge-b 6/6 3 4.65 — b 0.07") + 1 :][:2] == notes
+    assert [line for line in lines if "e_essay" in line] == ["1 e_essay3 Essay number 3. 4/4 2 6.40 6.31 to 6.49 ?"]
     assert "2,000 resamples, seed 20260101" in lines[-1]
     assert "nan" not in done.stdout.lower()
 
@@ -98,7 +100,8 @@ def test_a_difference_of_judges(judged: StoreBuilder) -> None:
     """Judge b gives half a point more on every essay, and the note says why there is no interval."""
     done = run(judged, "difference", "--models", "judge-a", "judge-b")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert "novelty — 6/6 6/6 3 0.50 — all essays have the same value" in lines
+    assert "novelty — 6/6 6/6 3 0.50 — b" in lines
+    assert "b no interval: all essays have the same value" in lines
 
 
 def test_the_pivot_is_printed_or_written(judged: StoreBuilder, tmp_path: Path) -> None:
@@ -148,12 +151,21 @@ def test_bad_input_is_one_message_without_a_traceback(
 def test_groups_have_means_and_differences(judged: StoreBuilder) -> None:
     """Each group has its mean and each pair of groups its difference; without groups the message says what to do."""
     none = run(judged, "groups")
-    assert (none.returncode, "Import the essays with --group-column." in none.stderr) == (2, True)
+    assert (none.returncode, "import essays PATH --group-column COLUMN" in none.stderr) == (2, True)
     for number, group in ((1, "humans"), (2, "humans"), (3, "models")):
         judged.metadata("essay", f"e_essay{number}", {"parent_gen_id": "", "group": group})
     lines = [" ".join(line.split()) for line in run(judged, "groups").stdout.splitlines()]
-    assert "novelty humans 8/8 2 3.40 — too few essays" in lines
-    assert "novelty models 4/4 1 6.40 — one essay says nothing about others" in lines
-    assert "novelty humans models 3 3.00 — a group has one essay with a score" in lines
+    means = lines.index("novelty humans 8/8 2 3.40 — b")
+    assert lines[means + 1 : means + 5] == [
+        "novelty models 4/4 1 6.40 — c",
+        "a no interval: no essay has a score",
+        "b no interval: too few essays",
+        "c no interval: one essay says nothing about others",
+    ]
+    differences = lines.index("Differences between groups, second minus first")
+    assert lines[differences + 2 : differences + 4] == [
+        "novelty humans models 3 3.00 — a",
+        "a no interval: a group has one essay with a score",
+    ]
     found = json.loads(run(judged, "groups", "--json").stdout)
     assert [each["group"] for each in found["means"] if each["template_id"] == "novelty"] == ["humans", "models"]

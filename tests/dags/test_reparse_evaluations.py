@@ -100,7 +100,7 @@ def test_when_the_disk_refused_one_the_other_scores_are_gathered_and_the_leaf_is
     with caplog.at_level(logging.ERROR), pytest.raises(SystemExit) as exit_:
         tasks["aggregate"](report)
     assert exit_.value.code == 1
-    assert "1 evaluations could not be written; run this again to write the rest. The first: v_0" in caplog.text
+    assert "1 evaluation could not be written; run this again to write the rest. The first: v_0" in caplog.text
     assert scores(refusing)["v_1"] == "6.0"
     report = reparsed(tasks)
     assert (report["changed"], report["not_written"]) == (0, 1)

@@ -144,7 +144,7 @@ BAD = [
     ("e.csv", "id,text\na,x\nA,y\n", "e.csv:3: the id A differs only by case from a at e.csv:2."),
     ("e.csv", "id,text\na,x\nA,x\n", "e.csv:3: the id A differs only by case from a at e.csv:2."),
     ("e.csv", "id,text\n1,x,y\n", "e.csv:2: it has 3 cells, the header 2."),
-    ("e.csv", "id,text\n1\n", "e.csv:2: it has 1 cells, the header 2."),
+    ("e.csv", "id,text\n1\n", "e.csv:2: it has 1 cell, the header 2."),
     ("e.csv", 'id,text\n1,"x\n', "it is not CSV"),
     ("e.csv", 'id,text\n1,"x"y\n', "e.csv:2: it is not CSV"),
     ("e.csv", "text,text\nx,y\n", "e.csv:1: the column 'text' appears twice."),

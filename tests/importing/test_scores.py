@@ -288,7 +288,7 @@ def test_the_command_counts(rated: StoreBuilder, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"Ratings in {rated.root}: 1 imported, 0 updated, 0 replaced, 0 unchanged.",
-        "1 rows are not rated yet.",
+        "1 row is not rated yet.",
     ]
     again = run_command("--json", "--data-root", rated.root, *words)
     assert json.loads(again.stdout) == {"new": 0, "updated": 0, "replaced": 0, "known": 1, "unrated": 1}

@@ -145,7 +145,7 @@ def test_a_stored_prompt_is_compared_too(store: StoreBuilder, dag: PlayedDag) ->
     store.evaluation("v_1", essay)
     store.write("gens/evaluation/v_1/input.txt", "Another prompt.")
     store.backfill(essay)
-    with pytest.raises(BadInput, match="1 existing evaluations were made with another prompt"):
+    with pytest.raises(BadInput, match="1 existing evaluation was made with another prompt"):
         dag.plan(CONF)
 
 

@@ -391,7 +391,7 @@ def test_a_failed_write_is_reported_and_stops_no_other(store: StoreBuilder, essa
     report = again(store, write=True)
     assert report.counts == {Effect.NOT_WRITTEN: 1, Effect.CHANGED: 1}
     assert (tmp_path / "elsewhere" / "parsed.txt").read_text() == "3.0\n"
-    with pytest.raises(StoreError, match="1 evaluations could not be written"):
+    with pytest.raises(StoreError, match="1 evaluation could not be written"):
         raise_unless_written(report)
 
 

@@ -181,7 +181,7 @@ def test_unprintable_text_is_made_visible() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        pytest.param(report(row("v", UNCHANGED)), "1 evaluations: 1 unchanged. LLM calls: 0.", id="counts"),
+        pytest.param(report(row("v", UNCHANGED)), "1 evaluation: 1 unchanged. LLM calls: 0.", id="counts"),
         pytest.param(report(row("v", UNCHANGED)), "Nothing was written.", id="nothing to do"),
         pytest.param(report(row("v")), "Nothing was written. Add --write to apply the changes", id="only shown"),
         pytest.param(report(row("v", RENEWED), written=True), "No score changed.", id="renewed"),

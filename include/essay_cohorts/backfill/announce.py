@@ -12,6 +12,7 @@ import logging
 from collections.abc import Iterable
 from hashlib import sha256
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.backfill.announced import AnnouncementLedger
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -94,7 +95,7 @@ def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
 
 def _first(gen_ids: list[str], limit: int) -> list[str]:
     if len(gen_ids) > limit:
-        log.info("%d of %d evaluations get their own asset event", limit, len(gen_ids))
+        log.info("%d of %s get their own asset event", limit, counted(len(gen_ids), "evaluation"))
     return gen_ids[:limit]
 
 

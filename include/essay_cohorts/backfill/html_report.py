@@ -8,12 +8,11 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from essay_cohorts.amounts import figure
+from essay_cohorts.amounts import counted, figure
 from essay_cohorts.backfill.report_figures import ReportFigure
 from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
 from essay_cohorts.figures.cohort_figures import FigureName
-from essay_cohorts.figures.figure import counted
 from essay_cohorts.figures.judge_scores import JudgeSummary, summarise_judges
 from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.statistics.all_statistics import ScoreStatistics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from essay_cohorts import VERSION
+from essay_cohorts.amounts import counted
 from essay_cohorts.domain import ScoreRow
-from essay_cohorts.figures.figure import counted
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.all_statistics import method_in_words
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from essay_cohorts import VERSION
+from essay_cohorts.amounts import counted
 from essay_cohorts.domain import Action, Member, TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.parallel_map import parallel_map
@@ -122,18 +123,20 @@ def log_plan(prepared: Prepared) -> None:
         if cap is not None:
             log.info("Budget of this run: %s %s; calls beyond the budget are deferred", name, cap)
     if prepared.edited:
-        made = "existing evaluations were made with another prompt or model than today's"
-        log.warning("%d %s; they are kept.", prepared.edited, made)
+        made = counted(prepared.edited, "existing evaluation was made", "existing evaluations were made")
+        kept = "it is kept" if prepared.edited == 1 else "they are kept"
+        log.warning("%s with another prompt or model than today's; %s.", made, kept)
     if prepared.unknown_inputs:
-        log.info("%d existing evaluations do not record which prompt they were made with.", prepared.unknown_inputs)
+        record = counted(prepared.unknown_inputs, "existing evaluation does", "existing evaluations do")
+        log.info("%s not record the prompt of the request.", record)
     for word, gen_ids in (("joined", prepared.plan.joined), ("left", prepared.plan.left)):
         if gen_ids:
             shown = ", ".join(gen_ids[:_MAX_WARNINGS])
-            log.info("%d members %s since the former membership: %s", len(gen_ids), word, shown)
+            log.info("%s %s since the former membership: %s", counted(len(gen_ids), "member"), word, shown)
     for warning in prepared.warnings[:_MAX_WARNINGS]:
         log.warning("%s", warning)
     if len(prepared.warnings) > _MAX_WARNINGS:
-        log.warning("and %d more warnings", len(prepared.warnings) - _MAX_WARNINGS)
+        log.warning("and %s", counted(len(prepared.warnings) - _MAX_WARNINGS, "more warning"))
 
 
 def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) -> None:

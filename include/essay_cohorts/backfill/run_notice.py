@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from essay_cohorts.amounts import counted
+
 # Each chat service shortens long texts at a different length. The log of the task has the whole text.
 MAX_CHARACTERS = 1_500
 
@@ -25,7 +27,7 @@ def notice_of_end(outcome: Mapping[str, Any], *, complete: bool, link: str) -> R
     if complete:
         return RunNotice(title=f"Cohort {cohort} is finished", body=_body(message, link), kind="success")
     if outcome["deferred"]:
-        evaluations = "1 evaluation is" if outcome["deferred"] == 1 else f"{outcome['deferred']} evaluations are"
+        evaluations = counted(outcome["deferred"], "evaluation is", "evaluations are")
         title = f"Cohort {cohort}: the budget is used up, {evaluations} deferred"
         return RunNotice(title=title, body=_body(message, link), kind="warning")
     return RunNotice(title=f"Cohort {cohort} is not complete", body=_body(message, link), kind="failure")

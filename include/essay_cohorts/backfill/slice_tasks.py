@@ -12,6 +12,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.calls import Prompt
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef, Template, Verdict
@@ -63,7 +64,8 @@ def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> 
         processes=min(settings.processes, tasks_at_once or settings.processes),
     )
     write_slices(settings, planned, rows, slices)
-    log.info("%d slices over %d evaluations", len(slices), sum(part.stop - part.start for part in slices))
+    evaluations = counted(sum(part.stop - part.start for part in slices), "evaluation")
+    log.info("%s over %s", counted(len(slices), "slice"), evaluations)
     return [part.to_xcom() for part in slices]
 
 
@@ -102,7 +104,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
         written += error is None
         if error is not None:
             log.error("%s: no prompt was written, so no call is made: %s", row.member.gen_id, error)
-    log.info("%d prompts are in place", written)
+    log.info("%s in place", counted(written, "prompt is", "prompts are"))
     return written
 
 
@@ -128,7 +130,7 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
             if verdict.score is None:
                 log.info("%s: %s", gen_id, verdict.reason)
             if sum(counts.values()) % _REPLIES_PER_LOG_LINE == 0:
-                log.info("%d replies read so far", sum(counts.values()))
+                log.info("%s read so far", counted(sum(counts.values()), "reply", "replies"))
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.backfill.outcomes import FoundEvaluation, result_of
 from essay_cohorts.backfill.summaries import Totals, count_totals
 from essay_cohorts.calling.spending import settle_from_store
@@ -119,13 +119,14 @@ def _describe_spending(totals: Totals, spending: Spending) -> str:
     """Return the number and the cost of the replies, and of the requests that cost something without a reply."""
     parts = [f"{totals.called} called ({dollars(totals.cost_usd)})"]
     if spending.calls > totals.called:
-        parts.append(f"{spending.calls} requests")
+        parts.append(counted(spending.calls, "request"))
     lost = spending.settled_usd - totals.cost_usd if totals.cost_usd is not None else 0.0
     if round(lost, 6) > 0:
         parts.append(f"{dollars(lost)} for requests without a reply")
     if spending.unknown:
         most = f" (at most {dollars(spending.unknown_usd)})" if spending.unknown_usd else ""
-        parts.append(f"{spending.unknown} requests may have been paid for without a reply{most}: see cohorts verify")
+        requests = counted(spending.unknown, "request")
+        parts.append(f"{requests} may have been paid for without a reply{most}: see cohorts verify")
     return ", ".join(parts)
 
 
@@ -163,7 +164,8 @@ def _describe_problems(scores: Sequence[ScoreRow], totals: Totals, max_unscored:
     """Return which evaluations have no score, why, and what to do next; "" if the run may be green."""
     parts = []
     if not totals.adds_up:
-        parts.append(f"The counts do not add up: {len(scores)} rows for {totals.planned} planned evaluations.")
+        planned = counted(totals.planned, "planned evaluation")
+        parts.append(f"The counts do not add up: {counted(len(scores), 'row')} for {planned}.")
     for outcome in _RED:
         rows = [row for row in scores if row.outcome is outcome]
         if not rows or (outcome is Outcome.UNSCORED and len(rows) <= max_unscored):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.calls import DEFERRED, Failure, JudgeModel, Prompt, Reply
 from essay_cohorts.domain import TaskRef
 from essay_cohorts.files.clock import now
@@ -66,4 +67,4 @@ def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
     next_step = "Fix the cause, then clear the run, or start the same run again: only these are called."
     if all(failure.kind == DEFERRED for failure in failures.values()):
         next_step = "Trigger the cohort again with a higher max_cost_usd or max_llm_calls: only these are called."
-    return "\n".join([f"{len(failures)} of {asked} evaluations got no reply:", *lines, next_step])
+    return "\n".join([f"{len(failures)} of {counted(asked, 'evaluation')} got no reply:", *lines, next_step])

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.calling.budget import Budget
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.evaluation_calls import ClaimedEvaluation, EvaluationCalls
@@ -130,8 +131,8 @@ class SliceCalls:
         flight, this method waits for a limited time, and makes the call itself if the other run gives up.
         """
         log.info(
-            "Calling judges for %d evaluations, %d at once, at %s",
-            len(rows),
+            "Calling judges for %s, %d at once, at %s",
+            counted(len(rows), "evaluation"),
             self.part.calls_at_once,
             self.judges.addresses,
         )
@@ -145,17 +146,16 @@ class SliceCalls:
             if began_waiting is None:
                 began_waiting = time.monotonic()
                 longest = max(map(self._elsewhere_wait_s, remaining))
-                log.info(
-                    "Other tasks are calling judges for %d evaluations: waiting up to %g s", len(remaining), longest
-                )
+                awaited = counted(len(remaining), "evaluation")
+                log.info("Other tasks are calling judges for %s: waiting up to %g s", awaited, longest)
             remaining = self._still_awaited(remaining, time.monotonic() - began_waiting)
             if remaining:
                 await asyncio.sleep(_RECHECK_S)
 
     def end_soon(self) -> None:
         """Send no further request from now on; `run` returns when the requests in flight have ended."""
-        claimed = len(self.calls.claimed)
-        log.warning("The task must end and sends no further requests; %d evaluations are in progress", claimed)
+        claimed = counted(len(self.calls.claimed), "evaluation is", "evaluations are")
+        log.warning("The task must end and sends no further requests; %s in progress", claimed)
         self.calls.stops.is_ending = True
         # Cancel the workers without a request in flight. They may wait for a long time for a slot, for room in the
         # budget or for their next attempt, and would then send nothing.
@@ -220,7 +220,7 @@ class SliceCalls:
     def _log_progress(self, total: int) -> None:
         self.done += 1
         if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
-            log.info("%d of %d calls done, %d without a reply", self.done, total, len(self.failures))
+            log.info("%d of %s done, %d without a reply", self.done, counted(total, "call"), len(self.failures))
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""

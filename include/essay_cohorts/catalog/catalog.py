@@ -150,7 +150,10 @@ class Catalog:
             problem = Problem(place="2_tasks", finding=finding, next_step="Delete the file that you do not need.")
         else:
             finding = "there is no selection file, and the conf has no essay_ids."
-            next_step = f"Write {SELECTIONS[0]}, one gen_id per line, or trigger with essay_ids in the conf."
+            next_step = (
+                f"Write {SELECTIONS[0]}, one gen_id per line (`cohorts essays` lists them, and "
+                "`cohorts import essays` with --select writes the file), or trigger with essay_ids in the conf."
+            )
             problem = Problem(place="2_tasks", finding=finding, next_step=next_step)
         return Checked(value=None, problems=(problem,))
 

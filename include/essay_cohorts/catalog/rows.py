@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import Checked, Problem, choose_from, closest
 from essay_cohorts.files.csv_text import csv_reader, numbered_rows
@@ -161,7 +162,7 @@ def _table(name: str, header: list[str], lines: list[tuple[int, list[str]]]) -> 
         if not any(cell.strip() for cell in cells):
             continue  # spreadsheet programs leave rows of commas
         if len(cells) != len(header):
-            finding = f"it has {len(cells)} cells, the header {len(header)}."
+            finding = f"it has {counted(len(cells), 'cell')}, the header {len(header)}."
             uneven.append(Problem(place=f"{name}:{line}", finding=finding, next_step="Add or remove commas."))
         else:
             rows.append(Row(name, line, dict(zip(header, cells, strict=True))))

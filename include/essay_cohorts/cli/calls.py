@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.cli.local_calls import (
     MaxCostUsd,
@@ -32,7 +32,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 if TYPE_CHECKING:
     from essay_cohorts.calling.trial import TrialSpending
-    from essay_cohorts.calls import Reply
+    from essay_cohorts.calls import Failure, Reply
 
 calls_app = typer.Typer()
 
@@ -90,7 +90,7 @@ def try_template(
     accepts = Catalog(root=root).offline_replies_allowed()
     answer, spending = asyncio.run(try_call(endpoint(access), model, prompt, accept_offline=accepts))
     if isinstance(answer, Failure):
-        typer.echo(f"No reply after {answer.attempts} requests ({answer.kind}): {answer.message}", err=True)
+        typer.echo(_no_reply(answer), err=True)
         raise typer.Exit(1)
     parser = template_parser(template)
     verdict = judge_by(parser, answer.text, finish_reason=answer.finish_reason, reasoning=answer.reasoning)
@@ -111,9 +111,13 @@ def _show_verdict(reply: Reply, verdict: Verdict, spending: TrialSpending) -> No
     typer.echo(f"{reply.response_model}, {reply.duration_s:.1f} s, {_cost(spending)}. Nothing was stored.")
 
 
+def _no_reply(failure: Failure) -> str:
+    return f"No reply after {counted(failure.attempts, 'request')} ({failure.kind}): {failure.message}"
+
+
 def _cost(spending: TrialSpending) -> str:
     known = dollars(None if spending.unknown and not spending.usd else spending.usd)
-    return known if spending.requests == 1 else f"{spending.requests} requests, {known}"
+    return known if spending.requests == 1 else f"{counted(spending.requests, 'request')}, {known}"
 
 
 def _show(title: str, text: str) -> None:

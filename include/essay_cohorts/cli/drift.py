@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pendulum
 import typer
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.cli.local_calls import (
     MaxCostUsd,
@@ -23,7 +24,7 @@ from essay_cohorts.cli.local_calls import (
 )
 from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, show_log, typed_command
 from essay_cohorts.cli.runs import checked_id
-from essay_cohorts.cli.scores.tables import interval, number, table_of
+from essay_cohorts.cli.scores.tables import Notes, number, table_of
 from essay_cohorts.domain import Member, ScoreRow, Template, one_form
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.ids import drift_cohort_id
@@ -102,7 +103,7 @@ class _Check:
             )
             raise BadInput([Problem(place="--model", finding=finding.strip(), next_step=next_step)])
         if not set.intersection(*map(set, values.values())):
-            counts = ", ".join(f"{name} ({len(essays)} essays)" for name, essays in values.items())
+            counts = ", ".join(f"{name} ({counted(len(essays), 'essay')})" for name, essays in values.items())
             finding = f"no essay has scores of {model_id} under each of {counts}."
             raise BadInput([Problem(place="--template", finding=finding, next_step="Name one of them.")])
         return cls(model_id=model_id, templates=tuple(values), drift_cohort=new, former=former)
@@ -132,7 +133,7 @@ class _Check:
     def announcement(self, conf: Mapping[str, Any]) -> str:
         """Return what is going to be judged, and which former scores do not count."""
         known = len(set.intersection(*map(set, self.former.essays().values())))
-        judged = f"{self.model_id} judges {len(conf['essay_ids'])} of {known} essays again"
+        judged = f"{self.model_id} judges {len(conf['essay_ids'])} of {counted(known, 'essay')} again"
         reason = "Existing scores are not reused, because the new ones are compared with them."
         left_out = _left_out(self.former.left_out)
         return "\n".join(filter(None, [f"{judged}, as cohort {self.drift_cohort}. {reason}", left_out]))
@@ -199,21 +200,14 @@ def _report(settings: Settings, check: _Check, *, as_json: bool) -> None:
 
 
 def _print(model_id: str, found: Iterable[Drift], versions: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    table = table_of(
-        "template",
-        "former scores",
-        "new scores",
-        "essays",
-        "difference",
-        "95 % interval",
-        "mean absolute difference",
-        "r",
-    )
+    heads = ("template", "former\nscores", "new\nscores", "essays", "difference", "95 % interval")
+    table, notes = table_of(*heads, "mean absolute\ndifference", "r"), Notes()
     for each in found:
         counts = (str(each.former_scores), f"{each.new_scored}/{each.new_planned}", str(each.difference.essays))
-        figures = (number(each.difference.value), interval(each.difference)[0])
+        figures = (number(each.difference.value), notes.interval(each.difference))
         table.add_row(each.template_id, *counts, *figures, number(each.distance), number(each.correlation))
     print_table(table)
+    notes.print()
     for each in found:
         typer.echo(f"{each.template_id}: {each.verdict(model_id)}.")
     for side, known in versions.items():

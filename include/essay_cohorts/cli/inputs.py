@@ -14,7 +14,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from essay_cohorts.cli.options import INPUTS, AsJson, DataRoot, own_root, print_table, settings_of, typed_command
+from essay_cohorts.cli.options import (
+    INPUTS,
+    AsJson,
+    DataRoot,
+    own_root,
+    print_table,
+    settings_of,
+    typed_command,
+    typed_root,
+)
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
 from essay_cohorts.importing.data_root import create_data_root
@@ -22,6 +31,7 @@ from essay_cohorts.importing.essay_sources import ColumnNames, read_essays
 from essay_cohorts.importing.essays import ImportPlan, plan_import, write_essays
 from essay_cohorts.judging.prompts import prompt_text
 from essay_cohorts.judging.score_instructions import doubts_about
+from essay_cohorts.plain_table import TITLE
 from essay_cohorts.selecting.selection_writer import selection_path, write_selection
 from essay_cohorts.views.essay_list import list_essays
 
@@ -189,10 +199,10 @@ def essays_command(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(essay) for essay in listed]))
         return
     if not listed:
-        typer.echo(f"There are no essays yet. Next: {typed_command()} import essays PATH")
+        typer.echo(f"There are no essays yet. Next: {typed_command()} import essays PATH{typed_root(data_root)}")
         return
     has_groups = any(essay.group for essay in listed)
-    table = Table("essay", "title", *(["group"] if has_groups else []), box=None, pad_edge=False)
+    table = Table("essay", TITLE, *(["group"] if has_groups else []), box=None, pad_edge=False)
     has_ratings = any(essay.ratings for essay in listed)
     for name in ("words", "scored", "evaluations", *(["people's"] if has_ratings else [])):
         table.add_column(name, justify="right")

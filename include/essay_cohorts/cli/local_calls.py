@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.catalog.templates import TEMPLATES
@@ -72,11 +73,14 @@ def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, ye
     if not calls:
         return
     if calls > MAX_CALLS and prepared.inputs.request.max_llm_calls is None:
-        finding = f"this run would make {calls:,} calls, but without --max-llm-calls the limit is {MAX_CALLS}."
+        finding = (
+            f"this run would make {counted(calls, 'call')}, but without --max-llm-calls the limit is {MAX_CALLS}."
+        )
         next_step = "Trigger evaluation_backfill in Airflow, or allow more with --max-llm-calls."
         raise BadInput([Problem(place="--max-llm-calls", finding=finding, next_step=next_step)])
     _check_connections(prepared.connections)
-    confirm(f"Make these calls ({prepared.estimate})?", yes=yes)
+    these = "this call" if calls == 1 else "these calls"
+    confirm(f"Make {these} ({prepared.estimate})?", yes=yes)
 
 
 def connections(connection_ids: Collection[str], *, under_way: bool = False) -> dict[str, LlmConnection]:

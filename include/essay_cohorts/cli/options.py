@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
+from shutil import get_terminal_size, which
 from typing import Annotated
 
 import typer
@@ -28,6 +29,8 @@ RUNS = "Plan and follow a cohort"
 SCORES = "Scores and statistics"
 SELECTION = "Choose essays by their scores"
 CARE = "Care for the store"
+
+_PIPED_WIDTH = 120
 
 DataRoot = Annotated[Path | None, typer.Option(help="The data root; default: DD_DATA_ROOT, or else the sample.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -54,6 +57,11 @@ def typed_command() -> str:
     """Return the command as a person types it here: `cohorts` where the shell finds it, or else the path as typed."""
     typed = sys.argv[0]
     return typed if Path(typed).name == "cohorts" and which("cohorts") is None else "cohorts"
+
+
+def typed_root(data_root: Path | None) -> str:
+    """Return the option --data-root with a blank before it, for a command that is printed; "" without the option."""
+    return f" --data-root {shlex.quote(str(data_root))}" if data_root else ""
 
 
 def own_root(data_root: Path | None) -> Path:
@@ -96,6 +104,11 @@ def show_log(*, as_json: bool) -> None:
             handler.setStream(sys.stderr)
 
 
+def table_width() -> int:
+    """Return the width of the terminal, or of COLUMNS; 120 for a file or a pipe."""
+    return get_terminal_size((_PIPED_WIDTH, 0)).columns
+
+
 def print_table(table: Table) -> None:
-    """Print a table at its full width."""
-    typer.echo(as_text(table))
+    """Print a table; its titles are cut to the width of the terminal, and nothing else is cut."""
+    typer.echo(as_text(table, table_width()))

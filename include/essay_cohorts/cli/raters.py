@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.cli.inputs import import_app
 from essay_cohorts.cli.options import (
@@ -23,6 +24,7 @@ from essay_cohorts.cli.options import (
     own_root,
     settings_of,
     typed_command,
+    typed_root,
 )
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.domain import Stage
@@ -75,7 +77,7 @@ def import_scores_command(
     counts = f"{done.new} imported, {done.updated} updated, {done.replaced} replaced, {done.known} unchanged"
     typer.echo(f"Ratings in {root}: {counts}.")
     if done.unrated:
-        typer.echo(f"{done.unrated} rows are not rated yet.")
+        typer.echo(f"{counted(done.unrated, 'row is', 'rows are')} not rated yet.")
 
 
 @raters_app.command("sample-for-raters", rich_help_panel=SELECTION)
@@ -100,12 +102,11 @@ def sample_for_raters(
     write_text(output, f"\ufeff{sheet.text}")
     again = f", of which people have rated {sheet.rated_before} before" if sheet.rated_before else ""
     fewer = "" if len(sheet.essay_ids) == size else f" (there are no {size} that judges have scored)"
-    typer.echo(f"Written: {output}, {len(sheet.essay_ids)} essays{fewer}{again}")
+    typer.echo(f"Written: {output}, {counted(len(sheet.essay_ids), 'essay')}{fewer}{again}")
     typer.echo(
         f"Next: give each rater a copy to fill in rater and score (from {sheet.rubric.scale}), and import the file:"
     )
-    root = f" --data-root {shlex.quote(str(data_root))}" if data_root else ""
-    typer.echo(f"  {typed_command()} import scores {shlex.quote(str(output))}{root}")
+    typer.echo(f"  {typed_command()} import scores {shlex.quote(str(output))}{typed_root(data_root)}")
 
 
 def _on_terminal(written: Iterator[Rating], total: int) -> Iterator[Rating]:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import pendulum
 import typer
 from rich.table import Table
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.backfill import plan_cohort
-from essay_cohorts.cli.options import RUNS, AsJson, DataRoot, print_table, settings_of, show_log
+from essay_cohorts.cli.options import (
+    RUNS,
+    AsJson,
+    DataRoot,
+    print_table,
+    settings_of,
+    show_log,
+    typed_command,
+    typed_root,
+)
 from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.plain_table import TITLE
 from essay_cohorts.planning.prepare import prepare
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_state import MemberState
-from essay_cohorts.views.status import CellStatus, cohort_status, skipped_ids
+from essay_cohorts.views.status import CohortStatus, cohort_status, skipped_ids
 
 runs_app = typer.Typer()
 
@@ -61,33 +76,90 @@ def skipped(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = Fals
     """Print the gen_ids of the cohort's evaluations that have a parsed.txt."""
     gen_ids = skipped_ids(settings_of(data_root), checked_id(cohort))
     typer.echo(json.dumps(gen_ids) if as_json else "\n".join(gen_ids), nl=bool(gen_ids) or as_json)
+    if not gen_ids:
+        # On stderr, because programs read the ids on stdout.
+        typer.echo(f"No evaluation of {cohort} has a score yet. {how_to_judge(cohort, data_root)}", err=True)
 
 
 @runs_app.command(rich_help_panel=RUNS)
-def status(cohort: CohortId, data_root: DataRoot = None, as_json: AsJson = False) -> None:
-    """Count the cohort's evaluations per cell; exit 1 when some have no score."""
-    found = cohort_status(settings_of(data_root), checked_id(cohort))
+def status(
+    cohort: CohortId,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Count each essay's evaluations, not only the totals.")
+    ] = False,
+    data_root: DataRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count the cohort's evaluations per template and judge, or per cell; exit 1 when some have no score."""
+    settings = settings_of(data_root)
+    found = cohort_status(settings, checked_id(cohort))
+    titles = {}
+    if cells or as_json:
+        titles = essay_titles(
+            GensDataLayer.from_root(settings.data_root), (each.cell.essay_id for each in found.cells)
+        )
     if as_json:
-        cells = [cell.cell._asdict() | cell.counts for cell in found.cells]
-        typer.echo(json.dumps({"unfinished": found.unfinished, "account": asdict(found.account), "cells": cells}))
+        typer.echo(json.dumps(_status_json(found, titles)))
     else:
-        _print_status(found.cells)
-        scored = f"{found.total - found.unfinished} of {found.total} evaluations have a score"
+        if cells:
+            _print_cells(found, titles)
+        else:
+            _print_totals(found)
+        scored = f"{found.total - found.unfinished:,} of {counted(found.total, 'evaluation')} have a score"
         typer.echo(f"{scored}: {found.account}")
+        if all(each.counts[MemberState.NO_REPLY] == sum(each.counts.values()) for each in found.judges):
+            typer.echo(how_to_judge(cohort, data_root))
+        elif found.unfinished and not cells:
+            typer.echo(
+                f"To see which essays lack a score: {typed_command()} status {cohort} --cells{typed_root(data_root)}"
+            )
     raise typer.Exit(1 if found.unfinished else 0)
 
 
-def _print_status(cells: tuple[CellStatus, ...]) -> None:
-    table = Table("essay", "template", "model", box=None, pad_edge=False)
-    # Made-up evaluations exist only in a data root that was used for practice, so most tables need no column for
-    # them.
-    rare = {MemberState.MADE_UP}
-    states = [state for state in MemberState if state not in rare or any(cell.counts[state] for cell in cells)]
-    for state in states:
-        table.add_column(state.replace("_", " "), justify="right")
-    for cell in cells:
-        table.add_row(*cell.cell, *(str(cell.counts[state]) for state in states))
+def _status_json(found: CohortStatus, titles: Mapping[str, str]) -> dict[str, Any]:
+    cells = [each.cell._asdict() | {"title": titles[each.cell.essay_id]} | each.counts for each in found.cells]
+    totals = [
+        {"template_id": each.template_id, "model_id": each.model_id, "planned": sum(each.counts.values())}
+        | each.counts
+        for each in found.judges
+    ]
+    account = asdict(found.account)
+    return {"unfinished": found.unfinished, "account": account, "totals": totals, "cells": cells}
+
+
+def _print_totals(found: CohortStatus) -> None:
+    table = Table("template", "model", box=None, pad_edge=False)
+    states = _states_of(found)
+    for head in ("planned", *states):
+        table.add_column(head.replace("_", " "), justify="right")
+    whole: Counter[MemberState] = Counter()
+    for each in found.judges:
+        whole.update(each.counts)
+        table.add_row(each.template_id, each.model_id, *_numbers(each.counts, states))
+    if len(found.judges) > 1:
+        table.add_row("all", "", *_numbers(whole, states))
     print_table(table)
+
+
+def _print_cells(found: CohortStatus, titles: Mapping[str, str]) -> None:
+    table = Table("essay", TITLE, "template", "model", box=None, pad_edge=False)
+    states = _states_of(found)
+    for head in ("planned", *states):
+        table.add_column(head.replace("_", " "), justify="right")
+    for each in found.cells:
+        essay_id, template_id, model_id = each.cell
+        table.add_row(essay_id, titles[essay_id], template_id, model_id, *_numbers(each.counts, states))
+    print_table(table)
+
+
+def _states_of(found: CohortStatus) -> list[MemberState]:
+    """Return the state `scored`, and the other states that some evaluation is in: most cohorts have few."""
+    known = {MemberState.SCORED} | {state for each in found.judges for state, count in each.counts.items() if count}
+    return [state for state in MemberState if state in known]
+
+
+def _numbers(counts: Mapping[MemberState, int], states: Iterable[MemberState]) -> list[str]:
+    return [f"{sum(counts.values()):,}", *(f"{counts[state]:,}" for state in states)]
 
 
 def command_line_task(task_id: str) -> TaskRef:
@@ -121,3 +193,16 @@ def checked_id(cohort: str, place: str = "--cohort") -> str:
     if not is_id(cohort):
         raise BadInput([Problem(place=place, finding=f"{cohort!r} is not a valid cohort id.", next_step=ID_RULE)])
     return cohort
+
+
+def how_to_judge(cohort: str, data_root: Path | None) -> str:
+    """Return how to judge what a cohort plans."""
+    command = f"{typed_command()} run --cohort {cohort}{typed_root(data_root)}"
+    return f"Next: {command}, or trigger evaluation_backfill with this cohort_id."
+
+
+def how_to_begin(data_root: Path | None, then: str = "") -> str:
+    """Return how to get the first scores of a store; `then` is the command that reads them."""
+    command, root = typed_command(), typed_root(data_root)
+    last = f", then {command} {then}{root}" if then else ""
+    return f"Next: judge essays with {command} run{root}, or trigger evaluation_backfill{last}."

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from essay_cohorts.cli.options import SCORES, SELECTION, AsJson, DataRoot, settings_of, typed_command
+from essay_cohorts.cli.options import (
+    SCORES,
+    SELECTION,
+    AsJson,
+    DataRoot,
+    settings_of,
+    table_width,
+    typed_command,
+    typed_root,
+)
+from essay_cohorts.cli.runs import how_to_begin
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
 from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
@@ -25,6 +35,8 @@ from essay_cohorts.selecting.selection_writer import (
     write_selection,
 )
 from essay_cohorts.settings import PROJECT_ROOT
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_titles
 
 selection_app = typer.Typer()
 
@@ -47,6 +59,8 @@ def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         return
     typer.echo(str(counts))
     typer.echo(f"Written: {root / AGGREGATED}\nPivot: {root / STORE_PIVOT}")
+    if not counts.rows:
+        typer.echo(how_to_begin(data_root, "aggregate"))
 
 
 @selection_app.command("select-missing", rich_help_panel=SELECTION)
@@ -79,7 +93,8 @@ def select_missing(
     if as_json:
         typer.echo(json.dumps(_as_json(choice, written)))
     else:
-        typer.echo(choice_text(choice, target_template))
+        shown = [essay.essay_id for essay, _ in (*choice.missing, *choice.needs_decision)]
+        typer.echo(choice_text(choice, target_template, _titles(root, shown), table_width()))
         conf = {"templates": [target_template], **conf_models(root, ranking.models)}
         # A selection file elsewhere is not read by the next command.
         conf |= {"essay_ids": essay_ids} if output else {}
@@ -115,8 +130,13 @@ def select_top(
     if as_json:
         typer.echo(json.dumps({"selected": [asdict(essay) for essay in selected], "written": str(written)}))
         return
-    typer.echo(ranking_table([(essay, "") for essay in selected], "", span[0]))
+    titles = _titles(root, [essay.essay_id for essay in selected])
+    typer.echo(ranking_table([(essay, ()) for essay in selected], "", span[0], titles, table_width()))
     typer.echo(f"Written: {written}")
+
+
+def _titles(root: Path, essay_ids: Iterable[str]) -> dict[str, str]:
+    return essay_titles(GensDataLayer.from_root(root), essay_ids)
 
 
 def _span(top_n: int | None, first: int | None, last: int | None) -> tuple[int, int]:
@@ -137,8 +157,7 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
         return
     quoted = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
-    root_option = f" --data-root {shlex.quote(str(root))}" if root else ""
-    typer.echo(f"See what it would call:  {typed_command()} plan --conf {quoted}{root_option}")
+    typer.echo(f"See what it would call:  {typed_command()} plan --conf {quoted}{typed_root(root)}")
     airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
     typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {quoted}")
 

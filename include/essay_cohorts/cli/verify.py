@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import typer
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of
 from essay_cohorts.domain import Stage
@@ -32,8 +32,8 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     else:
         for problem in damage:
             typer.echo(str(problem))
-        counts = ", ".join(f"{len(store.folder_names(stage))} {stage}s" for stage in Stage)
-        typer.echo(f"{len(damage) or 'No'} problem{'' if len(damage) == 1 else 's'} found in {counts}.")
+        counts = ", ".join(counted(len(store.folder_names(stage)), stage) for stage in Stage)
+        typer.echo(f"{counted(len(damage), 'problem') if damage else 'No problems'} found in {counts}.")
         if not lost:
             typer.echo("No request is known to have been paid for without a reply.")
         _print_lost([call for call in lost if call.is_paid], "were paid for without a reply ({usd})")
@@ -42,7 +42,7 @@ def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
         if made_up:
             typer.echo(made_up_warning(len(made_up)))
         for judge, number in changed.items():
-            typer.echo(f"{judge}: {_counted(number, 'evaluation')} made with other settings than {MODELS} has today.")
+            typer.echo(f"{judge}: {counted(number, 'evaluation')} made with other settings than {MODELS} has today.")
     raise typer.Exit(1 if damage else 0)
 
 
@@ -54,10 +54,6 @@ def _print_lost(lost: list[LostCall], words: str) -> None:
     more = f", and {len(lost) - len(known)} of unknown cost" if 0 < len(known) < len(lost) else ""
     words = words if len(lost) > 1 else words.replace("were paid", "was paid").replace("Compare them", "Compare it")
     usd = dollars(sum(known) if known else None)
-    typer.echo(f"{_counted(len(lost), 'request')} {words.format(usd=usd + more)}.")
+    typer.echo(f"{counted(len(lost), 'request')} {words.format(usd=usd + more)}.")
     for call in lost:
         typer.echo(f"  {call}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

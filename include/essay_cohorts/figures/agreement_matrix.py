@@ -6,8 +6,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.amounts import figure as two_decimals
-from essay_cohorts.figures.figure import Figure, Width, counted
+from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.sheet import TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.statistics.agreement import PairAlpha
 

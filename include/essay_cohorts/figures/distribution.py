@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from essay_cohorts.figures.figure import Figure, Width, counted
+from essay_cohorts.amounts import counted
+from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.judge_scores import JudgeSummary
 from essay_cohorts.figures.sheet import BLUE, SMALL_PIXELS, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import points as score_text

@@ -54,8 +54,3 @@ class Figure:
     def description(self) -> str:
         """The figure in words, for those who cannot see it."""
         return f"{self.title}. {self.note}. {self.caption}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 essay", "2 essays"."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

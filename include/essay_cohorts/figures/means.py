@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.figures.dot_whisker import DotWhiskers, Panel, Row
-from essay_cohorts.figures.figure import Figure, counted
+from essay_cohorts.figures.figure import Figure
 from essay_cohorts.rubric import DEFAULT_SCALE, Scale
 from essay_cohorts.statistics.groups import GroupMean
 from essay_cohorts.statistics.means import ScoreMean

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.figures.dot_whisker import DotWhiskers, Panel, Row
-from essay_cohorts.figures.figure import Figure, counted
+from essay_cohorts.figures.figure import Figure
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.spread import RankedEssay
 

@@ -10,8 +10,9 @@ from zlib import crc32
 
 import numpy as np
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.amounts import figure as two_decimals
-from essay_cohorts.figures.figure import Figure, Width, counted
+from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.sheet import BLUE, PIXELS_AN_INCH, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.errors import Problem, choose_from
 from essay_cohorts.files.csv_text import csv_reader, numbered_rows
 
@@ -113,7 +114,7 @@ def _read_csv(path: Path) -> SourceTable:
     for number, cells in lines[1:]:
         place = f"{path.name}:{number}"
         if len(cells) != len(header):
-            finding = f"it has {len(cells)} cells, the header {len(header)}."
+            finding = f"it has {counted(len(cells), 'cell')}, the header {len(header)}."
             next_step = "Add or remove commas, or fix the quotes."
             rows.append(Problem(place=place, finding=finding, next_step=next_step))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.calls import JudgeModel, Usage
 
 # English prose has about four bytes per token in the tokenizers of current models. This is a rule of thumb.
@@ -25,7 +25,8 @@ class Estimate:
     def __str__(self) -> str:
         output = "unknown" if self.output_tokens is None else f"at most {self.output_tokens:,}"
         usd = "unknown" if self.usd is None else f"up to about {dollars(self.usd)}"
-        return f"{self.calls:,} calls, about {self.input_tokens:,} tokens in, {output} out, cost {usd}"
+        calls, tokens = counted(self.calls, "call"), counted(self.input_tokens, "token")
+        return f"{calls}, about {tokens} in, {output} out, cost {usd}"
 
 
 def cost_usd(model: JudgeModel, usage: Usage) -> float | None:

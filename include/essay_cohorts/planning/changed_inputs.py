@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.calls import JudgeModel
 from essay_cohorts.domain import Cell, ChangedInputs, one_form
 from essay_cohorts.errors import Problem
@@ -87,14 +88,12 @@ def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
     cells = list(changed)
     if not cells:
         return
-    templates = _counted(cell.template_id for cell in cells)
-    essays = _counted(cell.essay_id for cell in cells)
+    templates = _by_count(cell.template_id for cell in cells)
+    essays = _by_count(cell.essay_id for cell in cells)
+    made = counted(len(cells), "existing evaluation was made", "existing evaluations were made")
     yield Problem(
         place="changed_inputs",
-        finding=(
-            f"{len(cells)} existing evaluations were made with another prompt or model than today's, by template: "
-            f"{templates}; by essay: {essays}."
-        ),
+        finding=(f"{made} with another prompt or model than today's, by template: {templates}; by essay: {essays}."),
         next_step=(
             "Give the changed template, essay or judge a new id; or set changed_inputs to "
             f'"{ChangedInputs.KEEP}" (reuse them anyway) or "{ChangedInputs.ASK_AGAIN}" (new calls).'
@@ -102,7 +101,7 @@ def refuse_changes(changed: Iterable[Cell]) -> Iterator[Problem]:
     )
 
 
-def _counted(names: Iterable[str]) -> str:
+def _by_count(names: Iterable[str]) -> str:
     counts = Counter(names).most_common()
     shown = ", ".join(f"{name} {count}" for name, count in counts[:_MAX_NAMED])
     return shown if len(counts) <= _MAX_NAMED else f"{shown} and {len(counts) - _MAX_NAMED} more"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.domain import Plan, Progress
 from essay_cohorts.ids import is_drift_cohort
 from essay_cohorts.judging.prices import estimate_calls
@@ -47,10 +47,10 @@ def not_reused(
     if inputs.request.include_existing_evaluations is False:
         reason = "include_existing_evaluations is false in the conf"
     cost = "cost unknown" if estimate.usd is None else f"up to {dollars(estimate.usd)}"
-    yield (
-        f"{len(ignored)} existing evaluations of these cells are not reused, because {reason}; "
-        f"reusing them would leave {estimate.calls:,} calls, {cost}."
-    )
+    of_these, them = "of these cells", "it" if len(ignored) == 1 else "them"
+    not_reused = counted(len(ignored), f"existing evaluation {of_these} is", f"existing evaluations {of_these} are")
+    calls = counted(estimate.calls, "call")
+    yield f"{not_reused} not reused, because {reason}; reusing {them} would leave {calls}, {cost}."
 
 
 def doubtful_templates(inputs: Inputs) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
 def _listed(shown: list[tuple[str, int]], word: str) -> str:
     """Return the names with their counts: "as x in 120 evaluations and as y in 8"."""
     (first, count), *others = shown[:_MOST_NAMED]
-    parts = [f"{word} {first} in {count:,} evaluation{'' if count == 1 else 's'}"]
+    parts = [f"{word} {first} in {counted(count, 'evaluation')}"]
     parts += [f"{word} {name} in {count:,}" for name, count in others]
     if len(shown) > _MOST_NAMED:
         rest = sum(count for _, count in shown[_MOST_NAMED:])

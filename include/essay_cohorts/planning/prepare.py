@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Progress, RunRef, Stage, StoredEvaluation
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
@@ -262,7 +263,9 @@ def _compare_existing(plan: Plan, compare: Compare) -> _ExistingMembers:
     changed = tuple(member.cell for member in members if compared[member.gen_id].inputs_changed)
     unknown = sum(comparison.inputs_changed is None for comparison in compared.values())
     settings_changed = sum(comparison.settings_changed for comparison in compared.values())
-    warning = f"{settings_changed} existing evaluations were made with other settings than today's; they are reused."
+    made = counted(settings_changed, "existing evaluation was made", "existing evaluations were made")
+    reused = "it is reused" if settings_changed == 1 else "they are reused"
+    warning = f"{made} with other settings than today's; {reused}."
     versions = mixed_versions((member.llm_model_id, compared[member.gen_id].version) for member in members)
     warnings = (*([warning] if settings_changed else []), *versions)
     return _ExistingMembers(changed=changed, unknown=unknown, warnings=warnings)

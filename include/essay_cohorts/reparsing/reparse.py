@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict, is_human, is_id
@@ -79,7 +80,7 @@ def describe_unwritten(report: ReparseReport) -> str:
     if not unwritten:
         return ""
     return (
-        f"{len(unwritten)} evaluations could not be written; run this again to write the rest. "
+        f"{counted(len(unwritten), 'evaluation')} could not be written; run this again to write the rest. "
         f"The first: {unwritten[0].gen_id}: {unwritten[0].why}"
     )
 
@@ -96,7 +97,7 @@ def _read_all(rescorer: _Rescorer, names: Iterable[str]) -> list[Reparsed]:
         if row is not None:
             rows.append(row)
         if number % _REPLIES_PER_LINE == 0:
-            log.info("%s evaluations read", f"{number:,}")
+            log.info("%s read", counted(number, "evaluation"))
     return rows
 
 

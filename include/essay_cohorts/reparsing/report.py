@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.reparsing.rules import Effect, Reparsed
 
 _COLUMNS = ("gen_id", "essay", "template", "model", "before", "after", "why")
@@ -72,8 +73,8 @@ def changes_text(report: ReparseReport, max_rows: int | None = None) -> str:
 def totals_text(report: ReparseReport) -> str:
     """Return the counts, in which each evaluation is counted once, and the next step."""
     total = sum(report.counts.values())
-    counted = [f"{report.counts[effect]:,} {_WORDS[effect]}" for effect in Effect if report.counts.get(effect)]
-    totals = f"{total:,} evaluations" + (f": {', '.join(counted)}" if counted else "")
+    parts = [f"{report.counts[effect]:,} {_WORDS[effect]}" for effect in Effect if report.counts.get(effect)]
+    totals = counted(total, "evaluation") + (f": {', '.join(parts)}" if parts else "")
     return f"{totals}. LLM calls: 0.\n{_next_step(report)}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.domain import Cell, Stage, is_human, is_id, one_form
 from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
@@ -89,8 +90,9 @@ class Aggregation:
     taken_over: int
 
     def __str__(self) -> str:
-        errors = "".join(f", {count} {state.replace('_', ' ')}" for state, count in sorted(self.errors.items()))
-        return f"{self.rows} evaluations: {self.scored} with a score{errors}; {self.taken_over} rows unchanged."
+        errors = "".join(f", {count:,} {state.replace('_', ' ')}" for state, count in sorted(self.errors.items()))
+        rows, unchanged = counted(self.rows, "evaluation"), counted(self.taken_over, "row")
+        return f"{rows}: {self.scored:,} with a score{errors}; {unchanged} unchanged."
 
 
 def aggregate_scores(root: Path) -> Aggregation:

@@ -2,47 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.table import Table
 
-from essay_cohorts.amounts import figure
-from essay_cohorts.plain_table import as_text
+from essay_cohorts.amounts import counted, figure
+from essay_cohorts.plain_table import TITLE, as_text
 from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
 
 
-def ranking_table(essays: Sequence[tuple[RankedEssay, str]], heading: str, first: int) -> str:
-    """Return a table of essays numbered from rank `first`, each with its remark in the last column, `heading`."""
-    table = Table("no.", "essay", "value", "models", heading, box=None, pad_edge=False)
-    for number, (essay, reason) in enumerate(essays, start=first):
-        table.add_row(str(number), essay.essay_id, figure(essay.value), str(essay.models), reason)
-    return as_text(table)
+def ranking_table(
+    essays: Sequence[tuple[RankedEssay, Sequence[str]]],
+    heading: str,
+    first: int,
+    titles: Mapping[str, str],
+    width: int | None = None,
+) -> str:
+    """Return a table of essays numbered from rank `first`, each with its remarks in the last column, `heading`.
+
+    In a table that is wider than `width`, titles are cut, and each remark has a line of its own.
+    """
+    text = _table(essays, heading, first, titles, width, between=", ")
+    if width is not None and max(map(cell_len, text.splitlines())) > width:
+        text = _table(essays, heading, first, titles, width, between=",\n")
+    return text
 
 
-def choice_text(choice: MissingSelection, target: str) -> str:
-    """Return what is selected, what needs a decision, and what the template `target` covers."""
+def _table(
+    essays: Sequence[tuple[RankedEssay, Sequence[str]]],
+    heading: str,
+    first: int,
+    titles: Mapping[str, str],
+    width: int | None,
+    *,
+    between: str,
+) -> str:
+    table = Table("no.", "essay", TITLE, "value", "models", heading, box=None, pad_edge=False)
+    for number, (essay, remarks) in enumerate(essays, start=first):
+        about = (str(number), essay.essay_id, titles.get(essay.essay_id, ""))
+        table.add_row(*about, figure(essay.value), str(essay.models), between.join(remarks))
+    return as_text(table, width)
+
+
+def choice_text(choice: MissingSelection, target: str, titles: Mapping[str, str], width: int | None = None) -> str:
+    """Return what is selected, what needs a decision, and what the template `target` covers.
+
+    `titles` has the titles of the essays; see `ranking_table` for `width`.
+    """
     parts = []
     if choice.missing:
-        parts.append(_short_table(choice.missing, target))
+        parts.append(_short_table(choice.missing, target, titles, width))
     if choice.needs_decision:
+        need = counted(len(choice.needs_decision), "essay needs", "essays need")
         parts.append(
-            f"{len(choice.needs_decision)} need a decision, because their only missing scores have refused replies. "
-            "Read these replies, or select the essays too with retry_unscored."
+            f"{need} a decision, because all missing scores have refused replies. Read these replies, or select the "
+            "essays too with retry_unscored."
         )
-        parts.append(_short_table(choice.needs_decision, target))
+        parts.append(_short_table(choice.needs_decision, target, titles, width))
     parts.append(
-        f"Of the best {len(choice.ranked)}: {len(choice.missing)} selected, "
-        f"{len(choice.needs_decision)} need a decision, {len(choice.covered)} are covered."
+        f"Of the best {counted(len(choice.ranked), 'essay')}: {len(choice.missing)} selected, "
+        f"{counted(len(choice.needs_decision), 'needs', 'need')} a decision, "
+        f"{counted(len(choice.covered), 'is', 'are')} covered."
     )
     return "\n".join(parts)
 
 
-def _short_table(essays: Sequence[tuple[RankedEssay, Sequence[Shortfall]]], target: str) -> str:
-    return ranking_table([(essay, _reason(short)) for essay, short in essays], f"scores of {target}", 1)
+def _short_table(
+    essays: Sequence[tuple[RankedEssay, Sequence[Shortfall]]],
+    target: str,
+    titles: Mapping[str, str],
+    width: int | None,
+) -> str:
+    remarks = [(essay, [_reason(each) for each in short]) for essay, short in essays]
+    return ranking_table(remarks, f"scores of {target}", 1, titles, width)
 
 
-def _reason(short: Sequence[Shortfall]) -> str:
-    return ", ".join(
-        f"{each.cell.model_id} {each.scored}/{each.wanted}" + (f" ({each.refused} refused)" if each.refused else "")
-        for each in short
-    )
+def _reason(short: Shortfall) -> str:
+    refused = f" ({short.refused} refused)" if short.refused else ""
+    return f"{short.cell.model_id} {short.scored}/{short.wanted}{refused}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.errors import raise_if_any
 from essay_cohorts.planning.selection_file import parse_selection
 from essay_cohorts.selecting.ranking_table import choice_text
@@ -15,6 +16,8 @@ from essay_cohorts.selecting.scheduled_request import ScheduledRequest, parse_sc
 from essay_cohorts.selecting.selection_writer import Ranking, conf_models, missing_essays
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_titles
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ def select_missing(settings: Settings, conf: Mapping[str, Any], moment: datetime
     if not essay_ids:
         log.info("Nothing is missing, so nothing is triggered and nothing is called.")
         return {}
-    log.info("Cohort %s: %d essays, template %s", cohort_id, len(essay_ids), request.value.target_template)
+    log.info("Cohort %s: %s, template %s", cohort_id, counted(len(essay_ids), "essay"), request.value.target_template)
     models = conf_models(settings.data_root, request.value.average_models or ())
     return {**request.value.conf(cohort_id, essay_ids), **models}
 
@@ -56,5 +59,7 @@ def _missing(root: Path, request: ScheduledRequest) -> list[str]:
         any_model=request.any_model,
         retry_unscored=request.retry_unscored,
     )
-    log.info("%s", choice_text(choice, request.target_template))
+    shown = [essay.essay_id for essay, _ in (*choice.missing, *choice.needs_decision)]
+    titles = essay_titles(GensDataLayer.from_root(root), shown)
+    log.info("%s", choice_text(choice, request.target_template, titles))
     return [essay.essay_id for essay, _ in choice.missing]

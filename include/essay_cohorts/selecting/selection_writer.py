@@ -158,4 +158,5 @@ def _without_scores(
         return []
     finding = f'it has no score by the template "{template_id}" from {", ".join(models)}.'
     known = sorted({row.cell.template_id for row in scored})
-    return [Problem(place=str(path), finding=finding, next_step=choose_from(template_id, known))]
+    next_step = choose_from(template_id, known) if known else "Judge essays by it, then run cohorts aggregate."
+    return [Problem(place=str(path), finding=finding, next_step=next_step)]

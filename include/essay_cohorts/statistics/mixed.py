@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.domain import Cell, ScoreRow
 from essay_cohorts.provenance import Provenance
 from essay_cohorts.rubric import Scale
@@ -73,7 +74,7 @@ class _Sources:
 
     def describe(self, *, one_cell: bool) -> str:
         cells, most, versions = self.cells_with_several_prompts, _most(self.settings), _most(self.versions)
-        prompts = "several prompts" + ("" if one_cell else f" in {cells} cell{'s' if cells > 1 else ''}")
+        prompts = "several prompts" + ("" if one_cell else f" in {counted(cells, 'cell')}")
         scales = " and ".join(map(str, sorted(self.scales)))
         parts = {
             prompts: cells,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import ScoreRow
 
@@ -54,4 +54,4 @@ def cost_of(spending: Spending) -> float | None:
 
 def spent_in_words(spending: Spending) -> str:
     """Return the number of requests and their cost, in words."""
-    return f"{spending.calls:,} request{'' if spending.calls == 1 else 's'}, {dollars(cost_of(spending))}"
+    return f"{counted(spending.calls, 'request')}, {dollars(cost_of(spending))}"

@@ -25,6 +25,15 @@ class CellStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeStatus:
+    """The members of all cells of a template and a model, counted by state."""
+
+    template_id: str
+    model_id: str
+    counts: dict[MemberState, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CohortStatus:
     """A cohort's cells in membership order, and its account."""
 
@@ -35,6 +44,17 @@ class CohortStatus:
     def total(self) -> int:
         """The number of all evaluations."""
         return sum(sum(cell.counts.values()) for cell in self.cells)
+
+    @property
+    def judges(self) -> tuple[JudgeStatus, ...]:
+        """The totals by template and model, in membership order."""
+        found: dict[tuple[str, str], Counter[MemberState]] = {}
+        for cell in self.cells:
+            found.setdefault((cell.cell.template_id, cell.cell.model_id), Counter()).update(cell.counts)
+        return tuple(
+            JudgeStatus(template_id=template_id, model_id=model_id, counts=dict(counts))
+            for (template_id, model_id), counts in found.items()
+        )
 
     @property
     def unfinished(self) -> int:
@@ -90,6 +110,7 @@ def evaluations_of(settings: Settings, cohort_id: str) -> tuple[Member, ...]:
     if not members.value:
         finding = f"there is no cohort {cohort_id} with members."
         known = cohort_ids(settings.data_root)
-        next_step = f"Cohorts here: {', '.join(known[-10:])}." if known else "No cohort was planned here yet."
+        plan = f"No cohort was planned here yet. Plan one: cohorts plan --cohort {cohort_id} --write"
+        next_step = f"Cohorts here: {', '.join(known[-10:])}." if known else plan
         raise BadInput([Problem(place="cohorts", finding=finding, next_step=next_step)])
     return tuple(member for member in members.value if member.stage is Stage.EVALUATION)

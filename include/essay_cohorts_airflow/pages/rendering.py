@@ -12,11 +12,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from essay_cohorts.amounts import dollars, figure
+from essay_cohorts.amounts import counted, dollars, figure
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
-from essay_cohorts.figures.figure import counted
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, typed_command
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.cli.scores.tables import (
     ALL_JUDGES,
     Cohort,
+    Notes,
     chosen_scores,
-    interval,
     mark,
     number,
     print_agreement,
     print_mixed,
+    print_no_score,
     table_of,
 )
 from essay_cohorts.domain import HUMAN_PREFIX, is_human
@@ -69,6 +71,8 @@ def agreement(
         if as_json:
             typer.echo(json.dumps({"method": method(), "agreement": [asdict(each) for each in found]}))
             return
+        if print_no_score(scores, cohort, data_root):
+            return
         print_agreement(found, scores.mixed)
         print_mixed(scores.mixed)
         typer.echo(method_in_words())
@@ -110,30 +114,34 @@ def _print(result: HumanAgreement, mixed: MixedFigures) -> None:
         typer.echo("\nEach rater and the other raters, for comparison")
         _print_comparisons(result.raters, "rater", mixed)
         typer.echo("\nAll raters: Krippendorff's alpha")
-        table = table_of("template", "criterion", "raters", "essays", "alpha", "95 % interval", "")
+        table = table_of("template", "criterion", "raters", "essays", "alpha", "95 % interval")
+        notes = Notes()
         for each in result.between_raters:
             counts = (str(each.raters), str(each.alpha.essays))
             names = (each.template_id, each.criterion or _OVERALL)
-            table.add_row(*names, *counts, number(each.alpha.value), *interval(each.alpha))
+            table.add_row(*names, *counts, number(each.alpha.value), notes.interval(each.alpha))
         print_table(table)
+        notes.print()
     for comparison in result.judges:
         if not comparison.criterion:
             _print_confusion(comparison)
     for template_id, count in result.on_other_scales.items():
-        typer.echo(f"{template_id}: {count} scores on another scale than its judges' do not count.")
+        scores = counted(count, "score")
+        verb = "does" if count == 1 else "do"
+        typer.echo(f"{template_id}: {scores} on another scale than its judges' {verb} not count.")
     print_mixed(mixed)
 
 
 def _print_comparisons(found: Iterable[HumanComparison], who: str, mixed: MixedFigures) -> None:
-    table = table_of("template", "criterion", who, *_HEADS, "")
+    table, notes = table_of("template", "criterion", who, *_HEADS), Notes()
     for each in found:
         sign = mark(mixed.describe(each.template_id, each.model_id))
         estimates = (each.alpha, each.kappa, each.rho, each.bias)
-        figures = [cell for one in estimates for cell in (number(one.value) + sign, interval(one)[0])]
-        notes = "; ".join(dict.fromkeys(one.note for one in estimates if one.note))
+        figures = [cell for one in estimates for cell in (number(one.value) + sign, notes.interval(one))]
         name = (each.model_id or ALL_JUDGES).removeprefix(HUMAN_PREFIX)
-        table.add_row(each.template_id, each.criterion or _OVERALL, name, str(each.essays), *figures, notes)
+        table.add_row(each.template_id, each.criterion or _OVERALL, name, str(each.essays), *figures)
     print_table(table)
+    notes.print()
 
 
 def _print_confusion(comparison: HumanComparison) -> None:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of
+from essay_cohorts.cli.options import SCORES, AsJson, DataRoot, print_table, settings_of, typed_command
+from essay_cohorts.cli.runs import how_to_begin
 from essay_cohorts.cli.scores.tables import (
     ALL_JUDGES,
     Cohort,
     Criterion,
+    Notes,
     Scores,
     chosen_scores,
-    interval,
     number,
     print_mixed,
     table_of,
@@ -90,28 +91,33 @@ def groups(
     frame = chosen_scores(settings, cohort, scores, criterion).frame
     found = essay_groups(GensDataLayer.from_root(settings.data_root), frame["essay"])
     if not found:
-        finding, next_step = "no essay of these scores has a group.", "Import the essays with --group-column."
+        finding = "no essay of these scores has a group."
+        next_step = (
+            f"Import the essays with --group-column: {typed_command()} import essays PATH --group-column COLUMN"
+        )
         raise BadInput([Problem(place="groups", finding=finding, next_step=next_step)])
     result = group_statistics(frame, found)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
-    table = table_of("template", "group", "scored/planned", "essays", "mean", "95 % interval", "")
+    table, notes = table_of("template", "group", "scored", "essays", "mean", "95 % interval"), Notes()
     for mean in result.means:
         counts = (f"{mean.scored}/{mean.planned}", str(mean.mean.essays))
-        table.add_row(mean.template_id, mean.group, *counts, number(mean.mean.value), *interval(mean.mean))
+        table.add_row(mean.template_id, mean.group, *counts, number(mean.mean.value), notes.interval(mean.mean))
     print_table(table)
+    notes.print()
     _print_group_differences(result.differences)
     typer.echo(f"Differences: Welch's interval, because groups have different essays. Means: {method_in_words()}")
 
 
 def _print_group_differences(differences: Iterable[GroupDifference]) -> None:
     typer.echo("\nDifferences between groups, second minus first")
-    table = table_of("template", "first", "second", "essays", "difference", "95 % interval", "")
+    table, notes = table_of("template", "first", "second", "essays", "difference", "95 % interval"), Notes()
     for each in differences:
-        figures = (str(each.difference.essays), number(each.difference.value), *interval(each.difference))
+        figures = (str(each.difference.essays), number(each.difference.value), notes.interval(each.difference))
         table.add_row(each.template_id, each.first, each.second, *figures)
     print_table(table)
+    notes.print()
 
 
 def _check_question(
@@ -140,7 +146,7 @@ def _unknown(frame: pd.DataFrame, kind: str, names: Iterable[str]) -> list[Probl
         Problem(
             place=f"--{kind}s",
             finding=f'there is no evaluation of the {kind} "{name}".',
-            next_step=choose_from(name, known),
+            next_step=choose_from(name, known) if known else how_to_begin(None, "aggregate"),
         )
         for name in names
         if name not in known
@@ -148,11 +154,12 @@ def _unknown(frame: pd.DataFrame, kind: str, names: Iterable[str]) -> list[Probl
 
 
 def _print_differences(found: Iterable[PairedDifference], all_judges: str) -> None:
-    heads = ("template", "model", "scored/planned of the first", "of the second", "essays", "difference")
-    table = table_of(*heads, "95 % interval", "")
+    heads = ("template", "model", "first\nscored", "second\nscored", "essays", "difference", "95 % interval")
+    table, notes = table_of(*heads), Notes()
     for each in found:
         sides = (f"{each.first_scored}/{each.first_planned}", f"{each.second_scored}/{each.second_planned}")
         compared = (each.template_id or "(both)", each.model_id or all_judges)
-        figures = (number(each.difference.value), *interval(each.difference))
+        figures = (number(each.difference.value), notes.interval(each.difference))
         table.add_row(*compared, *sides, str(each.difference.essays), *figures)
     print_table(table)
+    notes.print()

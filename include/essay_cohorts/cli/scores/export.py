@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from essay_cohorts.amounts import counted
 from essay_cohorts.cli.options import SCORES, DataRoot, output_problems, settings_of
-from essay_cohorts.cli.runs import checked_id
+from essay_cohorts.cli.runs import checked_id, how_to_begin
 from essay_cohorts.errors import Problem, choose_from, raise_if_any
 from essay_cohorts.exporting.inspect_log import inspect_logs
 from essay_cohorts.exporting.tables import FORMATS, export_file, export_rows
@@ -47,7 +48,9 @@ def export_command(
         return
     rows = list(export_rows(settings.data_root, gen_ids, texts=texts))
     write_bytes(output, export_file(rows, kind, texts=texts))
-    typer.echo(f"Written: {output}, {len(rows)} evaluations")
+    typer.echo(f"Written: {output}, {counted(len(rows), 'evaluation')}")
+    if not rows:
+        typer.echo(how_to_begin(data_root))
 
 
 def _problems(output: Path, kind: str, settings: Settings, *, force: bool) -> Iterator[Problem]:
@@ -67,4 +70,5 @@ def _write_logs(output: Path, settings: Settings, cohort: str | None, gen_ids: C
             if former.name != log.name:
                 former.unlink()
         logs, samples = logs + 1, samples + log.samples
-    return f"Written: {output}, {logs} logs with {samples} evaluations. To see them: inspect view --log-dir {output}"
+    written = f"{counted(logs, 'log')} with {counted(samples, 'evaluation')}"
+    return f"Written: {output}, {written}. To see them: inspect view --log-dir {output}"

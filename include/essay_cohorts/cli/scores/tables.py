@@ -11,6 +11,7 @@ from rich.table import Table
 
 from essay_cohorts.amounts import figure
 from essay_cohorts.cli.options import print_table
+from essay_cohorts.cli.runs import how_to_begin, how_to_judge
 from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import Problem, raise_if_any
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED
@@ -26,6 +27,7 @@ Cohort = Annotated[str | None, typer.Option(help="A cohort's id; default: the sc
 Scores = Annotated[Path | None, typer.Option(help=f"Scores of the store; default: {AGGREGATED} of the data root.")]
 Criterion = Annotated[str | None, typer.Option(help="Its scores instead of the overall ones; needs --cohort.")]
 ALL_JUDGES = "(all judges)"
+UNRELIABLE = "?"
 
 
 def chosen_scores(
@@ -55,16 +57,28 @@ def chosen_scores(
     return read_scores(settings, cohort, scores, criterion, with_people=with_people)
 
 
+def print_no_score(scores: ScoreTable, cohort: str | None, data_root: Path | None) -> bool:
+    """Return False when some evaluation has a score; otherwise print how to get scores, and return True."""
+    if scores.frame["score"].notna().any():
+        return False
+    if cohort is not None:
+        typer.echo(f"No evaluation of {cohort} has a score yet. {how_to_judge(cohort, data_root)}")
+    else:
+        typer.echo(f"No evaluation has a score yet. {how_to_begin(data_root, 'aggregate')}")
+    return True
+
+
 def print_agreement(found: Iterable[Agreement], mixed: MixedFigures) -> None:
     """Print alpha between the judges of each template, and between the replicates of each judge."""
     typer.echo("Agreement: Krippendorff's alpha")
-    table = table_of("template", "between", "scored/planned", "essays", "alpha", "95 % interval", "")
+    table, notes = table_of("template", "between", "scored", "essays", "alpha", "95 % interval"), Notes()
     for each in found:
         between = f"replicates of {each.model_id}" if each.model_id else f"judges ({each.judges})"
         counts = (f"{each.scored}/{each.planned}", str(each.alpha.essays))
         alpha = number(each.alpha.value) + mark(mixed.describe(each.template_id, each.model_id))
-        table.add_row(each.template_id, between, *counts, alpha, *interval(each.alpha))
+        table.add_row(each.template_id, between, *counts, alpha, notes.interval(each.alpha))
     print_table(table)
+    notes.print()
 
 
 def print_mixed(mixed: MixedFigures) -> None:
@@ -88,8 +102,27 @@ def number(value: float | None) -> str:
     return "—" if value is None else figure(value)
 
 
-def interval(estimate: Estimate) -> tuple[str, str]:
-    """Return the interval, marked when it is unreliable, and its note."""
-    if estimate.low is None or estimate.high is None:
-        return "—", estimate.note
-    return f"{figure(estimate.low)} to {figure(estimate.high)}{'' if estimate.reliable else ' ?'}", estimate.note
+class Notes:
+    """The notes of a table: cells have a short mark for each note, which is explained once below the table."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, str] = {}
+
+    def interval(self, estimate: Estimate) -> str:
+        """Return the interval, with the mark of its note when it is unreliable or does not exist."""
+        if estimate.low is None or estimate.high is None:
+            return f"— {self._mark(estimate.note, 'a')}".rstrip()
+        shown = f"{figure(estimate.low)} to {figure(estimate.high)}"
+        return shown if estimate.reliable else f"{shown} {self._mark(estimate.note, UNRELIABLE)}"
+
+    def print(self) -> None:
+        """Print a line for each mark that was used."""
+        for note, sign in self._marks.items():
+            typer.echo(f"{sign}  {note}" if sign[0] == UNRELIABLE else f"{sign}  no interval: {note}")
+
+    def _mark(self, note: str, first: str) -> str:
+        """Return the mark of a note: ? or ?? for an unreliable interval, a letter for a missing one."""
+        if note and note not in self._marks:
+            alike = sum((sign[0] == UNRELIABLE) == (first == UNRELIABLE) for sign in self._marks.values())
+            self._marks[note] = UNRELIABLE * (alike + 1) if first == UNRELIABLE else chr(ord(first) + alike)
+        return self._marks.get(note, "")
