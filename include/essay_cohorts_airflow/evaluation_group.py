@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TriggerRule, chain, task, task_group
+from airflow.sdk import TriggerRule, chain, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
+from essay_cohorts_airflow.cohort_task import cohort_task
 from essay_cohorts_airflow.score_assets import FINISHED_EVALUATIONS, announce_evaluations
 from essay_cohorts_airflow.task_runtime import readable_failure, this_task
 
@@ -24,7 +25,7 @@ TASK_TIME_LIMIT = CALL_TIME_LIMIT + timedelta(minutes=70)
 SLICE_LABEL = "{{ task.op_kwargs['part']['label'] }}"
 
 
-@task(map_index_template=SLICE_LABEL)
+@cohort_task(map_index_template=SLICE_LABEL)
 def check_parsed(planned: dict[str, Any], part: dict[str, Any]) -> None:
     """Log what exists; skip the slice when every evaluation of it has a score."""
     from essay_cohorts.backfill import slice_tasks
@@ -36,7 +37,7 @@ def check_parsed(planned: dict[str, Any], part: dict[str, Any]) -> None:
         raise AirflowSkipException(msg)
 
 
-@task(map_index_template=SLICE_LABEL)
+@cohort_task(map_index_template=SLICE_LABEL)
 def evaluation_prompt(planned: dict[str, Any], part: dict[str, Any]) -> None:
     """Write the prompts of the slice."""
     from essay_cohorts.backfill import slice_tasks
@@ -45,7 +46,7 @@ def evaluation_prompt(planned: dict[str, Any], part: dict[str, Any]) -> None:
         slice_tasks.write_prompts(*_inputs(planned, part))
 
 
-@task(map_index_template=SLICE_LABEL, execution_timeout=TASK_TIME_LIMIT)
+@cohort_task(map_index_template=SLICE_LABEL, execution_timeout=TASK_TIME_LIMIT)
 async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
     """Ask the judges for the replies that the slice lacks."""
     from essay_cohorts.backfill import call_missing
@@ -57,7 +58,7 @@ async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
 
 
 # A slice whose calls failed in part still scores the replies that it got; a skipped slice stays skipped.
-@task(map_index_template=SLICE_LABEL, trigger_rule=TriggerRule.NONE_SKIPPED, outlets=[FINISHED_EVALUATIONS])
+@cohort_task(map_index_template=SLICE_LABEL, trigger_rule=TriggerRule.NONE_SKIPPED, outlets=[FINISHED_EVALUATIONS])
 def evaluation_parsed(planned: dict[str, Any], part: dict[str, Any], outlet_events: Any = None) -> None:
     """Score the replies of the slice, and announce the evaluations that have a score now."""
     from essay_cohorts.backfill import announce, slice_tasks

@@ -7,12 +7,10 @@ imported only when a browser first asks for a page.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk import conf
 
-PREFIX = "/cohorts"
+from essay_cohorts_airflow.cohort_link import PREFIX, CohortLink, base_path
 
 
 class CohortPages:
@@ -30,24 +28,27 @@ class CohortPages:
         await self._app(scope, receive, send)
 
 
-def _base_path() -> str:
-    """Return the path of `[api] base_url`, below which Airflow is reached; "" when it has none."""
-    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
-
-
 class CohortPagePlugin(AirflowPlugin):
     """The plugin that mounts the pages and adds them to the navigation."""
 
     name = "cohort_page"
+    operator_extra_links = [CohortLink()]  # noqa: RUF012
     fastapi_apps = [{"app": CohortPages(), "url_prefix": PREFIX, "name": "Cohorts"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Cohorts",
-            "href": f"{_base_path()}{PREFIX}/",
+            "href": f"{base_path()}{PREFIX}/",
             "destination": "nav",
             "url_route": "cohorts",
             "nav_top_level": True,
-            "icon": f"{_base_path()}{PREFIX}/static/icon.svg",
-            "icon_dark_mode": f"{_base_path()}{PREFIX}/static/icon_dark.svg",
-        }
+            "icon": f"{base_path()}{PREFIX}/static/icon.svg",
+            "icon_dark_mode": f"{base_path()}{PREFIX}/static/icon_dark.svg",
+        },
+        # A tab of every run, because Airflow cannot limit a tab to one DAG.
+        {
+            "name": "Cohort",
+            "href": f"{base_path()}{PREFIX}/run/{{DAG_ID}}/{{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "cohort",
+        },
     ]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.domain import ID_PATTERN
-from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest
+from essay_cohorts.errors import BadInput
+from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest, parse_request
 
 STAGES = ("prompt", "raw", "parsed")
 
@@ -99,9 +99,27 @@ def test_nullable_choices_are_lists_that_can_go_back_to_null(dag: dict[str, Any]
     assert len(schema["values_display"]) == len(schema["enum"])
 
 
-def test_the_form_s_pattern_of_an_id_is_the_product_s(dag: dict[str, Any]) -> None:
-    """The form accepts the same ids as planning; the form has a copy of the rule because it cannot import it."""
-    params = dag["params"]
-    patterns = [params["cohort_id"]["schema"]["pattern"]]
-    patterns += [params[key]["schema"]["items"]["pattern"] for key in ("essay_ids", "templates")]
-    assert patterns == [f"^{ID_PATTERN}$"] * 3
+@pytest.mark.parametrize(
+    ("key", "typed", "message"),
+    [
+        pytest.param("cohort_id", "a/b", "conf: cohort_id: 'a/b' is not valid. An id is 1 to 100", id="no-id"),
+        pytest.param("essay_ids", ["e 2"], "essay_ids, entry 1: 'e 2' is not valid.", id="no-id-in-a-list"),
+        pytest.param("essay_ids", ["e_1", "e_1"], "entry 2: e_1 is listed twice.", id="twice"),
+        pytest.param("templates", [], "Write a list with at least one entry", id="empty-list"),
+        pytest.param("replicates", 1.5, "1.5 is not valid. Write a whole number from 1 to 1000.", id="not-whole"),
+    ],
+)
+def test_what_a_person_can_type_is_refused_in_our_words(
+    dag: dict[str, Any], key: str, typed: Any, message: str
+) -> None:
+    """The schema lets the value pass, because Airflow's form shows no reason; planning names the problem."""
+    from airflow.sdk import Param
+
+    assert Param(typed, schema=dag["params"][key]["schema"]).resolve() == typed
+    assert message in str(BadInput(parse_request({key: typed}).problems))
+
+
+def test_the_first_section_has_the_dry_run_and_the_budgets(dag: dict[str, Any]) -> None:
+    """The only section that is open at first begins with what keeps a run from spending."""
+    first = [key for key, param in dag["params"].items() if param["schema"]["section"] is None]
+    assert first[:4] == ["cohort_id", "dry_run", "max_llm_calls", "max_cost_usd"]

@@ -3,7 +3,8 @@
     .venv-fab/bin/python -m tests.e2e.airflow_with_roles HOME DATA_ROOT PATH...
 
 Runs in the environment of requirements-fab.txt. Prints one JSON object with the status, the redirect target and the
-text of each answer, by user and path.
+text of each answer, by user and path. Without a PATH it knows the DAGs too, prints its address, and serves until its
+standard input is closed; it has no scheduler, so a run that is started stays queued.
 """
 
 from __future__ import annotations
@@ -27,27 +28,33 @@ PROJECT = Path(__file__).resolve().parents[2]
 BASE_PATH = "/team/airflow"
 PASSWORD = "only-for-this-test"
 # The user `elsewhere` may read another DAG, but not the DAG of these cohorts.
-ROLES = {"reader": "Viewer", "nobody": "Public", "elsewhere": "OtherDag"}
+ROLES = {"reader": "Viewer", "nobody": "Public", "elsewhere": "OtherDag", "starter": "User"}
 _TIMEOUT_S = 90.0
 
 
 def main() -> None:
-    """Start the Airflow, request the pages, and print the answers."""
+    """Start the Airflow, then request the pages and print the answers, or serve."""
     home, data_root, *paths = sys.argv[1:]
     port = free_port()
     base = f"http://{LOOPBACK}:{port}{BASE_PATH}"
     environment = _environment(Path(home), data_root, port, base)
     _run(environment, "-m", "airflow", "db", "migrate")
     _run(environment, "-c", "from tests.e2e.airflow_with_roles import add_users; add_users()")
+    if not paths:
+        _run(environment, "-m", "airflow", "dags", "reserialize")
     serve = ["api-server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
     server = [sys.executable, "-m", "airflow", *serve]
     log = (Path(home) / "api-server.log").open("wb")
     with log, subprocess.Popen(server, cwd=PROJECT, env=environment, stdout=log, stderr=log) as process:
         try:
-            answers = _request_all(base, paths, process)
+            with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as http:
+                _wait(http, base, process)
+                sys.stdout.write(f"{json.dumps(_request_all(http, base, paths)) if paths else base}\n")
+            if not paths:
+                sys.stdout.flush()
+                sys.stdin.read()
         finally:
             process.terminate()
-    sys.stdout.write(json.dumps(answers) + "\n")
 
 
 def _environment(home: Path, data_root: str, port: int, base: str) -> dict[str, str]:
@@ -85,15 +92,17 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
         raise RuntimeError(msg)
 
 
-def _request_all(base: str, paths: list[str], process: subprocess.Popen[bytes]) -> dict[str, dict[str, Any]]:
-    with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as http:
-        _wait(http, base, process)
-        answers = {"": _answers(http, base, paths, {})}
-        for user in ROLES:
-            login = http.post(f"{base}/auth/token", json={"username": user, "password": PASSWORD})
-            token = login.raise_for_status().json()["access_token"]
-            answers[user] = _answers(http, base, paths, {"Authorization": f"Bearer {token}"})
+def _request_all(http: httpx.Client, base: str, paths: list[str]) -> dict[str, dict[str, Any]]:
+    answers = {"": _answers(http, base, paths, {})}
+    for user in ROLES:
+        answers[user] = _answers(http, base, paths, login(http, base, user))
     return answers
+
+
+def login(http: httpx.Client, base: str, user: str) -> dict[str, str]:
+    """Return the headers with which a request is one of this user."""
+    answer = http.post(f"{base}/auth/token", json={"username": user, "password": PASSWORD})
+    return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
 
 
 def _wait(http: httpx.Client, base: str, process: subprocess.Popen[bytes]) -> None:

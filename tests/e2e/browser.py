@@ -8,15 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
-from devtools.local_airflow.service import LocalAirflow
-
 # The impacts of axe-core findings that fail a test; findings of lower impact are advice.
 FAILING_IMPACTS = frozenset({"serious", "critical"})
+
+
+class Login(Protocol):
+    """The address of an Airflow, and a user of it."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def password(self) -> str: ...
 
 
 @contextmanager
@@ -43,7 +52,7 @@ class Visitor:
     pictures: Path | None = None
 
     @classmethod
-    def logged_in(cls, browser: Browser, airflow: LocalAirflow, **options: Any) -> Visitor:
+    def logged_in(cls, browser: Browser, airflow: Login, **options: Any) -> Visitor:
         """Return a visitor who has logged in on the login page."""
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         page = context.new_page()

@@ -28,6 +28,7 @@ PATHS = [
     "/cohorts/evaluation/v_any",
     "/cohorts/compare",
     "/cohorts/plan",
+    "/cohorts/plan/essays?text=essay",
     "/cohorts/static/cohorts.css",
     "/cohorts/no/such/page",
     "/cohorts/?dag_id=other",

@@ -176,7 +176,7 @@ def test_reading_the_claim_of_a_dead_caller_writes_nothing(
 
 def test_only_one_plan_is_made_at_a_time(pages: TestClient, played: PlayedDag) -> None:
     """A second request is refused at once, so that it holds no thread of Airflow's."""
-    from essay_cohorts_airflow.pages import plan_page
+    from essay_cohorts_airflow.pages.plan import plan_page
 
     with plan_page._planning:
         assert "another plan is being made right now" in pages.get("/plan?cohort=pilot").text

@@ -23,6 +23,11 @@ from essay_cohorts.views.matrix import MatrixQuery, Sort
         pytest.param("existing=perhaps", {}, id="odd-choice"),
         pytest.param("replicates=%204%20&cohort_id=+c+", {"replicates": 4, "cohort_id": "c"}, id="blanks"),
         pytest.param("replicates=-1", {"replicates": "-1"}, id="left-for-the-check"),
+        pytest.param("max_llm_calls=50&max_cost_usd=0.5&max_concurrency=4", {
+            "max_concurrency": 4, "max_llm_calls": 50, "max_cost_usd": 0.5}, id="limits"),
+        pytest.param("max_cost_usd=2&max_llm_calls=1.5", {"max_cost_usd": 2, "max_llm_calls": "1.5"}, id="amounts"),
+        pytest.param("max_cost_usd=nan&replicates=%C2%B2", {
+            "max_cost_usd": "nan", "replicates": "\u00b2"}, id="not-numbers"),
         pytest.param("templates=a&templates=b&models=", {"templates": ["a", "b"]}, id="lists"),
         pytest.param("retry_unscored=1", {"retry_unscored": True}, id="retry"),
     ],

@@ -51,13 +51,17 @@ PAGES = [
     "/c/main/scores.jsonl",
     "/c/main/score_pivot.csv",
     "/c/main/criteria.csv",
+    "/run/evaluation_backfill/run-main",
     "/compare",
     "/compare?first=pilot&second=main",
     "/plan",
     "/plan?cohort=main",
+    "/plan/essays?text=essay",
     "/plan?show=1&essay_ids=e_essay4&existing=no&templates=novelty&replicates=2",
     "/static/cohorts.css",
     "/static/cohorts.js",
+    "/static/plan.js",
+    "/static/essay_picker.js",
 ]
 
 
@@ -135,6 +139,8 @@ def test_hostile_texts_stay_texts(pages: TestClient, main: PlayedDag, store: Sto
         ),
         pytest.param("/static/app.py", 404, "There is no file app.py", id="no-static-file"),
         pytest.param("/static/..%2fapp.py", 404, "There is no page", id="static-outside"),
+        pytest.param("/run/evaluation_backfill/x", 404, "The run x has no cohort here", id="run-without-a-cohort"),
+        pytest.param("/run/other/run-main", 404, "this is a run of other", id="run-of-another-dag"),
         pytest.param("/nothing", 404, "There is no page", id="no-page"),
     ],
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
+from essay_cohorts.domain import RunRef
+from essay_cohorts.views.cohort_list import CohortEntry, cohort_of_run, list_cohorts
 from tests.conftest import PlayedDag
 from tests.store_builder import StoreBuilder
 
@@ -97,3 +98,15 @@ def test_cohorts_as_they_are_planned(store: StoreBuilder, dag: PlayedDag) -> Non
     listed = list_cohorts(store.root)
     assert [(one.cohort_id, one.includes_existing) for one in listed] == [("second", False), ("first", True)]
     assert listed[1] == planned
+
+
+def test_the_cohort_of_a_run_is_found(dag: PlayedDag, store: StoreBuilder) -> None:
+    """A run belongs to the cohort that it planned; a dry run without a cohort and an unknown run belong to none."""
+    essay = store.essay(1)
+    conf = {"essay_ids": [essay], "templates": ["novelty"], "replicates": 1}
+    dag.run({**conf, "cohort_id": "one"}, run_id="run-1")
+    dag.run({**conf, "cohort_id": "two"}, run_id="run-2")
+    dag.plan({**conf, "cohort_id": "three", "dry_run": True}, run_id="run-3")
+    found = [cohort_of_run(store.root, RunRef("evaluation_backfill", f"run-{number}")) for number in (1, 2, 3, 4)]
+    assert found == ["one", "two", None, None]
+    assert cohort_of_run(store.root, RunRef("other", "run-1")) is None

@@ -1,4 +1,7 @@
-"""Lists the cohorts of a data root. Reads only their manifests, which is enough to search them and to sort by age."""
+"""Lists the cohorts of a data root, and finds the cohort of a run.
+
+The list reads only the manifests, which is enough to search the cohorts and to sort them by age.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from essay_cohorts.domain import is_id
+from essay_cohorts.domain import RunRef, is_id
+from essay_cohorts.ids import run_key
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.records import text_of, texts_of
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
+
+# A run that was cleared more often is not found.
+_MOST_TRIES = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +33,18 @@ def list_cohorts(root: Path, text: str = "") -> tuple[CohortEntry, ...]:
     wanted = text.strip().casefold()
     found = (_entry(root, name) for name in cohort_ids(root) if is_id(name) and wanted in name.casefold())
     return tuple(sorted(found, key=lambda entry: entry.created_at, reverse=True))
+
+
+def cohort_of_run(root: Path, run: RunRef) -> str | None:
+    """Return the cohort that a run planned, or planned last; None if it planned none, or only in a dry run."""
+    # Each planning of a run has a folder that is named after the run and the try of its first task.
+    keys = [run_key(run.dag_id, run.run_id, try_number) for try_number in range(1, _MOST_TRIES + 1)]
+    found = []
+    for cohort_id in cohort_ids(root):
+        runs = root / "cohorts" / cohort_id / "runs"
+        planned = {path.name for path in runs.iterdir()} if runs.is_dir() else set()
+        found += [((runs / key).stat().st_mtime_ns, cohort_id) for key in keys if key in planned]
+    return max(found)[1] if found else None
 
 
 def _entry(root: Path, cohort_id: str) -> CohortEntry:

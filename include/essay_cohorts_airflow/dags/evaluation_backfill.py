@@ -24,6 +24,7 @@ from typing import Any
 from airflow.sdk import PartitionedAtRuntime, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from essay_cohorts_airflow.cohort_task import cohort_task
 from essay_cohorts_airflow.evaluation_group import evaluation
 from essay_cohorts_airflow.forms.backfill import PARAMS
 from essay_cohorts_airflow.notifications import OUTCOME_XCOM, notify_failed, notify_finished
@@ -34,7 +35,7 @@ COMPLETION_KEYS = ("cohort_id", "planned", "reused", "scored", "unscored", "call
 
 
 # The default, one XCom for each key of a dict, would cost 0.4 s of requests.
-@task(multiple_outputs=False)
+@cohort_task(multiple_outputs=False)
 def plan_cohort() -> dict[str, Any]:
     """Plan the cohort and write its membership; return the plan for the other tasks."""
     from essay_cohorts import settings
@@ -52,7 +53,7 @@ def not_a_dry_run(planned: dict[str, Any]) -> bool:
     return not planned["dry_run"]
 
 
-@task
+@cohort_task
 def batches(planned: dict[str, Any]) -> list[dict[str, Any]]:
     """Cut the plan into slices, one for each mapped instance of `evaluation`."""
     from essay_cohorts import settings
@@ -63,7 +64,7 @@ def batches(planned: dict[str, Any]) -> list[dict[str, Any]]:
         return slice_tasks.batches(settings.read_settings(), PlannedRun.from_xcom(planned), tasks_at_once())
 
 
-@task(outlets=[FINISHED_EVALUATIONS])
+@cohort_task(outlets=[FINISHED_EVALUATIONS])
 def announce_reused(planned: dict[str, Any], outlet_events: Any = None) -> None:
     """Announce the reused evaluations that are new in this cohort."""
     from essay_cohorts import settings
@@ -80,7 +81,7 @@ def announce_reused(planned: dict[str, Any], outlet_events: Any = None) -> None:
 
 # The leaf behind this task gives the run the state of this task. Therefore it runs whatever happened before, and
 # reads the outcome from the store.
-@task(
+@cohort_task(
     trigger_rule=TriggerRule.ALL_DONE,
     multiple_outputs=False,
     on_success_callback=notify_finished,
@@ -103,7 +104,7 @@ def summarise_cohort(planned: dict[str, Any] | None) -> dict[str, Any]:
 
 # The only leaf. It is a task of its own because each success of a task with an outlet is an event, and a dry run
 # completes nothing.
-@task(outlets=[COMPLETED_COHORTS], on_failure_callback=notify_failed)
+@cohort_task(outlets=[COMPLETED_COHORTS], on_failure_callback=notify_failed)
 def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet_events: Any = None) -> None:
     """Announce the complete cohort, unless its scores are those of its last announcement."""
     from essay_cohorts import settings

@@ -1,1 +1,1 @@
-"""The trigger forms: their fields, and the schemas that validate each field."""
+"""The trigger forms: their fields, and the schemas of the fields."""

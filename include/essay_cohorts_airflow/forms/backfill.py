@@ -1,8 +1,12 @@
-"""The trigger form of `evaluation_backfill`: one Param for each conf key, with the schema that validates it."""
+"""The trigger form of `evaluation_backfill`: one Param for each conf key.
+
+The schemas have what the form itself enforces: kinds of fields, choices, and the limits of numbers. `plan_cohort`
+checks the rest, because Airflow's form only says "Bad Request" when a schema refuses a value.
+"""
 
 from airflow.sdk import Param
 
-from essay_cohorts_airflow.forms.fields import ID_PATTERN, ids, number, switch
+from essay_cohorts_airflow.forms.fields import ids, number, switch
 
 _DEFER = "As the selection file says"
 _DEFERRED = "Calls that do not fit are deferred to a later run, and this run is red. Empty: no cap."
@@ -15,11 +19,25 @@ PARAMS: dict[str, Param] = {
     "cohort_id": Param(
         None,
         type=["null", "string"],
-        pattern=ID_PATTERN,
         title="Cohort id",
         description_md="The cohort's name and folder: at most 100 letters, digits and . _ -. Empty: DD_COHORT of "
         "the environment, or else a name made from the inputs, so that the same inputs give the same cohort.",
         section=_WHAT,
+    ),
+    "dry_run": switch(
+        "Dry run", "Shows what a run would call and what it may cost; seeds nothing and calls nothing.", _WHAT
+    ),
+    "max_llm_calls": number(
+        None, 1, 10_000_000, "Budget: requests", f"Retried and failed requests count. {_DEFERRED}", _WHAT
+    ),
+    "max_cost_usd": number(
+        None,
+        0.000001,
+        1_000_000,
+        "Budget: USD",
+        "A call starts only when its worst case still fits. Needs the prices and max_tokens of each model. "
+        f"{_DEFERRED}",
+        _WHAT,
     ),
     "essay_ids": ids(
         "Essays",
@@ -34,7 +52,6 @@ PARAMS: dict[str, Param] = {
         "Judge models",
         "Narrows the models with for_evaluation to these ids, one per line. Empty: all of them.",
         _WHAT,
-        pattern=None,
     ),
     "mode": Param(
         None,
@@ -95,23 +112,7 @@ PARAMS: dict[str, Param] = {
         "The run is red when the parser refuses more replies than this.",
         _HOW,
     ),
-    "dry_run": switch(
-        "Dry run", "Shows what a run would call and what it may cost; seeds nothing and calls nothing.", _CALLS
-    ),
     "max_concurrency": number(16, 1, 500, "Calls at once", "For all task instances of the run together.", _CALLS),
-    "max_llm_calls": number(
-        None, 1, 10_000_000, "Budget: requests", f"Retried and failed requests count. {_DEFERRED}", _CALLS
-    ),
-    "max_cost_usd": number(
-        None,
-        0.000001,
-        1_000_000,
-        "Budget: USD",
-        "A call starts only when its worst case still fits. Needs the prices and max_tokens of each model. "
-        f"{_DEFERRED}",
-        _CALLS,
-        "number",
-    ),
     "batch_size": number(
         None,
         1,

@@ -1,23 +1,16 @@
 """The kinds of fields in the trigger forms."""
 
-from typing import Any
-
 from airflow.sdk import Param
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
-def ids(title: str, help_text: str, section: str | None, pattern: str | None = ID_PATTERN) -> Param:
-    """Make a field for a list of ids, one per line; an empty field gives null."""
-    items: dict[str, Any] = {"type": "string", "minLength": 1}
-    if pattern:
-        items["pattern"] = pattern
+def ids(title: str, help_text: str, section: str | None) -> Param:
+    """Make a field for a list of ids, one per line; an empty field gives null. The first task checks the ids."""
     return Param(
         None,
         type=["null", "array"],
-        items=items,
-        minItems=1,
-        uniqueItems=True,
+        items={"type": "string"},
         title=title,
         description_md=help_text,
         section=section,
@@ -31,13 +24,15 @@ def number(
     title: str,
     help_text: str,
     section: str | None,
-    kind: str = "integer",
 ) -> Param:
-    """Make a field for a number from `low` to `high`; without a default an empty field gives null."""
+    """Make a field for a number from `low` to `high`; without a default an empty field gives null.
+
+    The first task checks that a number is whole where it must be.
+    """
     lowest = f"{low:,}" if isinstance(low, int) else f"{low:f}"
     return Param(
         default,
-        type=kind if default is not None else ["null", kind],
+        type="number" if default is not None else ["null", "number"],
         minimum=low,
         maximum=high,
         title=title,

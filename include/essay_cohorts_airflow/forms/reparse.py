@@ -1,14 +1,13 @@
-"""The trigger form of `reparse_evaluations`: one Param for each conf key, with the schema that validates it."""
+"""The trigger form of `reparse_evaluations`: one Param for each conf key; the task checks the ids."""
 
 from airflow.sdk import Param
 
-from essay_cohorts_airflow.forms.fields import ID_PATTERN, ids, switch
+from essay_cohorts_airflow.forms.fields import ids, switch
 
 PARAMS: dict[str, Param] = {
     "cohort_id": Param(
         None,
         type=["null", "string"],
-        pattern=ID_PATTERN,
         title="Cohort id",
         description_md="Only the replies of this cohort's members. Empty: the replies of the whole store.",
     ),

@@ -55,7 +55,7 @@ PARAMS: dict[str, Param] = {
         30, 1, 1_000, "Essays to consider", "How many top essays by the baseline template to consider.", _WHAT
     ),
     "average_models": ids(
-        "Models that rank", "Judge models whose scores rank, one per line. Empty: all models.", _WHAT, pattern=None
+        "Models that rank", "Judge models whose scores rank, one per line. Empty: all models.", _WHAT
     ),
     "any_model": switch(
         "One model is enough",

@@ -2,7 +2,7 @@
 
 app               the application: the right to see it, what a browser may load, the pages of errors
 routes            one function per page: read a request, ask essay_cohorts, render
-plan_page         the page of the next run's plan
+plan              the page of the next run's plan
 forms             from the query of a request to values of essay_cohorts
 rendering         templates and their filters
 links             addresses of the pages and of Airflow's own pages

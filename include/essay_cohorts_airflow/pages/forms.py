@@ -71,11 +71,19 @@ def plan_conf(query: QueryParams) -> dict[str, Any]:
     for field in ("templates", "models"):
         if chosen := [each for each in query.getlist(field) if each]:
             conf[field] = chosen
-    if replicates := query.get("replicates", "").strip():
-        conf["replicates"] = int(replicates) if replicates.isascii() and replicates.isdigit() else replicates
+    for field in ("replicates", "max_concurrency", "max_llm_calls", "max_cost_usd"):
+        if entered := query.get(field, "").strip():
+            conf[field] = _number(entered, decimals=field == "max_cost_usd")
     if query.get("retry_unscored"):
         conf["retry_unscored"] = True
     return conf
+
+
+def _number(text: str, *, decimals: bool) -> int | float | str:
+    """Return the number that was entered; a text that is not a number stays as it is, for the check of the conf."""
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    return float(text) if decimals and re.fullmatch(r"[0-9]{0,15}\.[0-9]{1,15}", text) else text
 
 
 def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any]:

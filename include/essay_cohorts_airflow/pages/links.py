@@ -14,6 +14,8 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {
     "cohorts.css": "text/css",
     "cohorts.js": "text/javascript",
+    "plan.js": "text/javascript",
+    "essay_picker.js": "text/javascript",
     "theme.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "icon_dark.svg": "image/svg+xml",
@@ -53,9 +55,13 @@ class Links:
         """Return the address of the DagRun's page in Airflow."""
         return f"{self.dag(run.dag_id)}/runs/{quote(run.run_id, safe='')}"
 
+    def dag_api(self, dag_id: str) -> str:
+        """Return the address of the DAG in Airflow's REST API; its runs are below, at `/dagRuns`."""
+        return f"{self._airflow}/api/v2/dags/{quote(dag_id, safe='')}"
+
     def run_api(self, run: RunRef) -> str:
         """Return the address of the DagRun in Airflow's REST API."""
-        return f"{self._airflow}/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.run_id, safe='')}"
+        return f"{self.dag_api(run.dag_id)}/dagRuns/{quote(run.run_id, safe='')}"
 
     def log(self, task: TaskRef) -> str:
         """Return the address of the log of one try of a task instance in Airflow."""

@@ -9,14 +9,14 @@ from operator import attrgetter
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
-from essay_cohorts.domain import Cell, Outcome, is_id
+from essay_cohorts.domain import Cell, Outcome, RunRef, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.cohort_list import CohortEntry, list_cohorts
+from essay_cohorts.views.cohort_list import CohortEntry, cohort_of_run, list_cohorts
 from essay_cohorts.views.comparison import compare
 from essay_cohorts.views.coverage import CellCoverage, columns_of, paginate, summarise_cells
 from essay_cohorts.views.essay_titles import essay_titles
@@ -25,16 +25,17 @@ from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_
 from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages import (
+    DAG_ID,
     differences_page,
     essays_page,
     figures,
     forms,
-    plan_page,
     scores_page,
     shown_cohorts,
 )
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
-from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER
+from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER, Links
+from essay_cohorts_airflow.pages.plan import plan_page
 from essay_cohorts_airflow.pages.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.rendering import as_bar, render
 
@@ -162,6 +163,21 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         rows=[(row, read_evaluation(store, row.member.gen_id)) for row in stored],
         deleted=[row for row in rows if row not in stored],
     )
+
+
+@router.get("/run/{dag_id}/{run_id}")
+def run(request: Request, dag_id: str, run_id: str) -> Response:
+    """Redirect to the cohort of a run; Airflow's pages about runs and tasks link here, also those of other DAGs."""
+    cohort_id = cohort_of_run(read_settings().data_root, RunRef(DAG_ID, run_id)) if dag_id == DAG_ID else None
+    if cohort_id is not None:
+        return RedirectResponse(Links(request.scope.get("root_path", "")).page("c", cohort_id))
+    why = f"Only runs of the DAG {DAG_ID} have a cohort, and this is a run of {dag_id}."
+    if dag_id == DAG_ID:
+        why = (
+            f"The run {run_id} has no cohort here: it has not planned yet, its plan failed, it was a dry run, or its "
+        )
+        why += "cohort was deleted. The log of its task plan_cohort says which."
+    return render(request, "problem", status_code=404, title="No cohort", lines=[why])
 
 
 @router.get("/evaluation/{gen_id}")

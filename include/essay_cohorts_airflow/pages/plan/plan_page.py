@@ -1,4 +1,7 @@
-"""The page that shows what a run would do now; it writes nothing and starts nothing."""
+"""The page that shows what a run would do now, and offers to start it.
+
+The page itself writes and starts nothing: its script asks Airflow's API for the run, with the viewer's rights.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,23 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from essay_cohorts.catalog.catalog import Catalog
-from essay_cohorts.catalog.models import MODELS
-from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.planning.preview import PlanPreview, preview_plan
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts_airflow.pages import DAG_ID, forms
 from essay_cohorts_airflow.pages.forms import checked_id
+from essay_cohorts_airflow.pages.plan import choices
+from essay_cohorts_airflow.pages.plan.run_offer import offer_run
 from essay_cohorts_airflow.pages.rendering import render
 
+# The titles of so many chosen essays are read; the ids of all are in the form.
+TITLES_SHOWN = 100
+
 router = APIRouter()
+router.include_router(choices.router)
 # Only one plan is made at a time, because a plan reads the store and renders every prompt.
 _planning = Lock()
 
@@ -47,9 +56,11 @@ def plan(request: Request, cohort: str = "") -> Response:
         conf_json=json.dumps(conf, indent=2),
         command=forms.trigger_command(DAG_ID, conf),
         preview=preview,
+        offer=offer_run(conf, preview) if preview else None,
         problems=problems,
-        templates=catalog.choices(TEMPLATES),
-        models=catalog.choices(MODELS),
+        templates=choices.template_choices(catalog),
+        judges=choices.judge_choices(catalog),
+        titles=essay_titles(GensDataLayer.from_root(settings.data_root), conf.get("essay_ids", [])[:TITLES_SHOWN]),
     )
 
 
