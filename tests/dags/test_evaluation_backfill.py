@@ -7,6 +7,7 @@ import pytest
 from essay_cohorts.errors import BadInput
 from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest, parse_request
 
+LEAVES = ["announce_completion", "write_report"]
 STAGES = ("prompt", "raw", "parsed")
 
 
@@ -24,9 +25,7 @@ def test_the_graph_has_exactly_the_promised_edges(dag: dict[str, Any]) -> None:
     """
     steps = [f"evaluation.{name}" for name in ("check_parsed", *(f"evaluation_{stage}" for stage in STAGES))]
     assert dag["edges"] == {
-        "plan_cohort": sorted(
-            ["not_a_dry_run", "batches", "announce_reused", *steps, "summarise_cohort", "announce_completion"]
-        ),
+        "plan_cohort": sorted(["not_a_dry_run", "batches", "announce_reused", *steps, "summarise_cohort", *LEAVES]),
         "not_a_dry_run": ["announce_reused", "batches"],
         "batches": sorted(steps),
         "announce_reused": ["summarise_cohort"],
@@ -34,14 +33,15 @@ def test_the_graph_has_exactly_the_promised_edges(dag: dict[str, Any]) -> None:
         "evaluation.evaluation_prompt": ["evaluation.evaluation_raw"],
         "evaluation.evaluation_raw": ["evaluation.evaluation_parsed"],
         "evaluation.evaluation_parsed": ["summarise_cohort"],
-        "summarise_cohort": ["announce_completion"],
-        "announce_completion": [],
+        "summarise_cohort": LEAVES,
+        **{leaf: [] for leaf in LEAVES},
     }
 
 
-def test_the_only_leaf_follows_the_summary(dag: dict[str, Any]) -> None:
-    """A red summary makes the leaf, and so the run, red; the summary runs whatever happened before it."""
-    assert dag["leaves"] == ["announce_completion"]
+def test_the_leaves_follow_the_summary(dag: dict[str, Any]) -> None:
+    """A red summary makes a leaf, and so the run, red; the summary and the report run whatever happened before."""
+    assert dag["leaves"] == LEAVES
+    assert dag["rules"]["write_report"] == "all_done"
     assert dag["rules"]["announce_completion"] == "all_success"
     assert dag["rules"]["summarise_cohort"] == "all_done"
     assert dag["rules"]["evaluation.evaluation_parsed"] == "none_skipped"
