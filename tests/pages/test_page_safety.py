@@ -45,6 +45,7 @@ PAGES = [
     "/plan?show=1&essay_ids=e_essay4&existing=no&templates=novelty&replicates=2",
     "/static/cohorts.css",
     "/static/cohorts.js",
+    "/static/progress.js",
 ]
 
 

@@ -14,6 +14,8 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 MEDIA_TYPES = {
     "cohorts.css": "text/css",
     "cohorts.js": "text/javascript",
+    "progress.css": "text/css",
+    "progress.js": "text/javascript",
     "theme.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "icon_dark.svg": "image/svg+xml",

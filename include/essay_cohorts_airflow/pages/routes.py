@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
 
-from essay_cohorts.domain import Cell, Outcome, is_id
+from essay_cohorts.domain import Cell, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -21,7 +20,7 @@ from essay_cohorts.views.coverage import Sort, columns_of, matrix, paginate
 from essay_cohorts.views.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.snapshot import CohortSnapshot
-from essay_cohorts_airflow.pages import forms, plan_page, scores_page, shown_cohorts
+from essay_cohorts_airflow.pages import forms, plan_page, progress_panel, scores_page, shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER
 from essay_cohorts_airflow.pages.rendering import as_bar, render
@@ -32,6 +31,7 @@ _YEAR_S = 365 * 24 * 3600
 log = logging.getLogger(__name__)
 router = APIRouter()
 router.include_router(plan_page.router)
+router.include_router(progress_panel.router)
 router.include_router(scores_page.router)
 
 
@@ -91,7 +91,7 @@ def cohort(request: Request, cohort_id: str) -> Response:
     return render(
         request,
         "cohort",
-        snapshot=snapshot,
+        **progress_panel.shown_values(settings, snapshot),
         query=query,
         fields=forms.matrix_fields(query),
         matrix=page,
@@ -99,15 +99,7 @@ def cohort(request: Request, cohort_id: str) -> Response:
         templates=distinct(template for template, _ in columns),
         models=distinct(model for _, model in columns),
         Sort=Sort,
-        bar=as_bar(snapshot),
-        progress=_progress(snapshot),
     )
-
-
-@router.get("/c/{cohort_id}/progress")
-def progress(cohort_id: str) -> Response:
-    """Return the counts of a cohort as JSON; an open cohort page polls this address."""
-    return JSONResponse(_progress(shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id))))
 
 
 @router.get("/c/{cohort_id}/cell")
@@ -208,17 +200,3 @@ def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
 def _sort_value(listed: ListedCohort, value_of: Callable[[CohortSnapshot], float]) -> float:
     """Return what a cohort is sorted by; the caller keeps no snapshot, because all together may be too large."""
     return value_of(listed.snapshot) if listed.snapshot else -1.0
-
-
-def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
-    """Return the counts that a page shows (it is outdated when one differs), and whether a run may change them."""
-    return {
-        "cohort_id": snapshot.cohort_id,
-        "members": len(snapshot.rows),
-        **{outcome.value: snapshot.counts[outcome] for outcome in Outcome},
-        "calls": snapshot.spending.calls,
-        "settled_usd": round(snapshot.spending.settled_usd, 6),
-        "run_id": snapshot.last_run.run_id if snapshot.last_run else "",
-        "may_change": snapshot.with_score < len(snapshot.rows),
-        "seen_at": snapshot.seen_at,
-    }
