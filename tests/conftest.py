@@ -160,6 +160,13 @@ class PlayedDag:
         json.dumps(summary.to_xcom())
         return PlayedRun(planned=planned, slices=slices, summary=summary, errors=errors)
 
+    def call_planned(self, planned: PlannedRun, *, run_id: str = "run-1") -> None:
+        """Run the steps after planning up to the calls: no reply is scored, and the run is not summarised."""
+        from essay_cohorts.backfill import slice_tasks
+
+        slices = slice_tasks.batches(self.settings, planned)
+        asyncio.run(self._play_slices(planned, slices, {}, run_id, 1, scores=False))
+
     async def _play_slices(
         self,
         planned: PlannedRun,
@@ -167,6 +174,8 @@ class PlayedDag:
         errors: dict[int, Exception],
         run_id: str,
         try_number: int,
+        *,
+        scores: bool = True,
     ) -> None:
         from essay_cohorts.backfill import slice_tasks
         from essay_cohorts.backfill.call_missing import call_missing
@@ -182,7 +191,8 @@ class PlayedDag:
                 await call_missing(self.settings, planned, part, task, self.connect)
             except CohortError as error:
                 errors[index] = error
-            slice_tasks.parse_replies(self.settings, planned, part, task)
+            if scores:
+                slice_tasks.parse_replies(self.settings, planned, part, task)
 
         await asyncio.gather(*(play(index, Slice(**part)) for index, part in enumerate(slices)))
 

@@ -16,6 +16,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     planning     Decides which evaluations a cohort has, which are reused, and which need a call.
     statistics   Computes figures of scores, and how much noise is in them. Pure.
     judging      Turns templates into prompts, replies into scores, and tokens into USD. Pure.
+    progress     Tells how far the calls of a run are, in the log and in small files, while they are made.
     store        Reads and writes the data root: evaluations, replies, verdicts, cohorts, scores.csv.
     catalog      Reads the inputs below 1_raw and 2_tasks: templates, judges, replicates, the selection file.
     leases       Tells who is working on what, across processes and machines: leases in files, and shared slots.

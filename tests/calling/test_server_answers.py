@@ -481,7 +481,15 @@ class CountingSpending:
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str:
         return "call"
 
-    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+    async def settle(
+        self,
+        model: JudgeModel,
+        call: str,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        status: int | None = None,
+    ) -> None:
         self.charged += end is not CallEnd.NOT_CHARGED
 
     async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:

@@ -177,7 +177,7 @@ def test_a_plan_is_shown_with_its_conf_and_its_command(visitor: Visitor, cohorts
 
 
 def test_a_running_cohort_updates_its_page(visitor: Visitor, cohorts: Stage) -> None:
-    """The count of scores rises to the end of the run without a reload by the visitor."""
+    """The calls done, and then the scores, rise to the end of the run without a reload by the visitor."""
     cohorts.judge.faults({"fault": "latency", "seconds": 1.5})
     essays = [cohorts.store.essay(number) for number in range(911, 915)]
     conf = {"cohort_id": "page_moving", "essay_ids": essays, "templates": ["novelty"], "max_concurrency": 2}
@@ -188,8 +188,12 @@ def test_a_running_cohort_updates_its_page(visitor: Visitor, cohorts: Stage) -> 
             break
         visitor.page.wait_for_timeout(100)
     page = visitor.see("c/page_moving")
-    assert page.locator("[data-count=scored]").inner_text() != "8"
     page.evaluate("window.untouched = true")
+    expect(page.locator("[data-count=calls_done]")).to_have_text(re.compile("[1-7] of 8"), timeout=60_000)
+    expect(page.locator("#run .state")).to_have_text("running")
+    visitor.picture("progress")
+    assert visitor.overflow() == 0
+    assert visitor.violations() == []
     expect(page.locator("[data-count=scored]")).to_have_text("8", timeout=60_000)
     assert page.evaluate("window.untouched") is True
     assert cohorts.wait(run_id).state == "success"

@@ -42,7 +42,15 @@ class FreeSpending:
         self.reserved += 1
         return f"call-{self.reserved}"
 
-    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+    async def settle(
+        self,
+        model: JudgeModel,
+        call: str,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        status: int | None = None,
+    ) -> None:
         self.ended.append((end, usage))
 
     async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:

@@ -62,6 +62,7 @@ PAGES = [
     "/static/cohorts.js",
     "/static/plan.js",
     "/static/essay_picker.js",
+    "/static/progress.js",
 ]
 
 

@@ -45,6 +45,27 @@ def test_the_state_of_a_cell(outcomes: list[Outcome], state: CellState) -> None:
         assert [cell.state for cell in summarise_cells(order)] == [state]
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "replied", "state"),
+    [
+        pytest.param([NOT_RUN, NOT_RUN], 2, CellState.REPLIED, id="all replied"),
+        pytest.param([SCORED, NOT_RUN], 1, CellState.REPLIED, id="one scored, one replied"),
+        pytest.param([UNSCORED, NOT_RUN], 1, CellState.REPLIED, id="one refused, one replied"),
+        pytest.param([NOT_RUN, NOT_RUN], 1, CellState.PARTLY, id="one replied, one missing"),
+        pytest.param([FLIGHT, NOT_RUN], 1, CellState.IN_FLIGHT, id="in flight comes first"),
+        pytest.param([FAILED, NOT_RUN], 1, CellState.FAILED, id="failed comes first"),
+    ],
+)
+def test_the_state_of_a_cell_with_replies_that_wait(outcomes: list[Outcome], replied: int, state: CellState) -> None:
+    """Replies that wait for scoring, here the last ones, are not missing."""
+    rows = [
+        score_row(5.0 if outcome is SCORED else None, outcome=outcome, gen_id=f"v_{number}")
+        for number, outcome in enumerate(outcomes)
+    ]
+    waiting = {row.member.gen_id for row in rows[len(rows) - replied :]}
+    assert [cell.state for cell in summarise_cells(rows, waiting)] == [state]
+
+
 def test_a_cell_counts_its_members_and_means_its_scores() -> None:
     """The mean is that of the existing scores; 0 is a score."""
     rows = score_rows({CELL: [0.0, 3.0, None], ("e_2", "novelty", "judge-a"): [None]})

@@ -133,7 +133,27 @@ def _check_against_status(dag: PlayedDag) -> None:
         assert found[Outcome.FAILED] == said[MemberState.FAILED]
         assert found[Outcome.DEFERRED] == said[MemberState.DEFERRED]
         assert found[Outcome.IN_FLIGHT_ELSEWHERE] == said[MemberState.IN_FLIGHT]
+        replied = [row for row in snapshot.rows if row.member.gen_id in snapshot.replied]
+        assert [row.member.cell for row in replied].count(counted.cell) == said[MemberState.REPLIED]
         assert found[Outcome.NOT_RUN] == said[MemberState.NO_REPLY] + said[MemberState.REPLIED]
+
+
+def test_replies_that_wait_for_scoring_are_replied(
+    mixed: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+) -> None:
+    """Between the calls and their scoring, an evaluation with a reply is replied, and neither missing nor scored."""
+    judge_server.faults()
+    planned = dag.plan({**CONF, "essay_ids": ["e_essay1", "e_essay2"]})
+    dag.call_planned(planned)
+    snapshot = snapshot_of(dag)
+    _check_against_status(dag)
+    assert {row.reason for row in snapshot.rows if row.member.gen_id in snapshot.replied} == {
+        "a reply is stored, but it was not scored yet"
+    }
+    assert (len(snapshot.replied), snapshot.missing, snapshot.with_score) == (6, 0, 1)
+    assert {cell.state for cell in snapshot.cells} == {CellState.REPLIED, CellState.UNSCORED}
+    dag.run_planned(planned)
+    assert snapshot_of(dag).replied == frozenset()
 
 
 @runs
@@ -430,8 +450,7 @@ def test_what_the_manifest_says(mixed: StoreBuilder, dag: PlayedDag) -> None:
 
 def test_missing_is_what_a_run_can_still_score() -> None:
     """Evaluations that failed, were refused or are in flight are counted separately."""
-    snapshot = made(counts=Counter({outcome: 10**number for number, outcome in enumerate(Outcome)}))
+    counts = Counter({outcome: 10**number for number, outcome in enumerate(Outcome)})
+    snapshot = made(counts=counts, replied=frozenset({"v_1", "v_2"}))
     assert snapshot.with_score == 11
-    assert snapshot.missing == 10 ** list(Outcome).index(Outcome.DEFERRED) + 10 ** list(Outcome).index(
-        Outcome.NOT_RUN
-    )
+    assert snapshot.missing == counts[Outcome.DEFERRED] + counts[Outcome.NOT_RUN] - 2

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.records import missing_replies
 from essay_cohorts.calling.slice_calls import SliceCalls, SliceTask
 from essay_cohorts.calls import JudgeModel
 from essay_cohorts.catalog.catalog import Catalog
-from essay_cohorts.domain import PlanRow, TaskRef
+from essay_cohorts.domain import Action, PlanRow, TaskRef
 from essay_cohorts.errors import RepliesMissing, raise_if_any
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import rows_of_slice, rows_to_call
 from essay_cohorts.planning.slices import Slice
+from essay_cohorts.progress.counter import ProgressCounter
+from essay_cohorts.progress.records import write_progress
+from essay_cohorts.progress.report import ProgressReport
 from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
@@ -41,14 +46,16 @@ async def call_missing(
     further request, waits for the replies to the requests that it has sent, and stores them.
     """
     store = GensDataLayer.from_root(settings.data_root)
-    rows = list(rows_to_call(store, rows_of_slice(settings, planned, part), planned))
+    rows_here = rows_of_slice(settings, planned, part)
+    rows = list(rows_to_call(store, rows_here, planned))
     if not rows:
         log.info("Nothing to call")
         return {"called": 0}
     models = _models(settings, planned)
     needed = {row.member.llm_model_id for row in rows}
     endpoints = await connect(sorted({model.connection for name, model in models.items() if name in needed}))
-    work, disk = SliceTask(settings=settings, planned=planned, part=part, task=task, models=models), DiskThreads()
+    disk, progress = DiskThreads(), ProgressCounter(_judges(rows_here), (row.member.llm_model_id for row in rows))
+    work = SliceTask(settings=settings, planned=planned, part=part, task=task, models=models, progress=progress)
     async with AsyncExitStack() as clients:
         for endpoint in endpoints.values():
             await clients.enter_async_context(endpoint.client)
@@ -56,13 +63,25 @@ async def call_missing(
         with TaskLease(settings.data_root, task) as task_lease:
             calls = SliceCalls.open(work, endpoints, task_lease, disk)
             try:
-                async with disk:
+                async with disk, _report(work, disk):
                     await _run(calls, rows)
             finally:
                 calls.close()
     if calls.failures:
         raise RepliesMissing(missing_replies(calls.failures, len(rows)))
     return {"called": calls.replies}
+
+
+def _judges(rows: Iterable[PlanRow]) -> Iterator[str]:
+    """Yield the judge of each planned call."""
+    return (row.member.llm_model_id for row in rows if row.action is Action.CALL)
+
+
+def _report(work: SliceTask, disk: DiskThreads) -> ProgressReport:
+    """Return the report of a slice's progress, to the log and to the run's folder."""
+    folder = CohortFolder(root=work.settings.data_root, cohort_id=work.planned.cohort_id)
+    write = partial(write_progress, work.settings.data_root, folder.progress_folder(work.planned.run_key))
+    return ProgressReport(work.progress, write, disk, slice_name=work.part.name, try_number=work.task.try_number)
 
 
 def _models(settings: Settings, planned: PlannedRun) -> dict[str, JudgeModel]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import platform
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from essay_cohorts import VERSION
 from essay_cohorts.amounts import counted
-from essay_cohorts.domain import Action, Member, TaskRef
+from essay_cohorts.domain import Action, Member, PlanRow, TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import run_key
@@ -63,7 +64,7 @@ def plan_cohort(
         planned = _write_plan(settings, prepared, task)
         folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
         _write_cohort(settings, prepared, folder)
-        folder.write_run(planned.run_key, _run_record(task, planned, conf))
+        folder.write_run(planned.run_key, _run_record(task, planned, conf, prepared.plan.evaluations))
     return planned
 
 
@@ -195,7 +196,10 @@ def _manifest(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _run_record(task: TaskRef, planned: PlannedRun, conf: Mapping[str, Any]) -> dict[str, Any]:
+def _run_record(
+    task: TaskRef, planned: PlannedRun, conf: Mapping[str, Any], rows: Iterable[PlanRow]
+) -> dict[str, Any]:
+    """Return the content of run.json; `rows` are the evaluations of the plan."""
     return {
         "dag_id": task.dag_id,
         "run_id": task.run_id,
@@ -203,6 +207,7 @@ def _run_record(task: TaskRef, planned: PlannedRun, conf: Mapping[str, Any]) -> 
         "conf": dict(conf),
         "created_at": now(),
         "plan": planned.to_xcom(),
+        "calls_by_judge": Counter(row.member.llm_model_id for row in rows if row.action is Action.CALL),
     }
 
 

@@ -31,6 +31,7 @@ from essay_cohorts.leases.concurrency_slots import CallSlots
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
+from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_LINES = 20
 # The time between two tries to claim a row that another process has claimed, in s.
 _RECHECK_S = 0.5
 # In a slice with more than _MAX_SIMULTANEOUS_STARTS workers, each worker starts _START_INTERVAL_S (in s) after the
@@ -53,13 +53,14 @@ IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceTask:
-    """A slice of a planned run, the task that works on it, and the judges of the catalog by id."""
+    """A slice of a planned run, the task that works on it, the judges of the catalog by id, and the counts so far."""
 
     settings: Settings
     planned: PlannedRun
     part: Slice
     task: TaskRef
     models: Mapping[str, JudgeModel]
+    progress: ProgressCounter
 
 
 @dataclass(kw_only=True)
@@ -67,7 +68,7 @@ class SliceCalls:
     """The calls of one slice, made by workers that share the rows.
 
     `calls` claims an evaluation for a worker and stores the answer. `error` is an error that was not caused by a
-    judge, such as a full disk: it ends the slice. `done` counts the finished rows, `replies` those with a reply.
+    judge, such as a full disk: it ends the slice. `replies` counts the rows that got a reply.
     """
 
     part: Slice
@@ -75,9 +76,9 @@ class SliceCalls:
     slots: CallSlots
     judges: Judges
     calls: EvaluationCalls
+    progress: ProgressCounter
     workers: set[asyncio.Task[None]] = field(default_factory=set)
     error: Exception | None = None
-    done: int = 0
     replies: int = 0
 
     @classmethod
@@ -117,6 +118,7 @@ class SliceCalls:
                 judges=judges,
                 stops=stops,
             ),
+            progress=work.progress,
         )
 
     @property
@@ -136,9 +138,9 @@ class SliceCalls:
             self.part.calls_at_once,
             self.judges.addresses,
         )
-        total, remaining, began_waiting = len(rows), rows, None
+        remaining, began_waiting = rows, None
         while remaining:
-            remaining = await self._try_each_once(remaining, total)
+            remaining = await self._try_each_once(remaining)
             if self.error is not None:
                 raise self.error
             if not remaining or self.calls.stops.is_ending:
@@ -179,17 +181,18 @@ class SliceCalls:
             holder = self.calls.holder(row.member.gen_id)
             message = f"{holder} was still calling for this evaluation after {longest:g} s"
             self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
+            self.progress.count_done(row.member.llm_model_id, has_reply=False)
         return awaited
 
     def _elsewhere_wait_s(self, row: PlanRow) -> float:
         return self.judges.elsewhere_wait_s(self.calls.models.get(row.member.llm_model_id))
 
-    async def _try_each_once(self, rows: list[PlanRow], total: int) -> list[PlanRow]:
+    async def _try_each_once(self, rows: list[PlanRow]) -> list[PlanRow]:
         """Try each row once; return the rows that another process has claimed."""
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         count = min(self.part.calls_at_once, len(rows))
-        work = (self._work(number, waiting, elsewhere, total) for number in range(count))
+        work = (self._work(number, waiting, elsewhere) for number in range(count))
         self.workers = {asyncio.ensure_future(each) for each in work}
         try:
             await asyncio.wait(self.workers)
@@ -200,7 +203,7 @@ class SliceCalls:
             raise
         return elsewhere
 
-    async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow], total: int) -> None:
+    async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> None:
         """Call for one row after another, in one slot. This is one worker; `number` is its number, from 0."""
         try:
             if self.part.calls_at_once > _MAX_SIMULTANEOUS_STARTS:
@@ -210,17 +213,13 @@ class SliceCalls:
                 while claimed is not None:
                     answer = await self._ask(claimed)
                     # One trip to another thread for both steps, because a trip costs as much time as its work.
+                    judge = claimed.row.member.llm_model_id
                     claimed = await self.disk.run(self._finish_and_begin_next, claimed, answer, waiting, elsewhere)
                     self.replies += isinstance(answer, Reply)
+                    self.progress.count_done(judge, has_reply=not isinstance(answer, Failure))
                     await self.calls.spending.notify_settled()
-                    self._log_progress(total)
         except Exception as error:  # noqa: BLE001  (`run` raises it when the calls in flight are stored)
             self.error = error
-
-    def _log_progress(self, total: int) -> None:
-        self.done += 1
-        if self.done == total or self.done % max(1, total // _PROGRESS_LINES) == 0:
-            log.info("%d of %s done, %d without a reply", self.done, counted(total, "call"), len(self.failures))
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
@@ -251,7 +250,11 @@ class SliceCalls:
 
 
 def _spending(work: SliceTask, journal: CallJournal, judges: Judges, disk: DiskThreads) -> SliceSpending:
-    budget = Budget(max_llm_calls=work.planned.max_llm_calls, max_cost_usd=work.planned.max_cost_usd)
     return SliceSpending(
-        journal=journal, budget=budget, task=work.task, total_timeout_s=judges.total_timeout_s, disk=disk
+        journal=journal,
+        budget=Budget(max_llm_calls=work.planned.max_llm_calls, max_cost_usd=work.planned.max_cost_usd),
+        task=work.task,
+        total_timeout_s=judges.total_timeout_s,
+        disk=disk,
+        progress=work.progress,
     )

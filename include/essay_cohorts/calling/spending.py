@@ -24,6 +24,7 @@ from essay_cohorts.calls import DEFERRED, CallEnd, Failure, JudgeModel, Prompt, 
 from essay_cohorts.domain import TaskRef
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.judging.prices import cost_usd, worst_case_usd
+from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.store.call_journal import CallJournal, Intent
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -43,7 +44,8 @@ StoreReply = Callable[[JudgeModel, Prompt, Reply], None]
 class SliceSpending:
     """The spending of one slice: reserves the worst case before each request, and settles the real cost after it.
 
-    `total_timeout_s` returns the longest time that one request to a model may take, in s.
+    `total_timeout_s` returns the longest time that one request to a model may take, in s. `progress` counts the
+    requests and their costs for people; the journal decides what may be spent.
     """
 
     journal: CallJournal
@@ -51,7 +53,9 @@ class SliceSpending:
     task: TaskRef
     total_timeout_s: Callable[[JudgeModel], float]
     disk: DiskThreads
+    progress: ProgressCounter
     _settled: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _worst_usd: dict[str, float | None] = field(default_factory=dict)
 
     def for_evaluation(self, gen_id: str, store_reply: StoreReply) -> EvaluationSpending:
         """Return the spending of one evaluation. `store_reply` must store a reply and settle its request."""
@@ -96,6 +100,7 @@ class SliceSpending:
         room, call = self.journal.reserve(intent, room_for)
         if room is Room.YES:
             evaluation.reserved = call
+            self._worst_usd[call] = intent.worst_usd
         return room
 
     def _intent(self, gen_id: str, model: JudgeModel, prompt: Prompt) -> Intent:
@@ -117,6 +122,10 @@ class SliceSpending:
         cost = 0.0 if end is CallEnd.NOT_CHARGED else None
         if usage is not None:
             cost = cost_usd(model, usage)
+        worst = self._worst_usd.pop(call, None)
+        if end in (CallEnd.REPLY, CallEnd.CHARGED):
+            # As in the journal: a request that was paid for, but whose cost is not known, counts with its worst case.
+            self.progress.count_cost(model.id, worst if cost is None else cost)
         # The line may be written later, together with others, if two conditions hold. The run has no budget, so no
         # request waits for this line. And the reply is stored, so its cost is known even if the line is lost.
         may_be_late = end is CallEnd.REPLY and not self.budget.is_set
@@ -146,6 +155,7 @@ class EvaluationSpending:
     gen_id: str
     store_reply: StoreReply
     reserved: str | None = None
+    _has_asked: bool = False
 
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """Return the name of a request that may be sent now, or a Failure when the budget has no room for one.
@@ -157,6 +167,8 @@ class EvaluationSpending:
             if refused is not None:
                 return refused
         call, self.reserved = self.reserved or "", None
+        self.spending.progress.count_request(model.id, is_retry=self._has_asked)
+        self._has_asked = True
         return call
 
     def reserve_now(self, model: JudgeModel, prompt: Prompt) -> None:
@@ -170,8 +182,18 @@ class EvaluationSpending:
             self.spending.settle_now(model, self.reserved, CallEnd.NOT_CHARGED, None)
             self.reserved = None
 
-    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
+    async def settle(
+        self,
+        model: JudgeModel,
+        call: str,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        status: int | None = None,
+    ) -> None:
         """Record how a request ended: see SliceSpending.settle."""
+        if status is not None:
+            self.spending.progress.count_refused(model.id)
         await self.spending.settle(model, call, end, usage)
 
     async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:

@@ -25,7 +25,15 @@ class TrialSpending:
         self.requests += 1
         return str(next(self._names))
 
-    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:  # noqa: ARG002
+    async def settle(
+        self,
+        model: JudgeModel,
+        call: str,  # noqa: ARG002  (a protocol)
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        status: int | None = None,  # noqa: ARG002
+    ) -> None:
         """Add what a request cost."""
         cost = None if usage is None else cost_usd(model, usage)
         if end is CallEnd.NOT_CHARGED:

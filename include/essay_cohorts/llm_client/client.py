@@ -35,8 +35,16 @@ class CallSpending(Protocol):
     async def reserve(self, model: JudgeModel, prompt: Prompt) -> str | Failure:
         """Record a request before it is sent; return its name, or the reason why it must not be sent."""
 
-    async def settle(self, model: JudgeModel, call: str, end: CallEnd, usage: Usage | None = None) -> None:
-        """Record how the request `call` ended."""
+    async def settle(
+        self,
+        model: JudgeModel,
+        call: str,
+        end: CallEnd,
+        usage: Usage | None = None,
+        *,
+        status: int | None = None,
+    ) -> None:
+        """Record how the request `call` ended; `status` is that of the error with which the server answered."""
 
     async def store_partial_reply(self, model: JudgeModel, prompt: Prompt, reply: Reply) -> None:
         """Store and settle a reply that broke off, before the next request."""
@@ -145,7 +153,7 @@ class Judge:
             if ended.failure.status == 429:
                 self._pace(model).record_429(started_at)
             failure = self._with_stop(model.id, ended)
-            await spending.settle(model, call, ended.end, ended.usage)
+            await spending.settle(model, call, ended.end, ended.usage, status=failure.status)
             if isinstance(ended, TryAgain) and not failure.stops:
                 raise
             return failure

@@ -160,6 +160,10 @@ class CohortFolder:
         """Return the run's run.json; empty when there is no such file."""
         return read_json(self._run(run_key) / "run.json") or {}
 
+    def progress_folder(self, run_key: str) -> Path:
+        """Return the folder in which the calling tasks of a run say how far they are."""
+        return self._run(run_key) / "progress"
+
     def latest_run(self) -> LatestRun | None:
         """Return the run whose planning ended last; a dry run writes no run.json and does not count."""
         found = []
@@ -171,6 +175,13 @@ class CohortFolder:
             return None
         planned_at, key = max(found)
         return LatestRun(key=key, run=run_of(self.run(key)), planned_at=planned_at)
+
+    def scores_written_at(self) -> int:
+        """Return the time of scores.csv, in ns since 1970; 0 when there is no such file."""
+        try:
+            return self.scores_csv.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def known_scores(self) -> dict[str, KnownScore]:
         """Return the rows of scores.csv by gen_id; empty when another program changed the file."""

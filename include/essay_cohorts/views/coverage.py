@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,7 @@ class CellState(StrEnum):
     IN_FLIGHT = "in_flight"
     FAILED = "failed"
     COMPLETE = "complete"
+    REPLIED = "replied"
     PARTLY = "partly"
     UNSCORED = "unscored"
     MISSING = "missing"
@@ -51,12 +52,12 @@ Item = TypeVar("Item")
 column_of: Callable[[Cell], Column] = itemgetter(slice(1, None))
 
 
-def summarise_cells(rows: Iterable[ScoreRow]) -> tuple[CellCoverage, ...]:
-    """Return the cells of a cohort's rows, in the order of the rows."""
+def summarise_cells(rows: Iterable[ScoreRow], replied: Collection[str] = ()) -> tuple[CellCoverage, ...]:
+    """Return the cells of a cohort's rows, in the order of the rows; `replied` is that of a CohortSnapshot."""
     cells: dict[Cell, list[ScoreRow]] = {}
     for row in rows:
         cells.setdefault(row.member.cell, []).append(row)
-    return tuple(_summarise_cell(cell, members) for cell, members in cells.items())
+    return tuple(_summarise_cell(cell, members, replied) for cell, members in cells.items())
 
 
 def columns_of(cells: Iterable[CellCoverage]) -> tuple[Column, ...]:
@@ -71,27 +72,32 @@ def paginate(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Seq
     return page, pages, items[(page - 1) * size : page * size]
 
 
-def _summarise_cell(cell: Cell, rows: Sequence[ScoreRow]) -> CellCoverage:
+def _summarise_cell(cell: Cell, rows: Sequence[ScoreRow], replied: Collection[str]) -> CellCoverage:
     scores = [row.score for row in rows if row.score is not None]
     return CellCoverage(
         cell=cell,
         members=len(rows),
         scored=len(scores),
         mean=sum(scores) / len(scores) if scores else None,
-        state=_state(len(scores), tuple([row.outcome for row in rows])),
+        state=_state(
+            len(scores),
+            tuple([row.outcome for row in rows]),
+            sum(row.member.gen_id in replied for row in rows) if replied else 0,
+        ),
         scale=rows[0].scale,
     )
 
 
 # Cached because most of a hundred thousand cells have the same outcomes.
 @lru_cache(maxsize=1_000)
-def _state(scored: int, outcomes: tuple[Outcome, ...]) -> CellState:
+def _state(scored: int, outcomes: tuple[Outcome, ...], replied: int) -> CellState:
     if Outcome.IN_FLIGHT_ELSEWHERE in outcomes:
         return CellState.IN_FLIGHT
     if Outcome.FAILED in outcomes:
         return CellState.FAILED
     if scored == len(outcomes):
         return CellState.COMPLETE
-    if scored + outcomes.count(Outcome.UNSCORED) == len(outcomes):
-        return CellState.UNSCORED
-    return CellState.PARTLY if scored or Outcome.UNSCORED in outcomes else CellState.MISSING
+    answered = scored + outcomes.count(Outcome.UNSCORED) + replied
+    if answered == len(outcomes):
+        return CellState.REPLIED if replied else CellState.UNSCORED
+    return CellState.PARTLY if answered else CellState.MISSING

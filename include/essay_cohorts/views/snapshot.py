@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from essay_cohorts.calls import Spending
@@ -51,7 +51,8 @@ class CohortSnapshot:
     """A cohort's evaluations, one row each in membership order, and the facts about the whole cohort.
 
     A score is `reused` if it existed before the last run of the cohort. `seen_at` is the time when the store was
-    read. `mixed` has the figures that mix scores of different provenance.
+    read. `mixed` has the figures that mix scores of different provenance. `replied` has the evaluations
+    whose reply waits for scoring; their outcome is `not_run`, as in scores.csv.
     """
 
     cohort_id: str
@@ -63,6 +64,7 @@ class CohortSnapshot:
     account: CohortAccount
     seen_at: str
     mixed: MixedFigures = NO_MIXED_FIGURES
+    replied: frozenset[str] = frozenset()
 
     @property
     def scales(self) -> dict[str, Scale]:
@@ -112,8 +114,8 @@ class CohortSnapshot:
 
     @property
     def missing(self) -> int:
-        """The number of evaluations without a score to which a run can add one: not run, or deferred by a budget."""
-        return self.counts[Outcome.NOT_RUN] + self.counts[Outcome.DEFERRED]
+        """The number of evaluations that a run can still call for: not run, or deferred by a budget."""
+        return self.counts[Outcome.NOT_RUN] + self.counts[Outcome.DEFERRED] - len(self.replied)
 
 
 def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
@@ -137,16 +139,18 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         planned_at=latest.planned_at if latest else 0,
     )
     rows = tuple(reader.row(member, known.get(member.gen_id), reused=member.gen_id in reused) for member in members)
+    replied = frozenset(reader.replied)
     return CohortSnapshot(
         cohort_id=cohort_id,
         manifest=manifest,
         rows=rows,
-        cells=summarise_cells(rows),
+        cells=summarise_cells(rows, replied),
         counts=Counter(row.outcome for row in rows),
         last_run=last_run,
         account=account_of(cohort_id, origins_of(rows), *spending_of(folder, last_run)),
         seen_at=now(),
         mixed=find_mixed_figures_of_rows(rows),
+        replied=replied,
     )
 
 
@@ -182,7 +186,8 @@ class _RowReader:
     """Reads the rows of a cohort.
 
     `rubrics` has the rubric of each template in the cohort's last plan, `criteria` the content of its criteria.csv.
-    `planned_at` is the time of that plan, in ns since 1970.
+    `planned_at` is the time of that plan, in ns since 1970. `replied` collects the evaluations whose reply waits for
+    scoring.
     """
 
     store: GensDataLayer
@@ -190,6 +195,7 @@ class _RowReader:
     criteria: Mapping[str, tuple[CriterionScore, ...]]
     last_run: RunRef | None
     planned_at: int
+    replied: set[str] = field(default_factory=set)
 
     def row(self, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
         store, evaluation = self.store, self.store.evaluation(member.gen_id)
@@ -211,6 +217,8 @@ class _RowReader:
         found = read_state(evaluation)
         shown = shown_state(found, caller_of(evaluation, found), self.last_run, rubric)
         outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
+        if shown.state is MemberState.REPLIED:
+            self.replied.add(member.gen_id)
         return ScoreRow(
             member=member,
             outcome=Outcome.REUSED if reused and outcome is Outcome.SCORED else outcome,

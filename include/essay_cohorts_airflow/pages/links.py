@@ -16,6 +16,8 @@ MEDIA_TYPES = {
     "cohorts.js": "text/javascript",
     "plan.js": "text/javascript",
     "essay_picker.js": "text/javascript",
+    "progress.css": "text/css",
+    "progress.js": "text/javascript",
     "theme.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "icon_dark.svg": "image/svg+xml",

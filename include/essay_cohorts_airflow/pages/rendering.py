@@ -16,6 +16,7 @@ from essay_cohorts.amounts import counted, dollars, figure
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
+from essay_cohorts.progress.counts import rate_in_words, time_in_words
 from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK
@@ -29,6 +30,7 @@ _LONGEST_TEXT = 200_000
 # Each state has a shape of its own, for people who cannot distinguish its colour.
 SHAPES = {
     CellState.COMPLETE: "●",
+    CellState.REPLIED: "◇",
     CellState.PARTLY: "◑",
     CellState.MISSING: "○",
     CellState.UNSCORED: "⊘",
@@ -49,6 +51,7 @@ _OUTCOME_SHAPES = {
 BAR_PARTS = (
     ("made_elsewhere", "made elsewhere"),
     ("made_here", "made here"),
+    ("replied", "replied"),
     (Outcome.IN_FLIGHT_ELSEWHERE, "in flight"),
     (Outcome.UNSCORED, "unscored"),
     (Outcome.FAILED, "failed"),
@@ -103,6 +106,8 @@ def _environment() -> Environment:
         counted=counted,
         prose=prose,
         is_prose=is_prose,
+        rate=rate_in_words,
+        time_left=_time_left,
     )
     return environment
 
@@ -150,6 +155,11 @@ def _count(number: int) -> str:
     return f"{number:,}"
 
 
+def _time_left(seconds: float | None) -> str:
+    """Return a time left in words; a dash for a time that is not known or over."""
+    return time_in_words(seconds) if seconds else "–"
+
+
 def _words(value: Any) -> str:
     return str(value).replace("_", " ")
 
@@ -159,6 +169,7 @@ def as_bar(snapshot: CohortSnapshot) -> list[dict[str, Any]]:
     account, counts = snapshot.account, snapshot.counts
     numbers = {"made_here": account.made_here, "made_elsewhere": account.made_elsewhere}
     numbers |= {str(outcome): count for outcome, count in counts.items()}
+    numbers |= {"replied": len(snapshot.replied), "not_run": counts[Outcome.NOT_RUN] - len(snapshot.replied)}
     total = len(snapshot.rows) or 1
     parts, start = [], 0.0
     for name, words in BAR_PARTS:

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
-from essay_cohorts.domain import Cell, Outcome, RunRef, is_id
+from essay_cohorts.domain import Cell, RunRef, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import cohort_ids
@@ -30,6 +29,7 @@ from essay_cohorts_airflow.pages import (
     essays_page,
     figures,
     forms,
+    progress_panel,
     scores_page,
     shown_cohorts,
 )
@@ -44,7 +44,7 @@ _YEAR_S = 365 * 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter()
-for page in (differences_page, essays_page, figures, plan_page, scores_page):
+for page in (differences_page, essays_page, figures, plan_page, progress_panel, scores_page):
     router.include_router(page.router)
 
 
@@ -108,7 +108,7 @@ def cohort(request: Request, cohort_id: str) -> Response:
     return render(
         request,
         "cohort",
-        snapshot=snapshot,
+        **progress_panel.shown_values(settings, snapshot),
         query=query,
         criterion=criterion if cells is not snapshot.cells else "",
         fields=forms.matrix_fields(query) | {"criterion": criterion if cells is not snapshot.cells else None},
@@ -123,21 +123,13 @@ def cohort(request: Request, cohort_id: str) -> Response:
         Sort=Sort,
         Colour=Colour,
         heat=heat,
-        bar=as_bar(snapshot),
-        progress=_progress(snapshot),
     )
 
 
 def _cells_of_criterion(snapshot: CohortSnapshot, criterion: str) -> Sequence[CellCoverage]:
     from essay_cohorts.statistics.frame import rows_of_criterion
 
-    return summarise_cells(rows_of_criterion(snapshot.rows, criterion))
-
-
-@router.get("/c/{cohort_id}/progress")
-def progress(cohort_id: str) -> Response:
-    """Return the counts of a cohort as JSON; an open cohort page polls this address."""
-    return JSONResponse(_progress(shown_cohorts.snapshots.get(read_settings(), checked_id(cohort_id))))
+    return summarise_cells(rows_of_criterion(snapshot.rows, criterion), snapshot.replied)
 
 
 @router.get("/c/{cohort_id}/cell")
@@ -280,17 +272,3 @@ def _listed(settings: Settings, entry: CohortEntry) -> ListedCohort:
 def _sort_value(listed: ListedCohort, value_of: Callable[[CohortSnapshot], float]) -> float:
     """Return what a cohort is sorted by; the caller keeps no snapshot, because all together may be too large."""
     return value_of(listed.snapshot) if listed.snapshot else -1.0
-
-
-def _progress(snapshot: CohortSnapshot) -> dict[str, Any]:
-    """Return the counts that a page shows (it is outdated when one differs), and whether a run may change them."""
-    return {
-        "cohort_id": snapshot.cohort_id,
-        "members": len(snapshot.rows),
-        **{outcome.value: snapshot.counts[outcome] for outcome in Outcome},
-        "calls": snapshot.spending.calls,
-        "settled_usd": round(snapshot.spending.settled_usd, 6),
-        "run_id": snapshot.last_run.run_id if snapshot.last_run else "",
-        "may_change": snapshot.with_score < len(snapshot.rows),
-        "seen_at": snapshot.seen_at,
-    }
