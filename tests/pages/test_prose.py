@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts_airflow.pages.prose import LONGEST_PROSE, is_prose, prose, prose_with_mark
+from essay_cohorts_airflow.pages.essays.prose import LONGEST_PROSE, is_prose, prose, prose_with_mark
 
 _ALLOWED = {
     *("p", "br", "h3", "h4", "h5", "h6", "em", "strong", "ul", "ol", "li", "blockquote", "pre", "code", "hr", "mark"),

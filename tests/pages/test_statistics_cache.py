@@ -12,7 +12,7 @@ import pytest
 from essay_cohorts.statistics import all_statistics
 from essay_cohorts.statistics.all_statistics import ScoreStatistics, statistics_of
 from essay_cohorts.statistics.mixed import MixedFigures
-from essay_cohorts_airflow.pages.statistics_cache import statistics_of_rows
+from essay_cohorts_airflow.pages.scores.statistics_cache import statistics_of_rows
 from tests.score_rows import score_rows
 
 

@@ -25,7 +25,7 @@ from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import account_of, origins_of
-from essay_cohorts.views.essay_titles import essay_groups, essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_groups, essay_titles
 
 log = logging.getLogger(__name__)
 

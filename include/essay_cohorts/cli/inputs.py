@@ -33,7 +33,7 @@ from essay_cohorts.judging.prompts import prompt_text
 from essay_cohorts.judging.score_instructions import doubts_about
 from essay_cohorts.plain_table import TITLE
 from essay_cohorts.selecting.selection_writer import selection_path, write_selection
-from essay_cohorts.views.essay_list import list_essays
+from essay_cohorts.views.essays.essay_list import list_essays
 
 inputs_app = typer.Typer()
 import_app = typer.Typer(help="Bring essays or people's scores into the data root.", no_args_is_help=True)

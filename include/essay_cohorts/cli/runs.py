@@ -30,7 +30,7 @@ from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.plain_table import TITLE
 from essay_cohorts.planning.prepare import prepare
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_state import MemberState
 from essay_cohorts.views.status import CohortStatus, cohort_status, skipped_ids
 

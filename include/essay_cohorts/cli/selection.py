@@ -36,7 +36,7 @@ from essay_cohorts.selecting.selection_writer import (
 )
 from essay_cohorts.settings import PROJECT_ROOT
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 
 selection_app = typer.Typer()
 

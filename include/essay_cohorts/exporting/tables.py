@@ -16,7 +16,7 @@ from essay_cohorts.records import VerdictRecord, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import DescribedEssay, describe_essay
+from essay_cohorts.views.essays.essay_titles import DescribedEssay, describe_essay
 from essay_cohorts.views.evaluation_state import caller_of, shown_state
 
 

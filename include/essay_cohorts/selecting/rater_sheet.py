@@ -16,7 +16,7 @@ from essay_cohorts.rubric import Rubric
 from essay_cohorts.selecting.rater_sample import candidates, choose_for_raters
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import describe_essay
+from essay_cohorts.views.essays.essay_titles import describe_essay
 from essay_cohorts.views.scores_with_people import scores_with_people
 
 COLUMNS = ("essay", "title", "text", "template", "rater", "score", "criterion", "note")

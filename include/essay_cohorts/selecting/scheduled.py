@@ -17,7 +17,7 @@ from essay_cohorts.selecting.selection_writer import Ranking, conf_models, missi
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from essay_cohorts.settings import read_settings
 from essay_cohorts.statistics.mixed import MARK
 from essay_cohorts.views.coverage import CellState
 from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts_airflow.pages.essays.prose import is_prose, prose
 from essay_cohorts_airflow.pages.links import Links
-from essay_cohorts_airflow.pages.prose import is_prose, prose
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_TEXT = 200_000

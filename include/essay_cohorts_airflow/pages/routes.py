@@ -18,26 +18,19 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.cohort_list import CohortEntry, cohort_of_run, list_cohorts
 from essay_cohorts.views.comparison import compare
 from essay_cohorts.views.coverage import CellCoverage, columns_of, paginate, summarise_cells
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_cells
 from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
-from essay_cohorts_airflow.pages import (
-    DAG_ID,
-    differences_page,
-    essays_page,
-    figures,
-    forms,
-    progress_panel,
-    scores_page,
-    shown_cohorts,
-)
+from essay_cohorts_airflow.pages import DAG_ID, forms, progress_panel, shown_cohorts
+from essay_cohorts_airflow.pages.essays import essays_page
+from essay_cohorts_airflow.pages.essays.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.links import MEDIA_TYPES, STATIC_FOLDER, Links
 from essay_cohorts_airflow.pages.plan import plan_page
-from essay_cohorts_airflow.pages.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.rendering import as_bar, render
+from essay_cohorts_airflow.pages.scores import differences_page, figures, scores_page
 
 COHORTS_A_PAGE = ESSAYS_A_PAGE = DIFFERENCES_SHOWN = 50
 _YEAR_S = 365 * 24 * 3600

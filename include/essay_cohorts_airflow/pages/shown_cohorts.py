@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from essay_cohorts.views.essay_list import EssayLists
+from essay_cohorts.views.essays.essay_list import EssayLists
 from essay_cohorts.views.essays.evaluation_directory import EvaluationDirectory
 from essay_cohorts.views.snapshot_cache import SnapshotCache
 

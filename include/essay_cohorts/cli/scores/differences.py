@@ -26,7 +26,7 @@ from essay_cohorts.cli.scores.tables import (
 from essay_cohorts.domain import one_form
 from essay_cohorts.errors import BadInput, Problem, choose_from, raise_if_any
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_groups
+from essay_cohorts.views.essays.essay_titles import essay_groups
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -32,7 +32,7 @@ from essay_cohorts.files.atomic import write_text
 from essay_cohorts.plain_table import TITLE
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics

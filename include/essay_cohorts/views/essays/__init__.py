@@ -1,1 +1,1 @@
-"""What the pages show of essays: lists, texts, and everybody's scores of one essay."""
+"""What the pages and commands show of essays: titles, lists, texts, and everybody's scores of one essay."""

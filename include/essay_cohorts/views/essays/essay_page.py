@@ -10,8 +10,8 @@ from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.records import text_of
 from essay_cohorts.rubric import Scale
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import DescribedEssay, describe_essay
 from essay_cohorts.views.essays.essay_scores import Disagreement, apart
+from essay_cohorts.views.essays.essay_titles import DescribedEssay, describe_essay
 from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
 
 

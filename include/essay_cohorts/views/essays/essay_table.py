@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from essay_cohorts.views.coverage import paginate
-from essay_cohorts.views.essay_list import ListedEssay
+from essay_cohorts.views.essays.essay_list import ListedEssay
 from essay_cohorts.views.essays.essay_scores import Disagreement, EssayScores
 
 ESSAYS_PER_PAGE = 50

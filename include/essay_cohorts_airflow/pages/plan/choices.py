@@ -16,7 +16,7 @@ from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.domain import Template
 from essay_cohorts.settings import read_settings
 from essay_cohorts.views.coverage import paginate
-from essay_cohorts.views.essay_list import ListedEssay
+from essay_cohorts.views.essays.essay_list import ListedEssay
 from essay_cohorts_airflow.pages import forms, shown_cohorts
 
 ESSAYS_A_PAGE = 50

@@ -18,7 +18,7 @@ from essay_cohorts.planning.preview import PlanPreview, preview_plan
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 from essay_cohorts_airflow.pages import DAG_ID, forms
 from essay_cohorts_airflow.pages.forms import checked_id
 from essay_cohorts_airflow.pages.plan import choices

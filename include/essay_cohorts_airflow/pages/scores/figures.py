@@ -15,11 +15,16 @@ from starlette.datastructures import QueryParams
 
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages import shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id
-from essay_cohorts_airflow.pages.statistics_cache import group_statistics_of, groups_of, people_of, statistics_of_rows
+from essay_cohorts_airflow.pages.scores.statistics_cache import (
+    group_statistics_of,
+    groups_of,
+    people_of,
+    statistics_of_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from essay_cohorts.domain import ScoreRow
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.mixed import find_mixed_figures_of_rows
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_groups
+from essay_cohorts.views.essays.essay_titles import essay_groups
 from essay_cohorts.views.scores_with_people import people_rows
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts_airflow.pages import shown_cohorts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import essay_titles
+from essay_cohorts.views.essays.essay_titles import essay_titles
 from tests.store_builder import StoreBuilder
 
 

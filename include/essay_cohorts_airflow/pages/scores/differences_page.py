@@ -11,9 +11,10 @@ from starlette.datastructures import QueryParams
 
 from essay_cohorts.domain import HUMAN_PREFIX, is_human
 from essay_cohorts.views.coverage import paginate
-from essay_cohorts_airflow.pages import figures, forms
+from essay_cohorts_airflow.pages import forms
 from essay_cohorts_airflow.pages.forms import distinct
 from essay_cohorts_airflow.pages.rendering import render
+from essay_cohorts_airflow.pages.scores import figures
 
 if TYPE_CHECKING:
     from essay_cohorts.figures.cohort_figures import Chosen

@@ -12,7 +12,7 @@ from pathlib import Path
 from essay_cohorts.domain import Stage, is_human, is_id
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.essay_titles import describe_essay
+from essay_cohorts.views.essays.essay_titles import describe_essay
 from essay_cohorts.views.essays.evaluation_directory import EvaluationDirectory
 
 

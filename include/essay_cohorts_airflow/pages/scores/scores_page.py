@@ -12,9 +12,10 @@ from essay_cohorts.settings import read_settings
 from essay_cohorts.store.criteria_csv import criteria_text
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
 from essay_cohorts.views.coverage import paginate
-from essay_cohorts_airflow.pages import figures, forms, shown_cohorts
+from essay_cohorts_airflow.pages import forms, shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.rendering import render
+from essay_cohorts_airflow.pages.scores import figures
 
 if TYPE_CHECKING:
     from essay_cohorts.figures.cohort_figures import CohortScores

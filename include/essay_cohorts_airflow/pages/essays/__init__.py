@@ -1,0 +1,1 @@
+"""The pages of essays, and Markdown of essays and replies as HTML."""

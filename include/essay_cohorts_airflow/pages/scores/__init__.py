@@ -1,0 +1,1 @@
+"""The pages of scores: figures and tables, two sides compared, and the downloads."""
