@@ -146,8 +146,8 @@ class PlayedDag:
     def run_planned(self, planned: PlannedRun, *, run_id: str = "run-1", try_number: int = 1) -> PlayedRun:
         """Run all steps after planning; keep the CohortErrors of slices, as a scheduler keeps failed tasks."""
         from essay_cohorts.backfill import slice_tasks
+        from essay_cohorts.backfill.report.write_report import write_report
         from essay_cohorts.backfill.summarise import summarise_cohort
-        from essay_cohorts.backfill.write_report import write_report
 
         errors: dict[int, Exception] = {}
         slices: list[dict[str, Any]] = (

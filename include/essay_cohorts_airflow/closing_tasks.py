@@ -60,7 +60,7 @@ def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet
 def write_report(planned: dict[str, Any] | None) -> None:
     """Write the cohort's report with its figures, also when a member is missing."""
     from essay_cohorts import settings
-    from essay_cohorts.backfill import write_report
+    from essay_cohorts.backfill.report import write_report
     from essay_cohorts.planning.planned_run import PlannedRun
 
     with readable_failure():

@@ -14,8 +14,8 @@ from typing import Any
 
 from essay_cohorts.backfill import slice_tasks
 from essay_cohorts.backfill.call_missing import Connect, call_missing
+from essay_cohorts.backfill.report.write_report import write_report
 from essay_cohorts.backfill.summarise import Summary, summarise_cohort
-from essay_cohorts.backfill.write_report import write_report
 from essay_cohorts.domain import TaskRef
 from essay_cohorts.errors import CohortError, CohortIncomplete
 from essay_cohorts.planning.planned_run import PlannedRun

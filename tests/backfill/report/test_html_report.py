@@ -1,6 +1,6 @@
 """report.html: its content, and that nothing in it can run or be fetched.
 
-`UPDATE_GOLDEN=1 pytest tests/backfill/test_html_report.py` writes the golden page again; look at the page in a
+`UPDATE_GOLDEN=1 pytest tests/backfill/report/test_html_report.py` writes the golden page again; look at the page in a
 browser before you commit it.
 """
 
@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.backfill.html_report import ReportInputs, render_report
-from essay_cohorts.backfill.methods_text import methods_paragraph
-from essay_cohorts.backfill.report_figures import report_figures
+from essay_cohorts.backfill.report.html_report import ReportInputs, render_report
+from essay_cohorts.backfill.report.methods_text import methods_paragraph
+from essay_cohorts.backfill.report.report_figures import report_figures
 from essay_cohorts.backfill.summaries import count_totals
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Cell, Outcome, ScoreRow
@@ -34,7 +34,7 @@ from tests.figures.conftest import cohort_scores, random_rows
 from tests.score_rows import score_row
 
 SPENT, LAST = Spending(calls=12, settled_usd=0.15), Spending(calls=8, settled_usd=0.1, unknown=1)
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "report.html"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "report.html"
 PROPERTY = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 CELL = Cell("e_1", "novelty", "judge-a")
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from essay_cohorts.amounts import counted, figure
-from essay_cohorts.backfill.report_figures import ReportFigure
+from essay_cohorts.backfill.report.report_figures import ReportFigure
 from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
 from essay_cohorts.figures.cohort_figures import FigureName
@@ -85,7 +85,7 @@ def _matrix(cells: Sequence[CellSummary]) -> dict[str, dict[tuple[str, str], Cel
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("essay_cohorts.backfill"),
+        loader=PackageLoader("essay_cohorts.backfill.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from essay_cohorts.backfill.html_report import ReportInputs, render_report
-from essay_cohorts.backfill.methods_text import methods_paragraph
-from essay_cohorts.backfill.report_figures import MOST_EVALUATIONS, report_figures
+from essay_cohorts.backfill.report.html_report import ReportInputs, render_report
+from essay_cohorts.backfill.report.methods_text import methods_paragraph
+from essay_cohorts.backfill.report.report_figures import MOST_EVALUATIONS, report_figures
 from essay_cohorts.backfill.summaries import count_totals
 from essay_cohorts.backfill.summarise import score_rows
 from essay_cohorts.domain import RunRef, ScoreRow
