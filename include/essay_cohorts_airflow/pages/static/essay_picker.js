@@ -40,7 +40,7 @@
       choose(box.checked ? [...others, essay.essay_id] : others);
     });
     const facts = [essay.essay_id, counted(essay.words, "word"), ...(essay.group ? [`group ${essay.group}`] : [])];
-    const scored = essay.evaluations ? `${essay.scored} of ${counted(essay.evaluations, "evaluation")} scored` : "not judged";
+    const scored = essay.evaluations ? `${essay.scored.toLocaleString("en")} of ${counted(essay.evaluations, "evaluation")} scored` : "not judged";
     const words = element("span", "", essay.title || essay.essay_id, element("small", "soft sub", [...facts, scored].join(" · ")));
     return element("li", "", element("label", "check", box, words));
   }
