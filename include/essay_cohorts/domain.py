@@ -42,6 +42,11 @@ def is_human(model_id: str) -> bool:
     return model_id.lower().startswith(HUMAN_PREFIX)
 
 
+def person_or_judge(model_id: str) -> str:
+    """Return a judge's id, or a person's id with a word that says so."""
+    return f"{model_id[len(HUMAN_PREFIX) :]} (person)" if is_human(model_id) else model_id
+
+
 class Stage(StrEnum):
     """A generation's stage; an evaluation's parent is an essay, an essay's parent a draft."""
 

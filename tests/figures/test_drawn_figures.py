@@ -57,7 +57,7 @@ def test_means_by_judge(scores: CohortScores, width: Width) -> None:
     check_dots(svg, [each.mean for each in scores.statistics.means])
     assert names(svg) == [each.model_id or "all judges" for each in scores.statistics.means]
     assert figure.note == "n = 16 to 48 essays, 3 judges"
-    assert "Broken whiskers are unreliable" in figure.caption
+    assert "Dashed whiskers are unreliable" in figure.caption
 
 
 def test_means_by_template(scores: CohortScores) -> None:

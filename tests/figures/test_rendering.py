@@ -12,7 +12,8 @@ from essay_cohorts.figures.agreement_matrix import shown
 from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName, draw
 from essay_cohorts.figures.dot_whisker import DotWhiskers
 from essay_cohorts.figures.figure import Width
-from essay_cohorts.figures.rendering import Theme, size_of, to_printable_png, to_printable_svg, to_svg
+from essay_cohorts.figures.rendering import size_of, to_printable_png, to_printable_svg, to_svg
+from essay_cohorts.figures.sheet import Theme
 from tests.figures.conftest import cohort_scores, random_rows
 from tests.figures.svg import SVG, parse, texts
 

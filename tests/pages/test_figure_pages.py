@@ -48,12 +48,13 @@ def test_a_download_carries_its_words(pages: TestClient, main: PlayedDag) -> Non
     """The file has title, n and caption, and a name that any system takes."""
     answer = pages.get("/c/main/figures/scatter.svg?template=novelty&first=judge-a&second=judge-b")
     assert (
-        answer.headers["content-disposition"] == 'attachment; filename="main-judge-a-against-judge-b-by-novelty.svg"'
+        answer.headers["content-disposition"]
+        == 'attachment; filename="main-judge-a-against-judge-b-under-novelty.svg"'
     )
     words = " ".join(texts(answer.text))
-    assert "judge-b against judge-a, by novelty" in words
+    assert "judge-b against judge-a under novelty" in words
     assert "n = 3 essays; mean difference" in words
-    assert "On the broken line both give the same score" in words
+    assert "On the dashed line both give the same score" in words
     png = pages.get("/c/main/figures/ranking.png?template=novelty")
     assert (png.headers["content-type"], png.content[:4]) == ("image/png", b"\x89PNG")
 
@@ -132,3 +133,50 @@ def test_a_note_is_said_once(pages: TestClient, main: PlayedDag) -> None:
     marks, notes = html.count('<span class="few">*</span>'), html.count("* unreliable: fewer than 20 essays.")
     assert marks > notes > 0
     assert html.count("unreliable") < 20
+
+
+def test_the_interval_is_turned_with_the_sentence(pages: TestClient, main: PlayedDag) -> None:
+    """Whoever is named first, "is higher by" is followed by an interval that contains the distance."""
+    for first, second in (("judge-a", "judge-b"), ("judge-b", "judge-a")):
+        html = pages.get(f"/c/main/differences?template=novelty&first={first}&second={second}").text
+        found = re.search(r"by (\d\.\d+) \(95 % interval ([−+\d.]+) to ([−+\d.]+)\)", html)
+        if found is not None:
+            low, high = (float(end.replace("−", "-")) for end in found.groups()[1:])
+            assert low <= float(found[1]) <= high
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        pytest.param(0.003, "+0.003", id="just above 0"),
+        pytest.param(-0.003, "−0.003", id="just below 0"),
+        pytest.param(-0.00004, "−0.000040", id="very near 0"),
+        pytest.param(0.0, "+0.00", id="0"),
+        pytest.param(0.4, "+0.40", id="far from 0"),
+    ],
+)
+def test_an_end_of_an_interval_shows_its_side_of_0(value: float, shown: str) -> None:
+    """An end that rounds to 0 has as many decimals as tell whether 0 is inside."""
+    from essay_cohorts_airflow.pages.rendering import signed_end
+
+    assert signed_end(value) == shown
+
+
+def test_what_was_asked_for_in_vain_is_said(pages: TestClient, main: PlayedDag) -> None:
+    """A page that shows another template or side than asked for says so."""
+    assert "nope has no evaluation in this cohort" in pages.get("/c/main/scores?template=nope").text
+    assert "There is no criterion nope" in pages.get("/c/main/scores?criterion=nope").text
+    same = pages.get("/c/main/differences?first=judge-a&second=judge-a").text
+    assert "Two different sides are needed: judge-a and judge-b are shown." in same
+    assert "nobody has no score here: judge-a is shown." in pages.get("/c/main/differences?first=nobody").text
+    assert 'class="problem"' not in pages.get("/c/main/differences?first=judge-b&second=judge-a").text
+
+
+def test_people_are_compared_with_the_judges(pages: TestClient, main: PlayedDag, store: StoreBuilder) -> None:
+    """With ratings the page Scores has a table of judges against people."""
+    for number, score in ((1, 5.0), (3, 2.0), (4, 7.0)):
+        store.rating(f"v_ann{number}", f"e_essay{number}", "ann", score)
+        store.rating(f"v_ben{number}", f"e_essay{number}", "ben", score)
+    listed = rows(pages.get("/c/main/scores").text, "Agreement with people")
+    assert [row.split()[1] for row in listed] == ["all", "judge-a", "judge-b", "ann", "ben"]
+    assert "ann (person) 3 +0.00" in listed[3]

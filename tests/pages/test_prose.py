@@ -20,8 +20,8 @@ _ALLOWED = {
     ("text", "html"),
     [
         pytest.param("# Tides", "<h3>Tides</h3>", id="title"),
-        pytest.param("#### Tides", "<h6>Tides</h6>", id="small title"),
-        pytest.param("###### Tides", "<h6>Tides</h6>", id="smallest title"),
+        pytest.param("#### Tides", "<h3>Tides</h3>", id="a small title alone"),
+        pytest.param("## a\n###### b", "<h3>a</h3>\n<h6>b</h6>", id="two titles"),
         pytest.param("Tides\n=====", "<h3>Tides</h3>", id="underlined title"),
         pytest.param("one\ntwo", "<p>one<br />\ntwo</p>", id="lines stay lines"),
         pytest.param("*a* **b**", "<p><em>a</em> <strong>b</strong></p>", id="emphasis"),
@@ -43,7 +43,7 @@ def test_markdown_becomes_html(text: str, html: str) -> None:
     [
         pytest.param(["Why.", "", "SCORE: 7"], 2, "<mark>SCORE: 7</mark>", id="plain"),
         pytest.param(["**SCORE: 7**"], 0, "<mark><strong>SCORE: 7</strong></mark>", id="bold"),
-        pytest.param(["## Score: 8", "x"], 0, "<h4><mark>Score: 8</mark></h4>", id="title"),
+        pytest.param(["## Score: 8", "x"], 0, "<h3><mark>Score: 8</mark></h3>", id="title"),
         pytest.param(["- Score: 3"], 0, "<li><mark>Score: 3</mark></li>", id="list"),
         pytest.param(["> 1. Score: 3"], 0, "<mark>Score: 3</mark>", id="quoted list"),
         pytest.param(["```", "SCORE: 4", "```"], 1, "<code><mark>SCORE: 4</mark>", id="code"),

@@ -77,10 +77,11 @@ def agreement_matrix(template_id: str, pairs: Sequence[PairAlpha]) -> Figure | N
     essays = max(each.essays for each in pairs)
     return Figure(
         name=f"agreement-{template_id}",
-        title=f"Agreement of judges by {template_id}",
+        title=f"Agreement of judges under {template_id}",
         note=f"n = up to {counted(essays, 'essay')}, {counted(len(judges), 'judge')}",
         caption="Krippendorff's alpha for interval data: 1 is full agreement, 0 is what chance would give. "
-        "The diagonal compares the replicates of one judge. A dash means too few scores.",
+        "Darker is higher, with steps at 0.2, 0.4, 0.667 and 0.8. The diagonal compares the replicates of one judge, "
+        "which are single scores and so noisier than the means of the other cells. A dash means too few scores.",
         plot=AgreementMatrix(judges=judges, pairs=pairs),
     )
 

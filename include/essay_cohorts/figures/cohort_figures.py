@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from essay_cohorts.domain import ScoreRow
+from essay_cohorts.domain import ScoreRow, person_or_judge
 from essay_cohorts.figures.agreement_matrix import agreement_matrix
 from essay_cohorts.figures.distribution import distribution_figure
 from essay_cohorts.figures.figure import Figure
@@ -42,7 +42,8 @@ class CohortScores:
     """What the figures of a cohort are drawn from.
 
     `rows` are the judges' evaluations, `people` those of raters for the same essays. `statistics` and `groups` are
-    those of `rows`.
+    those of `rows`. `criterion` names the criterion whose scores they are, "" for the overall score. `source` says
+    where the scores come from, for printed figures.
     """
 
     rows: Sequence[ScoreRow]
@@ -50,6 +51,8 @@ class CohortScores:
     groups: GroupStatistics | None
     people: Sequence[ScoreRow]
     titles: Titles
+    criterion: str = ""
+    source: str = ""
 
     def of_template(self, template_id: str) -> list[ScoreRow]:
         """Return the judges' rows under one template."""
@@ -67,6 +70,18 @@ class Chosen:
 
 def draw(name: FigureName, scores: CohortScores, chosen: Chosen) -> Figure | None:
     """Return a figure; None if the cohort has no scores for it."""
+    figure, criterion = _draw(name, scores, chosen), scores.criterion
+    if figure is None:
+        return None
+    return replace(
+        figure,
+        name=f"{figure.name}-{criterion}" if criterion else figure.name,
+        title=f"{figure.title}: {criterion}" if criterion else figure.title,
+        source=scores.source,
+    )
+
+
+def _draw(name: FigureName, scores: CohortScores, chosen: Chosen) -> Figure | None:
     statistics = scores.statistics
     scales = {row.member.template_id: row.scale for row in scores.rows}
     if name is FigureName.MEANS_BY_JUDGE:
@@ -78,7 +93,9 @@ def draw(name: FigureName, scores: CohortScores, chosen: Chosen) -> Figure | Non
     if name is FigureName.RANKING:
         return _ranking(scores, chosen.template_id, scales)
     if name is FigureName.SCATTER:
-        return scatter_figure(side_by_side(scores, chosen))
+        sides = side_by_side(scores, chosen)
+        first, second = person_or_judge(sides.first), person_or_judge(sides.second)
+        return scatter_figure(replace(sides, first=first, second=second))
     rows = scores.of_template(chosen.template_id)
     if name is FigureName.DISTRIBUTION:
         return distribution_figure(summarise_judges(rows))

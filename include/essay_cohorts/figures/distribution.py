@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from essay_cohorts.amounts import counted
 from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.judge_scores import JudgeSummary
-from essay_cohorts.figures.sheet import BLUE, SMALL_PIXELS, TEXT_PIXELS, Sheet, points, shortened
+from essay_cohorts.figures.sheet import SMALL_PIXELS, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import points as score_text
 
 _COLUMNS = {Width.WIDE: 3, Width.NARROW: 1}
@@ -51,7 +51,7 @@ class Distributions:
         sheet.text(left, top + 15, f"n = {judge.scored:,}", size=SMALL_PIXELS)
         axes = sheet.axes(left, top + _TITLE_PIXELS, room, _BARS_PIXELS)
         for place, bar in enumerate(judge.bins):
-            axes.bar([place], [bar.count], width=0.84, color=BLUE)[0].set_gid(f"bar-{number}-{place}")
+            axes.bar([place], [bar.count], width=0.84, color=sheet.theme.accent)[0].set_gid(f"bar-{number}-{place}")
             if bar.count:
                 axes.text(
                     place,
@@ -80,7 +80,7 @@ def distribution_figure(judges: Sequence[JudgeSummary]) -> Figure | None:
     template_id, scores = scored[0].template_id, sum(judge.scored for judge in scored)
     return Figure(
         name=f"distribution-{template_id}",
-        title=f"Distribution of scores by {template_id}",
+        title=f"Distribution of scores under {template_id}",
         note=f"n = {counted(scores, 'score')} of {counted(len(scored), 'judge')}",
         caption="Each bar counts the scores of one judge. All panels have the same vertical scale.",
         plot=Distributions(judges=scored),

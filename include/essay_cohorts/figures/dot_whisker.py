@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from essay_cohorts.amounts import figure as two_decimals
 from essay_cohorts.figures.figure import Width
-from essay_cohorts.figures.sheet import BLUE, TEXT_PIXELS, Sheet, points, shortened
+from essay_cohorts.figures.sheet import TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate
 
@@ -20,7 +20,7 @@ _ROW_PIXELS, _AXIS_PIXELS, _TITLE_PIXELS = 22.0, 46.0, 20.0
 _VALUE_PIXELS = 50.0
 
 WHISKERS = "Dots are means, whiskers 95 % intervals."
-UNRELIABLE = "Broken whiskers are unreliable: fewer than 20 essays."
+UNRELIABLE = "Dashed whiskers are unreliable: fewer than 20 essays."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,18 +93,17 @@ def _draw_panel(sheet: Sheet, top: float, width: Width, panel: Panel, number: in
     axes.set_xlabel(panel.axis, color=sheet.ink, fontsize=points(TEXT_PIXELS))
     sheet.grid(axes, "x")
     for place, row in enumerate(panel.rows):
-        _draw_row(axes, place, row, f"{number}-{place}")
+        _draw_row(sheet, axes, place, row, f"{number}-{place}")
         middle = top + (place + 0.5) * _ROW_PIXELS
         sheet.text(left - 8, middle, shortened(row.name, left - 8), align="right", middle=True, bold=row.strong)
         sheet.text(width.pixels - _VALUE_PIXELS + 10, middle, two_decimals(row.mean), middle=True)
 
 
-def _draw_row(axes: Axes, place: int, row: Row, key: str) -> None:
-    found = row.estimate
+def _draw_row(sheet: Sheet, axes: Axes, place: int, row: Row, key: str) -> None:
+    found, colour = row.estimate, sheet.theme.accent
     if found.low is not None and found.high is not None:
         line = "-" if found.reliable else (0, (2, 2))
-        axes.plot(
-            [found.low, found.high], [place] * 2, linestyle=line, color=BLUE, linewidth=1.6, gid=f"whisker-{key}"
-        )
-    marker, size = ("D", 6.0) if row.strong else ("o", 6.0)
-    axes.plot([row.mean], [place], marker=marker, markersize=size, color=BLUE, clip_on=False, gid=f"dot-{key}")
+        ends = [found.low, found.high]
+        axes.plot(ends, [place] * 2, linestyle=line, color=colour, linewidth=1.6, gid=f"whisker-{key}")
+    marker = "D" if row.strong else "o"
+    axes.plot([row.mean], [place], marker=marker, markersize=6.0, color=colour, clip_on=False, gid=f"dot-{key}")

@@ -41,7 +41,7 @@ class Figure:
     """A figure that can be printed.
 
     `name` is the stem of its file names. `note` says how much it is drawn from, such as "n = 12 essays". `caption`
-    says what is drawn and how to read it.
+    says what is drawn and how to read it. `source` says where a printed figure comes from.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Figure:
     note: str
     caption: str
     plot: Plot
+    source: str = ""
 
     @property
     def description(self) -> str:

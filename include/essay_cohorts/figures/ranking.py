@@ -36,7 +36,7 @@ def ranking_figure(ranking: Sequence[RankedEssay], titles: Mapping[str, str], sc
     )
     return Figure(
         name=f"ranking-{template_id}",
-        title=f"Ranking of essays by {template_id}",
+        title=f"Ranking of essays under {template_id}",
         note=f"n = {counted(len(ranking), 'essay')}, up to {counted(judges, 'judge')} each",
         caption=caption,
         plot=DotWhiskers(panels=panels),

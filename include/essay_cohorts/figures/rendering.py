@@ -9,7 +9,6 @@ import io
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
@@ -18,9 +17,11 @@ from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.sheet import (
     LINE_HEIGHT,
     PIXELS_AN_INCH,
+    SMALL_PIXELS,
     TEXT_PIXELS,
     TITLE_PIXELS,
     Sheet,
+    Theme,
     drawable,
     letters,
 )
@@ -44,31 +45,19 @@ _SETTINGS: Any = {
 _drawing = Lock()
 
 
-class Theme(StrEnum):
-    """The colour of the page behind a figure."""
-
-    LIGHT = "light"
-    DARK = "dark"
-
-    @property
-    def ink(self) -> str:
-        """The colour of text and lines."""
-        return "#18181b" if self is Theme.LIGHT else "#f4f4f5"
-
-
 def to_svg(figure: Figure, width: Width = Width.WIDE, theme: Theme = Theme.LIGHT) -> str:
     """Return the SVG for a page, without the figure's words, and without a background."""
-    return _drawn(figure, width, theme.ink, "svg", with_words=False).decode()
+    return _drawn(figure, width, theme, "svg", with_words=False).decode()
 
 
 def to_printable_svg(figure: Figure) -> str:
     """Return the SVG as a file of its own: on white, with the title, the note and the caption."""
-    return _drawn(figure, Width.WIDE, Theme.LIGHT.ink, "svg", with_words=True).decode()
+    return _drawn(figure, Width.WIDE, Theme.LIGHT, "svg", with_words=True).decode()
 
 
 def to_printable_png(figure: Figure) -> bytes:
     """Return `to_printable_svg` as a PNG with three pixels in width and height for each of its pixels."""
-    return _drawn(figure, Width.WIDE, Theme.LIGHT.ink, "png", with_words=True)
+    return _drawn(figure, Width.WIDE, Theme.LIGHT, "png", with_words=True)
 
 
 def size_of(figure: Figure, width: Width) -> tuple[int, int]:
@@ -76,14 +65,14 @@ def size_of(figure: Figure, width: Width) -> tuple[int, int]:
     return width.pixels, round(figure.plot.height(width))
 
 
-def _drawn(figure: Figure, width: Width, ink: str, form: str, *, with_words: bool) -> bytes:
+def _drawn(figure: Figure, width: Width, theme: Theme, form: str, *, with_words: bool) -> bytes:
     # Only a process that draws needs the library, whose import takes half a second.
     from matplotlib import rc_context
     from matplotlib.figure import Figure as Canvas
 
     margin = _MARGIN if with_words else 0.0
     head = [_Block.of(figure.title, TITLE_PIXELS, width), _Block.of(figure.note, TEXT_PIXELS, width)]
-    foot = [_Block.of(figure.caption, TEXT_PIXELS, width)]
+    foot = [_Block.of(figure.caption, TEXT_PIXELS, width), _Block.of(figure.source, SMALL_PIXELS, width)]
     if not with_words:
         head = foot = []
     plot_top = margin + sum(block.height for block in head) + margin
@@ -96,7 +85,7 @@ def _drawn(figure: Figure, width: Width, ink: str, form: str, *, with_words: boo
             figsize=((width.pixels + 2 * margin) / PIXELS_AN_INCH, height / PIXELS_AN_INCH),
             facecolor="white" if with_words else "none",
         )
-        sheet = Sheet(canvas=canvas, width=width.pixels + 2 * margin, height=height, ink=ink, margin=margin)
+        sheet = Sheet(canvas=canvas, width=width.pixels + 2 * margin, height=height, theme=theme, margin=margin)
         _write(sheet, head, margin)
         figure.plot.draw(sheet, plot_top, width)
         _write(sheet, foot, plot_end)

@@ -13,7 +13,7 @@ import numpy as np
 from essay_cohorts.amounts import counted
 from essay_cohorts.amounts import figure as two_decimals
 from essay_cohorts.figures.figure import Figure, Width
-from essay_cohorts.figures.sheet import BLUE, PIXELS_AN_INCH, TEXT_PIXELS, Sheet, points, shortened
+from essay_cohorts.figures.sheet import PIXELS_AN_INCH, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate
 from essay_cohorts.statistics.differences import EssayPair, SideBySide
@@ -75,8 +75,8 @@ class Scatter:
                 [x for x, _ in self.places()],
                 [y for _, y in self.places()],
                 s=20,
-                color=BLUE,
-                alpha=0.55,
+                color=sheet.theme.accent,
+                alpha=0.65,
                 linewidths=0,
                 gid="essays",
                 clip_on=False,
@@ -116,18 +116,18 @@ def scatter_figure(sides: SideBySide) -> Figure | None:
     """Return the second side against the first; None if they share no essay."""
     if not sides.essays:
         return None
-    first, second, under = sides.first, sides.second, f", by {sides.template_id}" if sides.template_id else ""
+    first, second, under = sides.first, sides.second, f" under {sides.template_id}" if sides.template_id else ""
     plot = Scatter(first=first, second=second, scale=sides.scale, essays=sides.essays)
     how = (
         f"Each square counts the essays in it, because there are more than {MOST_POINTS}."
         if plot.is_dense
-        else "Each dot is an essay, moved by up to 1.2 % of the scale so that equal ones can be seen."
+        else "Each dot is an essay, jittered by up to 1.2 % of the scale."
     )
     return Figure(
-        name=f"{first}-against-{second}" + (f"-by-{sides.template_id}" if sides.template_id else ""),
+        name=f"{first}-against-{second}" + (f"-under-{sides.template_id}" if sides.template_id else ""),
         title=f"{second} against {first}{under}",
         note=f"n = {counted(len(sides.essays), 'essay')}; {_difference(sides.difference)}{_correlation(sides)}",
-        caption=f"{how} On the broken line both give the same score; above it {second} gives more.",
+        caption=f"{how} On the dashed line both give the same score; above it {second} gives more.",
         plot=plot,
     )
 

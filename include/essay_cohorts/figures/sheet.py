@@ -1,6 +1,6 @@
 """A sheet to draw on, in pixels from its upper left corner, with the fonts and colours of all figures.
 
-Text and lines have the colour `ink`. The other colours are those of Okabe and Ito (Color Universal Design, 2008),
+Text and lines have the colour `ink`. The colours of marks are those of Okabe and Ito (Color Universal Design, 2008),
 which people with any kind of colour vision can distinguish.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from essay_cohorts.encoding import storable
@@ -24,9 +25,25 @@ LINE_HEIGHT = 1.4
 # A letter's mean width as a part of the size of the text, on the wide side.
 _LETTER = 0.58
 
-BLUE, VERMILION = "#0072b2", "#d55e00"
 _GRID_OPACITY = 0.18
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+class Theme(StrEnum):
+    """The colour of the page behind a figure."""
+
+    LIGHT = "light"
+    DARK = "dark"
+
+    @property
+    def ink(self) -> str:
+        """The colour of text and lines."""
+        return "#18181b" if self is Theme.LIGHT else "#f4f4f5"
+
+    @property
+    def accent(self) -> str:
+        """The colour of marks: blue, or a light blue on a dark page."""
+        return "#0072b2" if self is Theme.LIGHT else "#56b4e9"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +53,13 @@ class Sheet:
     canvas: Canvas
     width: float
     height: float
-    ink: str
+    theme: Theme
     margin: float = 0.0
+
+    @property
+    def ink(self) -> str:
+        """The colour of text and lines."""
+        return self.theme.ink
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
         """Return a plot of this size with thin lines, whose upper left corner is at (left, top)."""

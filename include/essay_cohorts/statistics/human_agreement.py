@@ -50,6 +50,11 @@ class HumanComparison:
     bias: Estimate
     confusion: Confusion | None
 
+    @property
+    def is_rater(self) -> bool:
+        """True for a person who is compared with the other raters."""
+        return self.model_id is not None and is_human(self.model_id)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RaterAgreement:

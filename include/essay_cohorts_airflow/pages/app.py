@@ -63,7 +63,9 @@ def _page_of_known_error(request: Request, error: CohortError) -> Response:
     """Show an error whose text is written for people: 404 for bad input, 500 for a damaged store."""
     if not isinstance(error, BadInput):
         log.error("%s: %s", request.url.path, error)
-    return _problem(request, 404 if isinstance(error, BadInput) else 500, str(error))
+    if isinstance(error, BadInput):
+        return _problem(request, 404, "\n".join(map(str, error.problems)))
+    return _problem(request, 500, str(error))
 
 
 def _page_of_unreadable_file(request: Request, error: OSError) -> Response:

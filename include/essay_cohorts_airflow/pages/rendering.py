@@ -101,6 +101,7 @@ def _environment() -> Environment:
         cut=_shorten,
         as_json=_as_json,
         signed=_signed,
+        signed_end=signed_end,
         count=_count,
         words=_words,
         counted=counted,
@@ -149,6 +150,12 @@ def _score(value: float | None) -> str:
 
 def _signed(value: float) -> str:
     return figure(value, signed=True).replace("-", "−")
+
+
+def signed_end(value: float) -> str:
+    """Return an end of an interval; near 0 with as many decimals as show on which side of 0 the end is."""
+    decimals = next((each for each in (2, 3, 4, 6) if round(abs(value), each)), 2)
+    return _signed(value) if decimals == 2 else f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def _count(number: int) -> str:

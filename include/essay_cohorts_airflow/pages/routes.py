@@ -131,7 +131,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
     settings = read_settings()
     snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     wanted = Cell(essay, template, model)
-    rows = [row for row in snapshot.rows if row.member.cell == wanted]
+    rows = sorted((row for row in snapshot.rows if row.member.cell == wanted), key=lambda row: row.member.replicate)
     if not rows:
         finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
         raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])

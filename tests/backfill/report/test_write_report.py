@@ -26,10 +26,10 @@ def test_a_run_has_figures_statistics_and_methods(essays: StoreBuilder, dag: Pla
     """The report has the figures of the cohort, tables with intervals, and the methods."""
     dag.run(CONF)
     html = essays.read(REPORT)
-    for title in ("Mean score by judge", "Mean score by template", "Distribution of scores by novelty"):
+    for title in ("Mean score by judge", "Mean score by template", "Distribution of scores under novelty"):
         assert f"<strong>{title}</strong>" in html
-    assert "Agreement of judges by coherence" in html
-    assert "Ranking of essays by novelty" in html
+    assert "Agreement of judges under coherence" in html
+    assert "Ranking of essays under novelty" in html
     assert "3 essays were judged by 2 LLM judges under 2 templates" in html
     assert html.count('<img src="data:image/svg+xml;base64,') == 8
 

@@ -49,7 +49,7 @@ def test_the_widest_disagreement_counts_by_its_part_of_the_scale() -> None:
     found = sum_up_essays(cells(scores, {"five": FIVE}))["e"].disagreement
     assert found is not None
     assert (found.template_id, found.points) == ("five", 2.0)
-    assert (found.lowest_by, found.lowest, found.highest_by, found.highest) == ("b", 3.0, "a", 5.0)
+    assert (found.lowest_by, found.lowest, found.highest_by, found.highest) == (("b",), 3.0, ("a",), 5.0)
     assert found.is_large
 
 
@@ -76,3 +76,13 @@ def test_an_essay_without_scores_has_neither_mean_nor_disagreement() -> None:
     """No score is not 0."""
     essay = sum_up_essays(cells({("e", "t", "a"): [None], ("e", "t", "b"): [None]}, {}))["e"]
     assert (essay.scored, essay.mean, essay.position, essay.disagreement) == (0, None, None, None)
+
+
+def test_judges_that_tie_are_all_named() -> None:
+    """Several judges may share the lowest or the highest mean; where all agree, all are both."""
+    found = apart("t", {"a": 5.0, "b": 5.0 + 1e-12, "c": 7.0}, Scale())
+    assert found is not None
+    assert (found.lowest_by, found.highest_by) == (("a", "b"), ("c",))
+    agreed = apart("t", {"a": 9.0, "b": 9.0}, Scale())
+    assert agreed is not None
+    assert (agreed.points, agreed.lowest_by) == (0.0, ("a", "b"))

@@ -11,13 +11,13 @@ from essay_cohorts.views.coverage import CellCoverage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disagreement:
-    """How far the judges of an essay are apart under one template: the lowest and the highest of their means."""
+    """How far the judges of an essay are apart under one template: the lowest and highest mean, and who gave them."""
 
     template_id: str
     lowest: float
-    lowest_by: str
+    lowest_by: tuple[str, ...]
     highest: float
-    highest_by: str
+    highest_by: tuple[str, ...]
     scale: Scale
 
     @property
@@ -89,12 +89,14 @@ def apart(template_id: str, means: Mapping[str, float], scale: Scale) -> Disagre
     """Return how far judges are apart under one template, from judge -> mean; None for fewer than two judges."""
     if len(means) < 2:
         return None
-    lowest, highest = min(means, key=lambda judge: means[judge]), max(means, key=lambda judge: means[judge])
+    # Rounded, because means of the same scores may differ in the last bit of a float.
+    rounded = {judge: round(mean, 9) for judge, mean in means.items()}
+    lowest, highest = min(rounded.values()), max(rounded.values())
     return Disagreement(
         template_id=template_id,
-        lowest=means[lowest],
-        lowest_by=lowest,
-        highest=means[highest],
-        highest_by=highest,
+        lowest=lowest,
+        lowest_by=tuple(judge for judge, mean in rounded.items() if mean == lowest),
+        highest=highest,
+        highest_by=tuple(judge for judge, mean in rounded.items() if mean == highest),
         scale=scale,
     )

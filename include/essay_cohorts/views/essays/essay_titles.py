@@ -6,6 +6,7 @@ of the source that the essay was imported from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from essay_cohorts.records import text_of
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 _MAX_CHARACTERS = 80
+# Before a title in Markdown.
+_TITLE_MARK = re.compile(r"^\s*#{1,6}\s+")
 
 
 class DescribedEssay(NamedTuple):
@@ -49,5 +52,5 @@ def _metadata(store: GensDataLayer, essay_id: str) -> Mapping[str, Any]:
 def _title_of(metadata: Mapping[str, Any], text: str) -> str:
     """Return the title in an essay's metadata, or the first line of its text; at most 80 characters."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    title = " ".join((text_of(metadata, "title") or first).split())
+    title = " ".join((text_of(metadata, "title") or _TITLE_MARK.sub("", first)).split())
     return title if len(title) <= _MAX_CHARACTERS else title[: _MAX_CHARACTERS - 3] + "..."

@@ -49,13 +49,13 @@ def essays_of_cohort(request: Request, cohort_id: str) -> Response:
 
 
 @router.get("/essay/{essay_id}")
-def essay(request: Request, essay_id: str, cohort: str = "") -> Response:
-    """Show an essay's text and, beside it, everybody's replies and scores."""
+def essay(request: Request, essay_id: str, cohort: str = "", template: str = "") -> Response:
+    """Show an essay's text and, beside it, everybody's replies and scores; those under `template` first."""
     store = GensDataLayer.from_root(read_settings().data_root)
     found = shown_cohorts.evaluations.by_essay(store, {essay_id}).get(essay_id, {})
-    return render(
-        request, "essay", page=read_essay(store, essay_id, found), cohort_id=cohort if is_id(cohort) else ""
-    )
+    page = read_essay(store, essay_id, found)
+    templates = sorted(page.templates, key=lambda each: each.template_id != template)
+    return render(request, "essay", page=page, templates=templates, cohort_id=cohort if is_id(cohort) else "")
 
 
 def _list(request: Request, rows: Sequence[EssayRow], **values: Any) -> Response:

@@ -74,6 +74,8 @@ def _markdown() -> MarkdownIt:
 
 def _make_titles_smaller(state: object) -> None:
     tokens: list[Token] = getattr(state, "tokens", [])
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(_LAST_TITLE, int(token.tag[1]) + _FIRST_TITLE - 1)}"
+    titles = [token for token in tokens if token.type in ("heading_open", "heading_close")]
+    # The largest title of a text becomes the first below the page's own, so that no level is left out.
+    largest = min((int(token.tag[1]) for token in titles), default=1)
+    for token in titles:
+        token.tag = f"h{min(_LAST_TITLE, int(token.tag[1]) - largest + _FIRST_TITLE)}"

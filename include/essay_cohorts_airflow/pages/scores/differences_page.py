@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
-from essay_cohorts.domain import HUMAN_PREFIX, is_human
+from essay_cohorts.domain import person_or_judge
 from essay_cohorts.views.coverage import paginate
 from essay_cohorts_airflow.pages import forms
 from essay_cohorts_airflow.pages.forms import distinct
@@ -59,7 +59,8 @@ def differences(request: Request, cohort_id: str) -> Response:
         titles=found.titles(each.essay_id for each in shown),
         page=page,
         pages=pages,
-        person=_person,
+        person=person_or_judge,
+        notes=[*read.notes(query), *_notes(query, chosen)],
     )
 
 
@@ -75,14 +76,17 @@ def _chosen(query: QueryParams, templates: Sequence[str], judges: Sequence[str],
     return Chosen(template_id="" if by_template else template, first=first, second=second)
 
 
+def _notes(query: QueryParams, chosen: Chosen) -> list[str]:
+    """Return what is shown instead of a side that was asked for."""
+    asked = [(query.get(name, ""), shown) for name, shown in (("first", chosen.first), ("second", chosen.second))]
+    if asked[0][0] and asked[0][0] == asked[1][0]:
+        return [f"Two different sides are needed: {chosen.first} and {chosen.second} are shown."]
+    return [f"{name} has no score here: {shown} is shown." for name, shown in asked if name and name != shown]
+
+
 def _sorted(essays: Sequence[EssayPair], order: str) -> list[EssayPair]:
     keys: dict[str, Any] = {
         "gains": lambda each: -each.difference,
         "size": lambda each: -abs(each.difference),
     }
     return sorted(essays, key=keys.get(order, lambda each: each.difference))
-
-
-def _person(model_id: str) -> str:
-    """Return a judge's id, or a person's name with a word that says so."""
-    return f"{model_id[len(HUMAN_PREFIX) :]} (person)" if is_human(model_id) else model_id

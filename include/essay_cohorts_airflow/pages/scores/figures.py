@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from essay_cohorts.domain import ScoreRow
     from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName
     from essay_cohorts.figures.figure import Figure, Width
-    from essay_cohorts.figures.rendering import Theme
+    from essay_cohorts.figures.sheet import Theme
 
 # About 40 kB each.
 _KEPT_IMAGES = 200
@@ -64,6 +64,17 @@ class ShownScores:
     snapshot: CohortSnapshot
     criterion: str
     scores: CohortScores
+
+    def notes(self, query: QueryParams) -> list[str]:
+        """Return what is shown instead of a template or a criterion that was asked for."""
+        asked, criterion = query.get("template", ""), query.get("criterion", "")
+        found = []
+        if criterion and not self.criterion:
+            found.append(f"There is no criterion {criterion}: the overall scores are shown.")
+        if asked and asked not in {row.member.template_id for row in self.scores.rows}:
+            what = f"criterion {self.criterion}" if self.criterion else "evaluation in this cohort"
+            found.append(f"{asked} has no {what}: another template is shown.")
+        return found
 
     def figure(self, name: FigureName, chosen: Chosen) -> ShownFigure | None:
         """Return a figure for a page; None if the cohort has no scores for it. Nothing is drawn yet."""
@@ -109,6 +120,8 @@ def read_scores(cohort_id: str, query: QueryParams) -> ShownScores:
         groups=group_statistics_of(rows, groups_of(settings, snapshot)),
         people=people,
         titles=lambda essays: essay_titles(store, essays),
+        criterion=criterion,
+        source=f"Cohort {cohort_id}, as of {snapshot.seen_at[:10]}.",
     )
     return ShownScores(snapshot=snapshot, criterion=criterion, scores=scores)
 
@@ -118,7 +131,7 @@ def figure(request: Request, cohort_id: str, name: str, form: str) -> Response:
     """Send a figure: with `on=page` as an image for a page, and else as a file with its title, n and caption."""
     from essay_cohorts.figures.cohort_figures import Chosen, FigureName, draw
     from essay_cohorts.figures.figure import Width
-    from essay_cohorts.figures.rendering import Theme
+    from essay_cohorts.figures.sheet import Theme
 
     query = request.query_params
     if form not in _MEDIA_TYPES or name not in list(FigureName):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from essay_cohorts.domain import person_or_judge
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.criteria_csv import criteria_text
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
@@ -16,6 +17,7 @@ from essay_cohorts_airflow.pages import forms, shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.rendering import render
 from essay_cohorts_airflow.pages.scores import figures
+from essay_cohorts_airflow.pages.scores.statistics_cache import agreement_with_people
 
 if TYPE_CHECKING:
     from essay_cohorts.figures.cohort_figures import CohortScores
@@ -48,6 +50,9 @@ def scores(request: Request, cohort_id: str) -> Response:
         judges={(judge.template_id, judge.model_id): judge for judge in judges},
         statistics=statistics,
         groups=found.groups,
+        with_people=agreement_with_people([*found.rows, *found.people]) if found.people else (),
+        person=person_or_judge,
+        notes=shown.notes(query),
         figures={name.name: shown.figure(name, chosen) for name in FigureName if name is not FigureName.SCATTER},
         spreads={(each.template_id, each.model_id): each for each in statistics.replicates},
         method=method_in_words(),

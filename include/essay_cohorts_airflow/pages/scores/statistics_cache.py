@@ -20,6 +20,7 @@ from essay_cohorts_airflow.pages import shown_cohorts
 if TYPE_CHECKING:
     from essay_cohorts.statistics.all_statistics import ScoreStatistics
     from essay_cohorts.statistics.groups import GroupStatistics
+    from essay_cohorts.statistics.human_agreement import HumanComparison
 
 _KEPT_COHORTS = 4
 
@@ -64,6 +65,15 @@ def group_statistics_of(rows: Sequence[ScoreRow], groups: Mapping[str, str]) -> 
     from essay_cohorts.statistics.groups import group_statistics
 
     return group_statistics(cohort_frame(rows), groups)
+
+
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_hash_of_scores, condition=Condition())
+def agreement_with_people(rows: Sequence[ScoreRow]) -> tuple[HumanComparison, ...]:
+    """Return how far judges, and raters among themselves, agree; kept as `statistics_of_rows` keeps its own."""
+    from essay_cohorts.statistics.human_agreement import human_agreement
+
+    found = human_agreement(rows)
+    return tuple(each for each in (*found.judges, *found.raters) if not each.criterion)
 
 
 @cached(LRUCache(maxsize=_KEPT_COHORTS), key=_hash_of_scores, condition=Condition())
