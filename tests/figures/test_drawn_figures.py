@@ -14,7 +14,7 @@ import pytest
 from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName, draw, side_by_side
 from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.judge_scores import summarise_judges
-from essay_cohorts.figures.rendering import to_svg
+from essay_cohorts.figures.rendering import to_printable_svg, to_svg
 from essay_cohorts.figures.scatter import Scatter
 from essay_cohorts.rubric import Scale
 from essay_cohorts.statistics.bootstrap import Estimate
@@ -221,3 +221,21 @@ def test_two_templates_on_different_scales_are_not_compared(scores: CohortScores
     chosen = Chosen(first="novelty", second="coherence")
     assert draw(FigureName.SCATTER, other, chosen) is None
     assert side_by_side(other, chosen).difference.note == "the two are on different scales"
+
+
+def test_people_on_another_scale_leave_the_judges_alone(scores: CohortScores) -> None:
+    """Two judges are compared on their own scale, whatever scale many people have used."""
+    people = [replace(row, scale=Scale(0, 100)) for row in scores.people for _ in range(9)]
+    other = replace(scores, people=people)
+    chosen = Chosen(template_id="novelty", first="judge-a", second="judge-b")
+    assert side_by_side(other, chosen) == side_by_side(scores, chosen)
+    rated = Chosen(template_id="novelty", first="judge-a", second="human-ann")
+    assert side_by_side(other, rated).essays == ()
+
+
+def test_a_figure_of_a_criterion_says_so(scores: CohortScores) -> None:
+    """The criterion is in the title and in the name of the file, and the source is in the printed figure."""
+    figure = draw(FigureName.MEANS_BY_JUDGE, replace(scores, criterion="clarity", source="Cohort c."), Chosen())
+    assert figure is not None
+    assert (figure.name, figure.title) == ("means-by-judge-clarity", "Mean score by judge: clarity")
+    assert "Cohort c." in texts(to_printable_svg(figure))

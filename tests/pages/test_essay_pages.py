@@ -125,3 +125,18 @@ def test_the_deciding_line_is_marked(pages: TestClient, store: StoreBuilder, rep
     """The line that gives the score is marked in the prose, or in the text where it cannot be prose."""
     store.evaluation("v_1", store.essay(1), score=6.0, reply=reply)
     assert shown in pages.get("/evaluation/v_1").text
+
+
+def test_a_damaged_cohort_does_not_hide_its_evaluations(
+    pages: TestClient, main: PlayedDag, store: StoreBuilder
+) -> None:
+    """The page of a sound evaluation opens although its home cohort's membership is damaged."""
+    gen_id = next(row["gen_id"] for row in store.rows("cohorts/pilot/scores.csv"))
+    store.write("cohorts/pilot/membership.csv", "not,a,membership\n1,2,3\n")
+    assert pages.get(f"/evaluation/{gen_id}").status_code == 200
+
+
+def test_an_image_may_be_opened_alone(pages: TestClient, main: PlayedDag) -> None:
+    """A figure as a page of its own may have inline styles, and can load and run nothing."""
+    policy = pages.get("/c/main/figures/means-by-judge.svg?on=page").headers["content-security-policy"]
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"

@@ -30,7 +30,9 @@ _ALLOWED = {
         pytest.param("![a](http://b/c.png)", "<p>![a](http://b/c.png)</p>", id="no images"),
         pytest.param("<http://a.b>", "<p>&lt;http://a.b&gt;</p>", id="no addresses"),
         pytest.param("[x]: http://a.b\n\n[x]", "<p>[x]: http://a.b</p>\n<p>[x]</p>", id="no references"),
-        pytest.param("\ue000a\ue001", "<p>a</p>", id="no foreign marks"),
+        pytest.param(
+            "|a|b|\n|:-|-:|", "<table>\n<thead>\n<tr>\n<th>a</th>\n<th>b</th>\n</tr>\n</thead>\n</table>", id="sides"
+        ),
     ],
 )
 def test_markdown_becomes_html(text: str, html: str) -> None:
@@ -50,6 +52,7 @@ def test_markdown_becomes_html(text: str, html: str) -> None:
         pytest.param(["a *b", "SCORE: 4* c"], 1, None, id="emphasis over two lines"),
         pytest.param(["|a|b|", "|-|-|", "|SCORE:|5|"], 2, None, id="a row of a table"),
         pytest.param(["x", ""], 1, None, id="an empty line"),
+        pytest.param(["|a|", "|-|", "|a &#xE001; | SCORE: 9|"], 2, None, id="a mark in the text, and a lost cell"),
     ],
 )
 def test_one_line_is_marked(lines: list[str], marked: int, found: str | None) -> None:
@@ -89,6 +92,8 @@ def test_any_text_gives_only_harmless_elements(text: str, marked: int) -> None:
         pytest.param('{"score": 7}', False, id="json"),
         pytest.param(" [1, 2]", False, id="json list"),
         pytest.param("x" * (LONGEST_PROSE + 1), False, id="too long"),
+        pytest.param("|a" * 250 + "\n" + "|-" * 250 + "\n|x" * 250, False, id="a table that Markdown fills up"),
+        pytest.param("|a|b|\n|-|-|\n" + "|1|2|\n" * 50, True, id="an ordinary table"),
     ],
 )
 def test_what_is_prose(text: str, shown: bool) -> None:

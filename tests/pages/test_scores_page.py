@@ -78,7 +78,9 @@ def test_a_criterion_is_chosen(pages: TestClient, judged: StoreBuilder) -> None:
     mean = sum(float(row["score"]) for row in rows) / len(rows)
     assert float(table(novelty, "Means")[0][4]) == pytest.approx(mean, abs=0.006)
     assert table(overall, "Means") != table(novelty, "Means")
-    assert pages.get("/c/c/scores?criterion=<b>").text == overall
+    strange = pages.get("/c/c/scores?criterion=<b>").text
+    assert "There is no criterion &lt;b&gt;: the overall scores are shown." in strange
+    assert table(strange, "Means") == table(overall, "Means")
     download = pages.get("/c/c/criteria.csv")
     assert download.text == judged.read("cohorts/c/criteria.csv")
     shown = pages.get(f"/evaluation/{rows[0]['gen_id']}").text
@@ -102,3 +104,17 @@ def test_without_groups_or_criteria_there_is_no_section(pages: TestClient, main:
     html = pages.get("/c/main/scores").text
     assert "Groups of essays" not in html
     assert 'name="criterion"' not in html
+
+
+def test_a_criterion_that_a_reply_lacks_is_not_missing(
+    pages: TestClient, store: StoreBuilder, dag: PlayedDag
+) -> None:
+    """A scored reply without one criterion is unscored in the criterion's matrix, because no run can add it."""
+    store.write("1_raw/evaluation_templates.csv", "template_id,active,criteria\nown,1,novelty;clarity\n")
+    store.write("1_raw/templates/evaluation/own.txt", "{{ response }} {{ criteria }} {{ boundary }} SCORE: <number>")
+    store.models("judge-a")
+    essays = [store.essay(number) for number in (1, 2)]
+    dag.run({"cohort_id": "c", "essay_ids": essays, "replicates": 1, "max_unscored": 9})
+    html = " ".join(pages.get("/c/c?criterion=clarity").text.split())
+    assert "0/1" in html
+    assert html.count('<span class="hidden"> missing</span>') == 0

@@ -13,6 +13,8 @@ from essay_cohorts.figures.sheet import TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.statistics.agreement import PairAlpha
 
 _WIDEST_CELL, _CELL_HEIGHT, _HEAD_PIXELS = 64.0, 34.0, 92.0
+# A narrower cell shows its colour only; the numbers are in the table beside the figure.
+_NARROWEST_WITH_NUMBER = 30.0
 # Five colours show alpha, the darkest the highest. Krippendorff accepts 0.8, and 0.667 for tentative conclusions.
 _BOUNDS = (0.2, 0.4, 0.667, 0.8)
 _COLOURS = ("#eff3ff", "#bdd7e7", "#6baed6", "#2f7fbc", "#08519c")
@@ -43,11 +45,11 @@ class AgreementMatrix:
         """Draw a coloured cell with its number for each pair."""
         from matplotlib.patches import Rectangle
 
-        number, left = len(self.judges), width.label_pixels
-        cell = min(_WIDEST_CELL, (width.pixels - left - 40) / number)
+        judges, left = len(self.judges), width.label_pixels
+        cell = min(_WIDEST_CELL, (width.pixels - left - 40) / judges)
         top += _HEAD_PIXELS
-        axes = sheet.axes(left, top, cell * number, _CELL_HEIGHT * number)
-        axes.set(xlim=(0, number), ylim=(number, 0), xticks=[], yticks=[])
+        axes = sheet.axes(left, top, cell * judges, _CELL_HEIGHT * judges)
+        axes.set(xlim=(0, judges), ylim=(judges, 0), xticks=[], yticks=[])
         axes.spines["bottom"].set_visible(False)
         for (row, column), each in self.cells().items():
             shade = None if each.alpha is None else bisect_right(_BOUNDS, each.alpha)
@@ -56,9 +58,10 @@ class AgreementMatrix:
             axes.add_patch(
                 Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="#ffffff", gid=f"cell-{row}-{column}")
             )
+            number = shown(each.alpha) if cell >= _NARROWEST_WITH_NUMBER else ""
             axes.text(
-                column + 0.5, row + 0.5, shown(each.alpha), color=ink, ha="center", va="center",
-                fontsize=points(TEXT_PIXELS), gid=f"alpha-{row}-{column}",
+                column + 0.5, row + 0.5, number, color=ink, ha="center", va="center", fontsize=points(TEXT_PIXELS),
+                gid=f"alpha-{row}-{column}",
             )  # fmt: skip
         for place, judge in enumerate(self.judges):
             middle = top + (place + 0.5) * _CELL_HEIGHT
@@ -81,7 +84,8 @@ def agreement_matrix(template_id: str, pairs: Sequence[PairAlpha]) -> Figure | N
         note=f"n = up to {counted(essays, 'essay')}, {counted(len(judges), 'judge')}",
         caption="Krippendorff's alpha for interval data: 1 is full agreement, 0 is what chance would give. "
         "Darker is higher, with steps at 0.2, 0.4, 0.667 and 0.8. The diagonal compares the replicates of one judge, "
-        "which are single scores and so noisier than the means of the other cells. A dash means too few scores.",
+        "which are single scores and so noisier than the means of the other cells. A dash means too few scores, or "
+        "that all scores are the same.",
         plot=AgreementMatrix(judges=judges, pairs=pairs),
     )
 

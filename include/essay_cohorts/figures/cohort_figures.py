@@ -106,9 +106,18 @@ def side_by_side(scores: CohortScores, chosen: Chosen) -> SideBySide:
     """Return two judges under the chosen template, of which either may be a person; or two templates."""
     if not chosen.template_id:
         return templates_side_by_side(chosen.first, chosen.second, cohort_frame(scores.rows))
-    rows = [*scores.of_template(chosen.template_id), *scores.people]
-    of_template = [row for row in rows if row.member.template_id == chosen.template_id]
-    return judges_side_by_side(chosen.first, chosen.second, cohort_frame(of_template))
+    sides = {chosen.first, chosen.second}
+    judged = [row for row in scores.of_template(chosen.template_id) if row.member.llm_model_id in sides]
+    # A person's score on another scale than the judges' does not count, as in the agreement with people.
+    scale = next((row.scale for row in scores.of_template(chosen.template_id)), None)
+    rated = [
+        row
+        for row in scores.people
+        if row.member.llm_model_id in sides
+        and row.member.template_id == chosen.template_id
+        and scale in (None, row.scale)
+    ]
+    return judges_side_by_side(chosen.first, chosen.second, cohort_frame([*judged, *rated]))
 
 
 def _ranking(scores: CohortScores, template_id: str, scales: Mapping[str, Scale]) -> Figure | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from essay_cohorts.amounts import counted
 from essay_cohorts.figures.figure import Figure, Width
@@ -13,7 +14,9 @@ from essay_cohorts.rubric import points as score_text
 
 _COLUMNS = {Width.WIDE: 3, Width.NARROW: 1}
 _TITLE_PIXELS, _BARS_PIXELS, _AXIS_PIXELS, _GAP_PIXELS = 34.0, 110.0, 44.0, 6.0
-_LEFT_PIXELS, _BETWEEN_PIXELS = 44.0, 40.0
+_LEFT_PIXELS, _BETWEEN_PIXELS = 58.0, 46.0
+# The width of a digit in small text.
+_DIGIT_PIXELS = 5.6
 # The part of the height that the tallest bar leaves for its number.
 _HEADROOM = 0.12
 
@@ -50,9 +53,11 @@ class Distributions:
         sheet.text(left, top, shortened(judge.model_id, room), bold=True)
         sheet.text(left, top + 15, f"n = {judge.scored:,}", size=SMALL_PIXELS)
         axes = sheet.axes(left, top + _TITLE_PIXELS, room, _BARS_PIXELS)
+        bin_pixels = room / len(judge.bins)
+        numbers_fit = len(f"{self.tallest:,}") * _DIGIT_PIXELS <= bin_pixels
         for place, bar in enumerate(judge.bins):
             axes.bar([place], [bar.count], width=0.84, color=sheet.theme.accent)[0].set_gid(f"bar-{number}-{place}")
-            if bar.count:
+            if bar.count and numbers_fit:
                 axes.text(
                     place,
                     bar.count,
@@ -64,7 +69,10 @@ class Distributions:
                 )
         axes.set_ylim(0, self.tallest * (1 + _HEADROOM))
         axes.locator_params(axis="y", nbins=4, integer=True)
-        axes.set_xticks(range(len(judge.bins)), [score_text(round(bar.low, 4)) for bar in judge.bins])
+        names = [score_text(round(bar.low, 4)) for bar in judge.bins]
+        # Of names that are too wide for their bins, only each second, third, ... is shown.
+        every = ceil((max(map(len, names)) + 1) * _DIGIT_PIXELS * TEXT_PIXELS / SMALL_PIXELS / bin_pixels)
+        axes.set_xticks(range(0, len(names), every), names[::every])
         axes.tick_params(axis="x", length=0)
         axes.set_xlabel(f"score ({judge.scale})", color=sheet.ink, fontsize=points(TEXT_PIXELS))
         if left == _LEFT_PIXELS:

@@ -30,16 +30,19 @@ def ranking_figure(ranking: Sequence[RankedEssay], titles: Mapping[str, str], sc
         if part
     ]
     which = f"The first {len(top)} and the last {len(end)} of {len(ranking):,} essays. " if end else ""
-    caption = (
-        f"{which}Dots are the mean of the judges' means. Whiskers are 95 % intervals of the noise of replicates: "
-        "where the mean would be with unlimited replicates by the same judges."
+    plot = DotWhiskers(panels=panels)
+    noise = (
+        " Whiskers show the noise of replicates: where the mean would be with unlimited replicates."
+        if any(each.mean.low is not None for each in (*top, *end))
+        else ""
     )
+    caption = f"{which}{plot.legend} A mean is that of the judges' means.{noise}"
     return Figure(
         name=f"ranking-{template_id}",
         title=f"Ranking of essays under {template_id}",
         note=f"n = {counted(len(ranking), 'essay')}, up to {counted(judges, 'judge')} each",
         caption=caption,
-        plot=DotWhiskers(panels=panels),
+        plot=plot,
     )
 
 

@@ -147,7 +147,7 @@ def _difference(found: Estimate) -> str:
     if found.value is None:
         return found.note
     ends = [two_decimals(end, signed=True) for end in (found.low, found.high) if end is not None]
-    interval = f" (95 % interval {' to '.join(ends)})" if ends else ""
+    interval = f" (95 % interval {' to '.join(ends)}{'' if found.reliable else f', {found.note}'})" if ends else ""
     return f"mean difference {two_decimals(found.value, signed=True)}{interval}"
 
 

@@ -7,6 +7,7 @@ which people with any kind of colour vision can distinguish.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -120,5 +121,18 @@ def letters(pixels: float, size: float = TEXT_PIXELS) -> int:
 
 def shortened(text: str, pixels: float) -> str:
     """Return as much of a text as fits into a width, with an ellipsis for the rest, in a form that can be drawn."""
-    text, fit = drawable(text), letters(pixels)
-    return text if len(text) <= fit else f"{text[: fit - 1].rstrip()}…"
+    text, width = drawable(text), 0.0
+    for place, character in enumerate(text):
+        width += _em(character) * TEXT_PIXELS
+        if width > pixels:
+            return f"{text[: max(1, place - 2)].rstrip()}…"
+    return text
+
+
+def _em(character: str) -> float:
+    """Return about how wide a character is, as a part of the size of the text."""
+    if character in "iljtfr.,:;'|!()[] ":
+        return 0.4
+    if unicodedata.east_asian_width(character) in "WF" or character in "MW@%":
+        return 1.0
+    return 0.75 if character.isupper() or character in "mw" else 0.62

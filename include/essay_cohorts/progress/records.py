@@ -60,11 +60,14 @@ def read_progress(folder: Path) -> Iterator[SliceProgress]:
     """Yield the progress of each try of each slice, in no order."""
     try:
         names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX) and name[0] != "."]  # noqa: PTH208
-    except FileNotFoundError:
+    except OSError:
         return
     for name in names:
         path = folder / name
-        record = read_json(path)
+        try:
+            record, written_at = read_json(path), path.stat().st_mtime_ns
+        except OSError:  # removed meanwhile, or not to be read: progress is only shown
+            continue
         if record is None:
             continue
         judges = record.get("judges")
@@ -73,7 +76,7 @@ def read_progress(folder: Path) -> Iterator[SliceProgress]:
             try_number=count_of(record, "try_number"),
             is_over=record.get("is_over") is True,
             by_judge={judge: _counts_of(each) for judge, each in judges.items()} if isinstance(judges, dict) else {},
-            written_at=path.stat().st_mtime_ns,
+            written_at=written_at,
         )
 
 

@@ -53,7 +53,7 @@ def make_app() -> FastAPI:
 async def _with_headers(request: Request, call_next: Any) -> Response:
     response: Response = await call_next(request)
     for name, value in _HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)
     if "cache-control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from operator import attrgetter
+from threading import Condition
 
+from cachetools import LRUCache, cached
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
-from essay_cohorts.domain import Cell, RunRef, is_id
+from essay_cohorts.domain import Cell, Outcome, RunRef, ScoreRow, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.settings import Settings, read_settings
-from essay_cohorts.store.cohort_folder import cohort_ids
+from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.cohort_list import CohortEntry, cohort_of_run, list_cohorts
 from essay_cohorts.views.comparison import compare
@@ -23,6 +26,7 @@ from essay_cohorts.views.evaluation_history import read_evaluation
 from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_cells
 from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
+from essay_cohorts.views.status import evaluations_of
 from essay_cohorts_airflow.pages import DAG_ID, forms, progress_panel, shown_cohorts
 from essay_cohorts_airflow.pages.essays import essays_page
 from essay_cohorts_airflow.pages.essays.prose import is_prose, prose_with_mark
@@ -122,7 +126,14 @@ def cohort(request: Request, cohort_id: str) -> Response:
 def _cells_of_criterion(snapshot: CohortSnapshot, criterion: str) -> Sequence[CellCoverage]:
     from essay_cohorts.statistics.frame import rows_of_criterion
 
-    return summarise_cells(rows_of_criterion(snapshot.rows, criterion), snapshot.replied)
+    rows = rows_of_criterion(snapshot.rows, criterion)
+    # The reply has a score but not this one, and no run can add it.
+    stated = [replace(row, outcome=Outcome.UNSCORED) if _lacks_score(row) else row for row in rows]
+    return summarise_cells(stated, snapshot.replied)
+
+
+def _lacks_score(row: ScoreRow) -> bool:
+    return row.score is None and row.outcome in (Outcome.SCORED, Outcome.REUSED)
 
 
 @router.get("/c/{cohort_id}/cell")
@@ -190,10 +201,19 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
 def _order(settings: Settings, store: GensDataLayer, essay_id: str, cohort_id: str, gen_id: str) -> list[str]:
     """Return the evaluations among which a page leads on: the cohort's, or else all of the essay."""
     if cohort_id in cohort_ids(settings.data_root):
-        members = [row.member.gen_id for row in shown_cohorts.snapshots.get(settings, cohort_id).rows]
-        if gen_id in members:
-            return members
+        # Only the membership is read: a damaged cohort must not hide a sound evaluation.
+        folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
+        with suppress(CohortError):
+            members = _members(settings, cohort_id, folder.membership_stamp())
+            if gen_id in members:
+                return members
     return list(shown_cohorts.evaluations.by_essay(store, {essay_id}).get(essay_id, {}))
+
+
+@cached(LRUCache(maxsize=4), key=lambda settings, *key: (settings.data_root, *key), condition=Condition())
+def _members(settings: Settings, cohort_id: str, _stamp: object) -> list[str]:
+    """Return the ids of a cohort's evaluations, read once for each version of its membership."""
+    return [member.gen_id for member in evaluations_of(settings, cohort_id)]
 
 
 def _neighbours(gen_id: str, order: Sequence[str]) -> tuple[str, str]:

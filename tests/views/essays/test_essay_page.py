@@ -67,6 +67,28 @@ def test_scores_on_another_scale_do_not_count(store: StoreBuilder) -> None:
     assert [each.score for each in template.judged[0].evaluations] == [4.0, 2.0, 9.0]
 
 
+def test_the_judges_decide_the_scale(store: StoreBuilder) -> None:
+    """Many people's scores on a former scale do not take the judges' means away."""
+    essay = store.essay(1)
+    store.evaluation("v_1", essay, score=3.0)
+    verdict(store, "v_1", "2+scale=1..5", 3.0)
+    for number, rater in enumerate(("ann", "ben", "cem")):
+        store.rating(f"v_h{number}", essay, rater, 8.0)
+    (template,) = page_of(store, essay).templates
+    assert (template.scale, template.mean) == (Scale(1, 5), 3.0)
+
+
+def test_made_up_scores_do_not_count_where_only_real_ones_do(store: StoreBuilder) -> None:
+    """The list counts the same scores as the essay's page: none of the offline judge without OFFLINE_OK."""
+    essay = store.essay(1)
+    store.evaluation("v_1", essay)
+    store.json("gens/evaluation/v_1/raw_metadata.json", {"response_model": "offline-judge-not-a-model/x"})
+    store.evaluation("v_2", essay, model="judge-b")
+    assert list_essays(store.root)[0].scored == 2
+    (store.root / "1_raw/OFFLINE_OK").unlink()
+    assert list_essays(store.root)[0].scored == 1
+
+
 def test_criteria_are_listed(store: StoreBuilder) -> None:
     """Each criterion that was scored is named once."""
     essay = store.essay(1)

@@ -21,8 +21,11 @@ _RANKING = (
 )
 
 
-def methods_paragraph(rows: Sequence[ScoreRow], replicates: int) -> str:
-    """Return sentences that can go into a paper; `replicates` is how many evaluations each cell should hold."""
+def methods_paragraph(rows: Sequence[ScoreRow], replicates: int, *, with_statistics: bool = True) -> str:
+    """Return sentences that can go into a paper; `replicates` is how many evaluations each cell should hold.
+
+    Without statistics, no sentence says how figures were computed.
+    """
     essays = len({row.member.parent_gen_id for row in rows})
     judges = {row.member.llm_model_id for row in rows}
     scored = sum(row.score is not None for row in rows)
@@ -31,8 +34,18 @@ def methods_paragraph(rows: Sequence[ScoreRow], replicates: int) -> str:
         f"{counted(len(judges), 'LLM judge')} under {_templates(rows)}, with {counted(replicates, 'replicate')} per "
         f"essay, template and judge: {counted(len(rows), 'evaluation')}, of which {scored:,} gave a score."
     )
+    if not rows:
+        return "This cohort has no evaluations."
     computed = f"Computed with essay-judgements {VERSION}."
-    return " ".join([design, f"Judges: {_judges(rows)}.", _MEANS, method_in_words(), _AGREEMENT, _RANKING, computed])
+    repeated = replicates > 1
+    parts = [
+        _MEANS,
+        method_in_words(),
+        _AGREEMENT if repeated or len(judges) > 1 else "",
+        _RANKING if repeated else "",
+    ]
+    figures = parts if with_statistics and scored else []
+    return " ".join(filter(None, [design, f"Judges: {_judges(rows)}.", *figures, computed]))
 
 
 def _templates(rows: Iterable[ScoreRow]) -> str:

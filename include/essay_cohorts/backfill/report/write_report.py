@@ -49,7 +49,7 @@ def write_report(settings: Settings, planned: PlannedRun | None, run: RunRef) ->
         banner=MADE_UP_BANNER if store.made_up_counts else "",
         statistics=scores.statistics if scores else None,
         figures=report_figures(scores) if scores else (),
-        methods=methods_paragraph(rows, planned.replicates),
+        methods=methods_paragraph(rows, planned.replicates, with_statistics=scores is not None),
     )
     folder.write_report(render_report(report))
     log.info("Report: %s", folder.report_html)

@@ -42,7 +42,7 @@ def list_essays(root: Path, directory: EvaluationDirectory | None = None) -> lis
         by_judges = [gen_id for gen_id, cell in found.items() if not is_human(cell.model_id)]
         ratings[essay_id] = len(found) - len(by_judges)
         evaluations[essay_id] = len(by_judges)
-        scored[essay_id] = sum(store.evaluation(gen_id).is_parsed() for gen_id in by_judges)
+        scored[essay_id] = sum(_has_score(store, gen_id) for gen_id in by_judges)
 
     def read(essay_id: str) -> ListedEssay:
         essay = describe_essay(store, essay_id)
@@ -57,6 +57,12 @@ def list_essays(root: Path, directory: EvaluationDirectory | None = None) -> lis
         )
 
     return [found for _, found in parallel_map(read, essay_ids)]
+
+
+def _has_score(store: GensDataLayer, gen_id: str) -> bool:
+    """Return True if the evaluation has a score that counts here; the record is read only where not all count."""
+    evaluation = store.evaluation(gen_id)
+    return evaluation.is_parsed() and (store.made_up_counts or evaluation.counts())
 
 
 class EssayLists:

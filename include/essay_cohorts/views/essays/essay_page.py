@@ -127,8 +127,9 @@ def _read(store: GensDataLayer, gen_id: str, cell: Cell) -> EssayEvaluation:
 
 
 def _under_template(template_id: str, evaluations: Collection[EssayEvaluation]) -> UnderTemplate:
-    """Return the evaluations under one template, on the scale of most scores: two scales are never pooled."""
-    scales = [each.scale for each in evaluations if each.score is not None]
+    """Return the evaluations under one template, on the scale of most judges' scores: two scales are never pooled."""
+    scored = [each for each in evaluations if each.score is not None]
+    scales = [each.scale for each in scored if not each.rater] or [each.scale for each in scored]
     scale = max(scales, key=scales.count) if scales else next(iter(evaluations)).scale
     names = sorted({each.cell.model_id for each in evaluations}, key=lambda name: (is_human(name), name))
     judged = tuple(

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from slugify import slugify
 from starlette.datastructures import QueryParams
 
-from essay_cohorts.settings import read_settings
+from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essays.essay_titles import essay_titles
 from essay_cohorts.views.snapshot import CohortSnapshot
@@ -23,6 +23,7 @@ from essay_cohorts_airflow.pages.scores.statistics_cache import (
     group_statistics_of,
     groups_of,
     people_of,
+    read_of,
     statistics_of_rows,
 )
 
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
 
 # About 40 kB each.
 _KEPT_IMAGES = 200
+_KEPT_FIGURES = 50
+_KEPT_COHORTS = 4
 _MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+
+# Matplotlib writes inline styles, which an image that is opened alone needs. It can load and run nothing.
+_IMAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 router = APIRouter()
 
@@ -78,11 +84,10 @@ class ShownScores:
 
     def figure(self, name: FigureName, chosen: Chosen) -> ShownFigure | None:
         """Return a figure for a page; None if the cohort has no scores for it. Nothing is drawn yet."""
-        from essay_cohorts.figures.cohort_figures import draw
         from essay_cohorts.figures.figure import Width
         from essay_cohorts.figures.rendering import size_of
 
-        figure = draw(name, self.scores, chosen)
+        figure = figure_of(self, name, chosen)
         if figure is None:
             return None
         fields = {
@@ -103,33 +108,54 @@ class ShownScores:
 
 def read_scores(cohort_id: str, query: QueryParams) -> ShownScores:
     """Return the scores of a cohort that a request asks for; an unknown criterion gives the overall scores."""
-    from essay_cohorts.figures.cohort_figures import CohortScores
-    from essay_cohorts.statistics.frame import rows_of_criterion
-
     settings = read_settings()
     snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
     criterion = query.get("criterion", "") if query.get("criterion") in snapshot.criteria else ""
+    return ShownScores(snapshot=snapshot, criterion=criterion, scores=_scores_of(settings, snapshot, criterion))
+
+
+# A page and each of its figures ask for the same scores, which take seconds of a large cohort.
+@cached(
+    LRUCache(maxsize=_KEPT_COHORTS),
+    key=lambda settings, snapshot, criterion: (read_of(settings, snapshot), criterion),
+    condition=Condition(),
+)
+def _scores_of(settings: Settings, snapshot: CohortSnapshot, criterion: str) -> CohortScores:
+    from essay_cohorts.figures.cohort_figures import CohortScores
+    from essay_cohorts.statistics.frame import rows_of_criterion
+
     rows: Sequence[ScoreRow] = snapshot.rows
     people: Sequence[ScoreRow] = people_of(settings, snapshot)
     if criterion:
         rows, people = rows_of_criterion(rows, criterion), rows_of_criterion(people, criterion)
     store = GensDataLayer.from_root(settings.data_root)
-    scores = CohortScores(
+    return CohortScores(
         rows=rows,
         statistics=statistics_of_rows(rows),
         groups=group_statistics_of(rows, groups_of(settings, snapshot)),
         people=people,
         titles=lambda essays: essay_titles(store, essays),
         criterion=criterion,
-        source=f"Cohort {cohort_id}, as of {snapshot.seen_at[:10]}.",
+        source=f"Cohort {snapshot.cohort_id}, as of {snapshot.seen_at[:10]}.",
     )
-    return ShownScores(snapshot=snapshot, criterion=criterion, scores=scores)
+
+
+@cached(
+    LRUCache(maxsize=_KEPT_FIGURES),
+    key=lambda shown, name, chosen: (read_of(read_settings(), shown.snapshot), shown.criterion, name, chosen),
+    condition=Condition(),
+)
+def figure_of(shown: ShownScores, name: FigureName, chosen: Chosen) -> Figure | None:
+    """Return a figure of a cohort's scores, not drawn yet; None if there are no scores for it."""
+    from essay_cohorts.figures.cohort_figures import draw
+
+    return draw(name, shown.scores, chosen)
 
 
 @router.get("/c/{cohort_id}/figures/{name}.{form}")
 def figure(request: Request, cohort_id: str, name: str, form: str) -> Response:
     """Send a figure: with `on=page` as an image for a page, and else as a file with its title, n and caption."""
-    from essay_cohorts.figures.cohort_figures import Chosen, FigureName, draw
+    from essay_cohorts.figures.cohort_figures import Chosen, FigureName
     from essay_cohorts.figures.figure import Width
     from essay_cohorts.figures.sheet import Theme
 
@@ -139,15 +165,15 @@ def figure(request: Request, cohort_id: str, name: str, form: str) -> Response:
     chosen = Chosen(
         template_id=query.get("template", ""), first=query.get("first", ""), second=query.get("second", "")
     )
-    drawn = draw(FigureName(name), read_scores(cohort_id, query).scores, chosen)
+    drawn = figure_of(read_scores(cohort_id, query), FigureName(name), chosen)
     if drawn is None:
         raise HTTPException(404, f"Cohort {cohort_id} has no scores for the figure {name}.")
     if query.get("on") == "page":
         width = Width.NARROW if query.get("width") == Width.NARROW else Width.WIDE
         theme = Theme.DARK if query.get("theme") == Theme.DARK else Theme.LIGHT
-        return Response(_image(drawn, width, theme), media_type=_MEDIA_TYPES["svg"])
+        return Response(_image(drawn, width, theme), media_type=_MEDIA_TYPES["svg"], headers=_IMAGE_HEADERS)
     name_of_file = f"{cohort_id}-{slugify(drawn.name, lowercase=False) or name}.{form}"
-    headers = {"Content-Disposition": f'attachment; filename="{name_of_file}"'}
+    headers = {**_IMAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name_of_file}"'}
     return Response(_file(drawn, form), media_type=_MEDIA_TYPES[form], headers=headers)
 
 

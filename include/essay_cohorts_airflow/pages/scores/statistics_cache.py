@@ -29,18 +29,19 @@ def _hash_of_scores(rows: Sequence[ScoreRow]) -> int:
     return hash(tuple((row.member.gen_id, row.member.cell, row.score, row.provenance) for row in rows))
 
 
-def _read_of(settings: Settings, snapshot: CohortSnapshot) -> tuple[str, str, str]:
-    return str(settings.data_root), snapshot.cohort_id, snapshot.seen_at
+def read_of(settings: Settings, snapshot: CohortSnapshot) -> tuple[str, str, str, int]:
+    """Return the key of what was read at the moment of a snapshot."""
+    return str(settings.data_root), snapshot.cohort_id, snapshot.seen_at, snapshot.with_score
 
 
-@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_read_of, condition=Condition())
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=read_of, condition=Condition())
 def groups_of(settings: Settings, snapshot: CohortSnapshot) -> Mapping[str, str]:
     """Return essay id -> group for the essays of a snapshot that have one, read once for each snapshot."""
     store = GensDataLayer.from_root(settings.data_root)
     return essay_groups(store, (row.member.parent_gen_id for row in snapshot.rows))
 
 
-@cached(LRUCache(maxsize=_KEPT_COHORTS), key=_read_of, condition=Condition())
+@cached(LRUCache(maxsize=_KEPT_COHORTS), key=read_of, condition=Condition())
 def people_of(settings: Settings, snapshot: CohortSnapshot) -> Sequence[ScoreRow]:
     """Return the scores that people have given to a snapshot's essays, read once for each snapshot."""
     store = GensDataLayer.from_root(settings.data_root)

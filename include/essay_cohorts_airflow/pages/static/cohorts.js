@@ -20,7 +20,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (!button) return;
-  const text = button.closest("section").querySelector("[data-copied]").textContent;
+  const text = button.closest("section, details").querySelector("[data-copied]").textContent;
   const label = button.textContent;
   button.textContent = (await copy(text)) ? "Copied" : "Press Ctrl-C";
   setTimeout(() => (button.textContent = label), 1500);

@@ -113,7 +113,10 @@
   async function runUnderWay() {
     const answer = await ask(`${dagApi}/dagRuns?state=queued&state=running&limit=100&order_by=-id`);
     const runs = answer.ok ? (answer.body.dag_runs ?? []) : [];
-    return runs.find((run) => run.dag_run_id.startsWith(offer.run_id_prefix) || run.conf?.cohort_id === offer.cohort_id) ?? null;
+    // Without a cohort in its conf, a run of this page is known by its id: the prefix, a digest, and a number.
+    const ofThisPage = (id) => id.startsWith(offer.run_id_prefix) && /^[0-9a-f]{12}(__[0-9]+)?$/.test(id.slice(offer.run_id_prefix.length));
+    const isOurs = (run) => (run.conf?.cohort_id ? run.conf.cohort_id === offer.cohort_id : ofThisPage(run.dag_run_id));
+    return runs.find(isOurs) ?? null;
   }
 
   async function start() {
