@@ -58,11 +58,14 @@ def announce_completion(planned: dict[str, Any], summary: dict[str, Any], outlet
 # A task of its own, because drawing takes a second or two, in which the completion is announced.
 @cohort_task(trigger_rule=TriggerRule.ALL_DONE, on_failure_callback=notify_failed)
 def write_report(planned: dict[str, Any] | None) -> None:
-    """Write the cohort's report with its figures, also when a member is missing."""
+    """Write the cohort's report with its figures, also when a member is missing; skip without a plan to report on."""
     from essay_cohorts import settings
     from essay_cohorts.backfill.report import write_report
     from essay_cohorts.planning.planned_run import PlannedRun
 
     with readable_failure():
         plan = None if planned is None else PlannedRun.from_xcom(planned)
+        if plan is None or plan.dry_run:
+            msg = "A dry run, and a run that was not planned, have no report"
+            raise AirflowSkipException(msg)
         write_report.write_report(settings.read_settings(), plan, this_task().run)

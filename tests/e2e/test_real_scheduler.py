@@ -209,6 +209,7 @@ def _assert_only_planning_ran(run: FinishedRun) -> None:
     assert run.state == "failed"
     assert states.pop("plan_cohort") == "failed"
     assert states.pop("summarise_cohort") == "failed"
+    assert states.pop("write_report") == "skipped"
     assert set(states.values()) == {"upstream_failed"}, states
     assert "Planning failed" in run.log("summarise_cohort")
     for task in ("plan_cohort", "summarise_cohort"):

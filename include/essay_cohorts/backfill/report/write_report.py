@@ -30,9 +30,9 @@ from essay_cohorts.views.essays.essay_titles import essay_groups, essay_titles
 log = logging.getLogger(__name__)
 
 
-def write_report(settings: Settings, planned: PlannedRun | None, run: RunRef) -> None:
-    """Write the report of this run's plan. A run without a plan, and a dry run, have none."""
-    if planned is None or planned.dry_run:
+def write_report(settings: Settings, planned: PlannedRun, run: RunRef) -> None:
+    """Write the report of this run's plan; a dry run has none."""
+    if planned.dry_run:
         return
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     store, journal = GensDataLayer.from_root(settings.data_root), CallJournal(folder=folder.path)
