@@ -42,9 +42,14 @@ def is_human(model_id: str) -> bool:
     return model_id.lower().startswith(HUMAN_PREFIX)
 
 
+def rater_of(model_id: str) -> str:
+    """Return the id of the person whom a model's id names; "" for a judge's."""
+    return model_id[len(HUMAN_PREFIX) :] if is_human(model_id) else ""
+
+
 def person_or_judge(model_id: str) -> str:
     """Return a judge's id, or a person's id with a word that says so."""
-    return f"{model_id[len(HUMAN_PREFIX) :]} (person)" if is_human(model_id) else model_id
+    return f"{rater_of(model_id)} (person)" if is_human(model_id) else model_id
 
 
 class Stage(StrEnum):

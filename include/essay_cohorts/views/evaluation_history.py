@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from essay_cohorts.domain import HUMAN_PREFIX, ID_RULE, Cell, CriterionScore, Stage, TaskRef, is_human, is_id
+from essay_cohorts.domain import ID_RULE, Cell, CriterionScore, Stage, TaskRef, is_id, rater_of
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.judging.finish_reasons import why_unfinished
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, parser_of, split_lines
@@ -72,7 +72,7 @@ class EvaluationRecord:
     @property
     def rater(self) -> str:
         """The id of the person who gave the score; "" for a judge's evaluation."""
-        return self.cell.model_id[len(HUMAN_PREFIX) :] if self.cell and is_human(self.cell.model_id) else ""
+        return rater_of(self.cell.model_id) if self.cell else ""
 
     @property
     def home_cohort_id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from essay_cohorts.domain import HUMAN_PREFIX, ID_RULE, Cell, CriterionScore, Stage, is_human, is_id
+from essay_cohorts.domain import ID_RULE, Cell, CriterionScore, Stage, is_human, is_id, rater_of
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.records import text_of
 from essay_cohorts.rubric import Scale
@@ -34,7 +34,7 @@ class EssayEvaluation:
     @property
     def rater(self) -> str:
         """The id of the person who gave the score; "" for a judge's."""
-        return self.cell.model_id[len(HUMAN_PREFIX) :] if is_human(self.cell.model_id) else ""
+        return rater_of(self.cell.model_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +149,7 @@ def _judged(model_id: str, evaluations: Collection[EssayEvaluation], scale: Scal
     scores = [each.score for each in evaluations if each.score is not None and each.scale == scale]
     return Judged(
         model_id=model_id,
-        rater=model_id[len(HUMAN_PREFIX) :] if is_human(model_id) else "",
+        rater=rater_of(model_id),
         evaluations=tuple(sorted(evaluations, key=lambda each: (each.replicate, each.gen_id))),
         mean=sum(scores) / len(scores) if scores else None,
     )
