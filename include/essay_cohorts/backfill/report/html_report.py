@@ -8,7 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from essay_cohorts.amounts import counted, figure
+from essay_cohorts.amounts import figure
 from essay_cohorts.backfill.report.report_figures import ReportFigure
 from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
@@ -93,6 +93,5 @@ def _template() -> Template:
     )
     environment.filters["figure"] = figure
     environment.filters["signed"] = lambda value: figure(value, signed=True).replace("-", "−")
-    environment.filters["counted"] = counted
     environment.filters["spent"] = spent_in_words
     return environment.get_template("report.html.j2")

@@ -22,14 +22,12 @@ class EssayEvaluation:
     gen_id: str
     cell: Cell
     replicate: int
-    cohort_id: str
     state: MemberState
     score: float | None
     reason: str
     scale: Scale
     criteria: tuple[CriterionScore, ...]
     text: str
-    answered_at: str
 
     @property
     def rater(self) -> str:
@@ -115,14 +113,12 @@ def _read(store: GensDataLayer, gen_id: str, cell: Cell) -> EssayEvaluation:
         gen_id=gen_id,
         cell=cell,
         replicate=(metadata.replicate if metadata else None) or 1,
-        cohort_id=metadata.origin_cohort_id if metadata else "",
         state=shown.state,
         score=shown.score,
         reason=shown.reason,
         scale=verdict.rubric.scale,
         criteria=verdict.criteria if shown.score is not None else (),
         text=reply.text if reply else text_of(verdict.fields, "note") if is_human(cell.model_id) else "",
-        answered_at=text_of(evaluation.reply_record().fields, "created_at"),
     )
 
 
