@@ -16,6 +16,11 @@ def figure(value: float, *, signed: bool = False) -> str:
     return text.removeprefix("-") if not rounded else text
 
 
+def with_minus_sign(text: str) -> str:
+    """Return a figure's text with the minus sign of print instead of a hyphen."""
+    return text.replace("-", "−")
+
+
 def dollars(amount: float | None) -> str:
     """Return an amount of money in USD, with a half rounded away from 0; "cost unknown" for None.
 

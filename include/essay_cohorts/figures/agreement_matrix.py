@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from essay_cohorts.amounts import counted
+from essay_cohorts.amounts import counted, with_minus_sign
 from essay_cohorts.amounts import figure as two_decimals
 from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.sheet import TEXT_PIXELS, Sheet, points, shortened
@@ -92,4 +92,4 @@ def agreement_matrix(template_id: str, pairs: Sequence[PairAlpha]) -> Figure | N
 
 def shown(alpha: float | None) -> str:
     """Return how a cell shows alpha."""
-    return "–" if alpha is None else two_decimals(alpha).replace("-", "−")
+    return "–" if alpha is None else with_minus_sign(two_decimals(alpha))

@@ -107,9 +107,10 @@ def side_by_side(scores: CohortScores, chosen: Chosen) -> SideBySide:
     if not chosen.template_id:
         return templates_side_by_side(chosen.first, chosen.second, cohort_frame(scores.rows))
     sides = {chosen.first, chosen.second}
-    judged = [row for row in scores.of_template(chosen.template_id) if row.member.llm_model_id in sides]
+    rows = scores.of_template(chosen.template_id)
+    judged = [row for row in rows if row.member.llm_model_id in sides]
     # A person's score on another scale than the judges' does not count, as in the agreement with people.
-    scale = next((row.scale for row in scores.of_template(chosen.template_id)), None)
+    scale = next((row.scale for row in rows), None)
     rated = [
         row
         for row in scores.people

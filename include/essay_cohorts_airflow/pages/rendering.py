@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from essay_cohorts.amounts import counted, dollars, figure
+from essay_cohorts.amounts import counted, dollars, figure, with_minus_sign
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, Outcome
 from essay_cohorts.encoding import storable
@@ -149,13 +149,13 @@ def _score(value: float | None) -> str:
 
 
 def _signed(value: float) -> str:
-    return figure(value, signed=True).replace("-", "−")
+    return with_minus_sign(figure(value, signed=True))
 
 
 def signed_end(value: float) -> str:
     """Return an end of an interval; near 0 with as many decimals as show on which side of 0 the end is."""
     decimals = next((each for each in (2, 3, 4, 6) if round(abs(value), each)), 2)
-    return _signed(value) if decimals == 2 else f"{value:+.{decimals}f}".replace("-", "−")
+    return _signed(value) if decimals == 2 else with_minus_sign(f"{value:+.{decimals}f}")
 
 
 def _count(number: int) -> str:

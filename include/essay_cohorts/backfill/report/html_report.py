@@ -8,7 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from essay_cohorts.amounts import figure
+from essay_cohorts.amounts import figure, with_minus_sign
 from essay_cohorts.backfill.report.report_figures import ReportFigure
 from essay_cohorts.backfill.summaries import CellSummary, Totals, summarise_cells
 from essay_cohorts.domain import ScoreRow
@@ -92,6 +92,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
-    environment.filters["signed"] = lambda value: figure(value, signed=True).replace("-", "−")
+    environment.filters["signed"] = lambda value: with_minus_sign(figure(value, signed=True))
     environment.filters["spent"] = spent_in_words
     return environment.get_template("report.html.j2")

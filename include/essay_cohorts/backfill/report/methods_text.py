@@ -26,16 +26,16 @@ def methods_paragraph(rows: Sequence[ScoreRow], replicates: int, *, with_statist
 
     Without statistics, no sentence says how figures were computed.
     """
+    if not rows:
+        return "This cohort has no evaluations."
     essays = len({row.member.parent_gen_id for row in rows})
     judges = {row.member.llm_model_id for row in rows}
     scored = sum(row.score is not None for row in rows)
     design = (
-        f"{counted(essays, 'essay')} {'was' if essays == 1 else 'were'} judged by "
+        f"{counted(essays, 'essay was', 'essays were')} judged by "
         f"{counted(len(judges), 'LLM judge')} under {_templates(rows)}, with {counted(replicates, 'replicate')} per "
         f"essay, template and judge: {counted(len(rows), 'evaluation')}, of which {scored:,} gave a score."
     )
-    if not rows:
-        return "This cohort has no evaluations."
     computed = f"Computed with essay-judgements {VERSION}."
     repeated = replicates > 1
     parts = [

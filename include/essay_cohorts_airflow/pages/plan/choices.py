@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.calls import DEFAULT_CONNECTION, JudgeModel
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.catalog.models import MODELS
@@ -62,8 +62,8 @@ def _about_template(template: Template | None) -> str:
     if template is None:
         return ""
     criteria = len(template.rubric.criteria)
-    noun = "criterion" if criteria == 1 else "criteria"
-    return f"{template.rubric.scale}{f', {criteria} {noun}' if criteria else ''}"
+    also = f", {counted(criteria, 'criterion', 'criteria')}" if criteria else ""
+    return f"{template.rubric.scale}{also}"
 
 
 def _about_judge(judge: JudgeModel | None) -> str:

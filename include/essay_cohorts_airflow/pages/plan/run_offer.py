@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from essay_cohorts.amounts import dollars
+from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.domain import Action
 from essay_cohorts.planning.preview import PlanPreview
 
@@ -58,7 +58,7 @@ def _calls(preview: PlanPreview) -> str:
     if not calls:
         return "nothing to call"
     cost = "cost unknown" if usd is None else f"up to {dollars(usd)}"
-    return f"{calls:,} call{'s' if calls != 1 else ''}, {cost}"
+    return f"{counted(calls, 'call')}, {cost}"
 
 
 def _digest(conf: Mapping[str, Any], preview: PlanPreview) -> str:
