@@ -11,6 +11,7 @@ import krippendorff
 import pandas as pd
 import pytest
 
+from essay_cohorts.domain import person_or_judge
 from essay_cohorts.figures.cohort_figures import Chosen, CohortScores, FigureName, draw, side_by_side
 from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.judge_scores import summarise_judges
@@ -126,7 +127,8 @@ def test_two_judges(scores: CohortScores, first: str, second: str) -> None:
     (diagonal, _) = axes.paths("diagonal")[""]
     assert [axes.x(x) for x, _ in diagonal] == pytest.approx([axes.y(y) for _, y in diagonal])
     difference = (means[second] - means[first]).mean()
-    assert f"n = {len(means)} essays; mean difference {difference:+.2f}" in figure.note
+    sides = f"{person_or_judge(second)} minus {person_or_judge(first)}"
+    assert f"n = {len(means)} essays; mean of {sides} {difference:+.2f}" in figure.note
     assert f"r = {means[first].corr(means[second]):.2f}" in figure.note
 
 
@@ -207,7 +209,7 @@ def test_two_templates(scores: CohortScores) -> None:
     assert [each.essay_id for each in essays] == list(values.index)
     assert [each.first for each in essays] == pytest.approx(list(values["novelty"]))
     assert [each.second for each in essays] == pytest.approx(list(values["coherence"]))
-    assert f"mean difference {(values['coherence'] - values['novelty']).mean():+.2f}" in figure.note
+    assert f"mean of coherence minus novelty {(values['coherence'] - values['novelty']).mean():+.2f}" in figure.note
 
 
 def test_two_templates_on_different_scales_are_not_compared(scores: CohortScores) -> None:

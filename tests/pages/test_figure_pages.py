@@ -53,7 +53,7 @@ def test_a_download_carries_its_words(pages: TestClient, main: PlayedDag) -> Non
     )
     words = " ".join(texts(answer.text))
     assert "judge-b against judge-a under novelty" in words
-    assert "n = 3 essays; mean difference" in words
+    assert "n = 3 essays; mean of judge-b minus judge-a" in words
     assert "On the dashed line both give the same score" in words
     png = pages.get("/c/main/figures/ranking.png?template=novelty")
     assert (png.headers["content-type"], png.content[:4]) == ("image/png", b"\x89PNG")
@@ -166,6 +166,8 @@ def test_what_was_asked_for_in_vain_is_said(pages: TestClient, main: PlayedDag) 
     """A page that shows another template or side than asked for says so."""
     assert "nope has no evaluation in this cohort" in pages.get("/c/main/scores?template=nope").text
     assert "There is no criterion nope" in pages.get("/c/main/scores?criterion=nope").text
+    people = pages.get("/c/main/differences?first=human-ann&second=human-ann").text
+    assert "human-ann" not in re.sub(r"<[^>]*>", "", people)
     same = pages.get("/c/main/differences?first=judge-a&second=judge-a").text
     assert "Two different sides are needed: judge-a and judge-b are shown." in same
     assert "nobody has no score here: judge-a is shown." in pages.get("/c/main/differences?first=nobody").text
@@ -180,3 +182,43 @@ def test_people_are_compared_with_the_judges(pages: TestClient, main: PlayedDag,
     listed = rows(pages.get("/c/main/scores").text, "Agreement with people")
     assert [row.split()[1] for row in listed] == ["all", "judge-a", "judge-b", "ann", "ben"]
     assert "ann (person) 3 +0.00" in listed[3]
+
+
+def test_judges_are_compared_with_one_person(pages: TestClient, main: PlayedDag, store: StoreBuilder) -> None:
+    """A chosen person's scores alone count, and each judge links to the comparison with this person."""
+    for number, score in ((1, 5.0), (3, 2.0), (4, 7.0)):
+        store.rating(f"v_ann{number}", f"e_essay{number}", "ann", score)
+        store.rating(f"v_ben{number}", f"e_essay{number}", "ben", 0.0)
+    html = pages.get("/c/main/scores?rater=ben").text
+    frame = cohort_frame(
+        row for row in read_snapshot(main.settings, "main").rows if row.member.template_id == "novelty"
+    )
+    mean = (
+        frame[frame["model"] == "judge-a"]
+        .groupby("essay")["score"]
+        .mean()
+        .loc[[f"e_essay{n}" for n in (1, 3, 4)]]
+        .mean()
+    )
+    (judge,) = [row for row in rows(html, "Agreement with people") if row.startswith("novelty judge-a ")]
+    assert judge.split()[2:4] == ["3", f"+{mean:.2f}"]
+    assert "first=human-ben&amp;second=judge-a" in html
+    assert not any("(person)" in row for row in rows(html, "Agreement with people"))
+    assert pages.get("/c/main/scores?rater=nobody").text.count('aria-current="page">all people') == 1
+
+
+def test_the_harshest_and_the_kindest_judge(pages: TestClient, main: PlayedDag) -> None:
+    """Each template has a row that names the harsher judge first, with a positive distance."""
+    listed = rows(pages.get("/c/main/scores").text, "Harshest and kindest judge")
+    assert [row.split()[0] for row in listed] == ["novelty", "coherence"]
+    for row in listed:
+        harshest, kindest = row.split()[1:3]
+        assert {harshest, kindest} == {"judge-a", "judge-b"}
+        assert float(row.split()[4]) >= 0
+
+
+def test_a_person_without_a_score_under_a_template(pages: TestClient, main: PlayedDag, store: StoreBuilder) -> None:
+    """The page says where this person's scores are."""
+    store.rating("v_ann1", "e_essay1", "ann", 5.0)
+    html = pages.get("/c/main/differences?template=coherence&first=human-ann&second=judge-a").text
+    assert "There is nothing to compare: ann (person) has scores only under novelty." in html

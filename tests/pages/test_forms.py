@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import example, given
@@ -41,8 +42,6 @@ def test_the_form_of_a_plan_is_a_conf(query: str, expected: dict[str, Any]) -> N
 
 def test_a_matrix_query_and_its_fields_are_inverse() -> None:
     """A link made from a query asks for the same part of the matrix again."""
-    from urllib.parse import urlencode
-
     from essay_cohorts_airflow.pages.forms import matrix_fields, matrix_query
 
     query = MatrixQuery(
@@ -56,6 +55,27 @@ def test_a_matrix_query_and_its_fields_are_inverse() -> None:
     )
     fields = {name: value for name, value in matrix_fields(query).items() if value is not None}
     assert matrix_query(QueryParams(urlencode(fields, doseq=True))) == query
+
+
+@pytest.mark.parametrize(
+    ("fields", "descending"),
+    [
+        pytest.param("sort=missing", True, id="most missing first"),
+        pytest.param("sort=missing&order=asc", False, id="fewest missing first"),
+        pytest.param("sort=disagreement&order=desc", True, id="an order that is usual anyway"),
+        pytest.param("sort=essay", False, id="ids from the first"),
+        pytest.param("sort=essay&order=desc", True, id="ids from the last"),
+        pytest.param("order=x", False, id="no such order"),
+    ],
+)
+def test_the_usual_order_depends_on_the_sort(fields: str, descending: bool) -> None:
+    """Without an order, the rows that people look for come first."""
+    from essay_cohorts_airflow.pages.forms import matrix_fields, matrix_query
+
+    query = matrix_query(QueryParams(fields))
+    assert query.descending is descending
+    again = {name: value for name, value in matrix_fields(query).items() if value}
+    assert matrix_query(QueryParams(urlencode(again, doseq=True))) == query
 
 
 @example({"page": "0"})

@@ -22,6 +22,7 @@ from essay_cohorts.statistics.spread import (
     judge_pairs,
     rank_essays,
     replicate_spreads,
+    widest_pairs,
 )
 from tests.score_rows import score_row, score_rows
 
@@ -48,6 +49,23 @@ any_rows = st.lists(st.builds(score_row, st.none() | tenths, cells), max_size=40
 def scores_of(rows: list[ScoreRow], cell: Cell) -> list[float]:
     """Return the scores of a cell."""
     return [row.score for row in rows if row.score is not None and row.member.cell == cell]
+
+
+@given(any_rows)
+@PROPERTY
+def test_the_widest_pair_begins_with_the_harsher_judge(rows: list[ScoreRow]) -> None:
+    """Each template has one pair; none of its pairs is farther apart, and the interval is turned with the judges."""
+    pairs = judge_pairs(cohort_frame(rows))
+    widest = widest_pairs(pairs)
+    assert [pair.template_id for pair in widest] == list(dict.fromkeys(pair.template_id for pair in pairs))
+    for pair in widest:
+        assert pair.difference.value is not None
+        sizes = [abs(each.difference.value or 0) for each in pairs if each.template_id == pair.template_id]
+        assert pair.difference.value == max(sizes)
+        if pair.difference.low is not None and pair.difference.high is not None:
+            assert pair.difference.low <= pair.difference.value <= pair.difference.high
+        turned = replace(pair, first=pair.second, second=pair.first, difference=pair.difference.reversed)
+        assert pair in pairs or turned in pairs
 
 
 def test_two_judges_by_hand() -> None:

@@ -156,6 +156,7 @@ def shown(query: MatrixQuery) -> list[str]:
         pytest.param(MatrixQuery(templates=frozenset("u")), ["e_b", "e_a"], id="a template that one essay lacks"),
         pytest.param(MatrixQuery(models=frozenset("x")), [], id="no such model"),
         pytest.param(MatrixQuery(states=frozenset({CellState.MISSING})), ["e_b", "e_a"], id="a state"),
+        pytest.param(MatrixQuery(states=frozenset({CellState.COMPLETE})), ["e_b", "e_c"], id="no missing one"),
         pytest.param(
             MatrixQuery(states=frozenset({CellState.MISSING}), models=frozenset("m")), ["e_a"], id="of a shown cell"
         ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from essay_cohorts.domain import Cell
+from essay_cohorts.domain import Cell, Outcome
 from essay_cohorts.rubric import Scale
 from essay_cohorts.views.coverage import CellCoverage, CellState, summarise_cells
 from essay_cohorts.views.matrix import MatrixQuery, Sort, heat, heat_legend, matrix, template_means
@@ -78,3 +78,36 @@ def test_rows_by_disagreement() -> None:
     assert [row.essay_id for row in page.rows] == ["five", "far", "near", "alone"]
     page = matrix(summarise_cells(rows), MatrixQuery(sort=Sort.DISAGREEMENT), {})
     assert [row.essay_id for row in page.rows] == ["near", "far", "five", "alone"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "missing"),
+    [
+        pytest.param("scored scored", 0, id="complete"),
+        pytest.param("scored not_run", 1, id="partly"),
+        pytest.param("not_run not_run", 2, id="all"),
+        pytest.param("deferred scored", 1, id="deferred by a budget"),
+        pytest.param("unscored failed", 0, id="answered without a score, or failed"),
+        pytest.param("failed not_run", 1, id="missing beside a failure"),
+        pytest.param("in_flight_elsewhere not_run", 1, id="missing beside a request"),
+    ],
+)
+def test_missing_means_that_a_run_can_add_a_reply(outcomes: str, missing: int) -> None:
+    """The filter, the column and the sort count the same evaluations, whatever the state of their cell is."""
+    scores = [5.0 if outcome == "scored" else None for outcome in outcomes.split()]
+    rows = score_rows({("e", "t", "m"): scores, ("f", "t", "m"): [5.0]})
+    found = [replace(row, outcome=Outcome(name)) for row, name in zip(rows, outcomes.split(), strict=False)]
+    cells = summarise_cells([*found, *rows[2:]])
+    page = matrix(cells, MatrixQuery(states=frozenset({CellState.MISSING})), {})
+    assert [(row.essay_id, row.missing) for row in page.rows] == ([("e", missing)] if missing else [])
+    assert [row.missing for row in matrix(cells, MatrixQuery(sort=Sort.MISSING, descending=True), {}).rows] == [
+        missing,
+        0,
+    ]
+
+
+def test_a_reply_that_waits_for_scoring_is_not_missing() -> None:
+    """Its outcome is not_run, but no run needs to call for it."""
+    (row,) = score_rows({("e", "t", "m"): [None]})
+    (cell,) = summarise_cells([replace(row, outcome=Outcome.NOT_RUN)], {row.member.gen_id})
+    assert (cell.missing, cell.state) == (0, CellState.REPLIED)

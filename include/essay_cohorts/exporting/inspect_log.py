@@ -68,7 +68,7 @@ def _log(
 ) -> InspectLog:
     times = sorted(row.created_at for row in rows if _TIME.fullmatch(row.created_at))
     created = times[0] if times else now()
-    log_id = _hash(str(store.gens.parent.resolve()), source, template_id, model_id)
+    log_id = _hash(str(store.root.resolve()), source, template_id, model_id)
     samples = [
         _sample(row, epoch, store.evaluation(row.gen_id), log_id)
         for of_essay in _by_essay(rows)

@@ -15,7 +15,6 @@ from essay_cohorts.amounts import figure as two_decimals
 from essay_cohorts.figures.figure import Figure, Width
 from essay_cohorts.figures.sheet import PIXELS_AN_INCH, TEXT_PIXELS, Sheet, points, shortened
 from essay_cohorts.rubric import Scale
-from essay_cohorts.statistics.bootstrap import Estimate
 from essay_cohorts.statistics.differences import EssayPair, SideBySide
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def scatter_figure(sides: SideBySide) -> Figure | None:
     return Figure(
         name=f"{first}-against-{second}" + (f"-under-{sides.template_id}" if sides.template_id else ""),
         title=f"{second} against {first}{under}",
-        note=f"n = {counted(len(sides.essays), 'essay')}; {_difference(sides.difference)}{_correlation(sides)}",
+        note=f"n = {counted(len(sides.essays), 'essay')}; {_difference(sides)}{_correlation(sides)}",
         caption=f"{how} On the dashed line both give the same score; above it {second} gives more.",
         plot=plot,
     )
@@ -143,12 +142,13 @@ def _square(score: float, scale: Scale) -> int:
     return min(int(round((score - scale.low) / scale.span * _SQUARES, 6)), _SQUARES - 1)
 
 
-def _difference(found: Estimate) -> str:
+def _difference(sides: SideBySide) -> str:
+    found = sides.difference
     if found.value is None:
         return found.note
     ends = [two_decimals(end, signed=True) for end in (found.low, found.high) if end is not None]
     interval = f" (95 % interval {' to '.join(ends)}{'' if found.reliable else f', {found.note}'})" if ends else ""
-    return f"mean difference {two_decimals(found.value, signed=True)}{interval}"
+    return f"mean of {sides.second} minus {sides.first} {two_decimals(found.value, signed=True)}{interval}"
 
 
 def _correlation(sides: SideBySide) -> str:

@@ -166,7 +166,7 @@ def _conflict(rating: Rating, differences: Sequence[str]) -> Problem:
 
 
 def _write_all(store: GensDataLayer, todo: Sequence[_Compared]) -> Iterator[Rating]:
-    folder = make_folder(store.gens.parent, store.gens / Stage.EVALUATION)
+    folder = make_folder(store.root, store.gens / Stage.EVALUATION)
     combo_of = cache(lambda essay_id: _combo_of(store, essay_id))
 
     def write(each: _Compared) -> None:

@@ -9,7 +9,7 @@ fixed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,12 @@ class Estimate:
     essays: int
     reliable: bool
     note: str
+
+    @property
+    def reversed(self) -> Estimate:
+        """The estimate of the same difference with its two sides exchanged."""
+        value, low, high = (None if each is None else -each for each in (self.value, self.high, self.low))
+        return replace(self, value=value, low=low, high=high)
 
 
 def mean_range(scale: Scale) -> tuple[float, float]:

@@ -119,6 +119,12 @@ def find_mixed_figures(scored: Iterable[tuple[Cell, Provenance, Scale]]) -> Mixe
     return MixedFigures(figures={figure: text for figure, text in described if text})
 
 
+def find_mixed_figures_by_cell(cells: Mapping[Cell, Iterable[ScoreRow]]) -> MixedFigures:
+    """Find the mixed figures of a cohort whose rows are known by cell."""
+    scored = ((cell, row) for cell, rows in cells.items() for row in rows if row.score is not None)
+    return find_mixed_figures((cell, row.provenance, row.scale) for cell, row in scored)
+
+
 def find_mixed_figures_of_rows(rows: Iterable[ScoreRow]) -> MixedFigures:
     """Find the mixed figures of a cohort."""
     scored = (row for row in rows if row.score is not None)

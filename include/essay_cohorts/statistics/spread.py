@@ -5,7 +5,8 @@ Scores of different templates are never pooled, because two templates may ask fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import sqrt
 
@@ -92,6 +93,25 @@ def judge_pairs(frame: pd.DataFrame) -> tuple[JudgePair, ...]:
             if not both.empty:
                 found.append(_pair(str(template_id), both, rows))
     return tuple(found)
+
+
+def widest_pairs(pairs: Iterable[JudgePair]) -> tuple[JudgePair, ...]:
+    """Return each template's pair with the largest mean difference, the judge with the lower scores first.
+
+    The pair is chosen by the difference that its interval is about, so the interval is a little too narrow.
+    """
+    widest: dict[str, JudgePair] = {}
+    for pair in pairs:
+        size = abs(pair.difference.value or 0.0)
+        if size > abs(widest[pair.template_id].difference.value or 0.0) if pair.template_id in widest else True:
+            widest[pair.template_id] = pair
+    return tuple(_lower_first(pair) for pair in widest.values())
+
+
+def _lower_first(pair: JudgePair) -> JudgePair:
+    if (pair.difference.value or 0.0) >= 0:
+        return pair
+    return replace(pair, first=pair.second, second=pair.first, difference=pair.difference.reversed)
 
 
 def _pair(template_id: str, both: pd.DataFrame, rows: pd.DataFrame) -> JudgePair:

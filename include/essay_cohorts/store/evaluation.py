@@ -94,17 +94,7 @@ class EvaluationFolder:
 
         The time is in ns since 1970. The verdict tells the scale of the score and the scores of its criteria.
         """
-        times = []
-        for name in (PARSED, PARSED_METADATA):
-            try:
-                found = os.stat(self._file(name))  # noqa: PTH116  (called for each evaluation)
-            except (FileNotFoundError, NotADirectoryError):
-                found = None
-            if name == PARSED and not (found and found.st_size):
-                return None
-            # A copy may keep the old time of the content (mtime); the time of the change (ctime) cannot be set.
-            times.append(max(found.st_mtime_ns, found.st_ctime_ns) if found else 0)
-        return max(times)
+        return parsed_at(self._file(""))
 
     def has_reply(self) -> bool:
         """Return True when raw.txt exists."""
@@ -284,3 +274,18 @@ class EvaluationFolder:
     def _file(self, name: str) -> str:
         """Return the path of a file as text: pathlib would take a second for 10,000 evaluations."""
         return f"{self.root}{os.sep}gens{os.sep}evaluation{os.sep}{self.gen_id}{os.sep}{name}"
+
+
+def parsed_at(folder: str) -> int | None:
+    """Return the `parsed_at` of the evaluation in this folder, whose path ends with a separator."""
+    times = []
+    for name in (PARSED, PARSED_METADATA):
+        try:
+            found = os.stat(folder + name)  # noqa: PTH116  (called for each evaluation)
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if name == PARSED and not (found and found.st_size):
+            return None
+        # A copy may keep the old time of the content (mtime); the time of the change (ctime) cannot be set.
+        times.append(max(found.st_mtime_ns, found.st_ctime_ns) if found else 0)
+    return max(times)

@@ -18,7 +18,7 @@ from essay_cohorts.files.atomic import is_staging_name, sync_path
 from essay_cohorts.files.json_files import read_bytes, read_json, read_text
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.records import EvaluationMetadata, ReplyRecord, replicate_of, text_of
-from essay_cohorts.store.evaluation import EvaluationFolder
+from essay_cohorts.store.evaluation import EvaluationFolder, parsed_at
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.index import NameSums, folder_names
 from essay_cohorts.store.reply_files import PARSED
@@ -45,18 +45,23 @@ class EvaluationScan:
 class GensDataLayer:
     """The generations below one data root."""
 
+    root: Path
     gens: Path
     made_up_counts: bool
 
     @classmethod
     def from_root(cls, root: Path) -> GensDataLayer:
         """Return the layer of the data root `root`; made-up scores count when its OFFLINE_OK exists now."""
-        return cls(gens=root / "gens", made_up_counts=(root / OFFLINE_OK).exists())
+        return cls(root=root, gens=root / "gens", made_up_counts=(root / OFFLINE_OK).exists())
 
     def evaluation(self, gen_id: str) -> EvaluationFolder:
         """Return the files of one evaluation, existing or not. StoreError when `gen_id` is not a valid id."""
         _check_id(Stage.EVALUATION, gen_id)
-        return EvaluationFolder(root=self.gens.parent, gen_id=gen_id, made_up_counts=self.made_up_counts)
+        return EvaluationFolder(root=self.root, gen_id=gen_id, made_up_counts=self.made_up_counts)
+
+    def parsed_at(self, gen_id: str) -> int | None:
+        """Return the `parsed_at` of an evaluation, for readers of a hundred thousand of them."""
+        return parsed_at(self._file(Stage.EVALUATION, gen_id, ""))
 
     def exists(self, stage: Stage, gen_id: str) -> bool:
         """Return True when the generation has a folder, even an empty one."""
@@ -110,7 +115,7 @@ class GensDataLayer:
 
         Without `by_index`, the metadata.json of every folder is read; with it, only that of new folders.
         """
-        index = self.gens.parent / INDEX if by_index else None
+        index = self.root / INDEX if by_index else None
         found = find_folders(self.gens / Stage.EVALUATION, essay_ids, index)
         evaluations: list[StoredEvaluation] = []
         warnings = [_unusable(name) for name in found.unusable]

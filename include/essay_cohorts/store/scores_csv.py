@@ -7,6 +7,7 @@ views/snapshot.py).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,7 +78,9 @@ def read_known_scores(scores_csv: Path, score_pivot_csv: Path) -> dict[str, Know
         lines = iter(csv_reader(scores_csv.read_bytes().decode("utf-8-sig")))
         if tuple(next(lines, ())) != SCORE_COLUMNS:
             return {}
-        return {cells[0]: _known_score(cells, as_of) for cells in lines}
+        # Equal values share one object: a hundred thousand copies would take as long as the rest of the reading.
+        provenances: dict[Sequence[str], Provenance] = {}
+        return {cells[0]: _known_score(cells, as_of, provenances) for cells in lines}
     except (OSError, ValueError, IndexError):
         return {}
 
@@ -93,13 +96,21 @@ def _score_cells(row: ScoreRow) -> list[Any]:
     return ["" if cell is None else escape_formula(cell) for cell in score_values(row).values()]
 
 
-def _known_score(cells: Sequence[str], as_of: int) -> KnownScore:
+def _known_score(cells: Sequence[str], as_of: int, provenances: dict[Sequence[str], Provenance]) -> KnownScore:
     outcome, score, origin, cost = _RESULT_CELLS(cells)
-    scale = Scale(*map(float, _SCALE_CELLS(cells)))
+    scale = _scale_of(*_SCALE_CELLS(cells))
     value, cost_usd = score_of(score, scale) if score else None, float(cost) if cost else None
     if (score and value is None) or not 0 <= (cost_usd or 0) < HIGHEST_USD:
         msg = f"{score} is not a score or {cost} is not a price"
         raise ValueError(msg)
-    provenance = Provenance(*map(unescape_formula, _PROVENANCE_CELLS(cells)))
+    recorded = _PROVENANCE_CELLS(cells)
+    provenance = provenances.get(recorded)
+    if provenance is None:
+        provenance = provenances[recorded] = Provenance(*map(unescape_formula, recorded))
     reused = outcome == Outcome.REUSED
     return KnownScore(value, reused, unescape_formula(origin), cost_usd, as_of, provenance, scale)
+
+
+@lru_cache(maxsize=1_000)
+def _scale_of(low: str, high: str) -> Scale:
+    return Scale(float(low), float(high))

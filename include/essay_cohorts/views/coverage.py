@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -32,7 +32,10 @@ class CellState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellCoverage:
-    """One cell: `scored` of its `members` have a score; `mean` is the mean of these scores, None without a score."""
+    """One cell: `scored` of its `members` have a score; `mean` is the mean of these scores, None without a score.
+
+    `missing` of them have no reply, no failure and no request under way: a run can add one.
+    """
 
     cell: Cell
     members: int
@@ -40,6 +43,7 @@ class CellCoverage:
     mean: float | None
     state: CellState
     scale: Scale = DEFAULT_SCALE
+    missing: int = 0
 
     @property
     def position(self) -> float | None:
@@ -52,11 +56,23 @@ Item = TypeVar("Item")
 column_of: Callable[[Cell], Column] = itemgetter(slice(1, None))
 
 
-def summarise_cells(rows: Iterable[ScoreRow], replied: Collection[str] = ()) -> tuple[CellCoverage, ...]:
-    """Return the cells of a cohort's rows, in the order of the rows; `replied` is that of a CohortSnapshot."""
+def rows_by_cell(rows: Iterable[ScoreRow]) -> dict[Cell, list[ScoreRow]]:
+    """Return the rows of each cell, in the order of the rows."""
     cells: dict[Cell, list[ScoreRow]] = {}
     for row in rows:
         cells.setdefault(row.member.cell, []).append(row)
+    return cells
+
+
+def summarise_cells(rows: Iterable[ScoreRow], replied: Collection[str] = ()) -> tuple[CellCoverage, ...]:
+    """Return the cells of a cohort's rows, in the order of the rows; `replied` is that of a CohortSnapshot."""
+    return summarise_by_cell(rows_by_cell(rows), replied)
+
+
+def summarise_by_cell(
+    cells: Mapping[Cell, Sequence[ScoreRow]], replied: Collection[str] = ()
+) -> tuple[CellCoverage, ...]:
+    """Return what `summarise_cells` returns, from rows that are known by cell."""
     return tuple(_summarise_cell(cell, members, replied) for cell, members in cells.items())
 
 
@@ -74,22 +90,26 @@ def paginate(items: Sequence[Item], size: int, page: int) -> tuple[int, int, Seq
 
 def _summarise_cell(cell: Cell, rows: Sequence[ScoreRow], replied: Collection[str]) -> CellCoverage:
     scores = [row.score for row in rows if row.score is not None]
+    replies = sum(row.member.gen_id in replied for row in rows) if replied else 0
+    state, missing = _state_and_missing(len(scores), tuple([row.outcome for row in rows]), replies)
     return CellCoverage(
         cell=cell,
         members=len(rows),
         scored=len(scores),
         mean=sum(scores) / len(scores) if scores else None,
-        state=_state(
-            len(scores),
-            tuple([row.outcome for row in rows]),
-            sum(row.member.gen_id in replied for row in rows) if replied else 0,
-        ),
+        state=state,
         scale=rows[0].scale,
+        missing=missing,
     )
 
 
 # Cached because most of a hundred thousand cells have the same outcomes.
 @lru_cache(maxsize=1_000)
+def _state_and_missing(scored: int, outcomes: tuple[Outcome, ...], replied: int) -> tuple[CellState, int]:
+    missing = outcomes.count(Outcome.NOT_RUN) + outcomes.count(Outcome.DEFERRED) - replied
+    return _state(scored, outcomes, replied), missing
+
+
 def _state(scored: int, outcomes: tuple[Outcome, ...], replied: int) -> CellState:
     if Outcome.IN_FLIGHT_ELSEWHERE in outcomes:
         return CellState.IN_FLIGHT

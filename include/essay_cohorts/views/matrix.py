@@ -31,7 +31,7 @@ class Colour(StrEnum):
 
 
 class Sort(StrEnum):
-    """The order of the rows: as selected, or by essay id, evaluations without a score, score, or disagreement."""
+    """The order of the rows: as selected, or by essay id, missing evaluations, score, or disagreement."""
 
     SELECTED = "selected"
     ESSAY = "essay"
@@ -39,12 +39,18 @@ class Sort(StrEnum):
     SCORE = "score"
     DISAGREEMENT = "disagreement"
 
+    @property
+    def begins_with_most(self) -> bool:
+        """True if people look for the rows with the most: these come first unless an order is chosen."""
+        return self in (Sort.MISSING, Sort.SCORE, Sort.DISAGREEMENT)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatrixQuery:
     """The part of the matrix to show. An empty collection or text means no filter; the first page is 1.
 
-    A row is shown if one of its shown cells has one of `states`. With Sort.SCORE, rows are sorted by the mean in the
+    A row is shown if one of its shown cells has one of `states`; a cell of any state in which at least one evaluation
+    is missing counts as missing too. With Sort.SCORE, rows are sorted by the mean in the
     shown column with the index `column` (from 0); if `column` is None, by the mean place of the row's means on their
     scales. With Sort.DISAGREEMENT they are sorted by how far the judges of the shown columns are apart. Rows without
     a score, or without a second judge, come last in either direction.
@@ -72,6 +78,11 @@ class MatrixRow:
     def scores(self) -> EssayScores:
         """What the shown cells sum up to."""
         return sum_up_essay(self.essay_id, filter(None, self.cells))
+
+    @property
+    def missing(self) -> int:
+        """The number of missing evaluations in the shown cells."""
+        return sum(cell.missing for cell in self.cells if cell)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,10 +137,14 @@ def _rows(cells: Iterable[CellCoverage], positions: Mapping[Column, int]) -> lis
 
 
 def _matches(row: MatrixRow, query: MatrixQuery, titles: Mapping[str, str]) -> bool:
-    if query.states and not any(cell and cell.state in query.states for cell in row.cells):
+    if query.states and not any(cell and _has_state(cell, query.states) for cell in row.cells):
         return False
     text = query.text.strip().casefold()
     return not text or text in row.essay_id.casefold() or text in titles.get(row.essay_id, "").casefold()
+
+
+def _has_state(cell: CellCoverage, states: Collection[CellState]) -> bool:
+    return cell.state in states or (CellState.MISSING in states and cell.missing > 0)
 
 
 def _sorted(rows: list[MatrixRow], query: MatrixQuery) -> list[MatrixRow]:
@@ -138,7 +153,7 @@ def _sorted(rows: list[MatrixRow], query: MatrixQuery) -> list[MatrixRow]:
     if query.sort is Sort.ESSAY:
         return sorted(rows, key=lambda row: row.essay_id, reverse=query.descending)
     if query.sort is Sort.MISSING:
-        return sorted(rows, key=_without_score, reverse=query.descending)
+        return sorted(rows, key=lambda row: row.missing, reverse=query.descending)
     if query.sort is Sort.DISAGREEMENT:
         return _by_value(rows, [_apart(row) for row in rows], descending=query.descending)
     place = attrgetter("mean" if len({cell.scale for row in rows for cell in row.cells if cell}) < 2 else "position")
@@ -156,10 +171,6 @@ def _by_value(rows: list[MatrixRow], values: list[float | None], *, descending: 
 def _apart(row: MatrixRow) -> float | None:
     disagreement = row.scores.disagreement
     return disagreement.part_of_scale if disagreement else None
-
-
-def _without_score(row: MatrixRow) -> int:
-    return sum(cell.members - cell.scored for cell in row.cells if cell)
 
 
 def _place(row: MatrixRow, column: int | None, place: Callable[[CellCoverage], float | None]) -> float | None:

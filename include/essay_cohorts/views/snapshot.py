@@ -22,13 +22,13 @@ from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
 from essay_cohorts.rubric import DEFAULT_RUBRIC, Rubric, Scale, criterion_key, rubric_of
 from essay_cohorts.settings import Settings
-from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_of_rows
+from essay_cohorts.statistics.mixed import NO_MIXED_FIGURES, MixedFigures, find_mixed_figures_by_cell
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
-from essay_cohorts.views.coverage import CellCoverage, summarise_cells
+from essay_cohorts.views.coverage import CellCoverage, rows_by_cell, summarise_by_cell
 from essay_cohorts.views.evaluation_state import NOT_CALLED, MemberState, caller_of, shown_state
 from essay_cohorts.views.status import evaluations_of, last_run_of, spending_of
 
@@ -139,17 +139,17 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         planned_at=latest.planned_at if latest else 0,
     )
     rows = tuple(reader.row(member, known.get(member.gen_id), reused=member.gen_id in reused) for member in members)
-    replied = frozenset(reader.replied)
+    replied, cells = frozenset(reader.replied), rows_by_cell(rows)
     return CohortSnapshot(
         cohort_id=cohort_id,
         manifest=manifest,
         rows=rows,
-        cells=summarise_cells(rows, replied),
+        cells=summarise_by_cell(cells, replied),
         counts=Counter(row.outcome for row in rows),
         last_run=last_run,
         account=account_of(cohort_id, origins_of(rows), *spending_of(folder, last_run)),
         seen_at=now(),
-        mixed=find_mixed_figures_of_rows(rows),
+        mixed=find_mixed_figures_by_cell(cells),
         replied=replied,
     )
 
@@ -198,22 +198,23 @@ class _RowReader:
     replied: set[str] = field(default_factory=set)
 
     def row(self, member: Member, known: KnownScore | None, *, reused: bool) -> ScoreRow:
-        store, evaluation = self.store, self.store.evaluation(member.gen_id)
+        store = self.store
         rubric = self.rubrics.get(member.template_id, DEFAULT_RUBRIC)
         if (
             known is not None
             and known.score is not None
             and (store.made_up_counts or not known.provenance.is_made_up)
         ):
-            written_at = evaluation.parsed_at()
+            written_at = store.parsed_at(member.gen_id)
             # `as_of` is the time when the run began to read the scores that it wrote to scores.csv.
             if self._may_trust(known, rubric) and written_at is not None and is_surely_older(written_at, known.as_of):
                 outcome = Outcome.REUSED if reused else Outcome.SCORED
                 return _known_row(member, known, outcome, self.criteria.get(member.gen_id, ()))
-        elif known is not None and evaluation.is_only_seeded():
+        elif known is not None and store.evaluation(member.gen_id).is_only_seeded():
             # Listing the folder once replaces opening five files. The row's metadata is still right, because a
             # metadata.json is never rewritten.
             return _known_row(member, known, Outcome.NOT_RUN)
+        evaluation = store.evaluation(member.gen_id)
         found = read_state(evaluation)
         shown = shown_state(found, caller_of(evaluation, found), self.last_run, rubric)
         outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
@@ -234,7 +235,7 @@ class _RowReader:
 
     def _may_trust(self, known: KnownScore, rubric: Rubric) -> bool:
         """Return False for a row of scores.csv that is older than the plan, if its template has a rubric."""
-        return known.scale == rubric.scale and (rubric == DEFAULT_RUBRIC or known.as_of > self.planned_at)
+        return (known.as_of > self.planned_at or rubric == DEFAULT_RUBRIC) and known.scale == rubric.scale
 
 
 def _known_row(

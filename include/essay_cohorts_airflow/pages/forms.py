@@ -31,14 +31,15 @@ def page_number(query: QueryParams) -> int:
 
 def matrix_query(query: QueryParams) -> MatrixQuery:
     """Return the part of the matrix that the request asks for."""
-    sort, column = query.get("sort", ""), query.get("column", "")
+    column = query.get("column", "")
+    sort = Sort(query.get("sort", "")) if query.get("sort") in list(Sort) else Sort.SELECTED
     return MatrixQuery(
         templates=frozenset(filter(None, query.getlist("template"))),
         models=frozenset(filter(None, query.getlist("model"))),
         states=frozenset(CellState(state) for state in query.getlist("state") if state in list(CellState)),
         text=query.get("text", "")[:200],
-        sort=Sort(sort) if sort in list(Sort) else Sort.SELECTED,
-        descending=query.get("order") == "desc",
+        sort=sort,
+        descending=query.get("order") == "desc" or (sort.begins_with_most and query.get("order") != "asc"),
         column=int(column) if column.isascii() and column.isdigit() and len(column) < 4 else None,
         page=page_number(query),
         colour=Colour.SCORE if query.get("colour") == Colour.SCORE else Colour.COVERAGE,
@@ -53,7 +54,7 @@ def matrix_fields(query: MatrixQuery) -> dict[str, Any]:
         "state": sorted(query.states),
         "text": query.text,
         "sort": None if query.sort is Sort.SELECTED else query.sort.value,
-        "order": "desc" if query.descending else None,
+        "order": None if query.descending == query.sort.begins_with_most else "desc" if query.descending else "asc",
         "column": query.column,
         "colour": None if query.colour is Colour.COVERAGE else query.colour.value,
     }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
-from essay_cohorts.domain import person_or_judge
+from essay_cohorts.domain import ScoreRow, person_or_judge
 from essay_cohorts.views.coverage import paginate
 from essay_cohorts_airflow.pages import forms
 from essay_cohorts_airflow.pages.forms import distinct
@@ -60,6 +60,7 @@ def differences(request: Request, cohort_id: str) -> Response:
         page=page,
         pages=pages,
         person=person_or_judge,
+        without_score=_without_score([*found.rows, *found.people], chosen),
         notes=[*read.notes(query), *_notes(query, chosen)],
     )
 
@@ -80,8 +81,20 @@ def _notes(query: QueryParams, chosen: Chosen) -> list[str]:
     """Return what is shown instead of a side that was asked for."""
     asked = [(query.get(name, ""), shown) for name, shown in (("first", chosen.first), ("second", chosen.second))]
     if asked[0][0] and asked[0][0] == asked[1][0]:
-        return [f"Two different sides are needed: {chosen.first} and {chosen.second} are shown."]
+        first, second = person_or_judge(chosen.first), person_or_judge(chosen.second)
+        return [f"Two different sides are needed: {first} and {second} are shown."]
+    asked = [(person_or_judge(name), person_or_judge(shown)) for name, shown in asked]
     return [f"{name} has no score here: {shown} is shown." for name, shown in asked if name and name != shown]
+
+
+def _without_score(rows: Sequence[ScoreRow], chosen: Chosen) -> list[str]:
+    """Return for each judge or person without a score under the chosen template where their scores are."""
+    said = []
+    for side in filter(None, (chosen.first, chosen.second)) if chosen.template_id else ():
+        scored = {row.member.template_id for row in rows if row.member.llm_model_id == side and row.score is not None}
+        if scored and chosen.template_id not in scored:
+            said.append(f"{person_or_judge(side)} has scores only under {', '.join(sorted(scored))}")
+    return said
 
 
 def _sorted(essays: Sequence[EssayPair], order: str) -> list[EssayPair]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from essay_cohorts.domain import person_or_judge
+from essay_cohorts.domain import person_or_judge, rater_of
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.criteria_csv import criteria_text
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
@@ -34,6 +35,7 @@ def scores(request: Request, cohort_id: str) -> Response:
     from essay_cohorts.figures.cohort_figures import Chosen, FigureName
     from essay_cohorts.figures.judge_scores import summarise_judges
     from essay_cohorts.statistics.all_statistics import method_in_words
+    from essay_cohorts.statistics.spread import widest_pairs
 
     query = request.query_params
     shown = figures.read_scores(cohort_id, query)
@@ -50,7 +52,7 @@ def scores(request: Request, cohort_id: str) -> Response:
         judges={(judge.template_id, judge.model_id): judge for judge in judges},
         statistics=statistics,
         groups=found.groups,
-        with_people=agreement_with_people([*found.rows, *found.people]) if found.people else (),
+        widest=widest_pairs(statistics.pairs),
         person=person_or_judge,
         notes=shown.notes(query),
         figures={name.name: shown.figure(name, chosen) for name in FigureName if name is not FigureName.SCATTER},
@@ -58,16 +60,32 @@ def scores(request: Request, cohort_id: str) -> Response:
         method=method_in_words(),
         templates=templates,
         template=template,
+        **_with_people(found, query.get("rater", "")),
         **_ranking_page(found, template, forms.page_number(query)),
     )
+
+
+def _with_people(found: CohortScores, asked: str) -> dict[str, Any]:
+    """Return the agreement of the judges with the person who was asked for, or with all people."""
+    raters = sorted({rater_of(row.member.llm_model_id) for row in found.people})
+    rater = asked if asked in raters else ""
+    people = [row for row in found.people if rater in ("", rater_of(row.member.llm_model_id))]
+    return {
+        "with_people": agreement_with_people([*found.rows, *people]) if people else (),
+        "raters": raters,
+        "rater": rater,
+        "people_in_words": rater or (raters[0] if len(raters) == 1 else "people"),
+    }
 
 
 def _ranking_page(found: CohortScores, template_id: str, number: int) -> dict[str, Any]:
     """Return a page of a template's ranking with the titles of its essays."""
     of_template = [each for each in found.statistics.ranking if each.template_id == template_id]
     page, pages, shown = paginate(of_template, ESSAYS_A_PAGE, number)
+    ranks = Counter(each.rank for each in of_template)
     return {
         "ranking": shown,
+        "tied": {rank for rank, essays in ranks.items() if essays > 1},
         "titles": found.titles(each.essay_id for each in shown),
         "page": page,
         "pages": pages,
