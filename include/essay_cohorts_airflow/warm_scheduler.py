@@ -9,7 +9,16 @@ import os
 import runpy
 import sys
 
-LIBRARIES = ("openai.resources.chat.completions", "httpx", "tenacity", "jinja2.sandbox", "filelock", "pandas")
+LIBRARIES = (
+    "openai.resources.chat.completions",
+    "httpx",
+    "tenacity",
+    "jinja2.sandbox",
+    "filelock",
+    "pandas",
+    "scipy.stats",
+    "matplotlib.backends.backend_svg",
+)
 
 
 def main() -> None:
