@@ -6,7 +6,7 @@ PORT ?=
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test test-quick test-litellm browser lint docs bench bench-quick mutation lock
+.PHONY: help setup backfill up test test-quick test-litellm browser postgresql lint docs bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,14 +19,14 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running (JUDGE=offline: with the offline judge; PORT=9000)
 	@$(BIN)/python -m devtools.local_airflow up $(if $(JUDGE),--judge $(JUDGE)) $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser ## Run every test
+test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser postgresql ## Run every test
 	@$(BIN)/python -m pytest $(LANES)
 
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
 LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
-test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, other environment, simulation or killed processes
-	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm and not inspect"
+test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, PostgreSQL, other environment, simulation or killed processes
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm and not inspect and not postgresql"
 
 test-litellm: .venv/.dev .venv-litellm/.done ## Run the tests that call judges through a real LiteLLM proxy
 	@$(BIN)/python -m pytest tests/litellm
@@ -36,6 +36,13 @@ browser:
 	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing Chromium, for the tests of the pages"; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	else echo "The tests of the pages need a browser. Next: sudo apt-get install chromium, or CHROMIUM=/path/to/one make test"; exit 1; fi
+
+postgresql:
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing PostgreSQL, for the tests of the ledger"; \
+	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+	else echo "The tests of the ledger need PostgreSQL. Next: sudo apt-get install postgresql"; exit 1; fi
 
 lint: .venv/.dev ## Check format, style, types, layers, dependencies and the links of the docs
 	@$(BIN)/ruff format --check .
@@ -62,9 +69,9 @@ mutation: .venv/.dev ## Break the pure modules in small ways and count the mutan
 
 lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned requirements*.txt
 	@$(BIN)/pip install --quiet uv
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools --extra postgresql pyproject.toml requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools pyproject.toml requirements-fab.in -o requirements-fab.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools --extra postgresql pyproject.toml requirements-fab.in -o requirements-fab.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-litellm.in -o requirements-litellm.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-inspect.in -o requirements-inspect.txt
 

@@ -20,6 +20,7 @@ import pytest
 from xdist.remote import Producer
 
 from tests.judge_server import JudgeServer
+from tests.postgresql import PostgreSQL
 from tests.store_builder import StoreBuilder
 from tests.worker_files import FilesToWorkers
 
@@ -56,6 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(tests).parts[0]
         if folder in _NOT_QUICK:
             item.add_marker(_NOT_QUICK[folder])
+        if "postgresql" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgresql")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "litellm", "slow")])
 
 
@@ -71,6 +74,22 @@ def judge_server(session_judge_server: JudgeServer) -> JudgeServer:
     """Return the session's offline judge without fault rules and without recorded requests."""
     session_judge_server.reset()
     return session_judge_server
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """Start one PostgreSQL for all tests of this worker that need one."""
+    with PostgreSQL.started(tmp_path_factory.mktemp("postgresql") / "server") as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def ledger_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty ledger of each kind: a file in the data root, and a PostgreSQL database."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.new_database()
 
 
 @pytest.fixture
@@ -117,6 +136,7 @@ class PlayedDag:
     processes: int = 2
     no_connection: Exception | None = None
     connects: int = 0
+    ledger: str = ""
     servers: Mapping[str, PlayedServer] = field(default_factory=dict)
 
     @property
@@ -124,7 +144,7 @@ class PlayedDag:
         """Return the settings that every step receives."""
         from essay_cohorts.settings import Settings
 
-        return Settings(data_root=self.root, processes=self.processes)
+        return Settings(data_root=self.root, processes=self.processes, ledger=self.ledger)
 
     def plan(
         self, conf: Mapping[str, Any] | None = None, *, run_id: str = "run-1", try_number: int = 1

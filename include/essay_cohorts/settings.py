@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from essay_cohorts.domain import ID_RULE, ChangedInputs, is_id
@@ -20,17 +20,19 @@ class Settings:
     """The settings of a deployment.
 
     `data_root` is the folder of all files that are read and written. `cohort_id` and `changed_inputs` are used if the
-    conf does not set them. `processes` is the number of slices that this machine can usefully run at once.
+    conf does not set them. `processes` is the number of slices that this machine can usefully run at once. `ledger`
+    is the URL of the ledger's database, which may hold a password; "" is a file in the data root.
     """
 
     data_root: Path
     cohort_id: str | None = None
     changed_inputs: ChangedInputs = ChangedInputs.REFUSE
     processes: int = 2
+    ledger: str = field(default="", repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read DD_DATA_ROOT, DD_COHORT and DD_CHANGED_INPUTS. BadInput if a value is not valid."""
+    """Read DD_DATA_ROOT, DD_COHORT, DD_CHANGED_INPUTS and DD_LEDGER. BadInput if a value is not valid."""
     # os.path.expanduser leaves an unknown ~user unchanged, while Path.expanduser raises.
     given = environment.get("DD_DATA_ROOT", "").strip()
     root = Path(os.path.expanduser(given or PROJECT_ROOT / "data"))  # noqa: PTH111
@@ -59,6 +61,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         cohort_id=cohort_id,
         changed_inputs=ChangedInputs(changed),
         processes=_processes(),
+        ledger=environment.get("DD_LEDGER", "").strip(),
     )
 
 

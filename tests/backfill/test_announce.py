@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -111,13 +112,22 @@ def test_a_run_has_a_limit_of_events_of_each_kind(
     assert reused(dag, dag.run({**conf, "cohort_id": "d"}, run_id="run-4")) == []
 
 
-def test_the_ledger_is_readable(half: StoreBuilder, dag: PlayedDag) -> None:
-    """The ledger has one file per task and one gen_id per line, so that a person can read what was announced."""
+def test_what_an_earlier_version_announced_counts(half: StoreBuilder, dag: PlayedDag) -> None:
+    """The files of version 0.1.0 are read into the ledger, and stay as they are."""
+    first = dag.run(ONE_CELL)
+    half.write("cohorts/c/announced/evaluation_backfill-run.reuse.txt", "old1\n")
+    half.write("cohorts/c/announced/completion.json", json.dumps({"run_key": "old", "scores_sha256": "a hash"}))
+    tree = half.tree_hash()
+    assert (reused(dag, first), len(scored(dag, first)), completed(dag, first)) == (["old2"], 2, True)
+    assert half.tree_hash() == tree
+
+
+def test_a_completion_of_an_earlier_version_counts(half: StoreBuilder, dag: PlayedDag) -> None:
+    """The same scores are not announced again after an upgrade."""
     run = dag.run(ONE_CELL)
-    assert (reused(dag, run), completed(dag, run)) == (["old1", "old2"], True)
-    key = run.planned.run_key
-    assert half.read(f"cohorts/c/announced/{key}.reuse.txt") == "old1\nold2\n"
-    assert f'"run_key": "{key}"' in half.read("cohorts/c/announced/completion.json")
+    scores = announce._hash_of_scores(dag.settings, run.planned)
+    half.write("cohorts/c/announced/completion.json", json.dumps({"run_key": "old", "scores_sha256": scores}))
+    assert not completed(dag, run)
 
 
 def test_a_reuse_slice_that_lost_a_score_announces_nothing_twice(half: StoreBuilder, dag: PlayedDag) -> None:

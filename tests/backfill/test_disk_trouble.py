@@ -16,8 +16,9 @@ import pytest
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.planning_lock import planning_lock
 from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.settings import Settings
 from essay_cohorts.store import reply_files
 from essay_cohorts.store.call_journal import CallJournal, Intent
 from tests.conftest import task_ref
@@ -112,7 +113,9 @@ class FilelessTaskLease(TaskLease):
             lambda folder: CallLease(folder / "call.json", FilelessTaskLease(folder, TASK)).take(), id="a claim"
         ),
         pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
-        pytest.param(lambda folder: planning_lock(folder).__enter__(), id="the planning lock"),
+        pytest.param(
+            lambda folder: Ledger.of(Settings(data_root=folder)).planning_turn("a test").__enter__(), id="the ledger"
+        ),
     ],
 )
 def test_permission_denied(write: Callable[[Path], object], tmp_path: Path) -> None:

@@ -249,6 +249,7 @@ def has_doubt(reply: str) -> bool:
 @example("SCORE: 7 - or eight", False).via("a doubt in words")
 @example("SCORE: 7\nRevised score: 6", False).via("taken back")
 @example("<think>\nSCORE: 3", False).via("reasoning that is never closed")
+@example("SCORE:0\n---\u2028SCORE:1\n", False).via("a later statement behind a line end that editors do not know")
 def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> None:
     """A score is a number of the last lines; a plain statement without doubt has no other; a refusal is readable."""
     verdict = judge_by(PARSERS[DEFAULT_PARSER], reply, finish_reason="length" if truncated else "stop")
@@ -260,7 +261,7 @@ def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> No
         assert not verdict.reason
         assert not truncated
         assert verdict.score in written_scores(reply)
-        assert stated is None or verdict.score == abs(float(stated)) or "</" in reply
+        assert stated is None or verdict.score == abs(float(stated)) or has_doubt(reply)
 
 
 @fuzzed("stated scores")

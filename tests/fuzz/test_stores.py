@@ -218,8 +218,8 @@ def test_no_trigger_writes_outside_its_cohort(conf: dict[str, Any], run_id: str)
             return
         assert may_be_an_id(planned.cohort_id)
         root = Path(os.path.realpath(store.root))
-        places = (root / "cohorts" / planned.cohort_id, root / "gens/evaluation")
-        # The turn to plan is taken in the data root itself, and given back.
-        parents = {root, root / ".planning.lease", root / "cohorts", root / "gens"}
+        # The turn to plan is in the ledger.
+        places = (root / "cohorts" / planned.cohort_id, root / "gens/evaluation", root / ".ledger")
+        parents = {root, root / "cohorts", root / "gens"}
         assert [path for path in writes if path not in parents and not any(map(path.is_relative_to, places))] == []
         assert unchanged(store, existed)

@@ -10,6 +10,7 @@ from essay_cohorts.catalog.templates import TEMPLATES
 from essay_cohorts.errors import BadInput
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
 from essay_cohorts.rubric import Scale
+from essay_cohorts.settings import Settings
 from tests.store_builder import StoreBuilder
 
 TEXT = "{{ boundary }}{{ response }}{{ boundary }}\nSCORE: n\n"
@@ -34,7 +35,7 @@ def new(template_id: str = "clarity", text: str = TEXT, **cells: str) -> NewTemp
 def test_a_row_is_appended(store: StoreBuilder, before: str, row: str) -> None:
     """The rest of the file stays byte for byte, and the template can be used."""
     store.write(TEMPLATES, before)
-    _, written = add_template(store.root, new())
+    _, written = add_template(Settings(data_root=store.root), new())
     assert (store.root / TEMPLATES).read_bytes().decode() == before + row
     assert written == ["1_raw/templates/evaluation/clarity.txt", TEMPLATES]
     assert "clarity" in [template.template_id for template in Catalog(root=store.root).templates().value]
@@ -58,7 +59,7 @@ def test_a_template_that_cannot_be_used_is_not_written(
     """Nothing is written, and the message names the place."""
     tree = store.tree_hash()
     with pytest.raises(BadInput) as error:
-        add_template(store.root, template)
+        add_template(Settings(data_root=store.root), template)
     assert message in str(error.value)
     assert store.tree_hash() == tree
 
@@ -69,7 +70,7 @@ def test_a_missing_column_is_added(store: StoreBuilder, line_end: str) -> None:
     rows = ["# mine", "template_id,active,description", "", 'novelty,1,"two,', 'lines"', "# between", "coherence,0,x"]
     store.write(TEMPLATES, line_end.join(rows))
     added = NewTemplate(template_id="clarity", text=TEXT, cells={"score_min": "1", "score_max": "5"})
-    template, _ = add_template(store.root, added)
+    template, _ = add_template(Settings(data_root=store.root), added)
     assert template.rubric.scale == Scale(1, 5)
     assert (store.root / TEMPLATES).read_bytes().decode() == "".join(
         f"{row}{line_end}"
@@ -90,22 +91,24 @@ def test_a_text_that_exists_is_not_overwritten(store: StoreBuilder) -> None:
     """A file with another text stays; the same text may be there already."""
     store.write("1_raw/templates/evaluation/clarity.txt", "Mine: {{ response }}")
     with pytest.raises(BadInput, match="the file exists with another text"):
-        add_template(store.root, new())
+        add_template(Settings(data_root=store.root), new())
     store.write("1_raw/templates/evaluation/clarity.txt", TEXT)
-    add_template(store.root, new())
+    add_template(Settings(data_root=store.root), new())
 
 
 def test_a_system_message_is_written_too(store: StoreBuilder) -> None:
     """The system message is a file of its own."""
     added = NewTemplate(template_id="clarity", text=TEXT, system="You are strict.", cells={})
-    add_template(store.root, added)
+    add_template(Settings(data_root=store.root), added)
     assert store.read("1_raw/templates/evaluation/clarity.system.txt") == "You are strict."
 
 
 def test_a_judge_is_added_and_used(store: StoreBuilder) -> None:
     """The row has the cells of its columns and marks the judge for evaluation."""
     before = store.read(MODELS)
-    assert add_model(store.root, {"id": "judge-c", "model": "api/c", "temperature": ""}) == [MODELS]
+    assert add_model(Settings(data_root=store.root), {"id": "judge-c", "model": "api/c", "temperature": ""}) == [
+        MODELS
+    ]
     assert store.read(MODELS).startswith(before)
     assert Catalog(root=store.root).models().value[-1].model == "api/c"
 
@@ -123,6 +126,6 @@ def test_a_judge_that_cannot_be_used_is_not_written(store: StoreBuilder, cells: 
     """Nothing is written, and the message names the line and the column."""
     tree = store.tree_hash()
     with pytest.raises(BadInput) as error:
-        add_model(store.root, cells)
+        add_model(Settings(data_root=store.root), cells)
     assert message in str(error.value)
     assert store.tree_hash() == tree

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars
 import pytest
+from sqlalchemy import select
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, StoreError
@@ -19,8 +20,10 @@ from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.importing.score_rows import ScoreColumns
 from essay_cohorts.importing.score_sources import Rating, read_ratings
 from essay_cohorts.importing.scores import ScoreImport, import_scores
-from essay_cohorts.leases.planning_lock import LEASE
+from essay_cohorts.ledger.database import open_database
+from essay_cohorts.ledger.schema import turns
 from essay_cohorts.maintenance.verify import find_damage
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.cli.command import run_command
 from tests.store_builder import StoreBuilder
@@ -49,7 +52,9 @@ def take(store: StoreBuilder, rows: str, *, replace: bool = False) -> ScoreImpor
     source = store.root.parent / "scores.csv"
     source.write_text(HEADER + rows, "utf-8")
     templates, essays = Catalog(root=store.root).template_rows().value, {"e_essay1", "e_essay2"}
-    return import_scores(store.root, read_ratings(source, ScoreColumns(), templates, essays), replace=replace)
+    return import_scores(
+        Settings(data_root=store.root), read_ratings(source, ScoreColumns(), templates, essays), replace=replace
+    )
 
 
 def verdict(store: StoreBuilder, folder: str = FOLDER) -> dict[str, Any]:
@@ -257,14 +262,20 @@ def test_an_import_that_died_is_completed_by_the_next_one(
         take(rated, SEVEN + "e_essay2,novelty,anna,6,,\n")
     monkeypatch.undo()
     assert len(list((rated.root / "gens/evaluation").iterdir())) == 1
-    assert not (rated.root / LEASE).exists()
+    assert not is_taken(rated)
     assert take(rated, SEVEN + "e_essay2,novelty,anna,6,,\n") == ScoreImport(
         new=1, updated=0, replaced=0, known=1, unrated=0
     )
 
 
+def is_taken(store: StoreBuilder) -> bool:
+    """Return whether somebody has the turn to plan."""
+    database = open_database(store.root)
+    return database.run(lambda connection: connection.execute(select(turns)).first()) is not None
+
+
 def test_planners_wait_while_ratings_are_written(rated: StoreBuilder) -> None:
-    """The planning lock is held from the comparison to the last folder, and then given back."""
+    """The turn to plan is taken from the comparison to the last folder, and then given back."""
     source = rated.root.parent / "scores.csv"
     source.write_text(HEADER + SEVEN, "utf-8")
     templates = Catalog(root=rated.root).template_rows().value
@@ -272,12 +283,12 @@ def test_planners_wait_while_ratings_are_written(rated: StoreBuilder) -> None:
 
     def watch(written: Iterator[Rating], total: int) -> Iterator[Rating]:
         for each in written:
-            held.append(((rated.root / LEASE).exists(), total))
+            held.append((is_taken(rated), total))
             yield each
 
-    import_scores(rated.root, found, progress=watch)
+    import_scores(Settings(data_root=rated.root), found, progress=watch)
     assert held == [(True, 1)]
-    assert not (rated.root / LEASE).exists()
+    assert not is_taken(rated)
 
 
 def test_the_command_counts(rated: StoreBuilder, tmp_path: Path) -> None:

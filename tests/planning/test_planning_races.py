@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ import pytest
 from essay_cohorts.backfill.plan_cohort import plan_cohort
 from essay_cohorts.domain import Stage
 from essay_cohorts.errors import BadInput, StoreError
-from essay_cohorts.leases.planning_lock import LEASE, planning_lock
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.conftest import PlayedDag, task_ref
 from tests.store_builder import StoreBuilder
@@ -47,15 +48,22 @@ def _child(action: Callable[[], object], gate: int, opens: int) -> int:
         os._exit(1)
 
 
+def turn(store: StoreBuilder) -> AbstractContextManager[None]:
+    """Return the turn to plan in a store."""
+    return Ledger.of(Settings(data_root=store.root)).planning_turn("a test")
+
+
 def members(store: StoreBuilder, cohort: str) -> list[str]:
     """Return the evaluations in a cohort's membership.csv."""
     return [row["gen_id"] for row in store.rows(f"cohorts/{cohort}/membership.csv") if row["stage"] == "evaluation"]
 
 
-def planner(store: StoreBuilder, cohort: str, essay: str, *, include: bool) -> Callable[[], object]:
+def planner(
+    store: StoreBuilder, cohort: str, essay: str, *, include: bool, ledger_url: str = ""
+) -> Callable[[], object]:
     """Return an action that plans one cohort of one cell, as a DagRun of its own."""
     conf = {**ONE_CELL, "cohort_id": cohort, "essay_ids": [essay], "include_existing_evaluations": include}
-    dag = PlayedDag(root=store.root, base_url="")
+    dag = PlayedDag(root=store.root, base_url="", ledger=ledger_url)
     return lambda: dag.plan(conf, run_id=f"run of {cohort}")
 
 
@@ -67,20 +75,22 @@ def stored(store: StoreBuilder) -> set[str]:
 COHORTS = [f"c{number}" for number in range(20)]
 
 
-def test_twenty_planners_in_backfill_mode_share_the_same_evaluations(store: StoreBuilder) -> None:
+def test_twenty_planners_in_backfill_mode_share_the_same_evaluations(store: StoreBuilder, ledger_url: str) -> None:
     """All memberships have the same k ids, and the store has no more than these k."""
     essay = store.essay(1)
-    assert at_once([planner(store, cohort, essay, include=True) for cohort in COHORTS]) == [0] * 20
+    planners = [planner(store, cohort, essay, include=True, ledger_url=ledger_url) for cohort in COHORTS]
+    assert at_once(planners) == [0] * 20
     listed = {tuple(members(store, cohort)) for cohort in COHORTS}
     assert len(listed) == 1
     assert stored(store) == set(listed.pop())
     assert len(stored(store)) == K
 
 
-def test_twenty_planners_without_the_directive_share_none(store: StoreBuilder) -> None:
+def test_twenty_planners_without_the_directive_share_none(store: StoreBuilder, ledger_url: str) -> None:
     """Each cohort has k evaluations of its own, and no id is in two cohorts."""
     essay = store.essay(1)
-    assert at_once([planner(store, cohort, essay, include=False) for cohort in COHORTS]) == [0] * 20
+    planners = [planner(store, cohort, essay, include=False, ledger_url=ledger_url) for cohort in COHORTS]
+    assert at_once(planners) == [0] * 20
     listed = [gen_id for cohort in COHORTS for gen_id in members(store, cohort)]
     assert len(listed) == len(set(listed)) == 20 * K
     assert stored(store) == set(listed)
@@ -106,28 +116,26 @@ def test_planners_of_one_cohort(store: StoreBuilder) -> None:
 
 
 def test_a_killed_planner_does_not_block_the_next_one(store: StoreBuilder) -> None:
-    """The next planner takes over the planning lock of a process that died."""
+    """The next planner takes over the turn of a process that died."""
 
     def die() -> None:
-        with planning_lock(store.root):
+        with turn(store):
             os.kill(os.getpid(), signal.SIGKILL)
 
     assert at_once([die]) == [-signal.SIGKILL]
-    assert (store.root / LEASE).exists()
     assert at_once([planner(store, "c", store.essay(1), include=True)]) == [0]
-    assert not (store.root / LEASE).exists()
 
 
-def test_a_dry_run_does_not_wait_for_the_planning_lock(store: StoreBuilder) -> None:
-    """A dry run can be planned while another planner has the planning lock."""
+def test_a_dry_run_does_not_wait_for_its_turn(store: StoreBuilder) -> None:
+    """A dry run can be planned while another planner has the turn."""
     essay = store.essay(1)
-    with planning_lock(store.root):
+    with turn(store):
         planned = PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": [essay], "dry_run": True})
     assert planned.call == K
 
 
-def test_a_plan_made_again_under_the_lock_is_checked_again(store: StoreBuilder) -> None:
-    """Another run adds evaluations before the lock is taken: the new plan is checked like the first one."""
+def test_a_plan_made_again_in_its_turn_is_checked_again(store: StoreBuilder) -> None:
+    """Another run adds evaluations before the turn is taken: the new plan is checked like the first one."""
     essay = store.essay(1)
     conf = {**ONE_CELL, "cohort_id": "c", "essay_ids": [essay], "include_existing_evaluations": True}
     checks: list[int] = []
@@ -144,27 +152,13 @@ def test_a_plan_made_again_under_the_lock_is_checked_again(store: StoreBuilder) 
 
 
 def test_bad_input_is_reported_while_another_run_plans(store: StoreBuilder) -> None:
-    """A mistake in the inputs is reported without waiting for the planning lock, and nothing is written."""
+    """A mistake in the inputs is reported without waiting for the turn, and nothing is written."""
     store.essay(1)
-    with planning_lock(store.root):
+    with turn(store):
         tree = store.tree_hash()
         with pytest.raises(BadInput, match="e_nowhere"):
             PlayedDag(root=store.root, base_url="").plan({**ONE_CELL, "essay_ids": ["e_nowhere"]})
         assert store.tree_hash() == tree
-
-
-@contextmanager
-def broken_planning_lock(store: StoreBuilder) -> Iterator[None]:
-    """Delete the planning lock again and again within the block, as on a file system where locks do not work."""
-    child = os.fork()
-    if not child:
-        while True:
-            (store.root / LEASE).unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 STOPPED = 3
@@ -182,14 +176,15 @@ def or_stopped(action: Callable[[], object]) -> Callable[[], object]:
     return try_action
 
 
-def test_without_the_planning_lock_an_id_is_refused_and_not_shared(store: StoreBuilder) -> None:
-    """Even without a working lock, no id is shared: a planner that finds another planner's seed stops.
+def test_without_turns_an_id_is_refused_and_not_shared(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if everybody has the turn at once, no id is shared: a planner that finds another planner's seed stops.
 
     When it plans again later, it succeeds.
     """
     essay = store.essay(1)
     planners = {cohort: planner(store, cohort, essay, include=False) for cohort in COHORTS}
-    with broken_planning_lock(store):
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "planning_turn", lambda *_: nullcontext())
         statuses = at_once([or_stopped(action) for action in planners.values()])
     assert set(statuses) <= {0, STOPPED}
     stopped = [cohort for cohort, status in zip(COHORTS, statuses, strict=True) if status == STOPPED]

@@ -1,9 +1,9 @@
 """Selects the finished evaluations and the completed cohorts that a run announces to Airflow, each only once.
 
-An announcement is an asset event. The tasks of a cohort's runs record what they announce below
-`cohorts/<cohort_id>/announced/`, one file per task. A task leaves out what other tasks have recorded, but not what is
-in its own file. Airflow gets the events only when the task succeeds, so a task that died after it wrote its file has
-announced nothing. Its next try must announce the same evaluations again.
+An announcement is an asset event. The tasks of a cohort's runs record what they announce in the ledger. A task leaves
+out what other tasks have recorded, but not what it has recorded itself: Airflow gets the events only when the task
+succeeds, so a task that died after it wrote to the ledger has announced nothing, and its next try must announce the
+same evaluations again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from essay_cohorts.amounts import counted
-from essay_cohorts.backfill.announced import AnnouncementLedger
+from essay_cohorts.backfill.announced_files import read_announced_files
 from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.ledger.ledger import Announcement, Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, rows_of_slice
 from essay_cohorts.planning.slices import Slice, rows_of_kind
@@ -58,22 +59,13 @@ def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
     Return True also if the last announcement is recorded under this run, because Airflow may not have received it.
     """
     scores = _hash_of_scores(settings, planned)
-    ledger, run_key = _ledger(settings, planned), planned.run_key
-    former = ledger.completion()
-    if former.get("scores_sha256") == scores and former.get("run_key") != run_key:
-        return False
-    ledger.set_completion({"run_key": run_key, "scores_sha256": scores})
-    return True
+    return _ledger(settings, planned).complete(planned.cohort_id, planned.run_key, scores)
 
 
 def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
     """Return the gen_ids that no other task of the cohort has announced, and record them for this task."""
-    ledger, run_key = _ledger(settings, planned), planned.run_key
-    former = ledger.announced(run_key, part)
-    new = [gen_id for gen_id in gen_ids if gen_id not in former]
-    if new:
-        ledger.add(run_key, part, new)
-    return new
+    by = Announcement(cohort_id=planned.cohort_id, run_key=planned.run_key, task=part)
+    return _ledger(settings, planned).announce(by, gen_ids)
 
 
 def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
@@ -99,8 +91,13 @@ def _first(gen_ids: list[str], limit: int) -> list[str]:
     return gen_ids[:limit]
 
 
-def _ledger(settings: Settings, planned: PlannedRun) -> AnnouncementLedger:
-    return AnnouncementLedger(root=settings.data_root, cohort=_folder(settings, planned).path)
+def _ledger(settings: Settings, planned: PlannedRun) -> Ledger:
+    """Return the ledger, with what an earlier version of this program announced for the cohort."""
+    ledger = Ledger.of(settings)
+    former = read_announced_files(planned.cohort_id, _folder(settings, planned).path)
+    if former is not None:
+        ledger.adopt(planned.cohort_id, former)
+    return ledger
 
 
 def _folder(settings: Settings, planned: PlannedRun) -> CohortFolder:

@@ -21,7 +21,7 @@ from essay_cohorts.domain import Action, Member, PlanRow, TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import run_key
-from essay_cohorts.leases.planning_lock import planning_lock
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.inputs import Inputs, describe
 from essay_cohorts.planning.plan_table import plan_table
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -56,7 +56,7 @@ def plan_cohort(
     if prepared.estimate.calls:
         check_connections(prepared.connections)
     # Concurrent planners would mint the same replicate numbers.
-    with planning_lock(settings.data_root):
+    with Ledger.of(settings).planning_turn(str(task)):
         if not is_still_current(settings, prepared):
             prepared = prepare(settings, conf, task.run)
             if prepared.estimate.calls:

@@ -18,7 +18,7 @@ from essay_cohorts.cli.options import (
     INPUTS,
     AsJson,
     DataRoot,
-    own_root,
+    own_settings,
     print_table,
     settings_of,
     typed_command,
@@ -93,7 +93,8 @@ def import_essays(
     as_json: AsJson = False,
 ) -> None:
     """Import essays. An essay that the data root has already is not imported twice."""
-    root = own_root(data_root)
+    settings = own_settings(data_root)
+    root = settings.data_root
     if select:
         selection_path(root, None, force=force)
     names = ColumnNames(text=text_column, essay_id=id_column, title=title_column, group=group_column)
@@ -138,7 +139,8 @@ def add_template_command(
     data_root: DataRoot = None,
 ) -> None:
     """Add a template: its row and its text, both checked before anything is written."""
-    root = own_root(data_root)
+    settings = own_settings(data_root)
+    root = settings.data_root
     new = NewTemplate(
         template_id=template,
         text=_text_of(text),
@@ -154,7 +156,7 @@ def add_template_command(
             "response_format": response_format,
         },
     )
-    added, written = add_template(root, new)
+    added, written = add_template(settings, new)
     for name in written:
         typer.echo(f"Written: {root / name}")
     for doubt in doubts_about(prompt_text(added), added.parser, added.rubric):
@@ -175,7 +177,8 @@ def add_model_command(
     data_root: DataRoot = None,
 ) -> None:
     """Add a judge: its row in llm_models.csv, checked before the file is written."""
-    root = own_root(data_root)
+    settings = own_settings(data_root)
+    root = settings.data_root
     cells = {
         "id": model_id,
         "model": model,
@@ -187,7 +190,7 @@ def add_model_command(
         "request": request,
         "connection": connection,
     }
-    for name in add_model(root, cells):
+    for name in add_model(settings, cells):
         typer.echo(f"Written: {root / name}")
 
 

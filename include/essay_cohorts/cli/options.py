@@ -64,8 +64,8 @@ def typed_root(data_root: Path | None) -> str:
     return f" --data-root {shlex.quote(str(data_root))}" if data_root else ""
 
 
-def own_root(data_root: Path | None) -> Path:
-    """Return the data root that a command writes inputs into; BadInput unless it is named and is a data root."""
+def own_settings(data_root: Path | None) -> Settings:
+    """Return the settings of a command that writes inputs; BadInput unless its data root is named and is one."""
     settings = settings_of(data_root)
     problems = []
     if settings.data_root == PROJECT_ROOT / "data" and data_root is None:
@@ -76,7 +76,7 @@ def own_root(data_root: Path | None) -> Path:
         finding = "it is not a data root: it has no folder 1_raw."
         problems.append(Problem(place=str(settings.data_root), finding=finding, next_step=next_step))
     raise_if_any(problems)
-    return settings.data_root
+    return settings
 
 
 def output_problems(output: Path, data_root: Path, *, force: bool, is_folder: bool = False) -> Iterator[Problem]:

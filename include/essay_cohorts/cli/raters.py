@@ -21,7 +21,7 @@ from essay_cohorts.cli.options import (
     AsJson,
     DataRoot,
     output_problems,
-    own_root,
+    own_settings,
     settings_of,
     typed_command,
     typed_root,
@@ -57,7 +57,8 @@ def import_scores_command(
     as_json: AsJson = False,
 ) -> None:
     """Import people's scores. A rating that the data root has already is not imported twice."""
-    root = own_root(data_root)
+    settings = own_settings(data_root)
+    root = settings.data_root
     templates = Catalog(root=root).template_rows()
     raise_if_any(templates.problems)
     names = ScoreColumns(
@@ -70,7 +71,7 @@ def import_scores_command(
     )
     essays = frozenset(GensDataLayer.from_root(root).folder_names(Stage.ESSAY))
     found = read_ratings(source, names, templates.value, essays)
-    done = import_scores(root, found, replace=replace, progress=_on_terminal)
+    done = import_scores(settings, found, replace=replace, progress=_on_terminal)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
         return

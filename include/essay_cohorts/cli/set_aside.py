@@ -25,12 +25,12 @@ def set_aside_made_up(
     as_json: AsJson = False,
 ) -> None:
     """Move the evaluations that the offline judge made up out of a store for real scores."""
-    root = settings_of(data_root).data_root
-    store = GensDataLayer.from_root(root)
+    settings = settings_of(data_root)
+    store = GensDataLayer.from_root(settings.data_root)
     check_real_only(store)
     found = find_made_up(store)
     judges = Counter(_judge(store, gen_id) for gen_id in found)
-    moved = list(set_aside(root, found)) if write and found else []
+    moved = list(set_aside(settings, found)) if write and found else []
     if as_json:
         typer.echo(json.dumps({"made_up": found, "moved": moved}))
         return

@@ -21,8 +21,9 @@ from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.files.atomic import make_folder, write_text
 from essay_cohorts.files.csv_text import csv_line, csv_reader, numbered_rows
 from essay_cohorts.judging.prompts import check_template
-from essay_cohorts.leases.planning_lock import planning_lock
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.inputs import check_parser
+from essay_cohorts.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,14 +36,14 @@ class NewTemplate:
     cells: Mapping[str, str]
 
 
-def add_template(root: Path, new: NewTemplate) -> tuple[Template, list[str]]:
+def add_template(settings: Settings, new: NewTemplate) -> tuple[Template, list[str]]:
     """Add a template; return it and the written files. BadInput, with nothing written, names all problems."""
     # Only a valid id may become a part of the path of the text.
     if not is_id(new.template_id):
         finding = f"{new.template_id!r} is not a valid id."
         raise BadInput([Problem(place="TEMPLATE", finding=finding, next_step=ID_RULE)])
-    with planning_lock(root):  # so that no row of another command is lost
-        return _add_template(root, new)
+    with Ledger.of(settings).planning_turn("cohorts add-template"):  # so that no row of another command is lost
+        return _add_template(settings.data_root, new)
 
 
 def _add_template(root: Path, new: NewTemplate) -> tuple[Template, list[str]]:
@@ -63,13 +64,13 @@ def _add_template(root: Path, new: NewTemplate) -> tuple[Template, list[str]]:
     return added[0], _write(root, {**texts, TEMPLATES: table})
 
 
-def add_model(root: Path, cells: Mapping[str, str]) -> list[str]:
+def add_model(settings: Settings, cells: Mapping[str, str]) -> list[str]:
     """Add a judge with these cells by column, and return the files that were written; BadInput as `add_template`."""
-    problems: list[Problem] = []
+    root, problems = settings.data_root, list[Problem]()
     if cells.get("id", "").lstrip().startswith("#"):
         finding = "it begins with #, as a comment does."
         problems.append(Problem(place="ID", finding=finding, next_step="Choose another id."))
-    with planning_lock(root):  # so that no row of another command is lost
+    with Ledger.of(settings).planning_turn("cohorts add-model"):  # so that no row of another command is lost
         table = _with_row(root, MODELS, {"for_evaluation": "true", **cells}, problems)
         raise_if_any([*problems, *Catalog(root=root, pending={MODELS: table}).models().problems])
         return _write(root, {MODELS: table})

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from essay_cohorts.domain import HUMAN, HUMAN_PREFIX, Stage
@@ -21,9 +20,10 @@ from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.importing.score_sources import Rating, RatingSource
 from essay_cohorts.judging.parsers import parse_score_text, score_text, verdict_record
-from essay_cohorts.leases.planning_lock import planning_lock
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.records import VerdictRecord
 from essay_cohorts.rubric import points, rubric_of
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA
@@ -64,17 +64,19 @@ class ScoreImport:
 
 
 def import_scores(
-    root: Path, found: Checked[RatingSource], *, replace: bool = False, progress: Progress | None = None
+    settings: Settings, found: Checked[RatingSource], *, replace: bool = False, progress: Progress | None = None
 ) -> ScoreImport:
     """Import the ratings of a file. BadInput names all problems of the file and all conflicts with the store.
 
     A rating that the store knows with other scores is a conflict. With `replace` the new scores count, and the former
     verdict is kept. StoreError if the disk refuses.
     """
-    store = GensDataLayer.from_root(root)
+    store = GensDataLayer.from_root(settings.data_root)
     if found.problems:
         raise_if_any([*found.problems, *_problems(_compare_all(store, found.value.ratings, replace=replace))])
-    with planning_lock(root):  # so that no other command creates the same folders
+    with Ledger.of(settings).planning_turn(
+        "cohorts import scores"
+    ):  # so that no other command creates the same folders
         compared = _compare_all(store, found.value.ratings, replace=replace)
         raise_if_any(_problems(compared))
         todo = [each for each in compared if each.kind is not _Kind.KNOWN]

@@ -10,8 +10,9 @@ from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.files.atomic import check_inside, make_folder, storing, sync_path
 from essay_cohorts.leases.evaluation_lease import holder_of
-from essay_cohorts.leases.planning_lock import planning_lock
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.provenance import OFFLINE_OK
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 # Below the data root. Only this module reads or writes in this folder.
@@ -37,17 +38,18 @@ def check_real_only(store: GensDataLayer) -> None:
         raise BadInput([Problem(place=OFFLINE_OK, finding=finding, next_step=next_step)])
 
 
-def set_aside(root: Path, gen_ids: Sequence[str]) -> Iterator[str]:
+def set_aside(settings: Settings, gen_ids: Sequence[str]) -> Iterator[str]:
     """Move made-up evaluations from gens/evaluation to set_aside/evaluation; yield the gen_id of each one moved.
 
     An evaluation stays if it has a real reply now, or if a task is calling the judge for it. StoreError if the disk
     refuses.
     """
+    root = settings.data_root
     store = GensDataLayer.from_root(root)
     source, target = root / "gens" / Stage.EVALUATION, make_folder(root, root / SET_ASIDE)
     check_inside(root, source)
     # The lock keeps a folder from vanishing while a run plans with it.
-    with planning_lock(root), storing(target):
+    with Ledger.of(settings).planning_turn("cohorts set-aside"), storing(target):
         for gen_id in gen_ids:
             evaluation = store.evaluation(gen_id)
             if evaluation.counts() or holder_of(root, evaluation.claim) is not None:

@@ -1,0 +1,1 @@
+"""Coordinates processes through one SQL database: turns to plan, living callers, announcements."""

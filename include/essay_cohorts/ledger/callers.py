@@ -1,0 +1,109 @@
+"""Callers: a row of the ledger proves that a process is alive, while a thread of that process refreshes the row.
+
+A process that finds something taken asks the database whether the caller that has it is alive: whether this caller
+was seen in the last LEASE_S seconds, by the database's own clock. A dead process of the same machine is found at once
+by its process id; process ids of other machines say nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from types import TracebackType
+
+import psutil
+from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Connection
+
+from essay_cohorts.errors import BadInput, Problem, StoreError
+from essay_cohorts.files.atomic import new_token
+from essay_cohorts.ledger import schema
+from essay_cohorts.ledger.database import Database
+from essay_cohorts.ledger.schema import callers, clock
+
+log = logging.getLogger(__name__)
+
+# The time between two refreshes, in s: several may fail before others take this process for dead.
+_BEAT_S = 5.0
+# Times of a process's start, read twice, may differ in the last digits.
+_SAME_START_S = 1.0
+
+
+class Caller:
+    """This process as the other users of the ledger see it, from the beginning to the end of a `with` block.
+
+    BadInput if the ledger is a file and a process of another machine uses it: such a file must not be shared.
+    """
+
+    def __init__(self, database: Database, who: str, beat_s: float = _BEAT_S) -> None:
+        self.name, self._who, self._database, self._beat_s = new_token(), who, database, beat_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="ledger", daemon=True)
+
+    def __enter__(self) -> Caller:
+        foreign = self._database.run(self._register)
+        if foreign:
+            finding = f"{self._database.place} is a file, and a process on the machine {foreign} uses it too."
+            next_step = "Set DD_LEDGER to a PostgreSQL database on all machines."
+            raise BadInput([Problem(place="environment: DD_LEDGER", finding=finding, next_step=next_step)])
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._database.run(lambda connection: connection.execute(delete(callers).where(callers.c.name == self.name)))
+
+    def _register(self, connection: Connection) -> str:
+        """Add this process's row, unless another machine uses a ledger of one machine: then return its name."""
+        remove_dead(connection)
+        host = socket.gethostname()
+        others = select(callers.c.host).where(callers.c.host != host, schema.was_seen())
+        foreign = connection.execute(others).scalars().first() if self._database.is_sqlite else None
+        if foreign is None:
+            own = {
+                "name": self.name,
+                "who": self._who,
+                "host": host,
+                "pid": os.getpid(),
+                "started": _started(os.getpid()),
+            }
+            added = schema.insert(connection, callers).values(**own, seen_at=clock())
+            connection.execute(added.on_conflict_do_nothing())
+        return foreign or ""
+
+    def _beat(self) -> None:
+        refresh = update(callers).where(callers.c.name == self.name).values(seen_at=clock())
+        while not self._ended.wait(self._beat_s):
+            try:
+                self._database.run(lambda connection: connection.execute(refresh))
+            except StoreError as error:
+                log.warning("%s", error)
+
+
+def remove_dead(connection: Connection) -> None:
+    """Remove the rows of this machine's processes that no longer exist, and of callers that were silent for a day."""
+    here = select(callers.c.name, callers.c.pid, callers.c.started).where(callers.c.host == socket.gethostname())
+    dead = [name for name, pid, started in connection.execute(here) if not _is_running(pid, started)]
+    silent_s = clock() - callers.c.seen_at
+    connection.execute(delete(callers).where(callers.c.name.in_(dead) | (silent_s > 86_400.0)))
+
+
+def _is_running(pid: int, started: float) -> bool:
+    found = _started(pid)
+    return found is not None and abs(found - started) < _SAME_START_S
+
+
+def _started(pid: int) -> float | None:
+    """Return when the process was started; None if there is no such process.
+
+    The start tells a process from a later one that got the same number.
+    """
+    try:
+        return float(psutil.Process(pid).create_time())
+    except (psutil.Error, ValueError, OverflowError):
+        return None

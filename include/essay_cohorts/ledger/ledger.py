@@ -1,0 +1,149 @@
+"""The ledger of a data root: what the rest of the product asks and tells it. SQL is in this package alone.
+
+The ledger coordinates; it never decides what exists. Whether an evaluation has a reply or a score, the store decides.
+If a ledger is lost, it is made again, and no reply and no score is lost with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.engine import Connection
+
+from essay_cohorts.errors import StoreError
+from essay_cohorts.ledger import schema
+from essay_cohorts.ledger.callers import Caller, remove_dead
+from essay_cohorts.ledger.database import Database, lock, open_database
+from essay_cohorts.ledger.schema import announced, completions, turns
+from essay_cohorts.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_PLANNING = "planning"
+_PATIENCE_S, _PAUSE_S = 600.0, 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Announcement:
+    """The task that announces something: the run's key, and a name that is unique in the run."""
+
+    cohort_id: str
+    run_key: str
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormerAnnouncements:
+    """What an earlier version announced for a cohort: evaluations by task, and the last completion ("" if none)."""
+
+    evaluations: tuple[tuple[Announcement, tuple[str, ...]], ...]
+    completed_by: str
+    scores_sha256: str
+
+
+class Ledger:
+    """The ledger of one data root, as this process uses it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def of(cls, settings: Settings) -> Ledger:
+        """Return the ledger of a data root, made if it does not exist. BadInput if DD_LEDGER is wrong."""
+        return cls(open_database(settings.data_root, settings.ledger))
+
+    @contextmanager
+    def planning_turn(self, who: str) -> Iterator[None]:
+        """Wait until no other process writes a plan or an input, and keep the others waiting until the block ends.
+
+        Concurrent planners would mint the same replicate numbers. The turn of a process that died is taken over: at
+        once on the same machine, else after LEASE_S. StoreError if others have the turn for over 10 minutes.
+        """
+        with Caller(self._database, who) as caller:
+            self._wait_for_turn(caller.name)
+            try:
+                yield
+            finally:
+                own = (turns.c.name == _PLANNING) & (turns.c.caller == caller.name)
+                self._database.run(lambda connection: connection.execute(delete(turns).where(own)))
+
+    def _wait_for_turn(self, caller: str) -> None:
+        until, has_waited = time.monotonic() + _PATIENCE_S, False
+        while not self._database.run(lambda connection: _take_turn(connection, caller)):
+            if not has_waited:
+                log.info("Another process is planning. Waiting up to %g s for its end.", _PATIENCE_S)
+            has_waited = True
+            if time.monotonic() > until:
+                msg = (
+                    f"{self._database.run(_planner)} was planning for {_PATIENCE_S:g} s. "
+                    "Find out what takes so long to plan, end it, and clear this run."
+                )
+                raise StoreError(msg)
+            time.sleep(_PAUSE_S)
+
+    def announce(self, by: Announcement, gen_ids: Iterable[str]) -> list[str]:
+        """Return the evaluations that no other task of the cohort has announced, and record them for this task.
+
+        A task gets the same evaluations again when it asks again: its first try may have died before Airflow knew.
+        """
+        wanted = list(gen_ids)
+        rows = [
+            {"cohort_id": by.cohort_id, "gen_id": gen_id, "run_key": by.run_key, "task": by.task} for gen_id in wanted
+        ]
+
+        def add(connection: Connection) -> set[str]:
+            if rows:
+                connection.execute(schema.insert(connection, announced).on_conflict_do_nothing(), rows)
+            own = select(announced.c.gen_id).where(
+                announced.c.cohort_id == by.cohort_id, announced.c.run_key == by.run_key, announced.c.task == by.task
+            )
+            return set(connection.execute(own).scalars())
+
+        mine = self._database.run(add)
+        return [gen_id for gen_id in wanted if gen_id in mine]
+
+    def complete(self, cohort_id: str, run_key: str, scores_sha256: str) -> bool:
+        """Return True if the cohort was not announced with these scores by another run, and record them."""
+        new = {"cohort_id": cohort_id, "run_key": run_key, "scores_sha256": scores_sha256}
+
+        def record(connection: Connection) -> bool:
+            known = connection.execute(select(completions).where(completions.c.cohort_id == cohort_id)).first()
+            if known is not None and known.scores_sha256 == scores_sha256 and known.run_key != run_key:
+                return False
+            statement = schema.insert(connection, completions).values(new)
+            connection.execute(statement.on_conflict_do_update(index_elements=["cohort_id"], set_=new))
+            return True
+
+        return self._database.run(record)
+
+    def adopt(self, cohort_id: str, former: FormerAnnouncements) -> None:
+        """Record what an earlier version kept in files; what the ledger has already stays as it is."""
+        for by, gen_ids in former.evaluations:
+            self.announce(by, gen_ids)
+        known = {"cohort_id": cohort_id, "run_key": former.completed_by, "scores_sha256": former.scores_sha256}
+        if former.scores_sha256:
+            self._database.run(
+                lambda connection: connection.execute(
+                    schema.insert(connection, completions).values(known).on_conflict_do_nothing()
+                )
+            )
+
+
+def _take_turn(connection: Connection, caller: str) -> bool:
+    """Take the planning turn unless a living caller has it; return whether this caller has it now."""
+    lock(connection)
+    remove_dead(connection)
+    statement = schema.insert(connection, turns).values(name=_PLANNING, caller=caller)
+    free = (turns.c.caller == caller) | ~schema.is_alive(turns.c.caller)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_={"caller": caller}, where=free)
+    return connection.execute(statement.returning(turns.c.caller)).first() is not None
+
+
+def _planner(connection: Connection) -> str:
+    who = select(schema.callers.c.who).join(turns, turns.c.caller == schema.callers.c.name)
+    return connection.execute(who.where(turns.c.name == _PLANNING)).scalar() or "Another process"
