@@ -19,8 +19,8 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     progress     Tells how far the calls of a run are, in the log and in small files, while they are made.
     store        Reads and writes the data root: evaluations, replies, verdicts, cohorts, scores.csv.
     catalog      Reads the inputs below 1_raw and 2_tasks: templates, judges, replicates, the selection file.
-    ledger       Coordinates processes through one SQL database: turns to plan, living callers, announcements.
-    leases       Tells who is working on what, across processes and machines: leases in files, and shared slots.
+    ledger       Coordinates processes through one SQL database: turns, slots, living callers, announcements.
+    leases       Tells who is working on what, across processes and machines: leases in files.
     files        Reads and writes files of a shared disk: atomically, as CSV and JSON text, in threads for slow disks.
 
 All packages share the modules next to them: `domain` (the nouns), `calls` (prompts, replies and failures), `ids`,

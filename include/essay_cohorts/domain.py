@@ -143,6 +143,9 @@ class TaskRef:
     map_index: int
     try_number: int
 
+    def __str__(self) -> str:
+        return f"{self.dag_id} {self.run_id}, {self.task_id} {self.map_index}, try {self.try_number}"
+
     @property
     def run(self) -> RunRef:
         """The DagRun that this try belongs to."""

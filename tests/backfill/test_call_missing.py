@@ -680,8 +680,8 @@ def test_a_full_disk_stops_calling_at_once(
     essays(store, 5)
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 1})
     write_prompts(dag, planned)
-    judge_server.faults({"fault": "reply", "content": f"{'x' * 20_000}\nSCORE: 5"})
-    with full_disk(10_000), pytest.raises(StoreError, match="cannot be written"):
+    judge_server.faults({"fault": "reply", "content": f"{'x' * 2_000_000}\nSCORE: 5"})
+    with full_disk(1_000_000), pytest.raises(StoreError, match="cannot be written"):
         call(dag, planned)
     assert judge_server.calls() == 1
     [line] = [line for line in log_lines() if "paid for, but not stored" in line]
@@ -709,10 +709,10 @@ def test_calls_under_way_are_stored_when_one_fails(
     planned = dag.plan({**ONE_CELL, "replicates": 1})
     write_prompts(dag, planned)
     judge_server.faults(
-        {"fault": "reply", "content": "x" * 200_000, "contains": "number 3."},
+        {"fault": "reply", "content": "x" * 2_000_000, "contains": "number 3."},
         {"fault": "latency", "seconds": 0.5, "contains": "number 2."},
     )
-    with full_disk(50_000), pytest.raises(StoreError, match=gen_id(3)):
+    with full_disk(1_000_000), pytest.raises(StoreError, match=gen_id(3)):
         call(dag, planned)
     assert holds(store, gen_id(2), "raw.txt")
 

@@ -104,8 +104,8 @@ def test_an_echoed_key_shows_in_no_file(
     echoed = shape(API_KEY)
     judge_server.faults({"fault": "status", "status": 400, "message": f"bad key {echoed}\nSkipping v_1: forged"})
     run = dag.run({**ONE_CELL, "essay_ids": [store.essay(1)]})
-    texts = [path.read_text() for path in store.root.rglob("*") if path.is_file()]
-    assert not any(echoed in text for text in [*texts, run.summary.message])
+    contents = [path.read_bytes() for path in store.root.rglob("*") if path.is_file()]
+    assert not any(echoed.encode() in content for content in [*contents, run.summary.message.encode()])
     assert "bad key *** Skipping v_1: forged" in run.summary.message.replace("***=", "***")
 
 

@@ -300,7 +300,7 @@ def test_a_server_that_refuses_the_user(tmp_path: Path, postgresql: PostgreSQL) 
     """A user or database that does not exist is an error at once, without the password."""
     url = postgresql.new_database().rsplit("/", 1)[0] + "/nowhere"
     began = time.monotonic()
-    with pytest.raises(StoreError, match=r"The ledger .*nowhere cannot be used: .*does not exist") as caught:
+    with pytest.raises(StoreError, match=r"The ledger .*nowhere cannot be reached: .*does not exist") as caught:
         Ledger.of(Settings(data_root=tmp_path, ledger=url))
     assert "secret" not in str(caught.value)
     assert time.monotonic() - began < 10
@@ -339,7 +339,7 @@ def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     """A damaged file is an error that names it, not a traceback."""
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "ledger.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(StoreError, match=r"ledger.sqlite cannot be used: file is not a database"):
+    with pytest.raises(StoreError, match=r"ledger.sqlite cannot be written: file is not a database"):
         Ledger.of(Settings(data_root=tmp_path))
 
 

@@ -17,6 +17,7 @@ from essay_cohorts.domain import Action, PlanRow, TaskRef
 from essay_cohorts.errors import RepliesMissing, raise_if_any
 from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import rows_of_slice, rows_to_call
 from essay_cohorts.planning.slices import Slice
@@ -56,12 +57,14 @@ async def call_missing(
     endpoints = await connect(sorted({model.connection for name, model in models.items() if name in needed}))
     disk, progress = DiskThreads(), ProgressCounter(_judges(rows_here), (row.member.llm_model_id for row in rows))
     work = SliceTask(settings=settings, planned=planned, part=part, task=task, models=models, progress=progress)
+    ledger = Ledger.of(settings)
     async with AsyncExitStack() as clients:
         for endpoint in endpoints.values():
             await clients.enter_async_context(endpoint.client)
         # Release the task lease last: while this task stores replies, no other process may take it for dead.
-        with TaskLease(settings.data_root, task) as task_lease:
-            calls = SliceCalls.open(work, endpoints, task_lease, disk)
+        with ledger.caller(str(task)) as caller, TaskLease(settings.data_root, task) as task_lease:
+            slots = ledger.slots(caller, planned.cohort_id, planned.max_concurrency)
+            calls = SliceCalls.open(work, endpoints, task_lease, slots, disk)
             try:
                 async with disk, _report(work, disk):
                     await _run(calls, rows)

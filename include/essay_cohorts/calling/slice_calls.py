@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from essay_cohorts.amounts import counted
 from essay_cohorts.calling.budget import Budget
+from essay_cohorts.calling.concurrency_slots import ConcurrencySlots, SharedSlots
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.evaluation_calls import ClaimedEvaluation, EvaluationCalls
 from essay_cohorts.calling.spending import SliceSpending, settle_from_store
@@ -25,9 +26,7 @@ from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import Failure, JudgeModel, Reply
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef
-from essay_cohorts.files.atomic import make_folder
 from essay_cohorts.files.disk_executor import DiskThreads
-from essay_cohorts.leases.concurrency_slots import CallSlots
 from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
@@ -73,7 +72,7 @@ class SliceCalls:
 
     part: Slice
     disk: DiskThreads
-    slots: CallSlots
+    slots: ConcurrencySlots
     judges: Judges
     calls: EvaluationCalls
     progress: ProgressCounter
@@ -83,30 +82,28 @@ class SliceCalls:
 
     @classmethod
     def open(
-        cls, work: SliceTask, endpoints: Mapping[str, Endpoint], task_lease: TaskLease, disk: DiskThreads
+        cls,
+        work: SliceTask,
+        endpoints: Mapping[str, Endpoint],
+        task_lease: TaskLease,
+        slots: SharedSlots,
+        disk: DiskThreads,
     ) -> SliceCalls:
         """Prepare the calls, and settle requests that a crash left unsettled although their replies are stored.
 
-        `endpoints` has an endpoint for each connection of the judges that the slice's rows need, by its id.
+        `endpoints` has an endpoint for each connection of the judges that the slice's rows need, by its id. All
+        slices of all runs and tries of the cohort share the `slots`.
         """
-        from essay_cohorts.calling.judges import Judges
-
         root, planned = work.settings.data_root, work.planned
         store, folder = GensDataLayer.from_root(root), CohortFolder(root=root, cohort_id=planned.cohort_id)
         journal = CallJournal.for_writing(root, folder.path)
         settle_from_store(journal, store)
         stops = RunStops(folder, planned, work.task, work.models)
-        judges = Judges(
-            endpoints,
-            accept_offline=Catalog(root=root).offline_replies_allowed(),
-            calls_at_once=work.part.calls_at_once,
-            stop_for=stops.stop_for,
-        )
+        judges = _judges(work, endpoints, stops)
         return cls(
             part=work.part,
             disk=disk,
-            # All slices of all runs and tries of the cohort share these slots.
-            slots=CallSlots(make_folder(root, folder.path / "slots"), planned.max_concurrency),
+            slots=ConcurrencySlots(slots, disk),
             judges=judges,
             calls=EvaluationCalls(
                 store=store,
@@ -192,6 +189,7 @@ class SliceCalls:
         elsewhere: list[PlanRow] = []
         waiting = iter(rows)
         count = min(self.part.calls_at_once, len(rows))
+        self.slots.prepare(count)
         work = (self._work(number, waiting, elsewhere) for number in range(count))
         self.workers = {asyncio.ensure_future(each) for each in work}
         try:
@@ -247,6 +245,17 @@ class SliceCalls:
                 return claimed
             elsewhere.append(row)
         return None
+
+
+def _judges(work: SliceTask, endpoints: Mapping[str, Endpoint], stops: RunStops) -> Judges:
+    from essay_cohorts.calling.judges import Judges
+
+    return Judges(
+        endpoints,
+        accept_offline=Catalog(root=work.settings.data_root).offline_replies_allowed(),
+        calls_at_once=work.part.calls_at_once,
+        stop_for=stops.stop_for,
+    )
 
 
 def _spending(work: SliceTask, journal: CallJournal, judges: Judges, disk: DiskThreads) -> SliceSpending:

@@ -1,1 +1,1 @@
-"""Tells who is working on what, across processes and machines: leases in files, and shared slots."""
+"""Tells who is working on what, across processes and machines: leases in files."""

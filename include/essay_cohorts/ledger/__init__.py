@@ -1,1 +1,1 @@
-"""Coordinates processes through one SQL database: turns to plan, living callers, announcements."""
+"""Coordinates processes through one SQL database: turns, slots, living callers, announcements."""

@@ -56,7 +56,12 @@ class Caller:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        self._database.run(lambda connection: connection.execute(delete(callers).where(callers.c.name == self.name)))
+        own = delete(callers).where(callers.c.name == self.name)
+        try:
+            self._database.run(lambda connection: connection.execute(own))
+        except StoreError as lost:
+            # The work is done. Once the row is no longer refreshed, this process counts as dead.
+            log.warning("%s", lost)
 
     def _register(self, connection: Connection) -> str:
         """Add this process's row, unless another machine uses a ledger of one machine: then return its name."""

@@ -70,13 +70,15 @@ class Database:
             time.sleep(_PAUSE_S)
 
     def _as_store_error(self, error: SQLAlchemyError) -> StoreError:
-        next_step = (
-            "Check the free space, the permissions and that the data root is still mounted"
-            if self.is_sqlite
-            else "Check that the server runs and that DD_LEDGER is right"
-        )
+        if self.is_sqlite:
+            what, next_step = (
+                "written",
+                "Check the free space, the permissions and that the data root is still mounted",
+            )
+        else:
+            what, next_step = "reached", "Check that the server runs and that DD_LEDGER is right"
         return StoreError(
-            f"The ledger {self.place} cannot be used: {_cause(error)}. {next_step}, then clear the run."
+            f"The ledger {self.place} cannot be {what}: {_cause(error)}. {next_step}, then clear the run."
         )
 
 

@@ -20,6 +20,7 @@ from essay_cohorts.ledger import schema
 from essay_cohorts.ledger.callers import Caller, remove_dead
 from essay_cohorts.ledger.database import Database, lock, open_database
 from essay_cohorts.ledger.schema import announced, completions, turns
+from essay_cohorts.ledger.slots import Slots
 from essay_cohorts.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,14 @@ class Ledger:
         """Return the ledger of a data root, made if it does not exist. BadInput if DD_LEDGER is wrong."""
         return cls(open_database(settings.data_root, settings.ledger))
 
+    def caller(self, who: str) -> Caller:
+        """Return this process as a caller; it counts as alive within a `with` block."""
+        return Caller(self._database, who)
+
+    def slots(self, caller: Caller, cohort_id: str, count: int) -> Slots:
+        """Return the slots of a cohort, of which all callers together hold at most `count`."""
+        return Slots(database=self._database, caller=caller, cohort_id=cohort_id, count=count)
+
     @contextmanager
     def planning_turn(self, who: str) -> Iterator[None]:
         """Wait until no other process writes a plan or an input, and keep the others waiting until the block ends.
@@ -64,7 +73,7 @@ class Ledger:
         Concurrent planners would mint the same replicate numbers. The turn of a process that died is taken over: at
         once on the same machine, else after LEASE_S. StoreError if others have the turn for over 10 minutes.
         """
-        with Caller(self._database, who) as caller:
+        with self.caller(who) as caller:
             self._wait_for_turn(caller.name)
             try:
                 yield

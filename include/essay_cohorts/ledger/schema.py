@@ -57,6 +57,15 @@ callers = Table(
 # A row per thing of which there is only one, such as the right to write a plan, and the caller that has it.
 turns = Table("turns", metadata, Column("name", String(64), primary_key=True), Column("caller", String(32)))
 
+# A row per call that may be in flight, and the caller that holds this permission.
+slots = Table(
+    "slots",
+    metadata,
+    Column("token", String(32), primary_key=True),
+    Column("cohort_id", Text, nullable=False, index=True),
+    Column("caller", String(32), nullable=False),
+)
+
 # A row per evaluation that a cohort has announced, and the task that announced it.
 announced = Table(
     "announced",
