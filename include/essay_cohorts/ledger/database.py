@@ -58,7 +58,7 @@ class Database:
 
         While the database does not answer, the action is tried again for up to a minute; then StoreError.
         """
-        until = time.monotonic() + self._patience_s
+        until, has_failed = time.monotonic() + self._patience_s, False
         while True:
             try:
                 with self._engine.begin() as connection:
@@ -66,7 +66,10 @@ class Database:
             except SQLAlchemyError as error:
                 if not _may_pass(error) or time.monotonic() > until:
                     raise self._as_store_error(error) from error
-                log.warning("The ledger %s does not answer: %s. Trying again.", self.place, _cause(error))
+                if not has_failed:
+                    patience_s = self._patience_s
+                    log.warning("The ledger %s: %s. Trying for %g s.", self.place, _cause(error), patience_s)
+                has_failed = True
             time.sleep(_PAUSE_S)
 
     def _as_store_error(self, error: SQLAlchemyError) -> StoreError:
@@ -95,8 +98,8 @@ def open_database(data_root: Path, url: str = "") -> Database:
 @lru_cache(maxsize=8)
 def _opened(data_root: Path, url: str, pid: int) -> Database:  # noqa: ARG001  (a part of the key)
     folder = make_folder(data_root, data_root / FOLDER)
-    address = make_url(f"sqlite:///{folder / _SQLITE_FILE}") if not url else _checked(url)
-    database = Database(_engine(address), address.render_as_string(hide_password=True))
+    address = _checked(url) if url else URL.create("sqlite", database=str(folder / _SQLITE_FILE))
+    database = Database(_engine(address), address.render_as_string() if url else str(address.database))
     token = _token(folder)
     found = database.run(lambda connection: _prepare(connection, token))
     if found != token:
