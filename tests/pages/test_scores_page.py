@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from essay_cohorts.views.snapshot import read_snapshot
 from tests.conftest import PlayedDag
 from tests.figures.svg import drawn_axes, texts
 from tests.store_builder import StoreBuilder
@@ -118,3 +119,21 @@ def test_a_criterion_that_a_reply_lacks_is_not_missing(
     html = " ".join(pages.get("/c/c?criterion=clarity").text.split())
     assert "0/1" in html
     assert html.count('<span class="hidden"> missing</span>') == 0
+
+
+def test_the_ranking_says_which_judge_was_lowest(pages: TestClient, main: PlayedDag) -> None:
+    """An essay's row has how far its judges are apart, and the lowest of them, as the essay's page says."""
+    ranking = table(pages.get("/c/main/scores?template=novelty").text, "Ranking of essays")
+    assert {"–"} < {row[6] for row in ranking}
+    rows = [row for row in read_snapshot(main.settings, "main").rows if row.member.template_id == "novelty"]
+    for row in ranking:
+        means: dict[str, list[float]] = {}
+        for each in rows:
+            if each.member.parent_gen_id in row[1] and each.score is not None:
+                means.setdefault(each.member.llm_model_id, []).append(each.score)
+        by_mean = sorted((sum(scores) / len(scores), judge) for judge, scores in means.items())
+        if len(means) < 2:
+            assert row[6:] == ["–", ""]
+            continue
+        assert float(row[6]) == pytest.approx(by_mean[-1][0] - by_mean[0][0], abs=0.006)
+        assert row[7] == (by_mean[0][1] if float(row[6]) else "")

@@ -13,7 +13,8 @@ from essay_cohorts.domain import person_or_judge, rater_of
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.criteria_csv import criteria_text
 from essay_cohorts.store.scores_csv import pivot_text, score_values, scores_text
-from essay_cohorts.views.coverage import paginate
+from essay_cohorts.views.coverage import paginate, summarise_cells
+from essay_cohorts.views.essays.essay_scores import sum_up_essays
 from essay_cohorts_airflow.pages import forms, shown_cohorts
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
 from essay_cohorts_airflow.pages.rendering import render
@@ -83,8 +84,11 @@ def _ranking_page(found: CohortScores, template_id: str, number: int) -> dict[st
     of_template = [each for each in found.statistics.ranking if each.template_id == template_id]
     page, pages, shown = paginate(of_template, ESSAYS_A_PAGE, number)
     ranks = Counter(each.rank for each in of_template)
+    essays = {each.essay_id for each in shown}
+    rows = [row for row in found.of_template(template_id) if row.member.parent_gen_id in essays]
     return {
         "ranking": shown,
+        "apart": {essay: scores.disagreement for essay, scores in sum_up_essays(summarise_cells(rows)).items()},
         "tied": {rank for rank, essays in ranks.items() if essays > 1},
         "titles": found.titles(each.essay_id for each in shown),
         "page": page,
