@@ -228,8 +228,8 @@ def written_scores(reply: str) -> set[float]:
 
 def has_doubt(reply: str) -> bool:
     """Return True if a reply has tags of reasoning, or a number, number word or label next to the statement."""
-    lowered = reply.lower()
-    if any(f"<{close}{name}" in lowered for close in ("", "/") for name in ("think", "reasoning", "thought")):
+    without_blanks = "".join(reply.lower().split())
+    if any(f"<{close}{name}" in without_blanks for close in ("", "/") for name in ("think", "reasoning", "thought")):
         return True
     worded = [line for line in map(without_marks, lines_of(reply)) if line][-3:]
     at = max((at for at, line in enumerate(worded) if behind_label(line) is not None), default=0)
@@ -249,6 +249,7 @@ def has_doubt(reply: str) -> bool:
 @example("SCORE: 7 - or eight", False).via("a doubt in words")
 @example("SCORE: 7\nRevised score: 6", False).via("taken back")
 @example("<think>\nSCORE: 3", False).via("reasoning that is never closed")
+@example("<\nthink>\nSCORE:0\n", False).via("a tag of reasoning with blanks")
 @example("SCORE:0\n---\u2028SCORE:1\n", False).via("a later statement behind a line end that editors do not know")
 def test_no_score_is_given_that_is_not_stated(reply: str, truncated: bool) -> None:
     """A score is a number of the last lines; a plain statement without doubt has no other; a refusal is readable."""
