@@ -318,7 +318,7 @@ def test_a_server_that_is_away_for_a_moment(
     restart.start()
     assert ledger.announce(FIRST, ["v_1", "v_2"]) == ["v_1", "v_2"]
     restart.join()
-    assert sum("Trying for 60 s" in message for message in caplog.messages) == 1
+    assert sum("failed: Connection refused. Trying for 60 s" in message for message in caplog.messages) == 1
     assert not any("secret" in message for message in caplog.messages)
 
 

@@ -202,5 +202,6 @@ def _may_pass(error: SQLAlchemyError) -> bool:
 
 
 def _cause(error: SQLAlchemyError) -> str:
-    cause = str(getattr(error, "orig", None) or error)
-    return (cause.strip().splitlines() or ["no reason was given"])[-1].strip().rstrip(".")
+    """Return the line of a driver's message that names the cause; drivers add a question for the operator below."""
+    lines = map(str.strip, str(getattr(error, "orig", None) or error).splitlines())
+    return ([line.rstrip(".") for line in lines if line and not line.endswith("?")] or ["no reason was given"])[-1]
