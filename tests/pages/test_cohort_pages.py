@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,10 @@ from essay_cohorts.domain import Action
 from essay_cohorts.reparsing.reparse import reparse
 from essay_cohorts.reparsing.rules import ReparseRequest
 from essay_cohorts.settings import Settings
+from essay_cohorts.views.snapshot import CohortSnapshot, read_snapshot
+from essay_cohorts.views.snapshot_cache import SnapshotCache
 from essay_cohorts.views.status import cohort_status
+from essay_cohorts_airflow.pages import routes, shown_cohorts
 from tests.cli.command import run_command
 from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import JudgeServer
@@ -227,3 +231,24 @@ def test_a_person_s_evaluation_shows_the_rater_instead_of_a_reply(pages: TestCli
     store.rating("v_al", "e_essay1", "al", 4.0)
     html = pages.get("/evaluation/v_al").text
     assert ("The rater left no note." in html, "<h2>Criteria</h2>" in html) == (True, False)
+
+
+def test_a_large_cohort_says_that_it_is_being_read(
+    pages: TestClient, main: PlayedDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store is read the page says so and asks again by itself; then it shows the cohort."""
+    gate = Event()
+
+    def read(settings: Settings, cohort_id: str) -> CohortSnapshot:
+        gate.wait(20)
+        return read_snapshot(settings, cohort_id)
+
+    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache(read=read))
+    monkeypatch.setattr(routes, "_PATIENCE_S", 0.0)
+    waiting = pages.get("/c/main")
+    assert waiting.status_code == 200
+    assert "Reading the evaluations of this cohort" in waiting.text
+    assert "data-reading" in waiting.text
+    monkeypatch.setattr(routes, "_PATIENCE_S", 20.0)
+    gate.set()
+    assert 'id="matrix"' in pages.get("/c/main").text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Event
 
 import pytest
 
@@ -184,3 +185,58 @@ def test_after_an_error_the_waiting_readers_read_again() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(look, range(4))) == ["c", "c", "c", "once"]
     assert len(store.read) == 2
+
+
+@dataclass
+class SlowStore(Store):
+    """A store whose reader waits until its gate opens."""
+
+    gate: Event = field(default_factory=Event)
+
+    def reader(self, settings: Settings, cohort_id: str) -> CohortSnapshot:
+        assert self.gate.wait(LONG_S)
+        return super().reader(settings, cohort_id)
+
+
+def test_a_slow_reading_is_not_waited_for() -> None:
+    """A request gets None while the cohort is read, and a later one the result, which was read once."""
+    store = SlowStore()
+    cache = store.cache()
+    assert [cache.get_within(SETTINGS, "c", 0.0) for _ in range(3)] == [None] * 3
+    store.gate.set()
+    found = cache.get_within(SETTINGS, "c", LONG_S)
+    assert found is not None
+    assert cache.get_within(SETTINGS, "c", 0.0) is found
+    assert len(store.read) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "later_s", "reads"),
+    [
+        pytest.param(400_000, 10.0, 1, id="larger than the cache"),
+        pytest.param(400_000, 61.0, 2, id="fetched too late"),
+    ],
+)
+def test_a_result_waits_for_its_request(rows: int, later_s: float, reads: int) -> None:
+    """A snapshot that the cache refuses is given to the request that comes again, unless it is too old by then."""
+    store = SlowStore(rows=rows)
+    cache = store.cache()
+    assert cache.get_within(SETTINGS, "c", 0.0) is None
+    store.gate.set()
+    until = time.monotonic() + LONG_S
+    while cache._awaited[str(SETTINGS.data_root), "c"].ended_at is None:
+        assert time.monotonic() < until
+    store.now += later_s
+    assert cache.get_within(SETTINGS, "c", LONG_S) is not None
+    assert len(store.read) == reads
+
+
+def test_the_error_of_a_slow_reading_is_raised() -> None:
+    """The request that comes again gets the error, and the next one reads again."""
+    store = SlowStore(errors=[StoreError("gone")])
+    cache = store.cache()
+    assert cache.get_within(SETTINGS, "c", 0.0) is None
+    store.gate.set()
+    with pytest.raises(StoreError, match="gone"):
+        cache.get_within(SETTINGS, "c", LONG_S)
+    assert cache.get_within(SETTINGS, "c", LONG_S) is not None

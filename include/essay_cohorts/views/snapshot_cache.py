@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -18,12 +19,22 @@ from essay_cohorts.views.snapshot import CohortSnapshot, read_snapshot
 _TTL_FACTOR = 10.0
 _MIN_TTL_S, _MAX_TTL_S = 1.0, 60.0
 _MAX_ROWS = 300_000
+# So many cohorts are read at once for requests that do not wait for the end of the reading.
+_READERS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Cached:
     snapshot: CohortSnapshot
     ttl_s: float
+
+
+@dataclass(kw_only=True, slots=True)
+class _Reading:
+    """A reading under way, or its result until the request that waits for it comes again."""
+
+    snapshot: Future[CohortSnapshot]
+    ended_at: float | None = None
 
 
 class SnapshotCache:
@@ -45,6 +56,8 @@ class SnapshotCache:
             getsizeof=lambda cached: 1 + len(cached.snapshot.rows),
         )
         self._mutex = threading.Lock()
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="snapshots")
+        self._awaited: dict[tuple[str, str], _Reading] = {}
         # One lock per cohort, only while a thread waits for the cohort or reads it. The references are weak, so that
         # requests for cohorts that do not exist leave no locks behind.
         self._reading: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
@@ -54,7 +67,7 @@ class SnapshotCache:
 
         Errors of the reading are raised as they are, and are not cached.
         """
-        key = (str(settings.data_root), cohort_id)
+        key = _key(settings, cohort_id)
         with self._mutex:
             lock = self._reading.setdefault(key, threading.Lock())
         with lock:
@@ -68,3 +81,39 @@ class SnapshotCache:
             with self._mutex, suppress(ValueError):  # the cache refuses a snapshot larger than the whole cache
                 self._cache[key] = _Cached(snapshot=snapshot, ttl_s=ttl_s)
             return snapshot
+
+    def get_within(self, settings: Settings, cohort_id: str, patience_s: float) -> CohortSnapshot | None:
+        """Return what `get` returns, or None if the reading takes longer than `patience_s` seconds.
+
+        The reading then goes on, and a later call within a minute returns its result, or its error.
+        """
+        key = _key(settings, cohort_id)
+        with self._mutex:
+            cached = self._cache.get(key)
+            if cached is not None:
+                return cached.snapshot
+            reading = self._awaited.get(key)
+            is_old = reading is not None and self._clock() - (reading.ended_at or self._clock()) > _MAX_TTL_S
+            if reading is None or is_old:
+                reading = self._awaited[key] = _Reading(snapshot=Future())
+                self._threads.submit(self._read_for, reading, settings, cohort_id)
+        wait({reading.snapshot}, patience_s)
+        if not reading.snapshot.done():
+            return None
+        with self._mutex:
+            self._awaited.pop(key, None)
+        return reading.snapshot.result()
+
+    def _read_for(self, reading: _Reading, settings: Settings, cohort_id: str) -> None:
+        try:
+            snapshot = self.get(settings, cohort_id)
+        except BaseException as error:  # noqa: BLE001  (the request that waits raises it)
+            reading.ended_at = self._clock()
+            reading.snapshot.set_exception(error)
+        else:
+            reading.ended_at = self._clock()
+            reading.snapshot.set_result(snapshot)
+
+
+def _key(settings: Settings, cohort_id: str) -> tuple[str, str]:
+    return str(settings.data_root), cohort_id

@@ -41,6 +41,9 @@ _YEAR_S = 365 * 24 * 3600
 
 log = logging.getLogger(__name__)
 router = APIRouter()
+
+# The page of a cohort says that the cohort is being read if that takes longer, in s.
+_PATIENCE_S = 1.5
 for page in (differences_page, essays_page, figures, plan_page, progress_panel, scores_page):
     router.include_router(page.router)
 
@@ -93,7 +96,9 @@ def cohorts(request: Request) -> Response:
 def cohort(request: Request, cohort_id: str) -> Response:
     """Show a cohort's totals and its coverage matrix."""
     settings = read_settings()
-    snapshot = shown_cohorts.snapshots.get(settings, checked_id(cohort_id))
+    snapshot = shown_cohorts.snapshots.get_within(settings, checked_id(cohort_id), _PATIENCE_S)
+    if snapshot is None:
+        return render(request, "reading", cohort_id=cohort_id)
     query, store = forms.matrix_query(request.query_params), GensDataLayer.from_root(settings.data_root)
     criterion = request.query_params.get("criterion", "")
     cells = _cells_of_criterion(snapshot, criterion) if criterion in snapshot.criteria else snapshot.cells

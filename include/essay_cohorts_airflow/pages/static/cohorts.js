@@ -82,3 +82,6 @@ async function replaceLinksToDeletedLogs(part) {
 }
 
 prepare(document);
+
+// The server answers with this page while it reads a large cohort; the next answer waits for the end of the reading.
+if (document.querySelector("[data-reading]")) setTimeout(() => location.reload(), 300);
