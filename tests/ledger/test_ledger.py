@@ -47,22 +47,6 @@ def names(settings: Settings) -> list[str]:
     )
 
 
-@contextmanager
-def waiting(ledger: Ledger) -> Iterator[Callable[[], bool]]:
-    """Let another thread wait for the turn; yield a function that tells whether this thread has had the turn."""
-    had = threading.Event()
-
-    def wait() -> None:
-        with ledger.planning_turn("the second planner"):
-            had.set()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    yield lambda: had.wait(0.3)
-    thread.join(20)
-    assert had.is_set()
-
-
 # ---------------------------------------------------------------- the planning turn
 
 
@@ -75,12 +59,19 @@ def test_one_planner_at_a_time(ledger: Ledger, settings: Settings) -> None:
 
 @contextmanager
 def waiting_after(ledger: Ledger) -> Iterator[Callable[[], bool]]:
-    """Hold the turn within the block while another thread waits for it."""
+    """Hold the turn within the block while a thread waits for it; yield what tells whether the thread has had it."""
+    had = threading.Event()
+
+    def wait() -> None:
+        with ledger.planning_turn("the second planner"):
+            had.set()
+
+    thread = threading.Thread(target=wait)
     with ledger.planning_turn("the first planner"):
-        context = waiting(ledger)
-        had_turn = context.__enter__()
-        yield had_turn
-    context.__exit__(None, None, None)
+        thread.start()
+        yield lambda: had.wait(0.3)
+    thread.join(20)
+    assert had.is_set()
 
 
 @pytest.mark.parametrize(

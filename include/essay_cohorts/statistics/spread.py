@@ -102,8 +102,8 @@ def widest_pairs(pairs: Iterable[JudgePair]) -> tuple[JudgePair, ...]:
     """
     widest: dict[str, JudgePair] = {}
     for pair in pairs:
-        size = abs(pair.difference.value or 0.0)
-        if size > abs(widest[pair.template_id].difference.value or 0.0) if pair.template_id in widest else True:
+        known = widest.setdefault(pair.template_id, pair)
+        if abs(pair.difference.value or 0.0) > abs(known.difference.value or 0.0):
             widest[pair.template_id] = pair
     return tuple(_lower_first(pair) for pair in widest.values())
 

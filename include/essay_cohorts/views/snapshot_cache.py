@@ -36,6 +36,10 @@ class _Reading:
     snapshot: Future[CohortSnapshot]
     ended_at: float | None = None
 
+    def end(self, now: float) -> None:
+        """Note when the reading ended."""
+        self.ended_at = now
+
 
 class SnapshotCache:
     """A thread-safe cache of snapshots; while one thread reads a cohort, other threads wait for the result.
@@ -93,10 +97,9 @@ class SnapshotCache:
             if cached is not None:
                 return cached.snapshot
             reading = self._awaited.get(key)
-            is_old = reading is not None and self._clock() - (reading.ended_at or self._clock()) > _MAX_TTL_S
-            if reading is None or is_old:
-                reading = self._awaited[key] = _Reading(snapshot=Future())
-                self._threads.submit(self._read_for, reading, settings, cohort_id)
+            ended_at = reading.ended_at if reading else None
+            if reading is None or (ended_at is not None and self._clock() - ended_at > _MAX_TTL_S):
+                reading = self._awaited[key] = self._begin(settings, cohort_id)
         wait({reading.snapshot}, patience_s)
         if not reading.snapshot.done():
             return None
@@ -104,15 +107,11 @@ class SnapshotCache:
             self._awaited.pop(key, None)
         return reading.snapshot.result()
 
-    def _read_for(self, reading: _Reading, settings: Settings, cohort_id: str) -> None:
-        try:
-            snapshot = self.get(settings, cohort_id)
-        except BaseException as error:  # noqa: BLE001  (the request that waits raises it)
-            reading.ended_at = self._clock()
-            reading.snapshot.set_exception(error)
-        else:
-            reading.ended_at = self._clock()
-            reading.snapshot.set_result(snapshot)
+    def _begin(self, settings: Settings, cohort_id: str) -> _Reading:
+        """Begin to read the cohort in another thread."""
+        reading = _Reading(snapshot=self._threads.submit(self.get, settings, cohort_id))
+        reading.snapshot.add_done_callback(lambda _: reading.end(self._clock()))
+        return reading
 
 
 def _key(settings: Settings, cohort_id: str) -> tuple[str, str]:
