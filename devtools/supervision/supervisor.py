@@ -225,7 +225,10 @@ def main() -> None:
             Supervisor(order).run()
     except Timeout:
         holder = living_owner(Path(order.home) / OWNER_FILE) or "another process"
-        emit("refused", sentence=f"{order.home} is already in use by {holder}. Stop that process first.")
+        emit(
+            "refused",
+            sentence=f"{order.home} is already in use by {holder}. End that process first; Ctrl-C ends `make up`.",
+        )
         return
     emit("stopped")
 

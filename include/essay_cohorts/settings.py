@@ -31,6 +31,12 @@ class Settings:
     ledger: str = field(default="", repr=False)
 
 
+def airflow_command() -> str:
+    """Return what to type in the checkout to run Airflow's command line with the home that `make up` uses."""
+    home = PROJECT_ROOT / ".airflow"
+    return f"AIRFLOW_HOME={home} .venv/bin/airflow" if home.is_dir() else "airflow"
+
+
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read DD_DATA_ROOT, DD_COHORT, DD_CHANGED_INPUTS and DD_LEDGER. BadInput if a value is not valid."""
     # os.path.expanduser leaves an unknown ~user unchanged, while Path.expanduser raises.

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
 
 from tests.conftest import PlayedDag
+from tests.e2e.browser import chromium
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from starlette.testclient import TestClient
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,6 +50,26 @@ def pages(store: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test
     client = TestClient(application, raise_server_exceptions=False, headers={"Accept": "text/html"})
     with client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start one browser for this file."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def address(pages: TestClient) -> Iterator[str]:
+    """Serve the application of `pages` on 127.0.0.1, and return its address."""
+    server = uvicorn.Server(uvicorn.Config(pages.app, host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

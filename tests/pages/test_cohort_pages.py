@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shlex
-from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,10 +15,7 @@ from essay_cohorts.domain import Action
 from essay_cohorts.reparsing.reparse import reparse
 from essay_cohorts.reparsing.rules import ReparseRequest
 from essay_cohorts.settings import Settings
-from essay_cohorts.views.snapshot import CohortSnapshot, read_snapshot
-from essay_cohorts.views.snapshot_cache import SnapshotCache
 from essay_cohorts.views.status import cohort_status
-from essay_cohorts_airflow.pages import routes, shown_cohorts
 from tests.cli.command import run_command
 from tests.conftest import PlayedDag, task_ref
 from tests.judge_server import JudgeServer
@@ -233,22 +229,15 @@ def test_a_person_s_evaluation_shows_the_rater_instead_of_a_reply(pages: TestCli
     assert ("The rater left no note." in html, "<h2>Criteria</h2>" in html) == (True, False)
 
 
-def test_a_large_cohort_says_that_it_is_being_read(
-    pages: TestClient, main: PlayedDag, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the store is read the page says so and asks again by itself; then it shows the cohort."""
-    gate = Event()
-
-    def read(settings: Settings, cohort_id: str) -> CohortSnapshot:
-        gate.wait(20)
-        return read_snapshot(settings, cohort_id)
-
-    monkeypatch.setattr(shown_cohorts, "snapshots", SnapshotCache(read=read))
-    monkeypatch.setattr(routes, "_PATIENCE_S", 0.0)
-    waiting = pages.get("/c/main")
-    assert waiting.status_code == 200
-    assert "Reading the evaluations of this cohort" in waiting.text
-    assert "data-reading" in waiting.text
-    monkeypatch.setattr(routes, "_PATIENCE_S", 20.0)
-    gate.set()
-    assert 'id="matrix"' in pages.get("/c/main").text
+def test_a_cohort_leads_straight_to_its_results(pages: TestClient, main: PlayedDag) -> None:
+    """The links at the top of a cohort's page lead to pages that show what each link says."""
+    html = pages.get("/c/main").text
+    results = re.search(r'<nav class="tabs results".*?</nav>', html, re.DOTALL)
+    assert results is not None
+    links = dict(re.findall(r'<a href="([^"]+)">([^<]+)</a>', results.group()))
+    shown = {words: pages.get(address.replace("&amp;", "&")).text for address, words in links.items()}
+    for address, words in links.items():
+        assert "#" not in address or f'id="{address.split("#")[1]}"' in shown[words], address
+    assert 'aria-sort="descending"' in shown["Essays that judges disagree on"]
+    assert "Essays, largest difference first" in shown["Two judges side by side"]
+    assert "largest loss first" in shown["Two templates side by side"]

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from essay_cohorts.planning.planned_run import PlannedRun
 from tests.conftest import PlayedDag
-from tests.e2e.browser import chromium
 from tests.pages.run_progress import report
 from tests.store_builder import StoreBuilder
-
-if TYPE_CHECKING:
-    from starlette.testclient import TestClient
 
 # Collects what Chromium counts as a layout shift, with the first node that moved.
 WATCH_SHIFTS = """() => {
@@ -27,26 +20,6 @@ WATCH_SHIFTS = """() => {
     for (const shift of list.getEntries()) window.shifts.push([shift.value, shift.sources[0]?.node?.textContent]);
   }).observe({ type: "layout-shift" });
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one browser for this file."""
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-def address(pages: TestClient) -> Iterator[str]:
-    """Serve the application of `pages` on 127.0.0.1, and return its address."""
-    server = uvicorn.Server(uvicorn.Config(pages.app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture

@@ -136,4 +136,5 @@ def test_the_ranking_says_which_judge_was_lowest(pages: TestClient, main: Played
             assert row[6:] == ["–", ""]
             continue
         assert float(row[6]) == pytest.approx(by_mean[-1][0] - by_mean[0][0], abs=0.006)
-        assert row[7] == (by_mean[0][1] if float(row[6]) else "")
+        lowest, judge = by_mean[0]
+        assert row[7] == (f"{judge} {lowest:.2f}" if float(row[6]) else "all judges agree")

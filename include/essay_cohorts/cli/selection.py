@@ -34,7 +34,7 @@ from essay_cohorts.selecting.selection_writer import (
     top_essays,
     write_selection,
 )
-from essay_cohorts.settings import PROJECT_ROOT
+from essay_cohorts.settings import airflow_command
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essays.essay_titles import essay_titles
 
@@ -158,8 +158,7 @@ def _print_next(written: Path | None, removed: Path | None, conf: Mapping[str, o
     quoted = shlex.quote(json.dumps(conf))
     typer.echo(f"Written: {written}")
     typer.echo(f"See what it would call:  {typed_command()} plan --conf {quoted}{typed_root(root)}")
-    airflow = f"AIRFLOW_HOME={home} .venv/bin/airflow" if (home := PROJECT_ROOT / ".airflow").is_dir() else "airflow"
-    typer.echo(f"Run it:                  {airflow} dags trigger evaluation_backfill --conf {quoted}")
+    typer.echo(f"Run it:                  {airflow_command()} dags trigger evaluation_backfill --conf {quoted}")
 
 
 def _as_json(choice: MissingSelection, written: Path | None) -> dict[str, object]:

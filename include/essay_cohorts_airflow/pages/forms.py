@@ -17,6 +17,7 @@ from essay_cohorts.domain import ID_RULE, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.records import count_of, texts_of
+from essay_cohorts.settings import airflow_command
 from essay_cohorts.views.coverage import CellState
 from essay_cohorts.views.matrix import Colour, MatrixQuery, Sort
 
@@ -107,7 +108,7 @@ def conf_of_cohort(cohort_id: str, manifest: Mapping[str, Any]) -> dict[str, Any
 
 def trigger_command(dag_id: str, conf: Mapping[str, Any]) -> str:
     """Return the command that triggers the DAG with this conf."""
-    return f"airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
+    return f"{airflow_command()} dags trigger {dag_id} --conf {shlex.quote(json.dumps(conf))}"
 
 
 def distinct(names: Iterable[str]) -> list[str]:

@@ -174,10 +174,8 @@ def run(request: Request, dag_id: str, run_id: str) -> Response:
         return RedirectResponse(Links(request.scope.get("root_path", "")).page("c", cohort_id))
     why = f"Only runs of the DAG {DAG_ID} have a cohort, and this is a run of {dag_id}."
     if dag_id == DAG_ID:
-        why = (
-            f"The run {run_id} has no cohort here: it has not planned yet, its plan failed, it was a dry run, or its "
-        )
-        why += "cohort was deleted. The log of its task plan_cohort says which."
+        why = f"The run {run_id} has no cohort here: it has not planned yet, its plan failed, it was a dry run, its "
+        why += "cohort was deleted, or it belongs to another data root. The log of its task plan_cohort says which."
     return render(request, "problem", status_code=404, title="No cohort", lines=[why])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -24,10 +24,16 @@ ESSAYS_A_PAGE = 50
 
 router = APIRouter()
 
+_ORDERS: dict[str, Callable[[EssayPair], float]] = {
+    "size": lambda each: -abs(each.difference),
+    "losses": lambda each: each.difference,
+    "gains": lambda each: -each.difference,
+}
+
 
 @router.get("/c/{cohort_id}/differences")
 def differences(request: Request, cohort_id: str) -> Response:
-    """Show the mean difference of two sides, a scatter, and each essay's difference; the largest loss first."""
+    """Show the mean difference of two sides, a scatter, and each essay's difference; the largest first."""
     from essay_cohorts.figures.cohort_figures import FigureName, side_by_side
     from essay_cohorts.statistics.all_statistics import method_in_words
 
@@ -39,7 +45,9 @@ def differences(request: Request, cohort_id: str) -> Response:
     by_template = query.get("by") == "template" and len(templates) > 1
     chosen = _chosen(query, templates, judges, by_template=by_template)
     sides = side_by_side(found, chosen)
-    essays = _sorted(sides.essays, query.get("order", "losses"))
+    order = query.get("order", "")
+    order = order if order in _ORDERS else "size"
+    essays = sorted(sides.essays, key=_ORDERS[order])
     page, pages, shown = paginate(essays, ESSAYS_A_PAGE, forms.page_number(query))
     return render(
         request,
@@ -54,7 +62,7 @@ def differences(request: Request, cohort_id: str) -> Response:
         figure=read.figure(FigureName.SCATTER, chosen),
         mixed=found.statistics.mixed,
         method=method_in_words(),
-        order=query.get("order", "losses"),
+        order=order,
         essays=shown,
         titles=found.titles(each.essay_id for each in shown),
         page=page,
@@ -95,11 +103,3 @@ def _without_score(rows: Sequence[ScoreRow], chosen: Chosen) -> list[str]:
         if scored and chosen.template_id not in scored:
             said.append(f"{person_or_judge(side)} has scores only under {', '.join(sorted(scored))}")
     return said
-
-
-def _sorted(essays: Sequence[EssayPair], order: str) -> list[EssayPair]:
-    keys: dict[str, Any] = {
-        "gains": lambda each: -each.difference,
-        "size": lambda each: -abs(each.difference),
-    }
-    return sorted(essays, key=keys.get(order, lambda each: each.difference))
