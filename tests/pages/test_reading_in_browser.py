@@ -50,10 +50,13 @@ def test_a_cohort_says_that_it_is_being_read_and_then_shows_itself(
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     visitor = Visitor(page=context.new_page(), url=address)
     # Without its script the page does not ask again, and stays while axe-core looks at it.
-    script = "**/cohorts.js"
+    script = "**/cohorts.js*"
     visitor.page.route(script, lambda route: route.abort())
     visitor.page.goto(f"{address}/c/large")
     expect(visitor.page.get_by_role("status")).to_contain_text("Reading the evaluations of this cohort")
+    visitor.page.evaluate("window.untouched = true")
+    visitor.page.wait_for_timeout(600)
+    assert visitor.page.evaluate("window.untouched") is True, "the page asked again"
     assert visitor.overflow() == 0
     assert visitor.violations() == []
     visitor.picture(f"reading_{width}_{scheme}")
