@@ -6,7 +6,7 @@ PORT ?=
 YES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test test-quick test-litellm browser postgresql lint docs bench bench-quick mutation lock
+.PHONY: help setup backfill up test test-quick test-litellm browser postgresql faketime lint docs bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running (JUDGE=offline: with the offline judge; PORT=9000)
 	@$(BIN)/python -m devtools.local_airflow up $(if $(JUDGE),--judge $(JUDGE)) $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser postgresql ## Run every test
+test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser postgresql faketime ## Run every test
 	@$(BIN)/python -m pytest $(LANES)
 
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
@@ -43,6 +43,12 @@ postgresql:
 	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	else echo "The tests of the ledger need PostgreSQL. Next: sudo apt-get install postgresql"; exit 1; fi
+
+faketime:
+	@if ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing libfaketime, for the tests of clocks that differ"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libfaketime >/dev/null; \
+	else echo "The tests of clocks that differ need libfaketime. Next: sudo apt-get install libfaketime"; exit 1; fi
 
 lint: .venv/.dev ## Check format, style, types, layers, dependencies and the links of the docs
 	@$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ POINTS = (
     "after_seeds",
     "after_membership",
     "after_manifest",
-    "after_lease",
+    "after_claim",
     "after_intent",
     "after_send",
     "after_receive",

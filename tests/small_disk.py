@@ -28,10 +28,11 @@ from essay_cohorts.backfill.call_missing import call_missing
 from essay_cohorts.errors import CohortError
 from essay_cohorts.planning.slices import Slice
 from tests.conftest import PlayedDag, task_ref
+from tests.ledger_reading import recorded_requests
 from tests.store_builder import StoreBuilder
 
 ESSAYS, AT_ONCE = 6, 3
-# This is enough for the leases and the call journal, and not enough for one long reply of the judge.
+# This is enough for the ledger, and not enough for one long reply of the judge.
 ROOM_BYTES = 48_000
 BALLAST = "ballast"
 
@@ -108,8 +109,8 @@ def play(trouble: str, root: Path, judge_url: str) -> dict[str, Any]:
         (root / BALLAST).unlink()
         run = dag.run(conf, run_id="run-2")
         seen["then"] = {"complete": run.summary.complete, "message": run.summary.message}
-    journal = [json.loads(line) for line in store.files().get("cohorts/c/calls.jsonl", b"").splitlines()]
-    return {**seen, "ends": Counter(line["end"] for line in journal if "end" in line)}
+    ends = Counter(row["ending"] for row in recorded_requests(root) if row["ending"]) if trouble == "full" else {}
+    return {**seen, "ends": ends}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     reparsing    Scores stored replies again with today's parsers, without a call.
     maintenance  Finds damage in the store, and moves made-up evaluations out of a store for real scores.
     views        Reads the store and prepares what the pages and the commands show.
-    calling      Calls the judges for one slice, with leases, a budget, a journal of requests, and stops.
+    calling      Calls the judges for one slice, with claims, a budget and stops.
     llm_client   Sends one request to an LLM's API: retries it, slows down when told to, and explains its failure.
     figures      Draws figures of scores as SVG and PNG. Pure.
     planning     Decides which evaluations a cohort has, which are reused, and which need a call.
@@ -19,8 +19,7 @@ The packages, highest first; imports only go down (`make lint` proves it, and wh
     progress     Tells how far the calls of a run are, in the log and in small files, while they are made.
     store        Reads and writes the data root: evaluations, replies, verdicts, cohorts, scores.csv.
     catalog      Reads the inputs below 1_raw and 2_tasks: templates, judges, replicates, the selection file.
-    ledger       Coordinates processes through one SQL database: turns, slots, living callers, announcements.
-    leases       Tells who is working on what, across processes and machines: leases in files.
+    ledger       Coordinates processes in a SQL database: who works on what, what is spent, how fast to ask judges.
     files        Reads and writes files of a shared disk: atomically, as CSV and JSON text, in threads for slow disks.
 
 All packages share the modules next to them: `domain` (the nouns), `calls` (prompts, replies and failures), `ids`,

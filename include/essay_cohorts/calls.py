@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -55,7 +55,7 @@ class JudgeModel:
     """A judge: `id` names it in gen_ids and metadata, `model` is what the API is sent; prices are per 1e6 tokens.
 
     `request` is a JSON object as canonical text, merged into the request's body; "" when there is nothing to merge.
-    `connection` names the address and the key of the API.
+    `connection` names the address and the key of the API. The last three limit the requests of all runs together.
     """
 
     id: str
@@ -68,6 +68,9 @@ class JudgeModel:
     request: str = ""
     cached_input_usd_per_mtok: float | None = None
     connection: str = DEFAULT_CONNECTION
+    max_in_flight: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +103,15 @@ class Spending:
     in_flight_usd: float = 0.0
     unknown: int = 0
     unknown_usd: float = 0.0
+
+    def __add__(self, other: Spending) -> Spending:
+        """Return the sum, field by field."""
+        return Spending(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+    def with_request(self, worst_usd: float | None) -> Spending:
+        """Return the spending with one more request in flight."""
+        usd = self.in_flight_usd + (worst_usd or 0.0)
+        return replace(self, calls=self.calls + 1, in_flight=self.in_flight + 1, in_flight_usd=usd)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ class Settings:
 
     `data_root` is the folder of all files that are read and written. `cohort_id` and `changed_inputs` are used if the
     conf does not set them. `processes` is the number of slices that this machine can usefully run at once. `ledger`
-    is the URL of the ledger's database, which may hold a password; "" is a file in the data root.
+    is the URL of the ledger's database, which may hold a password; "" is a file in the data root. `max_usd_per_day`
+    and `max_usd_per_month` cap what all runs together may spend in a day and a month of UTC; None means no cap.
     """
 
     data_root: Path
@@ -29,6 +31,8 @@ class Settings:
     changed_inputs: ChangedInputs = ChangedInputs.REFUSE
     processes: int = 2
     ledger: str = field(default="", repr=False)
+    max_usd_per_day: float | None = None
+    max_usd_per_month: float | None = None
 
 
 def airflow_command() -> str:
@@ -38,7 +42,7 @@ def airflow_command() -> str:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read DD_DATA_ROOT, DD_COHORT, DD_CHANGED_INPUTS and DD_LEDGER. BadInput if a value is not valid."""
+    """Read the variables DD_* that `.env.example` lists. BadInput if a value is not valid."""
     # os.path.expanduser leaves an unknown ~user unchanged, while Path.expanduser raises.
     given = environment.get("DD_DATA_ROOT", "").strip()
     root = Path(os.path.expanduser(given or PROJECT_ROOT / "data"))  # noqa: PTH111
@@ -60,6 +64,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if changed not in list(ChangedInputs):
         place, next_step = "environment: DD_CHANGED_INPUTS", f"Write one of: {', '.join(ChangedInputs)}."
         problems.append(Problem(place=place, finding=f"{changed!r} is not valid.", next_step=next_step))
+    caps = [_usd(environment, name, problems) for name in ("DD_MAX_USD_PER_DAY", "DD_MAX_USD_PER_MONTH")]
     if problems:
         raise BadInput(problems)
     return Settings(
@@ -68,7 +73,24 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         changed_inputs=ChangedInputs(changed),
         processes=_processes(),
         ledger=environment.get("DD_LEDGER", "").strip(),
+        max_usd_per_day=caps[0],
+        max_usd_per_month=caps[1],
     )
+
+
+def _usd(environment: Mapping[str, str], name: str, problems: list[Problem]) -> float | None:
+    """Return an amount of USD, None if it is not set; add a problem if it is not a number of 0 or more."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        usd = float(text)
+    except ValueError:
+        usd = -1.0
+    if not 0 <= usd < math.inf:
+        next_step = "Write a number of USD such as 5 or 2.50, or leave it out for no cap."
+        problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
+    return usd
 
 
 def _processes() -> int:

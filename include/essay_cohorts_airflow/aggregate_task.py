@@ -16,11 +16,14 @@ def gather_scores() -> dict[str, Any]:
     """Write `7_cross_experiment/aggregated_scores.csv`; return how many rows it has, and how many have a score."""
     from dataclasses import asdict
 
-    from essay_cohorts import settings
+    from essay_cohorts.ledger import ledger
     from essay_cohorts.selecting import aggregated_scores
+    from essay_cohorts.settings import read_settings
 
     with readable_failure():
-        counts = aggregated_scores.aggregate_scores(settings.read_settings().data_root)
+        settings = read_settings()
+        callers = ledger.Ledger.for_reading(settings).holders()
+        counts = aggregated_scores.aggregate_scores(settings.data_root, callers)
     log.info("%s", counts)
     return asdict(counts)
 

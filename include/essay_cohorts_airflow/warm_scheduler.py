@@ -14,7 +14,6 @@ LIBRARIES = (
     "httpx",
     "tenacity",
     "jinja2.sandbox",
-    "filelock",
     "pandas",
     "scipy.stats",
     "matplotlib.backends.backend_svg",

@@ -22,10 +22,10 @@ from essay_cohorts.errors import BadInput, RepliesMissing, StoreError
 from essay_cohorts.ids import evaluation_gen_id
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from tests.conftest import API_KEY, DAG_ID, PlayedDag, PlayedRun, full_disk, killed_before, task_ref
 from tests.judge_server import JudgeServer
+from tests.ledger_reading import claimed_ids, ledger_of
 from tests.store_builder import StoreBuilder
 
 Logged = Callable[[], list[str]]
@@ -157,8 +157,8 @@ async def call_and_cancel(
 
 
 def nothing_is_held(store: StoreBuilder) -> bool:
-    """Return whether the store has no lease, no task lease and no temporary file."""
-    return not [name for name in store.files() if name.endswith((".tmp", ".lease", "call.json"))]
+    """Return whether the ledger has no claim, and the store no temporary file."""
+    return not claimed_ids(store.root) and not [name for name in store.files() if name.endswith(".tmp")]
 
 
 PRICED = (
@@ -171,7 +171,7 @@ PRICED = (
 def test_a_cancelled_task_stores_the_replies_under_way(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, capped: bool
 ) -> None:
-    """No further request is sent, the replies under way are stored, and no lease or journal entry stays open."""
+    """No further request is sent, the replies under way are stored, and no claim or request stays open."""
     essays(store, 12)
     store.write("1_raw/llm_models.csv", PRICED)
     judge_server.faults({"fault": "latency", "seconds": 0.6})
@@ -185,7 +185,7 @@ def test_a_cancelled_task_stores_the_replies_under_way(
     assert judge_server.calls() == at_once
     assert sum(holds(store, gen_id(number), "raw.txt") for number in range(1, 13)) == at_once
     assert nothing_is_held(store)
-    assert CallJournal(folder=store.root / "cohorts" / "c").unsettled() == ()
+    assert ledger_of(store.root).unsettled("c") == []
     judge_server.reset()
     assert call(dag, planned, try_number=2) == {"called": 12 - at_once}
 
@@ -226,10 +226,10 @@ def test_an_error_while_a_task_is_cancelled_is_raised(
         asyncio.run(with_a_full_disk())
 
 
-def test_a_task_cancelled_twice_releases_its_leases(
+def test_a_task_cancelled_twice_releases_its_claims(
     store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """Cancelled again while it waits for its last replies, the step leaves no lease and logs the requests it sent."""
+    """Cancelled again while it waits for its last replies, the step leaves no claim and logs the requests it sent."""
     essays(store, 3)
     judge_server.faults({"fault": "hang"})
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 2})
@@ -238,7 +238,7 @@ def test_a_task_cancelled_twice_releases_its_leases(
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(call_and_cancel(dag, planned, judge_server, after_calls=2, times=2))
     assert nothing_is_held(store)
-    unsettled = CallJournal(folder=store.root / "cohorts" / "c").unsettled()
+    unsettled = ledger_of(store.root).unsettled("c")
     assert len(unsettled) == 2
 
 

@@ -15,21 +15,15 @@ import pytest
 
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import make_folder, write_text
-from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.settings import Settings
 from essay_cohorts.store import reply_files
-from essay_cohorts.store.call_journal import CallJournal, Intent
-from tests.conftest import task_ref
 from tests.judge_server import PROJECT, JudgeServer
 from tests.small_disk import TROUBLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces are Linux's")]
 
 NOBODY = 65534
-TASK = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
-INTENT = Intent(gen_id="v_1", llm_model_id="judge-a", worst_usd=None, longest_s=1.0, task=TASK)
 # More than the space that is left on a full disk.
 REPLY = "x" * 60_000 + "\nSCORE: 5"
 
@@ -95,24 +89,12 @@ def test_what_a_full_disk_cost_is_known_and_bought_again_once_there_is_room(tmp_
     assert seen.ends == {"charged": 3, "reply": 6}
 
 
-class FilelessTaskLease(TaskLease):
-    """A task lease that needs no file."""
-
-    def claim(self) -> str:
-        return '{"caller": "0123456789ab"}'
-
-
 @pytest.mark.parametrize(
     "write",
     [
         pytest.param(lambda folder: write_text(folder / "raw.txt", "new"), id="a file"),
         pytest.param(lambda folder: make_folder(folder, folder / "runs"), id="a folder"),
         pytest.param(lambda folder: reply_files.store(folder, "new", {}), id="a reply"),
-        pytest.param(lambda folder: TaskLease(folder, TASK).__enter__(), id="a task lease"),
-        pytest.param(
-            lambda folder: CallLease(folder / "call.json", FilelessTaskLease(folder, TASK)).take(), id="a claim"
-        ),
-        pytest.param(lambda folder: CallJournal(folder=folder).reserve(INTENT), id="the journal of calls"),
         pytest.param(
             lambda folder: Ledger.of(Settings(data_root=folder)).planning_turn("a test").__enter__(), id="the ledger"
         ),

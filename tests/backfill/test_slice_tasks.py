@@ -26,12 +26,12 @@ from essay_cohorts.backfill.call_missing import call_missing
 from essay_cohorts.domain import Action
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.ids import evaluation_gen_id, run_key
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import rows_of_slice
 from essay_cohorts.planning.slices import Slice
 from tests.conftest import DAG_ID, PlayedDag, killed_before, task_ref
 from tests.judge_server import JudgeServer
+from tests.ledger_reading import claim_for_a_silent_task, recorded_requests
 from tests.store_builder import StoreBuilder
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -231,23 +231,17 @@ def test_unfinished_work_is_taken_up(store: StoreBuilder, dag: PlayedDag, judge_
 
 
 def test_a_pending_reply_of_a_dead_machine_is_scored(
-    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+    store: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
 ) -> None:
-    """The step waits once per slice, until the dead task's lease has been silent long enough, not per evaluation."""
-    monkeypatch.setattr(slice_tasks, "TaskLease", partial(TaskLease, lease_s=1.0))
+    """Once the dead task was silent for long enough, its claims are taken over and the replies put in place."""
     essays = [store.essay(number) for number in (1, 2)]
     store.backfill(*essays)
-    other = TaskLease(store.root, task_ref("before", "evaluation.evaluation_raw", 1, 0), 1.0)
-    with other:
-        for number, essay in enumerate(essays):
-            gen_id = store.evaluation(f"v_{number}", essay, score=None)
-            reply = reply_record_of("SCORE: 8\n")
-            store.json(f"gens/evaluation/{gen_id}/.raw_metadata.json.0123456789ab.tmp", reply)
-            store.write(f"gens/evaluation/{gen_id}/.raw.txt.0123456789ab.tmp", "SCORE: 8\n")
-            store.write(f"gens/evaluation/{gen_id}/call.json", other.claim())
-        [task_lease] = (store.root / ".callers").iterdir()
-        text = task_lease.read_text(encoding="ascii").replace("host=", "host=not-")
-    task_lease.write_text(text, encoding="ascii")
+    gen_ids = [store.evaluation(f"v_{number}", essay, score=None) for number, essay in enumerate(essays)]
+    for gen_id in gen_ids:
+        reply = reply_record_of("SCORE: 8\n")
+        store.json(f"gens/evaluation/{gen_id}/.raw_metadata.json.0123456789ab.tmp", reply)
+        store.write(f"gens/evaluation/{gen_id}/.raw.txt.0123456789ab.tmp", "SCORE: 8\n")
+    claim_for_a_silent_task(store.root, 29.0, *gen_ids)
     assert dag.run({**ONE_CELL, "replicates": 1}).summary.complete
     assert judge_server.calls() == 0
     assert [store.read(f"gens/evaluation/v_{number}/parsed.txt") for number in (0, 1)] == ["8.0\n"] * 2
@@ -346,7 +340,7 @@ def test_what_is_sent_is_what_is_configured(store: StoreBuilder, dag: PlayedDag,
             "max_tokens": 300,
         }
     ]
-    intent = json.loads(store.read("cohorts/c/calls.jsonl").splitlines()[0])
+    intent = recorded_requests(store.root)[0]
     assert intent["worst_usd"] == pytest.approx((len((system + prompt).encode()) + 64 + 2 * 300) / 1e6)
     record = json.loads(store.read(f"{folder}/raw_metadata.json"))
     assert record["request"] == {"seed": 7, "top_p": 0.5}

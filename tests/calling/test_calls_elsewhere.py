@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 ONE_CELL: dict[str, Any] = {"templates": ["novelty"], "models": ["judge-a"], "replicates": 1, "max_concurrency": 4}
 PATIENCE_S = 60.0
+NO_MORE: Mapping[str, str] = {}
 
 
 def conf(cohort: str, essays: list[str], **more: Any) -> dict[str, Any]:
@@ -30,13 +32,22 @@ def conf(cohort: str, essays: list[str], **more: Any) -> dict[str, Any]:
 
 @contextmanager
 def run_beside(
-    store: StoreBuilder, judge: JudgeServer, asked: dict[str, Any], run_id: str = "beside"
+    store: StoreBuilder,
+    judge: JudgeServer,
+    asked: dict[str, Any],
+    run_id: str = "beside",
+    environment: Mapping[str, str] = NO_MORE,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a run in another process, and enter the block when the judge has the run's first request."""
     before = judge.calls()
     command = [sys.executable, "-m", "tests.played_cohort", str(store.root), judge.base_url, run_id, "1"]
     with subprocess.Popen(
-        [*command, json.dumps(asked)], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, json.dumps(asked)],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             end = time.monotonic() + PATIENCE_S

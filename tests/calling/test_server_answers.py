@@ -21,6 +21,7 @@ from essay_cohorts.llm_client.client import Judge
 from essay_cohorts.llm_client.client_settings import CallRules
 from tests.answer_server import Answer, AnswerServer
 from tests.conftest import PlayedDag, PlayedRun
+from tests.ledger_reading import recorded_requests
 from tests.store_builder import StoreBuilder
 
 # Prices in USD per 1e6 tokens: 1 for input, 10 for output.
@@ -90,14 +91,13 @@ class Played:
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
 
     def ends(self) -> list[str]:
-        """Return the ends of the requests in the journal."""
-        lines = map(json.loads, self.store.read("cohorts/c/calls.jsonl").splitlines())
-        return [line["end"] for line in lines if "end" in line]
+        """Return the ends of the requests in the ledger, in the order of the ends."""
+        ended = [row for row in recorded_requests(self.store.root) if row["ending"]]
+        return [row["ending"] for row in sorted(ended, key=lambda row: row["ended"])]
 
     def spent(self) -> float:
-        """Return the known cost of the run in the journal."""
-        lines = map(json.loads, self.store.read("cohorts/c/calls.jsonl").splitlines())
-        return round(sum(line.get("cost_usd") or 0.0 for line in lines), 9)
+        """Return the known cost of the run in the ledger."""
+        return round(sum(row["cost_usd"] or 0.0 for row in recorded_requests(self.store.root)), 9)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,13 +16,11 @@ from openai import AsyncOpenAI
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calls import JudgeModel, Prompt
 from essay_cohorts.ids import evaluation_gen_id
-from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.llm_client.client_settings import CallRules
 from essay_cohorts.llm_client.request import ApiRequests, NoReply
-from essay_cohorts.store.gens_data_layer import GensDataLayer
 from tests.answer_server import Answer, AnswerServer
 from tests.conftest import PlayedDag, PlayedRun, PlayedServer, task_ref
+from tests.ledger_reading import claimed_by
 from tests.store_builder import StoreBuilder
 
 KEYS = {"llm_default": "sk-of-the-default-0123456789", "vllm": "sk-of-vllm-9876543210"}
@@ -214,18 +212,6 @@ def test_each_connection_has_its_own_timeout(store: StoreBuilder) -> None:
     assert "Raise read_timeout_s in the extra of the Connection vllm" in texts_of(run)
 
 
-def test_the_longest_time_of_a_request_is_that_of_its_connection(store: StoreBuilder) -> None:
-    """The journal keeps a request as under way for as long as its own connection allows."""
-    store.judges_at(a="llm_default", b="vllm")
-    essays(store, 1)
-    with servers(reply(), reply()) as at:
-        dag_at(store, at, llm_default={"total_timeout_s": 100.0}, vllm={"total_timeout_s": 900.0}).run(CONF)
-    lines = [json.loads(line) for line in store.read("cohorts/c/calls.jsonl").splitlines()]
-    until = {line["llm_model_id"]: line["until"] for line in lines if "until" in line}
-    # Both requests were sent within these 600 s, so their ends differ by the difference of the two timeouts.
-    assert 200 < until["judge-b"] - until["judge-a"] < 1400
-
-
 def test_the_wait_for_another_task_is_that_of_the_connection(store: StoreBuilder) -> None:
     """Both evaluations are claimed elsewhere: one is given up at once, the other is waited for and then called."""
     store.judges_at(a="llm_default", b="vllm")
@@ -233,27 +219,25 @@ def test_the_wait_for_another_task_is_that_of_the_connection(store: StoreBuilder
     with servers(reply(), reply()) as at:
         dag = dag_at(store, at, llm_default={"elsewhere_wait_s": 0.001}, vllm={"elsewhere_wait_s": 60.0})
         planned = dag.plan(CONF)
-        layer = GensDataLayer.from_root(store.root)
-        with TaskLease(store.root, task_ref("another run", "evaluation.evaluation_raw", 1)) as other:
-            leases = {
-                judge: CallLease(layer.evaluation(evaluation_of(judge)).writable_claim(), other)
-                for judge in ("judge-a", "judge-b")
-            }
-            assert all(lease.take() for lease in leases.values())
-            with released_when_waited_for(leases["judge-b"]):
-                run = dag.run_planned(planned)
+        task = task_ref("another run", "evaluation.evaluation_raw", 1)
+        with (
+            claimed_by(task, store.root, evaluation_of("judge-a")),
+            claimed_by(task, store.root, evaluation_of("judge-b")) as release,
+            done_when_waited_for(release),
+        ):
+            run = dag.run_planned(planned)
     assert outcomes(store) == {"judge-a": {"in_flight_elsewhere"}, "judge-b": {"scored"}}
     assert "still calling for this evaluation after 0.001 s" in texts_of(run)
 
 
 @contextmanager
-def released_when_waited_for(lease: CallLease) -> Iterator[None]:
-    """Release the lease as soon as a slice logs that it waits for other tasks."""
+def done_when_waited_for(release: Callable[[], None]) -> Iterator[None]:
+    """Release a claim as soon as a slice logs that it waits for other tasks."""
 
     class Releasing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage().startswith("Other tasks are calling judges"):
-                lease.release()
+                release()
 
     logger, handler = logging.getLogger("essay_cohorts.calling.slice_calls"), Releasing()
     former = logger.level

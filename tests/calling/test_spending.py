@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.calls import CallEnd
+from essay_cohorts.calls import Spending
 from essay_cohorts.errors import BadInput
-from essay_cohorts.store.call_journal import CallJournal
-from essay_cohorts.store.cohort_folder import CohortFolder
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.settings import Settings
 from tests.conftest import PlayedDag, PlayedRun
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
@@ -46,7 +46,7 @@ def bill(judge: JudgeServer) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Costs:
-    """The costs by the store and the journal: of replies that are stored, and of requests without a reply."""
+    """The costs by the store and the ledger: of replies that are stored, and of requests without a reply."""
 
     replies_usd: float
     failed_usd: float
@@ -56,13 +56,12 @@ class Costs:
         return round(self.replies_usd + self.failed_usd, 9)
 
 
-def recorded_costs(store: StoreBuilder, cohort: str = "c") -> Costs:
-    """Add up the records of all replies, including former ones, and the journal's requests without a reply."""
+def recorded_costs(store: StoreBuilder, settings: Settings) -> Costs:
+    """Add up the records of all replies, including former ones, and the ledger's requests without a reply."""
     records = [json.loads(text) for name, text in store.files("gens/evaluation").items() if "/raw_metadata" in name]
-    lines = [json.loads(line) for line in store.read(f"cohorts/{cohort}/calls.jsonl").splitlines()]
     return Costs(
         replies_usd=sum(record["cost_usd"] for record in records),
-        failed_usd=sum(line["cost_usd"] for line in lines if line.get("end") == CallEnd.CHARGED),
+        failed_usd=sum(call.cost_usd or 0.0 for call in Ledger.of(settings).paid_in_vain("c")),
     )
 
 
@@ -85,9 +84,10 @@ def deferred_worst_usd(store: StoreBuilder) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
-    seed: int, priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer
+    seed: int, priced: StoreBuilder, dag: PlayedDag, judge_server: JudgeServer, ledger_url: str
 ) -> None:
     """With fifty calls at once and random replies, the bill is at most the cap, and the records match it."""
+    dag.ledger = ledger_url
     rng = random.Random(seed)  # noqa: S311  (a made-up case)
     essays = [priced.essay(number) for number in range(1, 31)]
     cap = round(rng.uniform(0.012, 0.045), 4)
@@ -100,12 +100,12 @@ def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     conf = {**CONF, "essay_ids": essays, "replicates": 2}
     first = dag.run({**conf, "max_cost_usd": cap}, run_id="run-1")
     assert bill(judge_server) <= cap
-    assert recorded_costs(priced).usd == bill(judge_server)
+    assert recorded_costs(priced, dag.settings).usd == bill(judge_server)
     totals = first.summary.totals
     assert totals.deferred > 0
     assert not first.summary.complete
     assert f"{totals.deferred} deferred: budget" in first.summary.message
-    spent = round(first_spending(priced, first).settled_usd, 9)
+    spent = round(first_spending(dag, first).settled_usd, 9)
     assert spent == bill(judge_server)
     assert cap - spent < deferred_worst_usd(priced), "a call was deferred that would still have fitted"
 
@@ -114,15 +114,12 @@ def test_the_bill_stays_below_the_cap_and_the_next_run_pays_the_rest(
     second = dag.run({**conf, "max_cost_usd": 100.0}, run_id="run-2")
     assert second.summary.complete, second.summary.message
     assert judge_server.calls() - asked == totals.deferred + totals.failed
-    assert recorded_costs(priced).usd == bill(judge_server)
+    assert recorded_costs(priced, dag.settings).usd == bill(judge_server)
 
 
-def first_spending(store: StoreBuilder, run: PlayedRun) -> Any:
-    """Return the spending of a run by the journal."""
-    from essay_cohorts.domain import RunRef
-
-    folder = CohortFolder(root=store.root, cohort_id="c")
-    return CallJournal(folder=folder.path).spending(RunRef(run.planned.dag_id, run.planned.run_id))
+def first_spending(dag: PlayedDag, run: PlayedRun) -> Spending:
+    """Return the spending of a run by the ledger."""
+    return Ledger.of(dag.settings).spending("c", run.planned.run)
 
 
 def test_requests_are_capped_retries_included(

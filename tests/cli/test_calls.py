@@ -47,7 +47,7 @@ def test_a_cohort_is_judged_once_without_airflow(selected: StoreBuilder, judge_s
     first = json.loads(run(selected, "--yes", "--json").stdout)
     assert (first["scored"], first["called"], judge_server.calls()) == (CALLS, CALLS, CALLS)
     written = {path.name for path in (selected.root / "cohorts" / "c").iterdir()}
-    assert {"membership.csv", "scores.csv", "report.html", "calls.jsonl"} <= written
+    assert {"membership.csv", "scores.csv", "report.html"} <= written
     again = run(selected, "--json")
     assert (again.returncode, json.loads(again.stdout)["reused"], judge_server.calls()) == (0, CALLS, CALLS)
 

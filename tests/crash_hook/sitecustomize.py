@@ -1,6 +1,6 @@
 """Kills the process at a named point, in any Python process that finds this folder on its path and an order.
 
-The product raises an audit event where a test may want it to die, such as `essay_cohorts.after_lease` (see POINTS in
+The product raises an audit event where a test may want it to die, such as `essay_cohorts.after_claim` (see POINTS in
 tests/crash_order.py). Python ignores these events unless a hook listens. CRASH_ORDER names a file that holds a
 point's name, optionally followed by which occurrence (`after_receive 3`). The first process that reaches the point
 renames the file to `<name>.reached` and dies by SIGKILL. The rename makes sure that only one process dies, also when

@@ -32,6 +32,7 @@ PAGES = {
     "two templates": "c/page_main/differences?by=template",
     "compare": "compare?first=page_pilot&second=page_main",
     "plan": "plan?cohort=page_main",
+    "spend": "spend?by=model",
     "problem": "c/nope",
 }
 

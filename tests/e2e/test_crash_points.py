@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from essay_cohorts.store.call_journal import CallJournal
 from tests.e2e.conftest import DAG_ID, Stage
+from tests.ledger_reading import ledger_of
 
 MISSING, AT_ONCE = 24, 4
 
@@ -40,8 +40,7 @@ def test_a_task_that_dies_is_tried_again_and_the_run_is_green(
     [died] = [map_index for map_index, number in tries.items() if number == 2]
     assert "signal" in run.log(task_id, died, 1).lower()
 
-    journal = CallJournal(folder=stage.store.root / "cohorts" / cohort)
-    lost = journal.unsettled()
+    lost = ledger_of(stage.store.root).unsettled(cohort)
     assert len(lost) <= AT_ONCE
     assert MISSING <= stage.judge.calls() <= MISSING + len(lost)
     members = [row for row in stage.store.rows(f"cohorts/{cohort}/membership.csv") if row["stage"] == "evaluation"]

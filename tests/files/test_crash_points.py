@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from essay_cohorts.store.call_journal import CallJournal
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.settings import Settings
 from tests.crash_order import POINTS, REPLACING_POINTS, crash_environment
 from tests.judge_server import PROJECT, JudgeServer
 from tests.store_builder import StoreBuilder
@@ -47,6 +48,11 @@ class Crash:
     store: StoreBuilder
     judge: JudgeServer
     order: Path
+    ledger_url: str
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger.of(Settings(data_root=self.store.root, ledger=self.ledger_url))
 
     def play(self, run_id: str, try_number: int, *, dies: bool = False) -> subprocess.CompletedProcess[str]:
         """Plays the run in a process of its own; with `dies` the order to crash is given to it."""
@@ -56,7 +62,7 @@ class Crash:
         return subprocess.run(
             [sys.executable, "-m", "tests.played_cohort", *arguments],
             cwd=PROJECT,
-            env=environment | (crash_environment(self.order) if dies else {}),
+            env=environment | {"PLAYED_LEDGER": self.ledger_url} | (crash_environment(self.order) if dies else {}),
             capture_output=True,
             text=True,
             timeout=100,
@@ -71,9 +77,8 @@ class Crash:
         return Counter(_sha256(files[name]) for name in names if _sha256(files[name]) in vouched)
 
     def unfinished_calls(self) -> int:
-        """How many requests the journal knows without an end."""
-        path = self.store.root / "cohorts" / "c"
-        return len(CallJournal(folder=path).unsettled()) if path.is_dir() else 0
+        """How many requests the ledger knows without an end."""
+        return len(self.ledger.unsettled("c"))
 
 
 def _sha256(content: bytes) -> str:
@@ -90,7 +95,7 @@ def _vouched(metadata: bytes) -> str | None:
 
 
 @pytest.fixture
-def crash(tmp_path: Path, judge_server: JudgeServer) -> Crash:
+def crash(tmp_path: Path, judge_server: JudgeServer, ledger_url: str) -> Crash:
     """Sixteen evaluations: three have a score, one has a refused reply, and one has a reply that was not read yet."""
     store = StoreBuilder.sample(tmp_path / "data")
     essays = [store.essay(number) for number in range(1, ESSAYS + 1)]
@@ -99,7 +104,7 @@ def crash(tmp_path: Path, judge_server: JudgeServer) -> Crash:
     store.evaluation("v_b1", essays[1], score="5.0")
     store.evaluation("v_b2", essays[1], replicate=2, score=None, reply="no", refused="no score line")
     store.evaluation("v_c1", essays[2], score=None, reply="SCORE: 4")
-    return Crash(store=store, judge=judge_server, order=tmp_path / "crash")
+    return Crash(store=store, judge=judge_server, order=tmp_path / "crash", ledger_url=ledger_url)
 
 
 NEEDED = ESSAYS * K - 5
@@ -165,16 +170,15 @@ def assert_store_is_whole(store: StoreBuilder) -> None:
 
 
 def test_requests_that_died_under_way_are_known(crash: Crash) -> None:
-    """After a death with requests under way the journal names them, and the next run does not lose sight of them."""
+    """After a death with requests under way the ledger names them, and the next run does not lose sight of them."""
     crash.judge.faults({"fault": "latency", "seconds": LATENCY_S})
     crash.order.write_text("after_send", encoding="ascii")
     crash.play("run-1", 1, dies=True)
     crash.judge.faults()
     asked = crash.judge.calls()
-    lost = CallJournal(folder=crash.store.root / "cohorts" / "c").unsettled()
+    lost = crash.ledger.unsettled("c")
     assert 1 <= len(lost) <= AT_ONCE
     assert asked <= len(lost)
-    assert not [call for call in lost if call.is_under_way()]
     done = crash.play("run-1", 2)
     told = json.loads(done.stdout.splitlines()[-1])
     assert f"{len(lost)} requests may have been paid for without a reply" in told["message"]

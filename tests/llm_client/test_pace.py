@@ -33,12 +33,12 @@ def paced(most: int) -> Iterator[tuple[CallPace, Clock]]:
 
 
 def test_without_a_refusal_nothing_is_held_back() -> None:
-    """Without a 429 all allowed requests may be in flight at once, and there is no rate."""
+    """Without a 429 all allowed requests may be in flight at once."""
     with paced(8) as (pace, clock):
         for _ in range(100):
             clock.now += 0.01
             pace.record_success()
-        assert (pace.limit, pace.rate) == (8.0, None)
+        assert (pace.limit, pace.is_free) == (8.0, True)
 
 
 def test_a_burst_of_refusals_shrinks_once() -> None:
@@ -73,31 +73,6 @@ def test_successes_grow_the_limit_by_one_a_round_up_to_the_most() -> None:
         for _ in range(1_000):
             pace.record_success()
         assert pace.limit == 12.0
-
-
-def test_the_rate_is_set_below_what_was_answered() -> None:
-    """Ten answers in the last second before the 429 give a rate just below ten starts a second."""
-    with paced(50) as (pace, clock):
-        for _ in range(10):
-            clock.now += 0.09
-            pace.record_success()
-        pace.record_429(started_at=clock.now)
-        assert pace.rate == pytest.approx(9.5)
-
-
-def test_an_unlucky_start_is_made_good() -> None:
-    """After a 429 that follows only two answers, the rate recovers to ten a second within 40 seconds."""
-    with paced(50) as (pace, clock):
-        pace.record_success()
-        pace.record_success()
-        clock.now = 0.5
-        pace.record_429(started_at=clock.now)
-        assert pace.rate is not None
-        assert pace.rate < 2
-        while pace.rate < 10:
-            clock.now += 1 / pace.rate
-            pace.record_success()
-        assert clock.now < 40
 
 
 def test_never_more_under_way_than_the_limit() -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import PlayedDag
+from tests.conftest import PlayedDag, task_ref
+from tests.ledger_reading import claimed_by, silence_callers
 from tests.store_builder import StoreBuilder
 
 if TYPE_CHECKING:
@@ -149,29 +150,23 @@ def test_no_damage_is_an_unexpected_error(
         assert "/dags//" not in answer.text
 
 
-def test_reading_the_claim_of_a_dead_caller_writes_nothing(
+def test_a_claim_counts_while_its_caller_lives(
     pages: TestClient, played: PlayedDag, store: StoreBuilder, gen_id: str
 ) -> None:
-    """The pages see whether a caller is alive without touching its lease, so that a read-only store can be shown."""
+    """The pages see whether a caller is alive, and reading this writes nothing."""
     folder = store.root / "gens/evaluation" / gen_id
     for name in ("parsed.txt", "raw.txt", "raw_metadata.json", "parsed_metadata.json"):
         (folder / name).unlink()
-    store.json(f"gens/evaluation/{gen_id}/call.json", {"caller": "0123456789ab", "dag_id": "d", "run_id": "r"})
-    store.write(".callers/0123456789ab.lease", "pid=1\nhost=elsewhere\n")
-    os.utime(store.root / ".callers/0123456789ab.lease", (1, 1))
-    before = store.tree_hash()
-    watched = {path: path.stat().st_mtime_ns for path in (store.root / ".callers", folder)}
-    assert "0 in flight" not in pages.get("/c/pilot").text
-    assert 'data-count="in_flight">0<' in pages.get("/c/pilot/progress").text
-    assert store.tree_hash() == before
-    assert {path: path.stat().st_mtime_ns for path in watched} == watched
-    os.utime(store.root / ".callers/0123456789ab.lease")
-    pages.get("/")
+    with claimed_by(task_ref("run-1", "evaluation.evaluation_raw", 1, 0), store.root, gen_id):
+        before = store.tree_hash()
+        assert 'data-count="in_flight">1<' in pages.get("/c/pilot/progress").text
+        assert store.tree_hash() == before
+        silence_callers(store.root, 31.0)
 
-    from essay_cohorts_airflow.pages import shown_cohorts
+        from essay_cohorts_airflow.pages import shown_cohorts
 
-    shown_cohorts.snapshots = type(shown_cohorts.snapshots)()
-    assert 'data-count="in_flight">1<' in pages.get("/c/pilot/progress").text
+        shown_cohorts.snapshots = type(shown_cohorts.snapshots)()
+        assert 'data-count="in_flight">0<' in pages.get("/c/pilot/progress").text
 
 
 def test_only_one_plan_is_made_at_a_time(pages: TestClient, played: PlayedDag) -> None:

@@ -54,6 +54,8 @@ PAGES = [
     "/run/evaluation_backfill/run-main",
     "/compare",
     "/compare?first=pilot&second=main",
+    "/spend",
+    "/spend?by=run&since=2026-01-01",
     "/plan",
     "/plan?cohort=main",
     "/plan/essays?text=essay",

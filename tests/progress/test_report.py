@@ -16,10 +16,10 @@ from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.progress.counts import CallCounts, total_of
 from essay_cohorts.progress.records import SliceProgress, read_progress
 from essay_cohorts.progress.report import ProgressReport
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from tests.conftest import PlayedDag
 from tests.judge_server import JudgeServer
+from tests.ledger_reading import ledger_of
 from tests.store_builder import StoreBuilder
 
 CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "replicates": 1, "batch_size": 100}
@@ -221,7 +221,7 @@ def test_what_calls_add(
     counts = progress.by_judge[judge]
     assert progress.is_over
     assert {name: getattr(counts, name) for name in expected} == expected
-    spending = CallJournal(folder=folder.path).spending(planned.run)
+    spending = ledger_of(store.root).spending("c", planned.run)
     assert total_of(progress.by_judge.values()).requests == spending.calls == judge_server.calls()
     known = round(spending.settled_usd, 9)
     assert round(total_of(progress.by_judge.values()).spent_usd, 9) == known > 0

@@ -17,8 +17,6 @@ import pytest
 from essay_cohorts.domain import Action, ParserRef
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, Parser, Reading
-from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.reparsing.reparse import raise_unless_written, reparse
 from essay_cohorts.reparsing.report import ReparseReport
 from essay_cohorts.reparsing.rules import Effect, ReparseRequest
@@ -32,6 +30,7 @@ from essay_cohorts.views.status import cohort_status
 from tests.conftest import PlayedDag, task_ref
 from tests.crash_order import REPLACING_POINTS, crash_environment
 from tests.judge_server import PROJECT, JudgeServer
+from tests.ledger_reading import claimed_by, claimed_ids, ledger_of
 from tests.store_builder import StoreBuilder
 
 NOW: dict[str, Any] = {"parser_name": DEFAULT_PARSER, "parser_version": "2"}
@@ -181,7 +180,7 @@ def test_what_becomes_of_a_stored_evaluation(
     assert store.tree_hash() == tree
     assert again(store, write=True).counts == {effect: 1}
     assert of(store, "v_1") == left
-    assert not (store.root / "gens/evaluation/v_1/call.json").exists()
+    assert not (store.root / ".ledger").exists() or claimed_ids(store.root) == []
     written = times(store)
     third = again(store, write=True)
     kept = effect in (Effect.BY_HAND, Effect.NO_REPLY)
@@ -307,10 +306,7 @@ def test_a_run_reads_the_replies_that_version_1_refused(
 def test_a_live_claim_is_skipped_and_a_dead_claim_is_not(store: StoreBuilder, essay: str) -> None:
     """An evaluation with a live claim is skipped and its task named; the claim of a dead task does not count."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
-    layer = GensDataLayer.from_root(store.root)
-    with TaskLease(store.root, task_ref("run-1", "evaluation.evaluation_raw", 1, 0)) as task_lease:
-        lease = CallLease(layer.evaluation("v_1").claim, task_lease)
-        assert lease.take()
+    with claimed_by(task_ref("run-1", "evaluation.evaluation_raw", 1, 0), store.root, "v_1"):
         for write in (False, True):
             [row] = again(store, write=write).of(Effect.SKIPPED)
             assert (
@@ -325,15 +321,14 @@ def test_a_live_claim_is_skipped_and_a_dead_claim_is_not(store: StoreBuilder, es
 def test_a_claim_taken_between_read_and_write_is_respected(store: StoreBuilder, essay: str) -> None:
     """The claim is taken right before the write: if another task has it, nothing is written."""
     store.evaluation("v_1", essay, reply=REPLY_6, score=3.0)
-    layer = GensDataLayer.from_root(store.root)
     shown: list[str] = []
-    with TaskLease(store.root, task_ref("run-1", "x", 1)) as task_lease:
-        lease = CallLease(layer.evaluation("v_1").claim, task_lease)
+    ledger = ledger_of(store.root)
+    with ledger.caller(str(task_ref("run-1", "x", 1))) as caller:
 
         class TakesIt(list[str]):
             def append(self, text: str) -> None:
                 if not shown:
-                    lease.take()
+                    ledger.claim(caller, ["v_1"])
                 shown.append(text)
 
         report = again(store, write=True, shown=TakesIt())
@@ -592,7 +587,8 @@ def test_two_at_once_replace_each_verdict_once(store: StoreBuilder, essay: str) 
         "parsed_metadata.json": BY_NOW,
     }
     assert all(of(store, f"v_{number}") == right for number in range(150))
-    assert not [name for name in store.files() if name.endswith((".tmp", "call.json", ".lease"))]
+    assert not [name for name in store.files() if name.endswith(".tmp")]
+    assert claimed_ids(store.root) == []
 
 
 def test_a_long_reparse_logs_its_progress(
@@ -605,7 +601,7 @@ def test_a_long_reparse_logs_its_progress(
     shown: list[str] = []
     again(store, write=True, shown=shown, max_rows=3)
     assert "and 2 more" in shown[0]
-    assert log_lines() == [
+    assert [line for line in log_lines() if "ledger" not in line] == [
         "2 evaluations read",
         "4 evaluations read",
         "2 of 5 written",

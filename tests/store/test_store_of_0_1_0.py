@@ -15,7 +15,7 @@ import pytest
 
 from essay_cohorts.domain import RunRef
 from essay_cohorts.maintenance.verify import find_damage, find_lost_calls
-from essay_cohorts.store.call_journal import CallJournal
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.evaluation_history import read_evaluation
@@ -24,6 +24,7 @@ from essay_cohorts.views.snapshot import read_snapshot
 from essay_cohorts.views.status import cohort_status, skipped_ids
 from tests.conftest import DAG_ID, PlayedDag
 from tests.judge_server import JudgeServer
+from tests.ledger_reading import ledger_of
 from tests.store_builder import StoreBuilder
 
 WRITTEN = Path(__file__).with_name("written_by_0_1_0")
@@ -64,10 +65,10 @@ def test_the_runs_and_the_journal_are_read(store: StoreBuilder) -> None:
     latest = folder.latest_run()
     assert latest is not None
     assert len(folder.plan(latest.key)) == 12
-    journal = CallJournal(folder=folder.path)
-    assert [journal.spending(RunRef(DAG_ID, f"manual__{number}")).calls for number in (1, 2)] == [7, 4]
-    assert journal.unsettled() == ()
-    assert list(find_lost_calls(store.root)) == []
+    ledger = ledger_of(store.root)
+    assert [ledger.spending("pilot", RunRef(DAG_ID, f"manual__{number}")).calls for number in (1, 2)] == [7, 4]
+    assert ledger.unsettled() == []
+    assert list(find_lost_calls(Settings(data_root=store.root))) == []
     assert list(find_damage(GensDataLayer.from_root(store.root))) == []
 
 

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.rubric import DEFAULT_SCALE
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.evaluation_state import MemberState, ShownState, no_number, read_evaluation_state
 from tests.conftest import task_ref
+from tests.ledger_reading import claimed_by, ledger_of, silence_callers
 from tests.store_builder import StoreBuilder
 
 FOLDER = "gens/evaluation/v_1"
@@ -109,12 +108,11 @@ def test_a_claim_names_the_calling_task(
     evaluation = GensDataLayer.from_root(store.root).evaluation("v_1")
     for name, text in {**META, **files}.items():
         store.write(f"{FOLDER}/{name}", text)
-    with TaskLease(store.root, task_ref("run-7", "evaluation.evaluation_raw", 2, 3)) as task_lease:
-        assert CallLease(evaluation.claim, task_lease).take()
-        if living:
-            found = read_evaluation_state(evaluation)
-    if not living:
-        found = read_evaluation_state(evaluation)
+    ledger = ledger_of(store.root)
+    with claimed_by(task_ref("run-7", "evaluation.evaluation_raw", 2, 3), store.root, "v_1"):
+        if not living:
+            silence_callers(store.root, 31.0)
+        found = read_evaluation_state(evaluation, ledger.holders())
     assert found.state is state
     if state is MemberState.IN_FLIGHT:
         assert "run-7" in found.reason

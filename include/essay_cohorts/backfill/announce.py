@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from essay_cohorts.amounts import counted
-from essay_cohorts.backfill.announced_files import read_announced_files
 from essay_cohorts.judging.parsers import parse_score_text
 from essay_cohorts.ledger.ledger import Announcement, Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -59,13 +58,13 @@ def announce_completion(settings: Settings, planned: PlannedRun) -> bool:
     Return True also if the last announcement is recorded under this run, because Airflow may not have received it.
     """
     scores = _hash_of_scores(settings, planned)
-    return _ledger(settings, planned).complete(planned.cohort_id, planned.run_key, scores)
+    return Ledger.of(settings).complete(planned.cohort_id, planned.run_key, scores)
 
 
 def _new(settings: Settings, planned: PlannedRun, part: str, gen_ids: Iterable[str]) -> list[str]:
     """Return the gen_ids that no other task of the cohort has announced, and record them for this task."""
     by = Announcement(cohort_id=planned.cohort_id, run_key=planned.run_key, task=part)
-    return _ledger(settings, planned).announce(by, gen_ids)
+    return Ledger.of(settings).announce(by, gen_ids)
 
 
 def _hash_of_scores(settings: Settings, planned: PlannedRun) -> str:
@@ -89,15 +88,6 @@ def _first(gen_ids: list[str], limit: int) -> list[str]:
     if len(gen_ids) > limit:
         log.info("%d of %s get their own asset event", limit, counted(len(gen_ids), "evaluation"))
     return gen_ids[:limit]
-
-
-def _ledger(settings: Settings, planned: PlannedRun) -> Ledger:
-    """Return the ledger, with what an earlier version of this program announced for the cohort."""
-    ledger = Ledger.of(settings)
-    former = read_announced_files(planned.cohort_id, _folder(settings, planned).path)
-    if former is not None:
-        ledger.adopt(planned.cohort_id, former)
-    return ledger
 
 
 def _folder(settings: Settings, planned: PlannedRun) -> CohortFolder:

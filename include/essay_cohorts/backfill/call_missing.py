@@ -16,10 +16,9 @@ from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import Action, PlanRow, TaskRef
 from essay_cohorts.errors import RepliesMissing, raise_if_any
 from essay_cohorts.files.disk_executor import DiskThreads
-from essay_cohorts.leases.task_lease import TaskLease
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
-from essay_cohorts.planning.slice_rows import rows_of_slice, rows_to_call
+from essay_cohorts.planning.slice_rows import rows_of_other_slices, rows_of_slice, rows_to_call
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.progress.records import write_progress
@@ -61,13 +60,12 @@ async def call_missing(
     async with AsyncExitStack() as clients:
         for endpoint in endpoints.values():
             await clients.enter_async_context(endpoint.client)
-        # Release the task lease last: while this task stores replies, no other process may take it for dead.
-        with ledger.caller(str(task)) as caller, TaskLease(settings.data_root, task) as task_lease:
-            slots = ledger.slots(caller, planned.cohort_id, planned.max_concurrency)
-            calls = SliceCalls.open(work, endpoints, task_lease, slots, disk)
+        # The caller ends last: while this task stores replies, no other process may take it for dead.
+        with ledger.caller(str(task)) as caller:
+            calls = SliceCalls.open(work, endpoints, ledger, caller, disk)
             try:
                 async with disk, _report(work, disk):
-                    await _run(calls, rows)
+                    await _run(calls, rows, _of_others(work, endpoints))
             finally:
                 calls.close()
     if calls.failures:
@@ -94,9 +92,16 @@ def _models(settings: Settings, planned: PlannedRun) -> dict[str, JudgeModel]:
     return {model.id: model for model in models.value}
 
 
-async def _run(calls: SliceCalls, rows: list[PlanRow]) -> None:
+def _of_others(work: SliceTask, endpoints: Mapping[str, Endpoint]) -> Iterator[PlanRow]:
+    """Return the rows of other slices whose judges this slice can ask."""
+    judges = {name for name, model in work.models.items() if model.connection in endpoints}
+    rows = rows_of_other_slices(work.settings, work.planned, work.part)
+    return (row for row in rows if row.member.llm_model_id in judges)
+
+
+async def _run(calls: SliceCalls, rows: list[PlanRow], others: Iterator[PlanRow]) -> None:
     """Run the calls; when cancelled, wait for the replies to requests that were sent, because they are paid for."""
-    running = asyncio.ensure_future(calls.run(rows))
+    running = asyncio.ensure_future(calls.run(rows, others))
     try:
         await asyncio.shield(running)
     except asyncio.CancelledError:

@@ -21,6 +21,7 @@ from essay_cohorts.domain import Action, Member, PlanRow, TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import run_key
+from essay_cohorts.ledger.bill import left_below_caps
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.inputs import Inputs, describe
 from essay_cohorts.planning.plan_table import plan_table
@@ -75,7 +76,7 @@ def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> Planne
     planned = describe_plan(prepared, task, former_stops)
     if GensDataLayer.from_root(settings.data_root).made_up_counts:
         log.warning("%s", MADE_UP_BANNER)
-    log_plan(prepared)
+    log_plan(prepared, left_below_caps(settings, Ledger.for_reading(settings)))
     folder.write_plan(planned.run_key, prepared.plan.rows)
     return planned
 
@@ -113,8 +114,11 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
     )
 
 
-def log_plan(prepared: Prepared) -> None:
-    """Log the plan as a table, then everything else that a person should know before the calls are made."""
+def log_plan(prepared: Prepared, caps: Iterable[str]) -> None:
+    """Log the plan as a table, then everything else that a person should know before the calls are made.
+
+    `caps` are lines about the caps of the whole project (see ledger/bill).
+    """
     log.info(
         "Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations, prepared.inputs.connections)
     )
@@ -123,6 +127,8 @@ def log_plan(prepared: Prepared) -> None:
     for name, cap in (("max_llm_calls", request.max_llm_calls), ("max_cost_usd", request.max_cost_usd)):
         if cap is not None:
             log.info("Budget of this run: %s %s; calls beyond the budget are deferred", name, cap)
+    for line in caps:
+        log.info("%s Calls beyond the cap are deferred", line)
     if prepared.edited:
         made = counted(prepared.edited, "existing evaluation was made", "existing evaluations were made")
         kept = "it is kept" if prepared.edited == 1 else "they are kept"

@@ -20,9 +20,9 @@ from essay_cohorts.errors import StoreError, raise_if_any
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import Parser, judge_by, parser_of, score_text, verdict_record
 from essay_cohorts.judging.prompts import prompt_renderer
-from essay_cohorts.leases.evaluation_lease import CallLease
-from essay_cohorts.leases.lease import LEASE_S
-from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.ledger.callers import Caller
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.schema import LEASE_S
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import (
     evaluation_rows,
@@ -38,10 +38,10 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# How long to wait, in s, while another process holds the claim on a pending reply. If that process is dead, its task
-# lease expires after LEASE_S, and then this process can take over the claim.
+# How long to wait, in s, while another process holds the claim on a pending reply. If that process is dead, this
+# process can take over the claim after LEASE_S at the latest.
 _CLAIM_PATIENCE_S = LEASE_S + 10.0
-_POLL_S = 0.1
+_POLL_S = 0.25
 # The evaluations of one essay by one template have the same prompt and are neighbouring rows of the slice. The
 # threads work on neighbouring rows too, so a cache of eight prompts is enough.
 _CACHED_PROMPTS = 8
@@ -116,11 +116,10 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
     def parse(row: PlanRow) -> Verdict | None:
         # Use the parser that planning checked, even if the templates' CSV names another parser now.
         parser = parser_of(planned.parsers[row.member.template_id])
-        return _parse(store.evaluation(row.member.gen_id), parser, task_lease)
+        return _parse(store.evaluation(row.member.gen_id), parser, ledger, caller)
 
-    # Use one task lease for all evaluations of the slice, because it measures how long a dead task's lease has been
-    # silent. A new task lease for each evaluation would have to measure, and to wait, again each time.
-    with TaskLease(settings.data_root, task) as task_lease:
+    ledger = Ledger.of(settings)
+    with ledger.caller(str(task)) as caller:
         for row, verdict in parallel_map(parse, unparsed_rows(store, rows_of_slice(settings, planned, part))):
             gen_id = row.member.gen_id
             if verdict is None:
@@ -135,9 +134,9 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
     return counts
 
 
-def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) -> Verdict | None:
+def _parse(evaluation: EvaluationFolder, parser: Parser, ledger: Ledger, caller: Caller) -> Verdict | None:
     """Score one stored reply and write the verdict; return None if there is no reply."""
-    _recover_from_crash(evaluation, task_lease)
+    _recover_from_crash(evaluation, ledger, caller)
     reply = evaluation.reply()
     if reply is None:
         return None
@@ -147,26 +146,22 @@ def _parse(evaluation: EvaluationFolder, parser: Parser, task_lease: TaskLease) 
     return verdict
 
 
-def _recover_from_crash(evaluation: EvaluationFolder, task_lease: TaskLease) -> None:
-    """Complete a reply that a crashed process left behind, and remove what else the process left.
-
-    Such a process may have left a reply in temporary files, a claim, or a failure.json that is older than the reply.
-    """
+def _recover_from_crash(evaluation: EvaluationFolder, ledger: Ledger, caller: Caller) -> None:
+    """Complete a reply that a crashed process left in temporary files, and remove a failure.json that is older."""
     if evaluation.is_clean_reply():
         return
-    if not evaluation.has_pending_reply() and not evaluation.is_claimed():
+    if not evaluation.has_pending_reply():
         evaluation.drop_stale_failure()
         return
-    lease = CallLease(evaluation.writable_claim(), task_lease)
     deadline = time.monotonic() + _CLAIM_PATIENCE_S
-    while not lease.take():
+    while not ledger.claim(caller, [evaluation.gen_id]):
         if time.monotonic() > deadline or not evaluation.has_pending_reply():
             return
         time.sleep(_POLL_S)
     try:
         evaluation.complete_reply()
     finally:
-        lease.release()
+        ledger.release(caller, [evaluation.gen_id])
 
 
 def _render(store: GensDataLayer, template_id: str, template: Template | None, essay_id: str) -> Prompt:

@@ -16,16 +16,16 @@ from essay_cohorts.calling.spending import settle_from_store
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Action, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import CohortIncomplete
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows, needs_call
 from essay_cohorts.settings import Settings
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.pivot import pivot_scores
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import caller_of
+from essay_cohorts.views.evaluation_state import NO_CALLERS, Callers
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _NAMED_IN_MESSAGE = 20
 _NEXT_STEPS = {
     Outcome.FAILED: "fix the cause and clear the run (or trigger the same conf again): only these are called",
     Outcome.IN_FLIGHT_ELSEWHERE: "wait for the other run to finish, then clear this run: it uses the other's replies",
-    Outcome.DEFERRED: "trigger the cohort again with a higher max_llm_calls or max_cost_usd: only these are called",
+    Outcome.DEFERRED: "trigger the cohort again when the cap that the reason names is higher: only these are called",
     Outcome.NOT_RUN: "fix the cause and clear the run (or trigger the same conf again): only these are worked on",
     Outcome.UNSCORED: "do what the reason says, or read raw.txt in gens/evaluation/<gen_id>; trigger with "
     "retry_unscored true to ask again, or set max_unscored to this number to accept them",
@@ -87,13 +87,10 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     rows = evaluation_rows(settings, planned)
     if planned.dry_run:
         return _describe_dry_run(folder, planned)
-    store, journal = (
-        GensDataLayer.from_root(settings.data_root),
-        CallJournal.for_writing(settings.data_root, folder.path),
-    )
-    settle_from_store(journal, store)
+    store, ledger = GensDataLayer.from_root(settings.data_root), Ledger.of(settings)
+    settle_from_store(ledger, store, planned.cohort_id)
     began = time.time_ns()
-    scores = score_rows(store, rows, planned)
+    scores = score_rows(store, rows, planned, ledger.holders())
     totals = count_totals(scores, planned=planned.planned)
     folder.write_scores(scores, began)
     folder.write_criteria(scores)
@@ -102,7 +99,9 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     sys.audit("essay_cohorts.in_summarise")
     problem = _describe_problems(scores, totals, planned.max_unscored)
     counts = " + ".join(f"{totals.count(outcome)} {outcome.words}" for outcome in Outcome)
-    message = f"{totals.planned} planned = {counts}; {_describe_spending(totals, journal.spending(run))}"
+    message = (
+        f"{totals.planned} planned = {counts}; {_describe_spending(totals, ledger.spending(planned.cohort_id, run))}"
+    )
     log.info("Cohort %s: %s", folder.cohort_id, message)
     log.info("Scores: %s", folder.scores_csv)
     return Summary(
@@ -130,12 +129,14 @@ def _describe_spending(totals: Totals, spending: Spending) -> str:
     return ", ".join(parts)
 
 
-def score_rows(store: GensDataLayer, rows: Sequence[PlanRow], planned: PlannedRun) -> list[ScoreRow]:
+def score_rows(
+    store: GensDataLayer, rows: Sequence[PlanRow], planned: PlannedRun, callers: Callers = NO_CALLERS
+) -> list[ScoreRow]:
     """Return the row of each planned evaluation: its outcome and score, read from the store as it is now."""
-    return [_score_row(store, row, planned) for row in rows]
+    return [_score_row(store, row, planned, callers) for row in rows]
 
 
-def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> ScoreRow:
+def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun, callers: Callers) -> ScoreRow:
     evaluation = store.evaluation(row.member.gen_id)
     state, metadata = read_state(evaluation), evaluation.metadata()
     needed = needs_call(evaluation, state, row, planned)
@@ -143,7 +144,7 @@ def _score_row(store: GensDataLayer, row: PlanRow, planned: PlannedRun) -> Score
         state=state,
         has_metadata=metadata is not None,
         needs_call=needed,
-        caller=caller_of(evaluation, state) if needed else None,
+        caller=callers.get(row.member.gen_id) if needed else None,
     )
     result = result_of(row, found, planned)
     return ScoreRow(

@@ -1,1 +1,1 @@
-"""Calls the judges for one slice, with leases, a budget, a journal of requests, and stops."""
+"""Calls the judges for one slice, with claims, a budget and stops."""

@@ -66,5 +66,5 @@ def missing_replies(failures: Mapping[str, Failure], asked: int) -> str:
         lines.append(f"  and {len(failures) - len(named)} more")
     next_step = "Fix the cause, then clear the run, or start the same run again: only these are called."
     if all(failure.kind == DEFERRED for failure in failures.values()):
-        next_step = "Trigger the cohort again with a higher max_cost_usd or max_llm_calls: only these are called."
+        next_step = "Trigger the cohort again when the cap that the reason names is higher: only these are called."
     return "\n".join([f"{len(failures)} of {counted(asked, 'evaluation')} got no reply:", *lines, next_step])

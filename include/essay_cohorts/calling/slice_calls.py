@@ -11,28 +11,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from essay_cohorts.amounts import counted
-from essay_cohorts.calling.budget import Budget
-from essay_cohorts.calling.concurrency_slots import ConcurrencySlots, SharedSlots
+from essay_cohorts.calling.concurrency_slots import ConcurrencySlots
 from essay_cohorts.calling.endpoint import Endpoint
-from essay_cohorts.calling.evaluation_calls import ClaimedEvaluation, EvaluationCalls
+from essay_cohorts.calling.evaluation_calls import Answered, ClaimedEvaluation, EvaluationCalls
+from essay_cohorts.calling.shared_trips import SharedTrips
 from essay_cohorts.calling.spending import SliceSpending, settle_from_store
 from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import Failure, JudgeModel, Reply
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import PlanRow, TaskRef
 from essay_cohorts.files.disk_executor import DiskThreads
-from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.ledger.budget import Budget
+from essay_cohorts.ledger.callers import Caller
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.pace import ModelLimits
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -75,31 +77,35 @@ class SliceCalls:
     slots: ConcurrencySlots
     judges: Judges
     calls: EvaluationCalls
+    ledger: Ledger
     progress: ProgressCounter
     workers: set[asyncio.Task[None]] = field(default_factory=set)
     error: Exception | None = None
     replies: int = 0
+    _rows: Iterator[PlanRow] = field(default_factory=lambda: iter(()))
+    _rows_lock: Lock = field(default_factory=Lock)
+    _elsewhere: list[PlanRow] = field(default_factory=list)
+    _own: set[str] = field(default_factory=set)
+    _others: Iterator[PlanRow] = field(default_factory=lambda: iter(()))
+
+    def __post_init__(self) -> None:
+        self._trips = SharedTrips(self.disk, self._finish_and_begin)
 
     @classmethod
     def open(
-        cls,
-        work: SliceTask,
-        endpoints: Mapping[str, Endpoint],
-        task_lease: TaskLease,
-        slots: SharedSlots,
-        disk: DiskThreads,
+        cls, work: SliceTask, endpoints: Mapping[str, Endpoint], ledger: Ledger, caller: Caller, disk: DiskThreads
     ) -> SliceCalls:
         """Prepare the calls, and settle requests that a crash left unsettled although their replies are stored.
 
-        `endpoints` has an endpoint for each connection of the judges that the slice's rows need, by its id. All
-        slices of all runs and tries of the cohort share the `slots`.
+        `endpoints` has an endpoint for each connection of the judges that the slice's rows need, by its id.
         """
         root, planned = work.settings.data_root, work.planned
         store, folder = GensDataLayer.from_root(root), CohortFolder(root=root, cohort_id=planned.cohort_id)
-        journal = CallJournal.for_writing(root, folder.path)
-        settle_from_store(journal, store)
+        settle_from_store(ledger, store, planned.cohort_id)
         stops = RunStops(folder, planned, work.task, work.models)
         judges = _judges(work, endpoints, stops)
+        # All slices of all runs and tries of the cohort share the slots.
+        slots = ledger.slots(caller, planned.cohort_id, planned.max_concurrency)
         return cls(
             part=work.part,
             disk=disk,
@@ -109,26 +115,28 @@ class SliceCalls:
                 store=store,
                 planned=planned,
                 task=work.task,
-                task_lease=task_lease,
                 models=work.models,
-                spending=_spending(work, journal, judges, disk),
+                spending=_spending(work, ledger, caller, disk, stops),
                 judges=judges,
                 stops=stops,
             ),
+            ledger=ledger,
             progress=work.progress,
         )
 
     @property
     def failures(self) -> dict[str, Failure]:
-        """The evaluations that got no reply, and why."""
-        return self.calls.failures
+        """The slice's evaluations that got no reply, and why."""
+        return {gen_id: failure for gen_id, failure in self.calls.failures.items() if gen_id in self._own}
 
-    async def run(self, rows: list[PlanRow]) -> None:
-        """Call for all rows, with at most the slice's share of the calls in flight.
+    async def run(self, rows: list[PlanRow], others: Iterator[PlanRow]) -> None:
+        """Call for all rows, with at most the slice's share of the calls in flight, and then for rows of `others`.
 
         A worker stores its reply on disk before it makes the next call. If another run has a call for a row in
-        flight, this method waits for a limited time, and makes the call itself if the other run gives up.
+        flight, this method waits for a limited time, and makes the call itself if the other run gives up. `others`
+        are rows of other slices: each is tried once, and their failures are left to their slice.
         """
+        self._own, self._others = {row.member.gen_id for row in rows}, others
         log.info(
             "Calling judges for %s, %d at once, at %s",
             counted(len(rows), "evaluation"),
@@ -162,22 +170,22 @@ class SliceCalls:
             worker.cancel()
 
     def close(self) -> None:
-        """Release what is still claimed, then write the journal's last lines. No call may be under way."""
-        with ExitStack() as stack:
-            stack.callback(self.calls.spending.journal.flush)
-            stack.callback(self.calls.release_all)
+        """Release what is still claimed. No call may be under way."""
+        self.calls.release_all()
 
     def _still_awaited(self, rows: list[PlanRow], waited_s: float) -> list[PlanRow]:
         """Return the rows to wait for any longer; record a failure for the others."""
-        awaited = []
+        awaited: list[PlanRow] = []
+        holders: dict[str, str] | None = None
         for row in rows:
             longest = self._elsewhere_wait_s(row)
             if waited_s <= longest:
                 awaited.append(row)
                 continue
-            holder = self.calls.holder(row.member.gen_id)
+            holders = self.ledger.holders() if holders is None else holders
+            holder = holders.get(row.member.gen_id, "another task")
             message = f"{holder} was still calling for this evaluation after {longest:g} s"
-            self.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
+            self.calls.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
             self.progress.count_done(row.member.llm_model_id, has_reply=False)
         return awaited
 
@@ -186,12 +194,10 @@ class SliceCalls:
 
     async def _try_each_once(self, rows: list[PlanRow]) -> list[PlanRow]:
         """Try each row once; return the rows that another process has claimed."""
-        elsewhere: list[PlanRow] = []
-        waiting = iter(rows)
+        self._rows, self._elsewhere = iter(rows), []
         count = min(self.part.calls_at_once, len(rows))
         self.slots.prepare(count)
-        work = (self._work(number, waiting, elsewhere) for number in range(count))
-        self.workers = {asyncio.ensure_future(each) for each in work}
+        self.workers = {asyncio.ensure_future(self._work(number)) for number in range(count)}
         try:
             await asyncio.wait(self.workers)
         except asyncio.CancelledError:
@@ -199,25 +205,39 @@ class SliceCalls:
                 worker.cancel()
             await asyncio.wait(self.workers)
             raise
-        return elsewhere
+        finally:
+            await self._trips.end()
+        return [row for row in self._elsewhere if row.member.gen_id in self._own]
 
-    async def _work(self, number: int, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> None:
+    async def _work(self, number: int) -> None:
         """Call for one row after another, in one slot. This is one worker; `number` is its number, from 0."""
         try:
             if self.part.calls_at_once > _MAX_SIMULTANEOUS_STARTS:
                 await asyncio.sleep(number * _START_INTERVAL_S)
             async with self.slots.hold():
-                claimed = await self.disk.run(self._begin_next, waiting, elsewhere)
+                claimed = await self._trips.take(None)
                 while claimed is not None:
-                    answer = await self._ask(claimed)
-                    # One trip to another thread for both steps, because a trip costs as much time as its work.
-                    judge = claimed.row.member.llm_model_id
-                    claimed = await self.disk.run(self._finish_and_begin_next, claimed, answer, waiting, elsewhere)
+                    claimed_before = claimed
+                    answer, judge = await self._ask(claimed), claimed.row.member.llm_model_id
+                    claimed = await self._trips.take((claimed, answer))
                     self.replies += isinstance(answer, Reply)
-                    self.progress.count_done(judge, has_reply=not isinstance(answer, Failure))
+                    if claimed_before.gen_id in self._own:
+                        self.progress.count_done(judge, has_reply=not isinstance(answer, Failure))
                     await self.calls.spending.notify_settled()
         except Exception as error:  # noqa: BLE001  (`run` raises it when the calls in flight are stored)
-            self.error = error
+            self.error = self.error or error
+
+    def _finish_and_begin(
+        self, answered: Sequence[Answered | None]
+    ) -> Sequence[ClaimedEvaluation | Exception | None]:
+        """Store the answers and begin the next evaluations; None when no row is left or the slice must end."""
+        return self.calls.finish_and_begin(answered, self._next_row, self._elsewhere)
+
+    def _next_row(self) -> PlanRow | None:
+        if self.error is not None or self.calls.stops.is_ending:
+            return None
+        with self._rows_lock:
+            return next(self._rows, None) or next(self._others, None)
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
@@ -225,26 +245,33 @@ class SliceCalls:
             return claimed.failure
         return await self.judges.of(claimed.model).ask(claimed.model, claimed.prompt, claimed.spending)
 
-    def _finish_and_begin_next(
-        self,
-        claimed: ClaimedEvaluation,
-        answer: Reply | Failure | None,
-        waiting: Iterator[PlanRow],
-        elsewhere: list[PlanRow],
-    ) -> ClaimedEvaluation | None:
-        self.calls.finish(claimed, answer)
-        return self._begin_next(waiting, elsewhere)
 
-    def _begin_next(self, waiting: Iterator[PlanRow], elsewhere: list[PlanRow]) -> ClaimedEvaluation | None:
-        """Claim the next row that no other process has claimed; None when no row is left or the slice must end."""
-        for row in waiting:
-            if self.error is not None or self.calls.stops.is_ending:
-                return None
-            claimed = self.calls.begin(row)
-            if claimed is not None:
-                return claimed
-            elsewhere.append(row)
-        return None
+def _spending(work: SliceTask, ledger: Ledger, caller: Caller, disk: DiskThreads, stops: RunStops) -> SliceSpending:
+    planned, settings = work.planned, work.settings
+    budget = Budget(
+        max_llm_calls=planned.max_llm_calls,
+        max_cost_usd=planned.max_cost_usd,
+        max_usd_per_day=settings.max_usd_per_day,
+        max_usd_per_month=settings.max_usd_per_month,
+    )
+    return SliceSpending(
+        requests=ledger.requests(caller, planned.cohort_id, work.task.run, budget, _limits(work.models)),
+        budget=budget,
+        disk=disk,
+        progress=work.progress,
+        stop_for=stops.stop_for,
+    )
+
+
+def _limits(models: Mapping[str, JudgeModel]) -> dict[str, ModelLimits]:
+    return {
+        model.id: ModelLimits(
+            max_in_flight=model.max_in_flight,
+            requests_per_minute=model.requests_per_minute,
+            tokens_per_minute=model.tokens_per_minute,
+        )
+        for model in models.values()
+    }
 
 
 def _judges(work: SliceTask, endpoints: Mapping[str, Endpoint], stops: RunStops) -> Judges:
@@ -255,15 +282,4 @@ def _judges(work: SliceTask, endpoints: Mapping[str, Endpoint], stops: RunStops)
         accept_offline=Catalog(root=work.settings.data_root).offline_replies_allowed(),
         calls_at_once=work.part.calls_at_once,
         stop_for=stops.stop_for,
-    )
-
-
-def _spending(work: SliceTask, journal: CallJournal, judges: Judges, disk: DiskThreads) -> SliceSpending:
-    return SliceSpending(
-        journal=journal,
-        budget=Budget(max_llm_calls=work.planned.max_llm_calls, max_cost_usd=work.planned.max_cost_usd),
-        task=work.task,
-        total_timeout_s=judges.total_timeout_s,
-        disk=disk,
-        progress=work.progress,
     )

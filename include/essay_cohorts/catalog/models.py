@@ -15,6 +15,7 @@ MODEL_COLUMNS = (
     *("id", "model", "provider", "display_name", "for_generation", "for_evaluation", "specialization"),
     *("temperature", "max_tokens", "max_tokens_field", "input_usd_per_mtok", "output_usd_per_mtok"),
     *("cached_input_usd_per_mtok", "request", "connection"),
+    *("max_in_flight", "requests_per_minute", "tokens_per_minute"),
 )
 
 _TOKEN_FIELDS: dict[str, Literal["max_tokens", "max_completion_tokens"]] = {
@@ -50,6 +51,9 @@ def read_model(row: Row) -> JudgeModel:
         cached_input_usd_per_mtok=row.number("cached_input_usd_per_mtok", float, low=0, high=1_000_000),
         request=_request(row),
         connection=(row.id("connection") or "") if row.text("connection") else DEFAULT_CONNECTION,
+        max_in_flight=row.number("max_in_flight", int, low=1, high=100_000),
+        requests_per_minute=row.number("requests_per_minute", float, low=0.1, high=10_000_000),
+        tokens_per_minute=row.number("tokens_per_minute", float, low=1, high=1_000_000_000),
     )
 
 

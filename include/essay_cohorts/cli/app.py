@@ -29,6 +29,7 @@ from essay_cohorts.cli.scores.export import export_app
 from essay_cohorts.cli.scores.statistics import statistics_app
 from essay_cohorts.cli.selection import selection_app
 from essay_cohorts.cli.set_aside import set_aside_app
+from essay_cohorts.cli.spend import spend_app
 from essay_cohorts.cli.verify import verify_app
 from essay_cohorts.errors import CohortError
 
@@ -83,6 +84,7 @@ app.add_typer(raters_app)
 app.add_typer(verify_app)
 app.add_typer(reparse_app)
 app.add_typer(set_aside_app)
+app.add_typer(spend_app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

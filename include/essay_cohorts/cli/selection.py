@@ -23,6 +23,7 @@ from essay_cohorts.cli.options import (
 )
 from essay_cohorts.cli.runs import how_to_begin
 from essay_cohorts.errors import BadInput, Problem
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, STORE_PIVOT, aggregate_scores
 from essay_cohorts.selecting.essay_ranking import MissingSelection, RankedEssay, Shortfall
 from essay_cohorts.selecting.ranking_table import choice_text, ranking_table
@@ -52,8 +53,9 @@ Cohort = Annotated[str | None, typer.Option(help="The cohort id in the printed c
 @selection_app.command(rich_help_panel=SCORES)
 def aggregate(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Write the scores of the whole store into aggregated_scores.csv and score_pivot.csv of 7_cross_experiment/."""
-    root = settings_of(data_root).data_root
-    counts = aggregate_scores(root)
+    settings = settings_of(data_root)
+    root = settings.data_root
+    counts = aggregate_scores(root, Ledger.for_reading(settings).holders())
     if as_json:
         typer.echo(json.dumps(asdict(counts)))
         return

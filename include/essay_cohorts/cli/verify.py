@@ -22,9 +22,10 @@ verify_app = typer.Typer()
 @verify_app.command(rich_help_panel=CARE)
 def verify(data_root: DataRoot = None, as_json: AsJson = False) -> None:
     """Find damage in the store (exit 1 when there is any), and calls that may have been paid for without a reply."""
-    root = settings_of(data_root).data_root
+    settings = settings_of(data_root)
+    root = settings.data_root
     store = GensDataLayer.from_root(root)
-    damage, lost = list(find_damage(store)), list(find_lost_calls(root))
+    damage, lost = list(find_damage(store)), list(find_lost_calls(settings))
     made_up, changed = find_made_up(store), other_settings(root)
     if as_json:
         found = {"damage": [asdict(problem) for problem in damage], "lost_calls": [asdict(call) for call in lost]}

@@ -17,7 +17,7 @@ from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essays.essay_titles import DescribedEssay, describe_essay
-from essay_cohorts.views.evaluation_state import caller_of, shown_state
+from essay_cohorts.views.evaluation_state import NO_CALLERS, Callers, shown_state
 
 
 class ExportedTexts(NamedTuple):
@@ -65,10 +65,10 @@ NO_TEXTS = ExportedTexts(None, None, None, None)
 
 
 def export_rows(
-    root: Path, gen_ids: Collection[str] | None = None, *, texts: bool = False
+    root: Path, gen_ids: Collection[str] | None = None, *, texts: bool = False, callers: Callers = NO_CALLERS
 ) -> Iterator[ExportedEvaluation]:
     """Yield the evaluations of a data root, or those of `gen_ids`, by gen_id; folders without a cell are left out."""
-    exporter = _Exporter(store=GensDataLayer.from_root(root), texts=texts)
+    exporter = _Exporter(store=GensDataLayer.from_root(root), texts=texts, callers=callers)
     names = sorted(exporter.store.folder_names(Stage.EVALUATION) if gen_ids is None else gen_ids)
     return (row for _, row in parallel_map(exporter.row, filter(is_id, names)) if row is not None)
 
@@ -79,6 +79,7 @@ class _Exporter:
 
     store: GensDataLayer
     texts: bool
+    callers: Callers
     essays: dict[str, DescribedEssay] = field(default_factory=dict)
 
     def row(self, gen_id: str) -> ExportedEvaluation | None:
@@ -89,7 +90,7 @@ class _Exporter:
         cell = metadata.cell
         essay = self._essay(cell.essay_id)
         found = read_state(evaluation)
-        shown, record, verdict = shown_state(found, caller_of(evaluation, found)), found.reply, found.verdict
+        shown, record, verdict = shown_state(found, self.callers.get(gen_id)), found.reply, found.verdict
         scale = verdict.rubric.scale if shown.score is not None else None
         return ExportedEvaluation(
             gen_id=gen_id,

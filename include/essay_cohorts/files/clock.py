@@ -13,6 +13,11 @@ def now() -> str:
     return pendulum.now("UTC").to_iso8601_string()
 
 
+def minutes_ago(minutes: int) -> str:
+    """Return the time so many minutes ago, in the form of `now`."""
+    return pendulum.now("UTC").subtract(minutes=minutes).to_iso8601_string()
+
+
 def is_surely_older(changed_at: int, read_at: int) -> bool:
     """Return True if a file changed at `changed_at` before `read_at`, even if the times are of different clocks.
 

@@ -59,6 +59,11 @@ def worst_case_usd(model: JudgeModel, prompt: str) -> float | None:
     return cost_usd(model, Usage(prompt_tokens=tokens_in, completion_tokens=model.max_tokens))
 
 
+def likely_tokens(model: JudgeModel, prompt: str) -> int:
+    """Return about how many tokens one request uses: its input, and the output that the model may return at most."""
+    return -(-len(prompt.encode("utf-8", errors="replace")) // BYTES_PER_TOKEN) + (model.max_tokens or 0)
+
+
 def unpriced(model: JudgeModel) -> tuple[str, ...]:
     """Return the empty columns of llm_models.csv without which the worst case is not known."""
     columns = ("input_usd_per_mtok", "output_usd_per_mtok", "max_tokens")

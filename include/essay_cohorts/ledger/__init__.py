@@ -1,1 +1,1 @@
-"""Coordinates processes through one SQL database: turns, slots, living callers, announcements."""
+"""Coordinates processes in a SQL database: who works on what, what is spent, how fast to ask judges."""

@@ -21,7 +21,7 @@ from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import new_token
 from essay_cohorts.ledger import schema
 from essay_cohorts.ledger.database import Database
-from essay_cohorts.ledger.schema import callers, clock
+from essay_cohorts.ledger.schema import callers, claims, clock
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Caller:
         others = select(callers.c.host).where(callers.c.host != host, schema.was_seen())
         foreign = connection.execute(others).scalars().first() if self._database.is_sqlite else None
         if foreign is None:
+            connection.execute(delete(claims).where(~schema.is_alive(claims.c.caller)))
             own = {
                 "name": self.name,
                 "who": self._who,
@@ -92,10 +93,14 @@ class Caller:
 
 def remove_dead(connection: Connection) -> None:
     """Remove the rows of this machine's processes that no longer exist, and of callers that were silent for a day."""
-    here = select(callers.c.name, callers.c.pid, callers.c.started).where(callers.c.host == socket.gethostname())
-    dead = [name for name, pid, started in connection.execute(here) if not _is_running(pid, started)]
     silent_s = clock() - callers.c.seen_at
-    connection.execute(delete(callers).where(callers.c.name.in_(dead) | (silent_s > 86_400.0)))
+    connection.execute(delete(callers).where(callers.c.name.in_(dead_here(connection)) | (silent_s > 86_400.0)))
+
+
+def dead_here(connection: Connection) -> list[str]:
+    """Return the names of this machine's callers whose processes no longer exist."""
+    here = select(callers.c.name, callers.c.pid, callers.c.started).where(callers.c.host == socket.gethostname())
+    return [name for name, pid, started in connection.execute(here) if not _is_running(pid, started)]
 
 
 def _is_running(pid: int, started: float) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, event, inspect, select, text
+from sqlalchemy import create_engine, event, inspect, select
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -24,6 +25,7 @@ from essay_cohorts.errors import BadInput, Problem, StoreError
 from essay_cohorts.files.atomic import check_inside, make_folder, new_token, stage_text, storing
 from essay_cohorts.files.json_files import read_text
 from essay_cohorts.ledger import schema
+from essay_cohorts.ledger.former_files import former_caller, take_in
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,6 @@ _SQLITE_FILE, _TOKEN_FILE = "ledger.sqlite", "data_root.txt"
 # How long a process waits for a database that does not answer or is locked, in s, and between two attempts.
 PATIENCE_S, _PAUSE_S = 60.0, 0.5
 _PLACE = "environment: DD_LEDGER"
-# Any number; it names the lock among the advisory locks of the ledger's database.
-_LOCK = 7_225_100
 _FORMS = "postgresql+psycopg://user:password@host/database, or leave it out for a file in the data root"
 # The classes of PostgreSQL's errors that another attempt can cure: connection, resources, shutdown, serialisation.
 _TRANSIENT_STATES = ("08", "53", "57", "40")
@@ -45,23 +45,27 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 class Database:
     """The database of one data root's ledger, as one process uses it; every thread may call `run`."""
 
-    def __init__(self, engine: Engine, place: str, patience_s: float = PATIENCE_S) -> None:
-        self._engine, self.place, self._patience_s = engine, place, patience_s
+    def __init__(self, engine: Engine, place: str, patience_s: float = PATIENCE_S, home: object = None) -> None:
+        # `home` is a temporary folder, which is removed when nothing refers to it any more.
+        self._engine, self.place, self._patience_s, self._home = engine, place, patience_s, home
 
     @property
     def is_sqlite(self) -> bool:
         """True for the file of one machine."""
         return self._engine.dialect.name == "sqlite"
 
-    def run(self, action: Callable[[Connection], T]) -> T:
-        """Run `action` in one transaction and return its result.
+    def run(self, action: Callable[[Connection], T], *, is_reading: bool = False) -> T:
+        """Run `action` in one transaction and return its result; one that only reads waits for no writer.
 
         While the database does not answer, the action is tried again for up to a minute; then StoreError.
         """
         until, has_failed = time.monotonic() + self._patience_s, False
         while True:
             try:
-                with self._engine.begin() as connection:
+                with (
+                    self._engine.connect().execution_options(is_reading=is_reading) as connection,
+                    connection.begin(),
+                ):
                     return action(connection)
             except SQLAlchemyError as error:
                 if not _may_pass(error) or time.monotonic() > until:
@@ -85,23 +89,35 @@ class Database:
         )
 
 
-def open_database(data_root: Path, url: str = "") -> Database:
-    """Return the database of a data root's ledger, made if it does not exist; "" is a file in the data root.
+def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) -> Database:
+    """Return the database of a data root's ledger; "" is a file in the data root. It is made if it does not exist.
 
-    BadInput if the URL is wrong, or if the ledger belongs to another data root or a newer version.
+    With `for_reading`, a missing file is not made in the data root: what is read then comes from a temporary one.
+    BadInput if the URL is wrong, if the ledger belongs to another data root or a newer version, or if a task of
+    version 0.1.0 still calls judges.
     """
     check_inside(data_root, data_root)
+    if not for_reading and (caller := former_caller(data_root)) is not None:
+        finding = "a task of version 0.1.0 refreshes this file, so it may still be calling judges."
+        raise BadInput(
+            [Problem(place=caller, finding=finding, next_step="Wait for its end or end it, then start again.")]
+        )
+    is_temporary = for_reading and not url and not (data_root / FOLDER / _SQLITE_FILE).exists()
     # A forked process must not use the connections of its parent.
-    return _opened(data_root, url, os.getpid())
+    return _opened(data_root, url, os.getpid(), is_temporary=is_temporary)
 
 
-@lru_cache(maxsize=8)
-def _opened(data_root: Path, url: str, pid: int) -> Database:  # noqa: ARG001  (a part of the key)
-    folder = make_folder(data_root, data_root / FOLDER)
-    address = _checked(url) if url else URL.create("sqlite", database=str(folder / _SQLITE_FILE))
-    database = Database(_engine(address), address.render_as_string() if url else str(address.database))
-    token = _token(folder)
-    found = database.run(lambda connection: _prepare(connection, token))
+@lru_cache(maxsize=16)
+def _opened(data_root: Path, url: str, pid: int, *, is_temporary: bool) -> Database:  # noqa: ARG001  (a part of the key)
+    if is_temporary:
+        home = tempfile.TemporaryDirectory(prefix="ledger-")
+        file, token = Path(home.name) / _SQLITE_FILE, ""
+    else:
+        folder, home = make_folder(data_root, data_root / FOLDER), None
+        file, token = folder / _SQLITE_FILE, _token(folder)
+    address = _checked(url) if url else URL.create("sqlite", database=str(file))
+    database = Database(_engine(address), address.render_as_string() if url else str(file), home=home)
+    found = database.run(lambda connection: _prepare(connection, token, data_root))
     if found != token:
         finding = f"the ledger {database.place} belongs to another data root than {data_root}."
         raise _wrong(finding, "Give each data root a database of its own.")
@@ -144,7 +160,8 @@ def _engine(address: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A transaction that only becomes a writer later may find that it cannot.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        is_reading = connection.get_execution_options().get("is_reading")
+        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -162,30 +179,25 @@ def _token(folder: Path) -> str:
     return (read_text(path) or "").strip()
 
 
-def _prepare(connection: Connection, token: str) -> str:
-    """Make the tables, or check their version; return the token of the data root that the ledger belongs to."""
-    lock(connection)  # two processes may find an empty database at the same moment
+def _prepare(connection: Connection, token: str, data_root: Path) -> str:
+    """Make the tables, or bring them up to date; return the token of the data root that the ledger belongs to."""
+    schema.lock(connection)  # two processes may find an empty database at the same moment
     if not inspect(connection).has_table(schema.ledger.name):
         schema.metadata.create_all(connection)
-        log.info("A new ledger was made: there was none yet, or it was lost")
+        if token:
+            log.info("A new ledger was made: there was none yet, or it was lost")
         connection.execute(schema.ledger.insert().values(version=schema.VERSION, data_root=token))
+        take_in(connection, data_root)
         return token
     version, owner = connection.execute(select(schema.ledger.c.version, schema.ledger.c.data_root)).one()
     if version > schema.VERSION:
         finding = f"the ledger has version {version}, and this program knows versions up to {schema.VERSION}."
         raise _wrong(finding, "Install the newer version of the project again.")
+    if version < schema.VERSION:
+        schema.metadata.create_all(connection)
+        take_in(connection, data_root)
+        connection.execute(schema.ledger.update().values(version=schema.VERSION))
     return str(owner)
-
-
-def lock(connection: Connection) -> None:
-    """Let in one transaction at a time, from here to its end.
-
-    What a transaction decides by several tables needs this on PostgreSQL: a statement that waits for another
-    transaction's row goes on with that row, but sees all other tables as they were before it waited. On SQLite each
-    transaction is alone from its beginning.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 def _may_pass(error: SQLAlchemyError) -> bool:

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.engine import Connection
 
+from essay_cohorts.calls import Spending
+from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
-from essay_cohorts.ledger import schema
-from essay_cohorts.ledger.callers import Caller, remove_dead
-from essay_cohorts.ledger.database import Database, lock, open_database
+from essay_cohorts.ledger import requests, schema
+from essay_cohorts.ledger.budget import Budget
+from essay_cohorts.ledger.callers import Caller, dead_here, remove_dead
+from essay_cohorts.ledger.database import Database, open_database
+from essay_cohorts.ledger.pace import ModelLimits
+from essay_cohorts.ledger.records import Bill, BillBy, RecordedRequest, Settlement
+from essay_cohorts.ledger.requests import RunRequests
 from essay_cohorts.ledger.schema import announced, completions, turns
 from essay_cohorts.ledger.slots import Slots
 from essay_cohorts.settings import Settings
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _PLANNING = "planning"
 _PATIENCE_S, _PAUSE_S = 600.0, 0.05
@@ -38,13 +47,14 @@ class Announcement:
     task: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FormerAnnouncements:
-    """What an earlier version announced for a cohort: evaluations by task, and the last completion ("" if none)."""
-
-    evaluations: tuple[tuple[Announcement, tuple[str, ...]], ...]
-    completed_by: str
-    scores_sha256: str
+_NO_LIMITS: Mapping[str, ModelLimits] = {}
+_BILL_KEYS: dict[BillBy, list[ColumnElement[str]]] = {
+    BillBy.DAY: [func.substr(schema.requests.c.sent_at, 1, len("2026-01-31"))],
+    BillBy.COHORT: [schema.requests.c.cohort_id],
+    BillBy.MODEL: [schema.requests.c.model_id],
+    BillBy.TEMPLATE: [schema.requests.c.template_id],
+    BillBy.RUN: [schema.requests.c.cohort_id, schema.requests.c.dag_id, schema.requests.c.run_id],
+}
 
 
 class Ledger:
@@ -57,6 +67,11 @@ class Ledger:
     def of(cls, settings: Settings) -> Ledger:
         """Return the ledger of a data root, made if it does not exist. BadInput if DD_LEDGER is wrong."""
         return cls(open_database(settings.data_root, settings.ledger))
+
+    @classmethod
+    def for_reading(cls, settings: Settings) -> Ledger:
+        """Return the ledger of a data root for reading; nothing is written into the data root."""
+        return cls(open_database(settings.data_root, settings.ledger, for_reading=True))
 
     def caller(self, who: str) -> Caller:
         """Return this process as a caller; it counts as alive within a `with` block."""
@@ -130,22 +145,69 @@ class Ledger:
 
         return self._database.run(record)
 
-    def adopt(self, cohort_id: str, former: FormerAnnouncements) -> None:
-        """Record what an earlier version kept in files; what the ledger has already stays as it is."""
-        for by, gen_ids in former.evaluations:
-            self.announce(by, gen_ids)
-        known = {"cohort_id": cohort_id, "run_key": former.completed_by, "scores_sha256": former.scores_sha256}
-        if former.scores_sha256:
-            self._database.run(
-                lambda connection: connection.execute(
-                    schema.insert(connection, completions).values(known).on_conflict_do_nothing()
-                )
-            )
+    def requests(
+        self,
+        caller: Caller,
+        cohort_id: str,
+        run: RunRef,
+        budget: Budget,
+        limits: Mapping[str, ModelLimits] = _NO_LIMITS,
+    ) -> RunRequests:
+        """Return the claims and requests of a caller for a run with this budget; `limits` are those of models."""
+        return RunRequests(
+            database=self._database, caller=caller, cohort_id=cohort_id, run=run, budget=budget, limits=limits
+        )
+
+    def spending(self, cohort_id: str, run: RunRef | None = None) -> Spending:
+        """Return what one run of a cohort has spent so far; without `run`, the sum of all its runs."""
+        return self._read(
+            lambda connection, dead: requests.spending_of(connection, requests.of_run(cohort_id, run), dead=dead)
+        )
+
+    def bill(self, by: BillBy, since: str = "") -> Bill:
+        """Return what all runs have spent since a day (such as "2026-01-31"; "" is the beginning), broken down."""
+        rows = self._read(lambda connection, dead: requests.bill_by(connection, _BILL_KEYS[by], since, dead))
+        unpriced = self._read(lambda connection, _: requests.unpriced_models(connection, since))
+        return Bill(by=by, since=since, rows=tuple(rows), unpriced_models=tuple(unpriced))
+
+    def unsettled(self, cohort_id: str | None = None) -> list[RecordedRequest]:
+        """Return the requests whose end is not known, without those under way."""
+        return self._read(lambda connection, dead: requests.unsettled(connection, cohort_id, dead))
+
+    def paid_in_vain(self, cohort_id: str | None = None) -> list[RecordedRequest]:
+        """Return the requests that were paid for but brought no reply that could be kept."""
+        return self._read(lambda connection, _: requests.paid_in_vain(connection, cohort_id))
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record how requests of dead callers ended."""
+        if settlements:
+            self._database.run(lambda connection: requests.settle(connection, settlements))
+
+    def claim(self, caller: Caller, gen_ids: Collection[str]) -> set[str]:
+        """Claim evaluations, unless a living caller has them; return those that this caller has now."""
+
+        def take(connection: Connection) -> set[str]:
+            schema.lock(connection)
+            return requests.claim(connection, caller.name, gen_ids)
+
+        return self._database.run(take)
+
+    def release(self, caller: Caller, gen_ids: Collection[str]) -> None:
+        """Give back claims of this caller."""
+        self._database.run(lambda connection: requests.release(connection, caller.name, gen_ids))
+
+    def holders(self) -> dict[str, str]:
+        """Return gen_id -> the task that works on the evaluation now, in words."""
+        return self._read(requests.holders)
+
+    def _read(self, action: Callable[[Connection, list[str]], T]) -> T:
+        """Return what `action` reads; it gets the callers of this machine whose processes no longer exist."""
+        return self._database.run(lambda connection: action(connection, dead_here(connection)), is_reading=True)
 
 
 def _take_turn(connection: Connection, caller: str) -> bool:
     """Take the planning turn unless a living caller has it; return whether this caller has it now."""
-    lock(connection)
+    schema.lock(connection)
     remove_dead(connection)
     statement = schema.insert(connection, turns).values(name=_PLANNING, caller=caller)
     free = (turns.c.caller == caller) | ~schema.is_alive(turns.c.caller)

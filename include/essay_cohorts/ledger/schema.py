@@ -12,9 +12,11 @@ import time
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     Float,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
@@ -29,10 +32,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 # The version of these tables. A ledger of an older version is migrated, and one of a newer version is refused.
-VERSION = 1
+VERSION = 2
 # A caller that was silent for this many seconds is dead: another process may take over what the caller held.
 LEASE_S = 30.0
 SQLITE_CLOCK = "ledger_clock"
+# Any number; it names the lock among the advisory locks of the ledger's database.
+_LOCK = 7_225_100
 
 metadata = MetaData()
 
@@ -64,6 +69,55 @@ slots = Table(
     Column("token", String(32), primary_key=True),
     Column("cohort_id", Text, nullable=False, index=True),
     Column("caller", String(32), nullable=False),
+)
+
+# A row per evaluation that a caller works on: at most one caller at a time asks a judge for it, or scores it again.
+claims = Table(
+    "claims",
+    metadata,
+    Column("gen_id", Text, primary_key=True),
+    Column("caller", String(32), nullable=False, index=True),
+)
+
+# A row per request that may cost money. `worst_usd` is the most that it can cost, None without a price. `ending` is a
+# CallEnd, None until the end is known. `sent_at` is UTC as text, for people and for the bill; `began` and `ended` are
+# times of the database's clock.
+requests = Table(
+    "requests",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("cohort_id", Text, nullable=False),
+    Column("dag_id", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("gen_id", Text, nullable=False),
+    Column("template_id", Text, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("caller", String(32), nullable=False),
+    Column("sent_at", String(32), nullable=False, index=True),
+    Column("began", Float, nullable=False),
+    Column("worst_usd", Float),
+    Column("ending", String(16)),
+    Column("ended", Float),
+    Column("cost_usd", Float),
+)
+Index("requests_of_run", requests.c.cohort_id, requests.c.run_id)
+Index(
+    "open_requests",
+    requests.c.model_id,
+    sqlite_where=requests.c.ending.is_(None),
+    postgresql_where=requests.c.ending.is_(None),
+)
+
+# A row per model whose requests may not start at any time: see pace.Pace, which has the same fields.
+paces = Table(
+    "paces",
+    metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("next_start", Float, nullable=False),
+    Column("rate", Float),
+    Column("shrunk_at", Float, nullable=False),
+    Column("grown_at", Float, nullable=False),
+    Column("is_measured", Boolean, nullable=False),
 )
 
 # A row per evaluation that a cohort has announced, and the task that announced it.
@@ -124,3 +178,14 @@ def is_alive(caller: Column[Any]) -> ColumnElement[bool]:
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT that can say ON CONFLICT, which both databases have and SQLAlchemy has only by dialect."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def lock(connection: Connection) -> None:
+    """Let in one transaction at a time, from here to its end.
+
+    What a transaction decides by several tables needs this on PostgreSQL: a statement that waits for another
+    transaction's row goes on with that row, but sees all other tables as they were before it waited. On SQLite each
+    transaction is alone from its beginning.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from essay_cohorts.ledger import schema
 from essay_cohorts.ledger.callers import Caller, remove_dead
-from essay_cohorts.ledger.database import Database, lock
+from essay_cohorts.ledger.database import Database
 from essay_cohorts.ledger.schema import slots
 
 
@@ -36,7 +36,7 @@ class Slots:
         self.database.run(lambda connection: connection.execute(delete(slots).where(slots.c.token == token)))
 
     def _take(self, connection: Connection, tokens: Sequence[str]) -> list[str]:
-        lock(connection)
+        schema.lock(connection)
         if self._free(connection, tokens) < len(tokens):
             remove_dead(connection)
             connection.execute(delete(slots).where(~schema.is_alive(slots.c.caller)))

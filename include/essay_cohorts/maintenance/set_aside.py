@@ -9,7 +9,6 @@ from pathlib import Path
 from essay_cohorts.domain import Stage, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.files.atomic import check_inside, make_folder, storing, sync_path
-from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.settings import Settings
@@ -49,10 +48,12 @@ def set_aside(settings: Settings, gen_ids: Sequence[str]) -> Iterator[str]:
     source, target = root / "gens" / Stage.EVALUATION, make_folder(root, root / SET_ASIDE)
     check_inside(root, source)
     # The lock keeps a folder from vanishing while a run plans with it.
-    with Ledger.of(settings).planning_turn("cohorts set-aside"), storing(target):
+    ledger = Ledger.of(settings)
+    with ledger.planning_turn("cohorts set-aside"), storing(target):
+        callers = ledger.holders()
         for gen_id in gen_ids:
             evaluation = store.evaluation(gen_id)
-            if evaluation.counts() or holder_of(root, evaluation.claim) is not None:
+            if evaluation.counts() or gen_id in callers:
                 continue
             (source / gen_id).rename(_free_path(target, gen_id))
             yield gen_id

@@ -12,10 +12,11 @@ from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.domain import ID_RULE, Stage, is_human, is_id, one_form
 from essay_cohorts.errors import Problem
 from essay_cohorts.judging.parsers import parse_score_text
+from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.records import RecordedRequest
 from essay_cohorts.planning.changed_inputs import has_other_settings
-from essay_cohorts.records import cell_of, text_of
-from essay_cohorts.store.call_journal import CallJournal, JournalledCall
-from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
+from essay_cohorts.records import cell_of
+from essay_cohorts.settings import Settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 _PARENTS = {Stage.ESSAY: Stage.DRAFT, Stage.EVALUATION: Stage.ESSAY}
@@ -43,28 +44,24 @@ class LostCall:
         return f"{self.gen_id}: {self.model_id}, {sent}, {at_most}{dollars(self.most_usd)}"
 
 
-def find_lost_calls(root: Path) -> Iterator[LostCall]:
-    """Yield the requests without a reply that were paid for or may have been, cohort by cohort.
+def find_lost_calls(settings: Settings) -> Iterator[LostCall]:
+    """Yield the requests without a reply that were paid for, and then those that may have been, cohort by cohort.
 
     Requests that are still under way are left out.
     """
-    store = GensDataLayer.from_root(root)
-    for cohort_id in cohort_ids(root):
-        journal = CallJournal(folder=CohortFolder(root=root, cohort_id=cohort_id).path)
-        yield from (_lost(cohort_id, call, is_paid=True) for call in journal.paid_in_vain())
-        for call in journal.unsettled():
-            if not call.is_under_way() and store.record_of_call(call.gen_id, call.name) is None:
-                yield _lost(cohort_id, call)
+    store, ledger = GensDataLayer.from_root(settings.data_root), Ledger.for_reading(settings)
+    yield from (_lost(call, is_paid=True) for call in ledger.paid_in_vain())
+    yield from (_lost(call) for call in ledger.unsettled() if store.record_of_call(call.gen_id, call.name) is None)
 
 
-def _lost(cohort_id: str, call: JournalledCall, *, is_paid: bool = False) -> LostCall:
+def _lost(call: RecordedRequest, *, is_paid: bool = False) -> LostCall:
     return LostCall(
-        cohort_id=cohort_id,
+        cohort_id=call.cohort_id,
         gen_id=call.gen_id,
-        model_id=text_of(call.intent, "llm_model_id"),
+        model_id=call.model_id,
         run_id=call.run.run_id,
-        sent_at=text_of(call.intent, "at"),
-        most_usd=call.cost_usd if is_paid else call.most_usd or None,
+        sent_at=call.sent_at,
+        most_usd=call.cost_usd if is_paid or call.cost_usd is not None else call.worst_usd,
         is_paid=is_paid,
     )
 

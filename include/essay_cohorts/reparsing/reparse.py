@@ -1,15 +1,15 @@
 """Scores stored replies again without a call, in two passes: the first reads and decides, the second writes.
 
-The second pass runs only on request. It takes the claim of each evaluation (call.json), as a calling task does, so
-that no other process changes the evaluation at the same time. Then it reads and decides again, because another
-process may have changed the evaluation since the first pass, and writes the result of this second decision.
+The second pass runs only on request. It claims each evaluation in the ledger, as a calling task does, so that
+no other process changes the evaluation at the same time. Then it reads and decides again, because another process
+may have changed the evaluation since the first pass, and writes the result of this second decision.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,8 +20,7 @@ from essay_cohorts.domain import Cell, Member, Stage, TaskRef, Template, Verdict
 from essay_cohorts.errors import Problem, StoreError, choose_from, raise_if_any
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.judging.parsers import PARSERS, Parser, judge_by, score_text, template_parser, verdict_record
-from essay_cohorts.leases.evaluation_lease import CallLease, holder_of
-from essay_cohorts.leases.task_lease import TaskLease
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.inputs import check_parser
 from essay_cohorts.reparsing.report import ReparseReport, changes_text, totals_text
 from essay_cohorts.reparsing.rules import Effect, Reparsed, ReparseRequest, decide
@@ -29,11 +28,14 @@ from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import cohorts_with
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.views.evaluation_state import Callers
 from essay_cohorts.views.status import evaluations_of
 
 log = logging.getLogger(__name__)
 
 _REPLIES_PER_LINE = 10_000
+# So many evaluations are claimed together, because a transaction costs as much as scoring several of them.
+_CLAIMED_AT_ONCE = 200
 _TO_WRITE = (Effect.CHANGED, Effect.RENEWED)
 _PENDING = "a complete reply is in temporary files; run its cohort, which puts the reply in place and scores it"
 
@@ -58,7 +60,8 @@ def reparse(
     store = GensDataLayer.from_root(settings.data_root)
     whole_store = request.cohort_id is None
     names = sorted(store.folder_names(Stage.EVALUATION)) if whole_store else [member.gen_id for member in members]
-    rescorer = _Rescorer(store=store, parsing=parsing, templates=request.templates)
+    callers = Ledger.for_reading(settings).holders()
+    rescorer = _Rescorer(store=store, parsing=parsing, templates=request.templates, callers=callers)
     rows = _read_all(rescorer, names)
     show(changes_text(_report(rows), max_rows) or "No result changes.")
     if request.write and any(row.effect in _TO_WRITE for row in rows):
@@ -105,11 +108,19 @@ def _write_all(rescorer: _Rescorer, rows: Sequence[Reparsed], settings: Settings
     """Write the rows that need it; return all rows, with the new state of those that were written."""
     todo = [row for row in rows if row.effect in _TO_WRITE]
     done: dict[str, Reparsed] = {}
-    with TaskLease(settings.data_root, task) as task_lease:
-        for row, now in parallel_map(partial(rescorer.rewrite, task_lease), todo):
-            done[row.gen_id] = now
-            if len(done) % _REPLIES_PER_LINE == 0:
-                log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
+    ledger = Ledger.of(settings)
+    with ledger.caller(str(task)) as caller:
+        for start in range(0, len(todo), _CLAIMED_AT_ONCE):
+            part = todo[start : start + _CLAIMED_AT_ONCE]
+            claimed = ledger.claim(caller, [row.gen_id for row in part])
+            callers = ledger.holders()
+            try:
+                for row, now in parallel_map(partial(rescorer.rewrite, callers, claimed), part):
+                    done[row.gen_id] = now
+                    if len(done) % _REPLIES_PER_LINE == 0:
+                        log.info("%s of %s written", f"{len(done):,}", f"{len(todo):,}")
+            finally:
+                ledger.release(caller, claimed)
     return [done.get(row.gen_id, row) for row in rows]
 
 
@@ -168,6 +179,7 @@ class _Rescorer:
     store: GensDataLayer
     parsing: Mapping[str, _Reading]
     templates: tuple[str, ...] | None
+    callers: Callers
 
     def read(self, gen_id: str) -> Reparsed | None:
         """Return what scoring the evaluation again would change; None if it was not requested or is a person's."""
@@ -183,33 +195,26 @@ class _Rescorer:
         reading = self.parsing.get(row.cell.template_id) if row.cell else None
         return row.effect is Effect.RENEWED and reading is not None and bool(reading.parser.rubric.criteria)
 
-    def rewrite(self, task_lease: TaskLease, row: Reparsed) -> Reparsed:
-        """Score the evaluation again under its claim, write the result, and return the new row.
+    def rewrite(self, callers: Callers, claimed: Set[str], row: Reparsed) -> Reparsed:
+        """Score the evaluation again, if this process has claimed it, write the result, and return the new row.
 
         The new row may differ from `row`, because another process may have changed the evaluation meanwhile.
         """
+        if row.gen_id not in claimed:
+            return replace(row, effect=Effect.SKIPPED, why=_in_use(callers.get(row.gen_id, "another task")))
         try:
             evaluation = self.store.evaluation(row.gen_id)
-            lease = CallLease(evaluation.writable_claim(), task_lease)
-            if not lease.take():
-                return replace(row, effect=Effect.SKIPPED, why=_in_use(lease.holder()))
-            try:
-                now, verdict = self._read(evaluation, is_claimed_here=True)
-                if now is not None and verdict is not None and now.effect in _TO_WRITE:
-                    _replace(evaluation, now, verdict)
-                return now or row
-            finally:
-                lease.release()
+            now, verdict = self._read(evaluation)
+            if now is not None and verdict is not None and now.effect in _TO_WRITE:
+                _replace(evaluation, now, verdict)
+            return now or row
         except (OSError, StoreError) as error:
             return replace(row, effect=Effect.NOT_WRITTEN, why=str(error))
 
-    def _read(
-        self, evaluation: EvaluationFolder, *, is_claimed_here: bool = False
-    ) -> tuple[Reparsed | None, Verdict | None]:
+    def _read(self, evaluation: EvaluationFolder) -> tuple[Reparsed | None, Verdict | None]:
         """Return the row according to the files as they are now, and the new verdict if there is a reply.
 
-        The row is None if the template was not requested, or if a person gave the score. `is_claimed_here`: this
-        process holds the claim.
+        The row is None if the template was not requested, or if a person gave the score.
         """
         gen_id, metadata = evaluation.gen_id, evaluation.metadata()
         cell = metadata.cell if metadata else None
@@ -224,10 +229,8 @@ class _Rescorer:
         if reading is None:
             why = f"the template {cell.template_id} is not in {TEMPLATES}"
             return row(effect=Effect.SKIPPED, why=why), None
-        if not is_claimed_here and evaluation.is_claimed():
-            caller = holder_of(evaluation.root, evaluation.claim)
-            if caller is not None:
-                return row(effect=Effect.SKIPPED, why=_in_use(caller)), None
+        if gen_id in self.callers:
+            return row(effect=Effect.SKIPPED, why=_in_use(self.callers[gen_id])), None
         if evaluation.has_pending_reply():
             return row(effect=Effect.SKIPPED, why=_PENDING), None
         record = evaluation.verdict_record()

@@ -28,7 +28,7 @@ from essay_cohorts.selecting.essay_ranking import DAMAGED, JudgedEvaluation
 from essay_cohorts.store.evaluation_state import read_state
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import pivot_text
-from essay_cohorts.views.evaluation_state import MemberState, caller_of, shown_state
+from essay_cohorts.views.evaluation_state import NO_CALLERS, Callers, MemberState, shown_state
 
 STORE_PIVOT = "7_cross_experiment/score_pivot.csv"
 AGGREGATED = "7_cross_experiment/aggregated_scores.csv"
@@ -95,8 +95,8 @@ class Aggregation:
         return f"{rows}: {self.scored:,} with a score{errors}; {unchanged} unchanged."
 
 
-def aggregate_scores(root: Path) -> Aggregation:
-    """Rewrite the file, ordered by gen_id, and its pivot.
+def aggregate_scores(root: Path, callers: Callers = NO_CALLERS) -> Aggregation:
+    """Rewrite the file, ordered by gen_id, and its pivot; `callers` are the tasks that call a judge now.
 
     StoreError when the disk refuses; then the former file stays.
     """
@@ -105,7 +105,7 @@ def aggregate_scores(root: Path) -> Aggregation:
     from essay_cohorts.statistics.pivot import pivot_scores
 
     began = time.time_ns()
-    aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root))
+    aggregator = _Aggregator(store=GensDataLayer.from_root(root), former=_former(root), callers=callers)
     names = sorted(aggregator.store.folder_names(Stage.EVALUATION))
     tally = _Tally()
     path = root / AGGREGATED
@@ -209,6 +209,7 @@ def _with_one_form(row: AggregatedRow) -> AggregatedRow:
 class _Aggregator:
     store: GensDataLayer
     former: _Former
+    callers: Callers
     taken_over: int = 0
     _essays: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)
 
@@ -233,7 +234,7 @@ class _Aggregator:
         if metadata is None or cell is None:
             return _damaged(gen_id, "its metadata.json is missing or unusable")
         found = read_state(evaluation)
-        shown = shown_state(found, caller_of(evaluation, found))
+        shown = shown_state(found, self.callers.get(gen_id))
         scale = found.verdict.rubric.scale if shown.score is not None else None
         combo_id, draft_template, template, model = self._essay(cell.essay_id)
         replicate = metadata.replicate

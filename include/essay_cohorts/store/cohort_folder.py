@@ -148,6 +148,10 @@ class CohortFolder:
         path = self._run(run_key) / "slices" / f"{name}.csv"
         return read_plan(path) if path.exists() else None
 
+    def slice_names(self, run_key: str) -> list[str]:
+        """Return the names of the run's slices; none when version 0.1.0 planned the run."""
+        return sorted(path.stem for path in (self._run(run_key) / "slices").glob("*.csv"))
+
     def plan(self, run_key: str) -> tuple[PlanRow, ...]:
         """Return the run's own plan. StoreError when the file is missing or damaged."""
         return read_plan(self._run(run_key) / "plan.csv")

@@ -4,7 +4,6 @@
 |---|---|
 | `metadata.json` | the cell, the replicate, the cohort; written once, together with the folder |
 | `prompt.txt`, `system_prompt.txt`, `response_format.json` | what the judge is asked (see prompt_files) |
-| `call.json` | the claim of the task that may call the judge (see leases) |
 | `raw.txt`, `raw_metadata.json`, `reasoning.txt` | the reply (see reply_files) |
 | `parsed_metadata.json`, `parsed.txt` | the verdict and the score (see verdict_files) |
 | `failure.json` | why the last call brought no reply |
@@ -38,10 +37,10 @@ from essay_cohorts.store.prompt_files import PROMPT_FILES
 from essay_cohorts.store.reply_files import FAILURE, PARSED, PARSED_METADATA, RAW, RAW_METADATA, REASONING
 from essay_cohorts.store.scan import METADATA
 
-# The claim of the task that calls the judge; the package `leases` writes and reads its content.
-CLAIM = "call.json"
-_AFTER_A_CALL = PROMPT_FILES | {METADATA, RAW, RAW_METADATA, REASONING}
-BEFORE_A_CALL = PROMPT_FILES | {METADATA, CLAIM}
+# A claim of version 0.1.0, which a crash may have left behind; today the ledger holds the claims.
+_FORMER_CLAIM = "call.json"
+BEFORE_A_CALL = PROMPT_FILES | {METADATA, _FORMER_CLAIM}
+_AFTER_A_CALL = BEFORE_A_CALL | {RAW, RAW_METADATA, REASONING}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +67,6 @@ class EvaluationFolder:
     def path(self) -> Path:
         """The folder `gens/evaluation/<gen_id>`."""
         return Path(self._file(""))
-
-    @property
-    def claim(self) -> Path:
-        """The path of the claim; the file exists while a task calls, or after that task died."""
-        return Path(self._file(CLAIM))
 
     def exists(self) -> bool:
         """Return True when the folder exists, even an empty one."""
@@ -110,13 +104,9 @@ class EvaluationFolder:
         return bool(names) and names <= BEFORE_A_CALL
 
     def is_only_seeded(self) -> bool:
-        """Return True when the evaluation is untouched, has its metadata.json, and no task has claimed it."""
+        """Return True when the evaluation is untouched and has its metadata.json."""
         names = self.file_names()
-        return METADATA in names and names <= BEFORE_A_CALL and CLAIM not in names
-
-    def is_claimed(self) -> bool:
-        """Return True when a task is calling the judge, or died while calling."""
-        return self.claim.exists()
+        return METADATA in names and names <= BEFORE_A_CALL
 
     def has_pending_reply(self) -> bool:
         """Return True when the folder has a pending reply (see reply_files); `complete_reply` renames its files."""
@@ -260,10 +250,6 @@ class EvaluationFolder:
     def write_failure(self, failure: Mapping[str, Any]) -> None:
         """Write failure.json; a former failure.json is replaced."""
         write_text(self.writable() / FAILURE, json_text(failure))
-
-    def writable_claim(self) -> Path:
-        """Return the path of the claim for writing. StoreError when the path leads out of the data root."""
-        return self.writable() / CLAIM
 
     def writable(self) -> Path:
         """Return the folder for writing. StoreError when the path leads out of the data root."""

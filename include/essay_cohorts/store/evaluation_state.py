@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from essay_cohorts.domain import Progress
 from essay_cohorts.records import FailureRecord, ReplyRecord, VerdictRecord
 from essay_cohorts.store import reply_files
-from essay_cohorts.store.evaluation import BEFORE_A_CALL, CLAIM, EvaluationFolder
+from essay_cohorts.store.evaluation import BEFORE_A_CALL, EvaluationFolder
 from essay_cohorts.store.reply_files import FAILURE, PARSED_METADATA, RAW, RAW_METADATA
 
 _NO_REPLY, _NO_VERDICT, _NO_FAILURE = ReplyRecord(), VerdictRecord(), FailureRecord()
@@ -28,9 +28,9 @@ class EvaluationState:
       found in it.
     - NO_REPLY: no reply is stored; `is_untouched` when no judge was asked yet.
 
-    `failure` belongs to the last call and is not read for a scored evaluation. `is_claimed`: a task is calling, or
-    died while calling. `counts` is False for a made-up reply in a data root where only real replies count.
-    `parsed_is_empty`: an older program left an empty parsed.txt, which counts as missing.
+    `failure` belongs to the last call and is not read for a scored evaluation. `counts` is False for a
+    made-up reply in a data root where only real replies count. `parsed_is_empty`: an older program left an empty
+    parsed.txt, which counts as missing.
     """
 
     progress: Progress
@@ -38,7 +38,6 @@ class EvaluationState:
     parsed_is_empty: bool = False
     is_pending: bool = False
     is_untouched: bool = False
-    is_claimed: bool = False
     counts: bool = True
     reply: ReplyRecord = _NO_REPLY
     verdict: VerdictRecord = _NO_VERDICT
@@ -66,16 +65,14 @@ def read_state(evaluation: EvaluationFolder) -> EvaluationState:
         counts = evaluation.counts(reply)
         return EvaluationState(progress=Progress.PARSED, parsed=parsed, reply=reply, verdict=verdict, counts=counts)
     names = evaluation.file_names()
-    claimed = CLAIM in names
     if names and names <= BEFORE_A_CALL:
-        return EvaluationState(progress=Progress.NO_REPLY, is_untouched=True, is_claimed=claimed)
+        return EvaluationState(progress=Progress.NO_REPLY, is_untouched=True)
     pending = reply_files.is_pending(evaluation.path, names)
     reply = evaluation.reply_record() if RAW_METADATA in names else _NO_REPLY
     return EvaluationState(
         progress=Progress.REPLIED if pending or RAW in names else Progress.NO_REPLY,
         parsed_is_empty=parsed is not None,
         is_pending=pending,
-        is_claimed=claimed,
         counts=evaluation.counts(reply),
         reply=reply,
         # A verdict beside a pending reply belongs to the former reply.

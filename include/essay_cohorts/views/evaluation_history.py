@@ -17,7 +17,7 @@ from essay_cohorts.judging.parsers import DEFAULT_PARSER, PARSERS, parser_of, sp
 from essay_cohorts.records import EvaluationMetadata, FailureRecord, ReplyRecord, VerdictRecord, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
-from essay_cohorts.views.evaluation_state import ShownState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import NO_CALLERS, Callers, ShownState, read_evaluation_state
 
 _FORMER = re.compile(
     r"(?:raw|reasoning|parsed|prompt|system_prompt|response_format|raw_metadata|parsed_metadata)\.(?P<number>[0-9]+)\.(?:txt|json)"
@@ -98,7 +98,7 @@ class EvaluationRecord:
         return split_lines(self.reply or "")
 
 
-def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
+def read_evaluation(store: GensDataLayer, gen_id: str, callers: Callers = NO_CALLERS) -> EvaluationRecord:
     """Return everything about one evaluation. BadInput if the store has no evaluation with this id."""
     if not is_id(gen_id):
         raise BadInput([Problem(place="evaluation", finding=f"{gen_id!r} is not a valid id.", next_step=ID_RULE)])
@@ -117,7 +117,7 @@ def read_evaluation(store: GensDataLayer, gen_id: str) -> EvaluationRecord:
         cell=cell,
         replicate=metadata.replicate,
         origin_cohort_id=metadata.origin_cohort_id,
-        shown=read_evaluation_state(evaluation),
+        shown=read_evaluation_state(evaluation, callers),
         prompt=prompt.text if prompt else None,
         system_prompt=prompt.system if prompt else "",
         response_format=prompt.response_format if prompt else "",

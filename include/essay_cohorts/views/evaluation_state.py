@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from essay_cohorts.domain import Progress, RunRef
 from essay_cohorts.judging.parsers import parse_score_text
-from essay_cohorts.leases.evaluation_lease import holder_of
 from essay_cohorts.provenance import MADE_UP_REASON
 from essay_cohorts.records import FailureRecord
 from essay_cohorts.rubric import Rubric, Scale, points
@@ -15,6 +15,10 @@ from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.evaluation_state import EvaluationState, read_state
 
 NOT_CALLED = "no call was made yet"
+
+# gen_id -> the task that is calling the judge for the evaluation now, as the ledger tells.
+Callers = Mapping[str, str]
+NO_CALLERS: Callers = {}
 
 
 class MemberState(StrEnum):
@@ -72,15 +76,11 @@ def score_or_reason(found: EvaluationState, wanted: Rubric | None = None) -> tup
     return score, ""
 
 
-def read_evaluation_state(evaluation: EvaluationFolder, last_run: RunRef | None = None) -> ShownState:
+def read_evaluation_state(
+    evaluation: EvaluationFolder, callers: Callers = NO_CALLERS, last_run: RunRef | None = None
+) -> ShownState:
     """Return the state of an evaluation, read from the store now; see `shown_state`."""
-    found = read_state(evaluation)
-    return shown_state(found, caller_of(evaluation, found), last_run)
-
-
-def caller_of(evaluation: EvaluationFolder, found: EvaluationState) -> str | None:
-    """Return the task that is calling the judge for an evaluation without a score, in words; None if no task is."""
-    return holder_of(evaluation.root, evaluation.claim) if found.is_claimed else None
+    return shown_state(read_state(evaluation), callers.get(evaluation.gen_id), last_run)
 
 
 def shown_state(

@@ -17,6 +17,7 @@ from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Action, CriterionScore, Member, Outcome, PlanRow, RunRef, ScoreRow
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.clock import is_surely_older, now
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.selection_file import INCLUDE_EXISTING
 from essay_cohorts.provenance import UNKNOWN
 from essay_cohorts.records import count_of, text_of, texts_of
@@ -29,7 +30,7 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.store.scores_csv import KnownScore
 from essay_cohorts.views.account import CohortAccount, account_of, cost_of, origins_of
 from essay_cohorts.views.coverage import CellCoverage, rows_by_cell, summarise_by_cell
-from essay_cohorts.views.evaluation_state import NOT_CALLED, MemberState, caller_of, shown_state
+from essay_cohorts.views.evaluation_state import NOT_CALLED, Callers, MemberState, shown_state
 from essay_cohorts.views.status import evaluations_of, last_run_of, spending_of
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         store=store,
         rubrics=rubrics,
         criteria=criteria,
+        callers=Ledger.for_reading(settings).holders(),
         last_run=last_run,
         planned_at=latest.planned_at if latest else 0,
     )
@@ -147,7 +149,7 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         cells=summarise_by_cell(cells, replied),
         counts=Counter(row.outcome for row in rows),
         last_run=last_run,
-        account=account_of(cohort_id, origins_of(rows), *spending_of(folder, last_run)),
+        account=account_of(cohort_id, origins_of(rows), *spending_of(settings, cohort_id, last_run)),
         seen_at=now(),
         mixed=find_mixed_figures_by_cell(cells),
         replied=replied,
@@ -186,13 +188,14 @@ class _RowReader:
     """Reads the rows of a cohort.
 
     `rubrics` has the rubric of each template in the cohort's last plan, `criteria` the content of its criteria.csv.
-    `planned_at` is the time of that plan, in ns since 1970. `replied` collects the evaluations whose reply waits for
-    scoring.
+    `callers` are the tasks that call a judge now. `planned_at` is the time of that plan, in ns since 1970.
+    `replied` collects the evaluations whose reply waits for scoring.
     """
 
     store: GensDataLayer
     rubrics: Mapping[str, Rubric]
     criteria: Mapping[str, tuple[CriterionScore, ...]]
+    callers: Callers
     last_run: RunRef | None
     planned_at: int
     replied: set[str] = field(default_factory=set)
@@ -210,13 +213,17 @@ class _RowReader:
             if self._may_trust(known, rubric) and written_at is not None and is_surely_older(written_at, known.as_of):
                 outcome = Outcome.REUSED if reused else Outcome.SCORED
                 return _known_row(member, known, outcome, self.criteria.get(member.gen_id, ()))
-        elif known is not None and store.evaluation(member.gen_id).is_only_seeded():
+        elif (
+            known is not None
+            and member.gen_id not in self.callers
+            and store.evaluation(member.gen_id).is_only_seeded()
+        ):
             # Listing the folder once replaces opening five files. The row's metadata is still right, because a
             # metadata.json is never rewritten.
             return _known_row(member, known, Outcome.NOT_RUN)
         evaluation = store.evaluation(member.gen_id)
         found = read_state(evaluation)
-        shown = shown_state(found, caller_of(evaluation, found), self.last_run, rubric)
+        shown = shown_state(found, self.callers.get(member.gen_id), self.last_run, rubric)
         outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
         if shown.state is MemberState.REPLIED:
             self.replied.add(member.gen_id)

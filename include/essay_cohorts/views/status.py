@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import Cell, Member, RunRef, Stage
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.settings import Settings
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder, LatestRun, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import CohortAccount, account_of
@@ -67,11 +67,12 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
     store = GensDataLayer.from_root(settings.data_root)
     folder = CohortFolder(root=settings.data_root, cohort_id=cohort_id)
     last_run = last_run_of(folder.latest_run())
+    callers = Ledger.for_reading(settings).holders()
     cells: dict[Cell, Counter[MemberState]] = {}
     origins: list[str] = []
     for member in evaluations_of(settings, cohort_id):
         evaluation = store.evaluation(member.gen_id)
-        state = read_evaluation_state(evaluation, last_run).state
+        state = read_evaluation_state(evaluation, callers, last_run).state
         cells.setdefault(member.cell, Counter())[state] += 1
         if state is MemberState.SCORED:
             metadata = evaluation.metadata()
@@ -81,7 +82,7 @@ def cohort_status(settings: Settings, cohort_id: str) -> CohortStatus:
             CellStatus(cell=cell, counts={state: counts[state] for state in MemberState})
             for cell, counts in cells.items()
         ),
-        account=account_of(cohort_id, origins, *spending_of(folder, last_run)),
+        account=account_of(cohort_id, origins, *spending_of(settings, cohort_id, last_run)),
     )
 
 
@@ -90,10 +91,10 @@ def last_run_of(latest: LatestRun | None) -> RunRef | None:
     return latest.run if latest and latest.run.run_id else None
 
 
-def spending_of(folder: CohortFolder, last_run: RunRef | None) -> tuple[Spending, Spending]:
+def spending_of(settings: Settings, cohort_id: str, last_run: RunRef | None) -> tuple[Spending, Spending]:
     """Return the spending of all runs of a cohort, and of its last run; without a last run the latter is zero."""
-    journal = CallJournal(folder=folder.path)
-    return journal.spending(), journal.spending(last_run) if last_run else Spending()
+    ledger = Ledger.for_reading(settings)
+    return ledger.spending(cohort_id), ledger.spending(cohort_id, last_run) if last_run else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from essay_cohorts.domain import Cell, Outcome, RunRef, ScoreRow, is_id
 from essay_cohorts.errors import BadInput, CohortError, Problem
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder, cohort_ids
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -27,7 +28,7 @@ from essay_cohorts.views.former_prompts import cells_of_former_prompts, made_up_
 from essay_cohorts.views.matrix import Colour, Sort, heat, heat_legend, matrix, template_means
 from essay_cohorts.views.snapshot import CohortSnapshot
 from essay_cohorts.views.status import evaluations_of
-from essay_cohorts_airflow.pages import DAG_ID, forms, progress_panel, shown_cohorts
+from essay_cohorts_airflow.pages import DAG_ID, forms, progress_panel, shown_cohorts, spend_page
 from essay_cohorts_airflow.pages.essays import essays_page
 from essay_cohorts_airflow.pages.essays.prose import is_prose, prose_with_mark
 from essay_cohorts_airflow.pages.forms import checked_id, distinct
@@ -44,7 +45,7 @@ router = APIRouter()
 
 # The page of a cohort says that the cohort is being read if that takes longer, in s.
 _PATIENCE_S = 1.5
-for page in (differences_page, essays_page, figures, plan_page, progress_panel, scores_page):
+for page in (differences_page, essays_page, figures, plan_page, progress_panel, scores_page, spend_page):
     router.include_router(page.router)
 
 
@@ -152,6 +153,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         finding = f"cohort {cohort_id} has no cell of essay {essay!r}, template {template!r}, model {model!r}."
         raise BadInput([Problem(place="cell", finding=finding, next_step="Choose one in the cohort's matrix.")])
     store = GensDataLayer.from_root(settings.data_root)
+    callers = Ledger.for_reading(settings).holders()
     stored = [row for row in rows if not store.is_empty(row.member.stage, row.member.gen_id)]
     return render(
         request,
@@ -161,7 +163,7 @@ def cell(request: Request, cohort_id: str, essay: str = "", template: str = "", 
         coverage=next(each for each in snapshot.cells if each.cell == wanted),
         mixes=snapshot.mixed.cell(wanted),
         title=essay_titles(store, [essay])[essay],
-        rows=[(row, read_evaluation(store, row.member.gen_id)) for row in stored],
+        rows=[(row, read_evaluation(store, row.member.gen_id, callers)) for row in stored],
         deleted=[row for row in rows if row not in stored],
     )
 
@@ -184,7 +186,7 @@ def evaluation(request: Request, gen_id: str, cohort: str = "") -> Response:
     """Show one evaluation: prompt, reply, score, metadata, history; of a person's, the rater and the remarks."""
     settings = read_settings()
     store = GensDataLayer.from_root(settings.data_root)
-    record = read_evaluation(store, gen_id)
+    record = read_evaluation(store, gen_id, Ledger.for_reading(settings).holders())
     cohort_id = cohort if is_id(cohort) else record.home_cohort_id
     essay_id = record.cell.essay_id if record.cell else ""
     before, after = _neighbours(gen_id, _order(settings, store, essay_id, cohort_id, gen_id))

@@ -13,6 +13,7 @@ from essay_cohorts.backfill.summarise import score_rows
 from essay_cohorts.domain import RunRef, ScoreRow
 from essay_cohorts.figures.cohort_figures import CohortScores
 from essay_cohorts.files.clock import now
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import evaluation_rows
 from essay_cohorts.provenance import MADE_UP_BANNER
@@ -21,7 +22,6 @@ from essay_cohorts.statistics.all_statistics import statistics_of
 from essay_cohorts.statistics.frame import cohort_frame
 from essay_cohorts.statistics.groups import group_statistics
 from essay_cohorts.statistics.mixed import find_mixed_figures_of_rows
-from essay_cohorts.store.call_journal import CallJournal
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.account import account_of, origins_of
@@ -35,8 +35,9 @@ def write_report(settings: Settings, planned: PlannedRun, run: RunRef) -> None:
     if planned.dry_run:
         return
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
-    store, journal = GensDataLayer.from_root(settings.data_root), CallJournal(folder=folder.path)
-    rows = score_rows(store, evaluation_rows(settings, planned), planned)
+    store, ledger = GensDataLayer.from_root(settings.data_root), Ledger.of(settings)
+    rows = score_rows(store, evaluation_rows(settings, planned), planned, ledger.holders())
+    spent = ledger.spending(folder.cohort_id), ledger.spending(folder.cohort_id, run)
     scores = _scores(store, rows) if len(rows) <= MOST_EVALUATIONS else None
     report = ReportInputs(
         cohort_id=folder.cohort_id,
@@ -45,7 +46,7 @@ def write_report(settings: Settings, planned: PlannedRun, run: RunRef) -> None:
         totals=count_totals(rows, planned=planned.planned),
         rows=tuple(rows),
         titles=essay_titles(store, (row.member.parent_gen_id for row in rows)),
-        account=account_of(folder.cohort_id, origins_of(rows), journal.spending(), journal.spending(run)),
+        account=account_of(folder.cohort_id, origins_of(rows), *spent),
         banner=MADE_UP_BANNER if store.made_up_counts else "",
         statistics=scores.statistics if scores else None,
         figures=report_figures(scores) if scores else (),

@@ -15,6 +15,7 @@ from essay_cohorts.errors import Problem, choose_from, raise_if_any
 from essay_cohorts.exporting.inspect_log import inspect_logs
 from essay_cohorts.exporting.tables import FORMATS, export_file, export_rows
 from essay_cohorts.files.atomic import write_bytes
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.settings import Settings
 from essay_cohorts.views.status import evaluations_of
 
@@ -46,7 +47,7 @@ def export_command(
     if kind == INSPECT:
         typer.echo(_write_logs(output, settings, cohort, gen_ids))
         return
-    rows = list(export_rows(settings.data_root, gen_ids, texts=texts))
+    rows = list(export_rows(settings.data_root, gen_ids, texts=texts, callers=Ledger.for_reading(settings).holders()))
     write_bytes(output, export_file(rows, kind, texts=texts))
     typer.echo(f"Written: {output}, {counted(len(rows), 'evaluation')}")
     if not rows:

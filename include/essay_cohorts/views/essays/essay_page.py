@@ -12,7 +12,7 @@ from essay_cohorts.rubric import Scale
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essays.essay_scores import Disagreement, apart
 from essay_cohorts.views.essays.essay_titles import DescribedEssay, describe_essay
-from essay_cohorts.views.evaluation_state import MemberState, read_evaluation_state
+from essay_cohorts.views.evaluation_state import NO_CALLERS, Callers, MemberState, read_evaluation_state
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,14 +85,16 @@ class EssayPage:
         return len(self.essay.text.split())
 
 
-def read_essay(store: GensDataLayer, essay_id: str, evaluations: Mapping[str, Cell]) -> EssayPage:
+def read_essay(
+    store: GensDataLayer, essay_id: str, evaluations: Mapping[str, Cell], callers: Callers = NO_CALLERS
+) -> EssayPage:
     """Return an essay with its `evaluations` (gen_id -> cell). BadInput if the store has no such essay."""
     if not is_id(essay_id):
         raise BadInput([Problem(place="essay", finding=f"{essay_id!r} is not a valid id.", next_step=ID_RULE)])
     if not store.exists(Stage.ESSAY, essay_id):
         finding = f"there is no essay {essay_id} in gens/essay."
         raise BadInput([Problem(place="essay", finding=finding, next_step="Choose one in the list of essays.")])
-    found = [_read(store, gen_id, cell) for gen_id, cell in evaluations.items()]
+    found = [_read(store, gen_id, cell, callers) for gen_id, cell in evaluations.items()]
     templates = sorted({each.cell.template_id for each in found})
     metadata = store.generation(Stage.ESSAY, essay_id)
     return EssayPage(
@@ -105,9 +107,10 @@ def read_essay(store: GensDataLayer, essay_id: str, evaluations: Mapping[str, Ce
     )
 
 
-def _read(store: GensDataLayer, gen_id: str, cell: Cell) -> EssayEvaluation:
+def _read(store: GensDataLayer, gen_id: str, cell: Cell, callers: Callers) -> EssayEvaluation:
     evaluation = store.evaluation(gen_id)
-    metadata, shown, verdict = evaluation.metadata(), read_evaluation_state(evaluation), evaluation.verdict_record()
+    metadata, verdict = evaluation.metadata(), evaluation.verdict_record()
+    shown = read_evaluation_state(evaluation, callers)
     reply = None if is_human(cell.model_id) else evaluation.reply()
     return EssayEvaluation(
         gen_id=gen_id,

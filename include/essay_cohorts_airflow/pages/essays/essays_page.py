@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.datastructures import QueryParams
 
 from essay_cohorts.domain import is_id
+from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.settings import read_settings
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 from essay_cohorts.views.essays.essay_page import read_essay
@@ -51,9 +52,10 @@ def essays_of_cohort(request: Request, cohort_id: str) -> Response:
 @router.get("/essay/{essay_id}")
 def essay(request: Request, essay_id: str, cohort: str = "", template: str = "") -> Response:
     """Show an essay's text and, beside it, everybody's replies and scores; those under `template` first."""
-    store = GensDataLayer.from_root(read_settings().data_root)
+    settings = read_settings()
+    store = GensDataLayer.from_root(settings.data_root)
     found = shown_cohorts.evaluations.by_essay(store, {essay_id}).get(essay_id, {})
-    page = read_essay(store, essay_id, found)
+    page = read_essay(store, essay_id, found, Ledger.for_reading(settings).holders())
     templates = sorted(page.templates, key=lambda each: each.template_id != template)
     return render(request, "essay", page=page, templates=templates, cohort_id=cohort if is_id(cohort) else "")
 

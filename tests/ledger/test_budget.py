@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from essay_cohorts.calling.budget import Budget
 from essay_cohorts.calls import JudgeModel, Room, Spending
 from essay_cohorts.judging.prices import unpriced, worst_case_usd
+from essay_cohorts.ledger.budget import Budget, Spent
 
 PRICED = JudgeModel(id="judge-a", model="m", max_tokens=1_000, input_usd_per_mtok=1.0, output_usd_per_mtok=10.0)
 
@@ -45,9 +45,9 @@ PRICED = JudgeModel(id="judge-a", model="m", max_tokens=1_000, input_usd_per_mto
 )
 def test_room(budget: Budget, spending: Spending, worst: float | None, room: Room) -> None:
     """A request fits now, may fit when other requests have ended, or never fits."""
-    assert budget.room_for(spending, worst) is room
+    assert budget.room_for(Spent(run=spending), worst) is room
     if room is Room.NO:
-        assert budget.explain_refusal(spending, worst)
+        assert budget.explain_refusal(Spent(run=spending), worst)
 
 
 amounts = st.integers(0, 500).map(lambda cents: cents / 100)
@@ -67,7 +67,7 @@ spendings = st.builds(
 def test_a_yes_never_passes_a_cap(spending: Spending, worst: float, cap: float, calls: int | None) -> None:
     """The money that is spent or reserved and the worst case of the new request are together within the cap."""
     budget = Budget(max_llm_calls=calls, max_cost_usd=cap)
-    if budget.room_for(spending, worst) is Room.YES:
+    if budget.room_for(Spent(run=spending), worst) is Room.YES:
         at_most = spending.settled_usd + spending.in_flight_usd + spending.unknown_usd + worst
         assert at_most <= cap + 1e-9
         assert calls is None or spending.calls < calls
@@ -78,10 +78,10 @@ def test_a_yes_never_passes_a_cap(spending: Spending, worst: float, cap: float, 
 def test_later_only_if_requests_in_flight_can_free_room(spending: Spending, worst: float, cap: float) -> None:
     """LATER means that the request would fit without the requests in flight; otherwise it would wait for ever."""
     budget = Budget(max_cost_usd=cap)
-    if budget.room_for(spending, worst) is Room.LATER:
+    if budget.room_for(Spent(run=spending), worst) is Room.LATER:
         assert spending.in_flight
         freed = replace(spending, in_flight=0, in_flight_usd=0.0)
-        assert budget.room_for(freed, worst) is Room.YES
+        assert budget.room_for(Spent(run=freed), worst) is Room.YES
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,23 @@ def test_without_a_column_there_is_no_worst_case(column: str) -> None:
     assert worst_case_usd(model, "x") is None
     assert unpriced(model) == (column,)
     assert unpriced(PRICED) == ()
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+@pytest.mark.parametrize(
+    ("others", "worst", "room"),
+    [
+        pytest.param(Spending(settled_usd=4.0), 1.0, Room.YES, id="fits"),
+        pytest.param(Spending(settled_usd=4.5, in_flight=1, in_flight_usd=0.5), 0.5, Room.LATER, id="may fit later"),
+        pytest.param(Spending(settled_usd=4.5, unknown=1, unknown_usd=0.1), 0.5, Room.NO, id="does not fit"),
+        pytest.param(Spending(), None, Room.NO, id="without a price nothing fits"),
+    ],
+)
+def test_a_cap_of_all_runs(period: str, others: Spending, worst: float | None, room: Room) -> None:
+    """What all runs have spent in the day or month counts, however little the run has; the reason names the cap."""
+    is_day = period == "day"
+    budget = Budget(max_usd_per_day=5.0 if is_day else None, max_usd_per_month=None if is_day else 5.0)
+    spent = Spent(day=others) if is_day else Spent(month=others)
+    assert budget.room_for(spent, worst) is room
+    if room is Room.NO:
+        assert budget.explain_refusal(spent, worst).startswith(f"DD_MAX_USD_PER_{period.upper()} 5: $")

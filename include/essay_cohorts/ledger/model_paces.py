@@ -1,0 +1,92 @@
+"""The paces of the models that one transaction is about, read from the ledger and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.engine import Connection
+
+from essay_cohorts.calls import CallEnd
+from essay_cohorts.files.clock import minutes_ago
+from essay_cohorts.ledger import schema
+from essay_cohorts.ledger.pace import WINDOW_S, ModelLimits, Pace
+from essay_cohorts.ledger.records import Request
+from essay_cohorts.ledger.schema import callers, clock, paces, requests
+
+_NO_LIMITS = ModelLimits()
+# Answers to requests that were sent longer ago are not counted, so that the count reads few rows.
+_COUNTED_MIN = 30
+
+
+class ModelPaces:
+    """Decides when the next request to a model may start, and when there are enough of them under way."""
+
+    def __init__(self, connection: Connection, models: Iterable[str], limits: Mapping[str, ModelLimits]) -> None:
+        self._connection, self._limits = connection, limits
+        found = connection.execute(select(paces).where(paces.c.model_id.in_(set(models))))
+        self._paces = {row.model_id: Pace(**{name: row._mapping[name] for name in _FIELDS}) for row in found}
+        self._in_flight: dict[str, int] = {}
+        self._changed: set[str] = set()
+        self._clock: float | None = None
+
+    def has_place(self, model_id: str) -> bool:
+        """Return True if one more request to the model may be under way, and count it."""
+        most = self._limits.get(model_id, _NO_LIMITS).max_in_flight
+        if most is None:
+            return True
+        if model_id not in self._in_flight:
+            living = requests.join(callers, (callers.c.name == requests.c.caller) & schema.was_seen())
+            under_way = (requests.c.model_id == model_id) & requests.c.ending.is_(None)
+            self._in_flight[model_id] = self._count(select(func.count()).select_from(living).where(under_way))
+        self._in_flight[model_id] += 1
+        return self._in_flight[model_id] <= most
+
+    def wait_s(self, request: Request) -> float:
+        """Take the model's next turn; return how long the request must wait for it, in s; 0 when nothing holds it."""
+        limits = self._limits.get(request.model_id, _NO_LIMITS)
+        pace = self._paces.get(request.model_id)
+        if pace is None and not limits.spaces_starts:
+            return 0.0
+        pace = pace or Pace()
+        answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id)
+        self._paces[request.model_id], wait_s = pace.take(self._now(), limits, request.tokens, answers)
+        self._changed.add(request.model_id)
+        return wait_s
+
+    def refuse(self, model_id: str, began: float) -> None:
+        """Slow the model down, because a request that began at this time was answered with 429."""
+        pace = self._paces.get(model_id, Pace())
+        answers = 0 if pace.is_measured else self._answers(model_id)
+        self._paces[model_id] = pace.refused(self._now(), began, answers)
+        self._changed.add(model_id)
+
+    def write(self) -> None:
+        """Write the paces that have changed."""
+        for model_id in sorted(self._changed):
+            new = asdict(self._paces[model_id])
+            statement = schema.insert(self._connection, paces).values(model_id=model_id, **new)
+            self._connection.execute(statement.on_conflict_do_update(index_elements=["model_id"], set_=new))
+
+    def _answers(self, model_id: str) -> int:
+        return self._count(
+            select(func.count()).where(
+                requests.c.sent_at >= minutes_ago(_COUNTED_MIN),
+                requests.c.model_id == model_id,
+                requests.c.ending == CallEnd.REPLY,
+                requests.c.ended > clock() - WINDOW_S,
+            )
+        )
+
+    def _count(self, statement: Select[Any]) -> int:
+        return int(self._connection.execute(statement).scalar_one())
+
+    def _now(self) -> float:
+        if self._clock is None:
+            self._clock = float(self._connection.execute(select(clock())).scalar_one())
+        return self._clock
+
+
+_FIELDS = [column.name for column in paces.columns if column.name != "model_id"]
