@@ -14,7 +14,7 @@ from essay_cohorts.calls import CallEnd, Room
 from essay_cohorts.domain import RunRef
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.ledger import Ledger
-from essay_cohorts.ledger.pace import ModelLimits, Pace
+from essay_cohorts.ledger.pace import ModelLimits, Pace, Turn, most_in_a_window
 from essay_cohorts.ledger.records import Settlement, Told, Wanted
 from tests.ledger.test_requests import RUN, request
 
@@ -34,43 +34,84 @@ def test_starts_keep_the_distance_of_the_limits(limits: ModelLimits, tokens: int
     """Each start waits for the distance that the one before it needs; a pause is not made good by a burst."""
     pace, waits = Pace(), []
     for now in (100.0, 100.0, 100.0, 200.0):
-        pace, wait_s = pace.take(now, limits, tokens, 0)
-        waits.append(wait_s)
+        pace, turn = pace.take(now, limits, tokens, 0)
+        waits.append(turn.wait_s)
     assert waits == pytest.approx([0.0, distance_s, 2 * distance_s, 0.0])
 
 
 def test_a_burst_of_refusals_counts_once_and_stops_the_starts_for_a_second() -> None:
-    """Requests that began before the first 429 say nothing new; the rate is set below what was answered."""
-    pace = Pace().refused(10.0, 9.9, 10)
-    assert (pace.rate, pace.next_start, pace.shrunk_at) == (9.5, 11.0, 10.0)
-    assert pace.refused(10.1, 9.95, 10) == pace
-    assert pace.refused(10.1, 10.0, 10).next_start == 11.1
+    """Requests that began before the end of that second say nothing new, and nobody gets a turn before it."""
+    pace = Pace().refused(10.0, 9.9)
+    assert (pace.next_start, pace.shrunk_at) == (11.0, 11.0)
+    assert pace.refused(10.5, 10.4) == pace
+    assert pace.take(10.5, NO_LIMITS, 0, 8) == (pace, Turn(wait_s=0.5, is_given=False))
 
 
-def test_a_server_that_answered_nothing_yet_stops_the_starts_only() -> None:
-    """Without answers there is no rate to derive: starts stop for a second, and then go on."""
-    pace = Pace().refused(10.0, 9.9, 0)
-    assert (pace.rate, pace.next_start) == (None, 11.0)
-    assert pace.take(10.5, NO_LIMITS, 0, 0)[1] == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    ("answers", "rate", "ceiling"),
+    [
+        pytest.param(10, 9.5, 10.0, id="many"),
+        pytest.param(2, 1.9, None, id="too few to trust"),
+        pytest.param(0, 0.95, None, id="none yet"),
+    ],
+)
+def test_the_answers_to_the_burst_set_the_rate(answers: int, rate: float, ceiling: float | None) -> None:
+    """After the second the first start sets the rate a twentieth below the answers, and starts keep its distance."""
+    pace, first = Pace().refused(10.0, 9.9).take(11.0, NO_LIMITS, 0, answers)
+    assert pace.rate == pytest.approx(rate)
+    assert pace.ceiling == ceiling
+    _, second = pace.take(11.0, NO_LIMITS, 0, 0)
+    assert [first.wait_s, second.wait_s] == pytest.approx([0.0, 1 / rate])
 
 
-def test_answers_that_still_come_in_raise_the_rate_for_a_second() -> None:
-    """After that, only time raises it, and another 429 lowers it by a twentieth."""
-    pace = Pace().refused(10.0, 9.9, 2)
-    assert pace.rate == pytest.approx(1.9)
-    for now, answers, rate in ((10.5, 8, 7.6), (11.5, 10, 9.5), (11.6, 20, 9.5)):
-        pace, _ = pace.take(now, NO_LIMITS, 0, answers)
-        assert pace.rate == pytest.approx(rate, rel=0.001), now
-    assert pace.refused(12.0, 11.9, 50).rate == pytest.approx(9.5 * 0.95, rel=0.001)
+def test_a_later_refusal_counts_once_for_all_turns_that_were_given_out() -> None:
+    """The rate falls by a twentieth; refusals of turns that were given out at the former rate change nothing."""
+    pace = Pace(rate=10.0, next_start=25.0, shrunk_at=5.0, grown_at=20.0, is_measured=True, ceiling=10.0)
+    slower = pace.refused(20.0, 19.9)
+    assert (slower.rate, slower.ceiling, slower.shrunk_at) == (9.5, 10.0, 25.0)
+    assert slower.refused(24.0, 23.9) == slower
+    assert slower.refused(26.0, 25.5).rate == pytest.approx(9.5 * 0.95)
 
 
-def test_an_unlucky_start_is_made_good() -> None:
-    """A rate that was measured much too low reaches ten starts a second within 40 s."""
-    pace, now = Pace(rate=0.5, shrunk_at=0.0, grown_at=0.0, is_measured=True), 0.0
-    while (pace.rate or 0.0) < 10:
-        pace, wait_s = pace.take(now, NO_LIMITS, 0, 0)
-        now += max(wait_s, 0.01)
-    assert now < 40
+@pytest.mark.parametrize(
+    ("rate", "ceiling", "seconds", "reached"),
+    [
+        pytest.param(0.95, None, 70, 10.0, id="an unlucky start is made good"),
+        pytest.param(9.5, 10.0, 60, 9.8, id="it returns to near the ceiling"),
+        pytest.param(9.5, 10.0, 200, 20.0, id="a server that others have left is noticed"),
+    ],
+)
+def test_without_refusals_the_rate_grows(rate: float, ceiling: float | None, seconds: float, reached: float) -> None:
+    """Quickly while nobody knows what the server accepts, slowly near what it refused, and later quicker again."""
+    pace, now = Pace(rate=rate, is_measured=True, ceiling=ceiling), 0.0
+    while now < seconds:
+        pace, turn = pace.take(now, NO_LIMITS, 0, 0)
+        now += max(turn.wait_s, 0.01)
+    assert pace.rate is not None
+    assert pace.rate >= reached
+
+
+def test_near_the_ceiling_the_rate_goes_up_slowly() -> None:
+    """Within a minute after a refusal the rate passes the ceiling by less than a twentieth."""
+    pace, now = Pace(rate=9.5, is_measured=True, ceiling=10.0), 0.0
+    while now < 55:
+        pace, turn = pace.take(now, NO_LIMITS, 0, 0)
+        now += max(turn.wait_s, 0.01)
+    assert pace.rate is not None
+    assert pace.rate < 10.5
+
+
+@pytest.mark.parametrize(
+    ("times", "most"),
+    [
+        pytest.param([], 0, id="none"),
+        pytest.param([0.0, 0.5, 0.99], 3, id="within one second"),
+        pytest.param([0.0, 0.5, 1.0, 1.4, 1.5, 2.4], 3, id="the densest second"),
+    ],
+)
+def test_the_densest_second_counts(times: list[float], most: int) -> None:
+    """A second that begins after a time does not count it."""
+    assert most_in_a_window(times) == most
 
 
 @examples(max_examples=100, deadline=None)
@@ -80,9 +121,9 @@ def test_no_two_starts_are_nearer_than_the_distance(pauses: list[float], per_min
     limits, pace, now, starts = ModelLimits(requests_per_minute=per_minute), Pace(), 0.0, []
     for pause in pauses:
         now += pause
-        pace, wait_s = pace.take(now, limits, 0, 0)
-        assert wait_s >= 0
-        starts.append(now + wait_s)
+        pace, turn = pace.take(now, limits, 0, 0)
+        assert turn.wait_s >= 0
+        starts.append(now + turn.wait_s)
     assert all(later - earlier >= 60 / per_minute - 1e-6 for earlier, later in pairwise(starts))
 
 
@@ -99,7 +140,7 @@ def test_callers_share_a_models_turns(ledger: Ledger) -> None:
         [later] = others.exchange([], [Wanted(request=waiting)])
         [last] = mine.exchange([], [Wanted(request=request())])
         assert (now.room, later.room, last.room) == (Room.YES, Room.LATER, Room.LATER)
-        assert [later.wait_s, last.wait_s] == pytest.approx([1.0, 2.0], abs=0.3)
+        assert [later.turn.wait_s, last.turn.wait_s] == pytest.approx([1.0, 2.0], abs=0.3)
         assert others.exchange([], [Wanted(request=replace(waiting, has_turn=True))])[0].room is Room.YES
         [other] = mine.exchange([], [Wanted(request=replace(request(), model_id="judge-b"))])
         assert other.room is Room.YES
@@ -127,11 +168,11 @@ def test_what_one_caller_learns_from_a_429_holds_for_all(ledger: Ledger) -> None
     with ledger.caller("first") as first, ledger.caller("second") as second:
         mine, others = (ledger.requests(each, "c", RUN, Budget()) for each in (first, second))
         sent = request()
-        assert mine.exchange([], [Wanted(request=sent)])[0].wait_s == 0
+        assert mine.exchange([], [Wanted(request=sent)])[0].turn.wait_s == 0
         refused = Settlement(name=sent.name, end=CallEnd.NOT_CHARGED, cost_usd=0.0, is_refused=True)
         mine.exchange([Told(settlement=refused)])
         [answer] = others.exchange([], [Wanted(request=request())])
         assert answer.room is Room.LATER
-        assert answer.wait_s == pytest.approx(1.0, abs=0.3)
+        assert answer.turn.wait_s == pytest.approx(1.0, abs=0.3)
         [other] = others.exchange([], [Wanted(request=replace(request(), model_id="judge-b"))])
-        assert (other.room, other.wait_s) == (Room.YES, 0.0)
+        assert (other.room, other.turn.wait_s) == (Room.YES, 0.0)

@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from essay_cohorts.calling.records import failure_record, reply_record
-from essay_cohorts.calling.spending import EvaluationSpending, SliceSpending
+from essay_cohorts.calling.spending import EvaluationSpending, SliceSpending, with_turn
 from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import CallEnd, Failure, JudgeModel, Prompt, Reply, Room
 from essay_cohorts.domain import PlanRow, TaskRef
@@ -172,8 +172,8 @@ class EvaluationCalls:
     def _checked(self, offer: ClaimedEvaluation, answer: Answer) -> ClaimedEvaluation:
         """Return the evaluation as it is now, with its claim: another run may have finished it meanwhile."""
         if answer.room is not Room.YES:
-            if offer.spending.reserved is not None and answer.wait_s:
-                offer.spending.queued = offer.spending.reserved, answer.wait_s
+            if offer.spending.reserved is not None and answer.turn.wait_s:
+                offer.spending.queued = with_turn(offer.spending.reserved, answer.turn), answer.turn.wait_s
             offer.spending.reserved = None
         if not offer.is_claimed:
             return offer

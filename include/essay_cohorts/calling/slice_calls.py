@@ -45,10 +45,11 @@ log = logging.getLogger(__name__)
 
 # The time between two tries to claim a row that another process has claimed, in s.
 _RECHECK_S = 0.5
-# In a slice with more than _MAX_SIMULTANEOUS_STARTS workers, each worker starts _START_INTERVAL_S (in s) after the
-# worker before it. Then the replies also arrive one after another, and storing them costs a third less processor time
-# than storing many replies that arrive at the same moment.
-_MAX_SIMULTANEOUS_STARTS, _START_INTERVAL_S = 16, 0.01
+# If a cohort may make more calls at once than _MAX_SIMULTANEOUS_STARTS, its workers start one after another,
+# _START_INTERVAL_S (in s) apart over all slices, but all of them within _LONGEST_START_S. Then the replies also come
+# one after another, and storing them costs a third less processor time than storing many that come at the same
+# moment. And a server that refuses a burst is noticed after fewer requests.
+_MAX_SIMULTANEOUS_STARTS, _START_INTERVAL_S, _LONGEST_START_S = 16, 0.01, 0.5
 IN_FLIGHT_ELSEWHERE = "in_flight_elsewhere"
 
 
@@ -212,8 +213,10 @@ class SliceCalls:
     async def _work(self, number: int) -> None:
         """Call for one row after another, in one slot. This is one worker; `number` is its number, from 0."""
         try:
-            if self.part.calls_at_once > _MAX_SIMULTANEOUS_STARTS:
-                await asyncio.sleep(number * _START_INTERVAL_S)
+            most = self.calls.planned.max_concurrency
+            if most > _MAX_SIMULTANEOUS_STARTS:
+                ramp_s = min(_LONGEST_START_S, most * _START_INTERVAL_S)
+                await asyncio.sleep(ramp_s * number / max(1, self.part.calls_at_once))
             async with self.slots.hold():
                 claimed = await self._trips.take(None)
                 while claimed is not None:

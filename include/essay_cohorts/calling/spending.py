@@ -24,6 +24,7 @@ from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.judging.prices import cost_usd, likely_tokens, worst_case_usd
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.pace import Turn
 from essay_cohorts.ledger.records import Answer, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.requests import RunRequests
 from essay_cohorts.progress.counter import ProgressCounter
@@ -79,7 +80,6 @@ class SliceSpending:
         while True:
             if wait_s:
                 await asyncio.sleep(wait_s)
-                request, wait_s = replace(request, has_turn=True), 0.0
             stop = self.stop_for(model.id)
             if stop is not None:
                 return Failure(kind="stopped", message=stop.message, status=stop.status)
@@ -90,7 +90,7 @@ class SliceSpending:
             if answer.room is Room.NO:
                 reason = self.budget.explain_refusal(answer.spent, request.worst_usd)
                 return Failure(kind=DEFERRED, message=f"budget: {reason}")
-            wait_s = answer.wait_s
+            request, wait_s = with_turn(request, answer.turn), answer.turn.wait_s
             if not wait_s:
                 await self._wait_for_settlement()
 
@@ -155,7 +155,7 @@ class SliceSpending:
 class EvaluationSpending:
     """The spending of one evaluation. `reserved` is a request that is reserved but not sent yet.
 
-    `queued` is a request with the time in s until its turn at its model.
+    `queued` is a request with the time in s until it may ask for its turn at its model, or has it.
     """
 
     spending: SliceSpending
@@ -196,6 +196,11 @@ class EvaluationSpending:
         """Store a reply that broke off, because it was paid for. Done before the judge is asked again."""
         await self.spending.disk.run(self.store_reply, model, prompt, reply)
         await self.spending.notify_settled()
+
+
+def with_turn(request: Request, turn: Turn) -> Request:
+    """Return the request with the turn that it was given, if it must wait for one."""
+    return replace(request, has_turn=True) if turn.wait_s and turn.is_given else request
 
 
 def settle_from_store(ledger: Ledger, store: GensDataLayer, cohort_id: str) -> None:

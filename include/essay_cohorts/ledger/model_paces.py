@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from essay_cohorts.calls import CallEnd
 from essay_cohorts.files.clock import minutes_ago
 from essay_cohorts.ledger import schema
-from essay_cohorts.ledger.pace import WINDOW_S, ModelLimits, Pace
+from essay_cohorts.ledger.pace import WINDOW_S, ModelLimits, Pace, Turn, most_in_a_window
 from essay_cohorts.ledger.records import Request
 from essay_cohorts.ledger.schema import callers, clock, paces, requests
 
@@ -44,23 +44,21 @@ class ModelPaces:
         self._in_flight[model_id] += 1
         return self._in_flight[model_id] <= most
 
-    def wait_s(self, request: Request) -> float:
-        """Take the model's next turn; return how long the request must wait for it, in s; 0 when nothing holds it."""
+    def turn(self, request: Request) -> Turn:
+        """Return the model's next turn, which is taken if it is given."""
         limits = self._limits.get(request.model_id, _NO_LIMITS)
         pace = self._paces.get(request.model_id)
         if pace is None and not limits.spaces_starts:
-            return 0.0
+            return Turn(wait_s=0.0)
         pace = pace or Pace()
-        answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id)
-        self._paces[request.model_id], wait_s = pace.take(self._now(), limits, request.tokens, answers)
+        answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id, pace.shrunk_at)
+        self._paces[request.model_id], turn = pace.take(self._now(), limits, request.tokens, answers)
         self._changed.add(request.model_id)
-        return wait_s
+        return turn
 
     def refuse(self, model_id: str, began: float) -> None:
         """Slow the model down, because a request that began at this time was answered with 429."""
-        pace = self._paces.get(model_id, Pace())
-        answers = 0 if pace.is_measured else self._answers(model_id)
-        self._paces[model_id] = pace.refused(self._now(), began, answers)
+        self._paces[model_id] = self._paces.get(model_id, Pace()).refused(self._now(), began)
         self._changed.add(model_id)
 
     def write(self) -> None:
@@ -70,15 +68,15 @@ class ModelPaces:
             statement = schema.insert(self._connection, paces).values(model_id=model_id, **new)
             self._connection.execute(statement.on_conflict_do_update(index_elements=["model_id"], set_=new))
 
-    def _answers(self, model_id: str) -> int:
-        return self._count(
-            select(func.count()).where(
-                requests.c.sent_at >= minutes_ago(_COUNTED_MIN),
-                requests.c.model_id == model_id,
-                requests.c.ending == CallEnd.REPLY,
-                requests.c.ended > clock() - WINDOW_S,
-            )
+    def _answers(self, model_id: str, hold_ends: float) -> int:
+        """Return the most answers of WINDOW_S among those from WINDOW_S before the hold to now."""
+        found = select(requests.c.ended).where(
+            requests.c.sent_at >= minutes_ago(_COUNTED_MIN),
+            requests.c.model_id == model_id,
+            requests.c.ending == CallEnd.REPLY,
+            requests.c.ended > hold_ends - 2 * WINDOW_S,
         )
+        return most_in_a_window(sorted(self._connection.execute(found).scalars()))
 
     def _count(self, statement: Select[Any]) -> int:
         return int(self._connection.execute(statement).scalar_one())

@@ -7,15 +7,21 @@ below the rate at which all workers together were last answered, and grows again
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 _MARGIN = 0.95
 _LOWEST_RATE = 0.05
-# The answers of this many seconds tell what the server accepts.
+# The first 429 stops the starts for this many seconds. The answers from as long before it to then show the rate.
 WINDOW_S = 1.0
-# The rate grows by this fraction each second. Once no 429 came for _PATIENCE_S, the growth doubles each second,
-# because others may have left the server.
-_GROWTH_PER_SECOND, _PATIENCE_S = 0.0025, 15.0
+# The rate grows after _PATIENCE_S without a 429: quickly while nobody knows what the server accepts, slowly near the
+# rate that it refused, and again a little faster after _FORGET_S, because others may have left the server. The turns
+# of waiting requests are given out seconds ahead, so a 429 comes late, and quick growth would go too far meanwhile.
+_PATIENCE_S, _FORGET_S = 5.0, 60.0
+_SEARCHING, _RETURNING, _PROBING = 0.05, 0.01, 0.001
+_NEAR = 0.98
+# So many answers in WINDOW_S are enough to trust the rate that they show.
+_ENOUGH_ANSWERS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,12 +45,20 @@ class ModelLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """When a request may start: in `wait_s` seconds. Without `is_given` it must ask again then."""
+
+    wait_s: float
+    is_given: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
     """The pace at a model, in s of the database's clock.
 
-    No request starts before `next_start`. `rate` is in starts per s, None until a 429 came after answers. `shrunk_at`
-    is the time of the last 429 that counted, `grown_at` that of the last growth. Until `is_measured`, answers that
-    still come in raise the rate.
+    No request starts before `next_start`. `rate` is in starts per s, None until a 429 came. `shrunk_at` is when the
+    turns end that were given out before the last 429 that counted, and `grown_at` the time of the last growth. Until
+    `is_measured`, nobody knows yet what the server accepts. `ceiling` is the rate that the server refused.
     """
 
     next_start: float = 0.0
@@ -52,38 +66,58 @@ class Pace:
     shrunk_at: float = 0.0
     grown_at: float = 0.0
     is_measured: bool = False
+    ceiling: float | None = None
 
-    def take(self, now: float, limits: ModelLimits, tokens: int, answers: int) -> tuple[Pace, float]:
-        """Return the pace after one more start, and how long that start must wait, in s.
+    def take(self, now: float, limits: ModelLimits, tokens: int, answers: int) -> tuple[Pace, Turn]:
+        """Return the pace after one more start, and the turn for that start.
 
-        `answers` is the number of answers to all workers in the last WINDOW_S.
+        `answers` is the most answers to all workers within WINDOW_S, from as long before the first 429 on.
         """
-        pace = self._grown(now, answers)
-        start = max(now, pace.next_start)
+        if not self.is_measured and now < self.shrunk_at:
+            return self, Turn(wait_s=self.shrunk_at - now, is_given=False)
+        start = max(now, self.next_start)
+        pace = self._grown(start, answers)
         distance_s = max(limits.distance_s(tokens), 1 / pace.rate if pace.rate else 0.0)
-        return replace(pace, next_start=start + distance_s), start - now
+        return replace(pace, next_start=start + distance_s), Turn(wait_s=start - now)
 
-    def refused(self, now: float, began: float, answers: int) -> Pace:
+    def refused(self, now: float, began: float) -> Pace:
         """Return the pace after the 429 of a request that began at `began`.
 
-        A request that began before the last 429 that counted says nothing new. The first 429 stops all starts for
-        WINDOW_S, because a burst of others is still under way.
+        A request whose turn was given out before the last 429 that counted says nothing new. The first 429 stops all
+        starts for WINDOW_S, because a burst of others is still under way, whose answers show what the server accepts.
         """
         if began < self.shrunk_at:
             return self
-        pace = replace(self, shrunk_at=now, grown_at=now)
-        if self.rate is not None and self.is_measured:
-            # The answers are not counted again: of a few requests a second, one more or less is chance.
-            return replace(pace, rate=max(_LOWEST_RATE, self.rate * _MARGIN))
-        rate = max(_LOWEST_RATE, _MARGIN * answers / WINDOW_S) if answers else self.rate
-        return replace(pace, rate=rate, next_start=max(self.next_start, now + WINDOW_S))
+        if self.rate is None or not self.is_measured:
+            end = max(self.next_start, now + WINDOW_S)
+            return replace(self, rate=1.0, next_start=end, shrunk_at=end, grown_at=end)
+        turns_end = max(now, self.next_start)
+        rate = max(_LOWEST_RATE, self.rate * _MARGIN)
+        return replace(self, rate=rate, ceiling=self.rate, shrunk_at=turns_end, grown_at=turns_end)
 
-    def _grown(self, now: float, answers: int) -> Pace:
+    def _grown(self, start: float, answers: int) -> Pace:
         if self.rate is None:
             return self
         if not self.is_measured:
-            rate = max(self.rate, _MARGIN * answers / WINDOW_S)
-            return replace(self, rate=rate, grown_at=now, is_measured=now - self.shrunk_at > WINDOW_S)
-        speedup = 2.0 ** min(10.0, max(0.0, now - self.shrunk_at - _PATIENCE_S))
-        growth = min(0.5, _GROWTH_PER_SECOND * speedup * max(0.0, now - self.grown_at))
-        return replace(self, rate=self.rate * (1 + growth), grown_at=now)
+            rate = _MARGIN * max(1, answers) / WINDOW_S
+            ceiling = answers / WINDOW_S if answers >= _ENOUGH_ANSWERS else None
+            return replace(self, rate=rate, ceiling=ceiling, grown_at=start, is_measured=True)
+        quiet_s, elapsed_s = start - self.shrunk_at, max(0.0, start - self.grown_at)
+        if quiet_s < _PATIENCE_S:
+            growth = 0.0
+        elif self.ceiling is None:
+            growth = _SEARCHING
+        else:
+            is_near = self.rate >= _NEAR * self.ceiling and quiet_s < _FORGET_S
+            growth = _PROBING if is_near else _RETURNING
+        return replace(self, rate=self.rate * (1 + growth * min(elapsed_s, 10.0)), grown_at=start)
+
+
+def most_in_a_window(times: Sequence[float]) -> int:
+    """Return the most of these ascending times that lie within WINDOW_S."""
+    most = first = 0
+    for last, time in enumerate(times):
+        while times[first] <= time - WINDOW_S:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

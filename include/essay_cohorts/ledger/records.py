@@ -8,8 +8,9 @@ from enum import StrEnum
 from essay_cohorts.calls import CallEnd, Room, Spending
 from essay_cohorts.domain import RunRef
 from essay_cohorts.ledger.budget import Spent
+from essay_cohorts.ledger.pace import Turn
 
-_NOTHING = Spent()
+_NOTHING, _AT_ONCE = Spent(), Turn(wait_s=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +63,7 @@ class Answer:
     is_claimed: bool = True
     room: Room | None = None
     spent: Spent = _NOTHING
-    wait_s: float = 0.0
+    turn: Turn = _AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ from essay_cohorts.ledger.budget import Budget, Spent
 from essay_cohorts.ledger.callers import Caller, remove_dead
 from essay_cohorts.ledger.database import Database
 from essay_cohorts.ledger.model_paces import ModelPaces
-from essay_cohorts.ledger.pace import ModelLimits
+from essay_cohorts.ledger.pace import ModelLimits, Turn
 from essay_cohorts.ledger.records import Answer, BillRow, RecordedRequest, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.schema import callers, claims, clock, requests
 
@@ -39,7 +39,7 @@ _IS_UNDER_WAY = callers.c.name.is_not(None)
 _IS_UNPRICED = requests.c.cost_usd.is_(None) & requests.c.worst_usd.is_(None)
 _FIELDS = 6
 # A request whose turn comes in less than this time, in s, does not wait for it.
-_AT_ONCE_S = 0.005
+_AT_ONCE, _AT_ONCE_S = Turn(wait_s=0.0), 0.005
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,13 +92,13 @@ class RunRequests:
         answers, rows = {}, []
         paces = ModelPaces(connection, [each.model_id for each in asked], self.limits) if asked else None
         for each in asked:
-            room, wait_s = self.budget.room_for(spent, each.worst_usd), 0.0
+            room, turn = self.budget.room_for(spent, each.worst_usd), _AT_ONCE
             if room is Room.YES and paces is not None:
                 has_place = paces.has_place(each.model_id)
-                wait_s = paces.wait_s(each) if has_place and not each.has_turn else 0.0
-                if wait_s > _AT_ONCE_S or not has_place:
+                turn = paces.turn(each) if has_place and not each.has_turn else _AT_ONCE
+                if turn.wait_s > _AT_ONCE_S or not has_place:
                     room = Room.LATER
-            answers[each.name] = Answer(room=room, spent=spent, wait_s=wait_s)
+            answers[each.name] = Answer(room=room, spent=spent, turn=turn)
             if room is Room.YES:
                 rows.append(self._row(each))
                 spent = spent.with_request(each.worst_usd)

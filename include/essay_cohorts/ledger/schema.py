@@ -118,6 +118,7 @@ paces = Table(
     Column("shrunk_at", Float, nullable=False),
     Column("grown_at", Float, nullable=False),
     Column("is_measured", Boolean, nullable=False),
+    Column("ceiling", Float),
 )
 
 # A row per evaluation that a cohort has announced, and the task that announced it.
