@@ -91,11 +91,27 @@ def test_what_another_task_calls_for_is_neither_taken_nor_awaited(
 def test_a_failure_is_told_by_its_own_slice(
     dag: PlayedDag, planned: PlannedRun, halves: list[Slice], judge_server: JudgeServer
 ) -> None:
-    """The slice that helps is green; the slice that the evaluation belongs to tries again, and names it."""
+    """The slice that helps is green; only the slice that the evaluation belongs to tries again, and names it."""
     judge_server.faults({"fault": "status", "status": 400, "message": "It is too long.", "contains": "number 2."})
     assert asyncio.run(call_for(dag, planned, halves[1])) == {"called": 19}
     with pytest.raises(RepliesMissing, match="1 of 1 evaluation got no reply"):
         asyncio.run(call_for(dag, planned, halves[0]))
+    asked = judge_server.calls()
+    assert asyncio.run(call_for(dag, planned, halves[1])) == {"called": 0}
+    assert judge_server.calls() == asked
+
+
+def test_a_prompt_of_an_earlier_run_is_not_sent(
+    store: StoreBuilder, dag: PlayedDag, planned: PlannedRun, halves: list[Slice], judge_server: JudgeServer
+) -> None:
+    """A slice of a new run is left alone until that run has written its prompts, even if older prompts are there."""
+    again = dag.plan({**CONF, "essay_ids": [f"e_essay{n}" for n in range(1, 21)], "batch_size": 10}, run_id="run-2")
+    slices = [Slice(**part) for part in slice_tasks.batches(dag.settings, again)]
+    slice_tasks.write_prompts(dag.settings, again, slices[1])
+    assert asyncio.run(call_for(dag, again, slices[1])) == {"called": 10}
+    slice_tasks.write_prompts(dag.settings, again, slices[0])
+    assert asyncio.run(call_for(dag, again, slices[0])) == {"called": 10}
+    assert judge_server.calls() == 20
 
 
 def test_a_failure_of_a_helper_is_not_repeated_at_once(

@@ -32,7 +32,8 @@ def database_of(settings: Settings) -> Database:
 
 
 def seen(settings: Settings, silent_s: float, host: str) -> None:
-    """Let all callers be seen so long ago, on this host."""
+    """Let all callers be seen so long ago, on this host; who is to be dead was so before PostgreSQL was started."""
+    silent_s += 120.0 if settings.ledger and silent_s > schema.LEASE_S else 0.0
 
     def change(connection: Connection) -> None:
         connection.execute(update(schema.callers).values(seen_at=schema.clock() - silent_s, host=host))

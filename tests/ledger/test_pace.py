@@ -122,9 +122,34 @@ def test_no_two_starts_are_nearer_than_the_distance(pauses: list[float], per_min
     for pause in pauses:
         now += pause
         pace, turn = pace.take(now, limits, 0, 0)
+        while not turn.is_given:
+            now += turn.wait_s
+            pace, turn = pace.take(now, limits, 0, 0)
         assert turn.wait_s >= 0
         starts.append(now + turn.wait_s)
     assert all(later - earlier >= 60 / per_minute - 1e-6 for earlier, later in pairwise(starts))
+
+
+def test_turns_are_given_out_ten_seconds_ahead_at_most() -> None:
+    """Later requests ask again, so that workers that die leave no long queue behind."""
+    pace, limits = Pace(next_start=25.0), ModelLimits(requests_per_minute=60)
+    assert pace.take(10.0, limits, 0, 0) == (pace, Turn(wait_s=5.0, is_given=False))
+    assert pace.take(15.0, limits, 0, 0)[1] == Turn(wait_s=10.0)
+
+
+def test_a_rate_that_holds_nothing_back_does_not_grow() -> None:
+    """Half an hour of few requests teaches nothing about what the server accepts."""
+    pace = Pace(rate=20.0, is_measured=True, ceiling=20.0)
+    for half_second in range(3600):
+        pace, _ = pace.take(half_second / 2, NO_LIMITS, 0, 0)
+    assert pace.rate == 20.0
+
+
+@pytest.mark.parametrize(("next_start", "is_other"), [(65.0, False), (3_600.0, True)])
+def test_times_of_an_earlier_start_of_the_machine_are_recognised(next_start: float, *, is_other: bool) -> None:
+    """No turn can be an hour ahead: on SQLite the clock begins anew when the machine does."""
+    pace = Pace(next_start=next_start, rate=10.0)
+    assert pace.is_of_another_clock(60.0, ModelLimits(requests_per_minute=60), 0) is is_other
 
 
 # ---------------------------------------------------------------- in the ledger

@@ -7,9 +7,11 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sqlalchemy import update
+from sqlalchemy.engine import make_url
 
 from essay_cohorts.calls import CallEnd, Room, Spending
 from essay_cohorts.domain import RunRef
@@ -25,7 +28,9 @@ from essay_cohorts.files.atomic import new_token
 from essay_cohorts.ledger import schema
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.callers import Caller
+from essay_cohorts.ledger.database import place_of
 from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.pace import ModelLimits
 from essay_cohorts.ledger.records import BillBy, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.requests import RunRequests
 from essay_cohorts.settings import Settings
@@ -348,3 +353,44 @@ def test_a_cap_counts_the_requests_of_all_runs(ledger: Ledger, budget: Budget) -
         assert reserved(requests, request()) == [Room.YES]
         reserved(ledger.requests(first, "d", RunRef("d", "today"), Budget()), request())
         assert reserved(requests, request()) == [Room.LATER]
+
+
+def test_a_caller_that_was_removed_comes_back(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    """A process whose row was removed although it lives registers again with its next beat, and says so."""
+    with Caller(ledger._database, "first", beat_s=0.05) as first:
+        ledger.claim(first, ["v_1"])
+        ledger._database.run(lambda connection: connection.execute(schema.callers.delete()))
+        until = time.monotonic() + 10
+        while ledger.holders() != {"v_1": "first"}:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    assert "Others took this process for dead" in caplog.text
+
+
+def test_a_repeated_transaction_with_limits_gets_the_same_answer(ledger: Ledger) -> None:
+    """If the answer to a transaction is lost, its repetition does not count its own request against the limits."""
+    limits = {"judge-a": ModelLimits(max_in_flight=1, requests_per_minute=60)}
+    with ledger.caller("first") as first:
+        requests, sent = ledger.requests(first, "c", RUN, UNLIMITED, limits), request()
+        wanted = [Wanted(request=sent)]
+        for is_repeated in (False, True):
+            [answer] = ledger._database.run(
+                partial(requests._exchange, told=[], wanted=wanted, is_repeated=is_repeated)
+            )
+            assert (answer.room, answer.turn.wait_s) == (Room.YES, 0.0)
+        assert ledger.spending("c").calls == 1
+
+
+def test_a_retry_needs_the_claim(ledger: Ledger) -> None:
+    """A task whose claim was taken over gets no further request for this evaluation."""
+    with ledger.caller("first") as first, ledger.caller("second") as second:
+        ledger.claim(second, ["v_1"])
+        [answer] = of_run(ledger, first).exchange([], [Wanted(gen_id="v_1", request=request())])
+        assert not answer.is_claimed
+        assert ledger.spending("c").calls == 0
+
+
+def test_a_password_in_the_query_is_not_shown() -> None:
+    """Messages name the database without anything that may be secret."""
+    address = make_url("postgresql+psycopg://host/db?user=u&password=secret")
+    assert place_of(address) == "postgresql+psycopg://host/db"

@@ -33,6 +33,7 @@ from essay_cohorts.planning.slice_rows import (
 )
 from essay_cohorts.planning.slices import Slice, make_slices, rows_of_kind
 from essay_cohorts.settings import Settings
+from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.evaluation import EvaluationFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
 
@@ -104,6 +105,8 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
         written += error is None
         if error is not None:
             log.error("%s: no prompt was written, so no call is made: %s", row.member.gen_id, error)
+    folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
+    folder.mark_prompts(planned.run_key, part.name)
     log.info("%s in place", counted(written, "prompt is", "prompts are"))
     return written
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -94,6 +94,7 @@ class EvaluationCalls:
     spending: SliceSpending
     judges: Judges
     stops: RunStops
+    own: Set[str] = frozenset()
     began_at: str = field(default_factory=now)
     failures: dict[str, Failure] = field(default_factory=dict)
     claimed: dict[str, ClaimedEvaluation] = field(default_factory=dict)
@@ -115,7 +116,9 @@ class EvaluationCalls:
                 results[place] = error
         waiting = [place for place, result in enumerate(results) if result is None]
         while told or waiting:
-            offers = [(place, self._offer(row)) for place in waiting if (row := next_row()) is not None]
+            offers = self._offers(waiting, next_row, results)
+            if not told and not offers:
+                break
             wanted = [self._wanted(offer) for _, offer in offers]
             try:
                 answers = self.spending.requests.exchange(told, wanted)
@@ -125,11 +128,30 @@ class EvaluationCalls:
             told, waiting = [], []
             for (place, offer), answer in zip(offers, answers, strict=True):
                 if answer.is_claimed:
-                    results[place] = self._checked(offer, answer)
+                    try:
+                        results[place] = self._checked(offer, answer)
+                    except Exception as error:  # noqa: BLE001  (the other workers' claims must be checked)
+                        results[place] = error
                 else:
                     elsewhere.append(offer.row)
                     waiting.append(place)
         return results
+
+    def _offers(
+        self,
+        places: Sequence[int],
+        next_row: Callable[[], PlanRow | None],
+        results: list[ClaimedEvaluation | Exception | None],
+    ) -> list[tuple[int, ClaimedEvaluation]]:
+        """Return what to call next for these workers; a worker whose row cannot be read gets the error."""
+        offers = []
+        for place in places:
+            try:
+                row = next_row()
+                offers += [] if row is None else [(place, self._offer(row))]
+            except Exception as error:  # noqa: BLE001  (what the other workers have told must be recorded)
+                results[place] = error
+        return offers
 
     def release_all(self) -> None:
         """Release what is still claimed. No call may be under way."""
@@ -238,7 +260,8 @@ class EvaluationCalls:
 
     def _record_failure(self, claimed: ClaimedEvaluation, failure: Failure) -> None:
         self.failures[claimed.gen_id] = failure
-        if not claimed.is_claimed:
+        # A helper that must end leaves the evaluation to its own slice, which may still succeed.
+        if not claimed.is_claimed or (self.stops.is_ending and claimed.gen_id not in self.own):
             return
         self.stops.add_for(failure, claimed.row.member.llm_model_id)
         self.store.evaluation(claimed.gen_id).write_failure(failure_record(failure, self.task))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -74,6 +75,7 @@ class SharedTrips(Generic[T, R]):
     def _serve(self, together: list[_Passenger[T, R]]) -> Sequence[R | Exception]:
         """Do the work for those who wait now, and add them to `together`."""
         self._is_planned = False
-        while self._waiting and len(together) < _MOST_TOGETHER:
-            together.append(self._waiting.popleft())
+        with suppress(IndexError):  # another thread may take the last of them
+            while len(together) < _MOST_TOGETHER:
+                together.append(self._waiting.popleft())
         return self._work([each.brought for each in together])

@@ -21,7 +21,7 @@ from essay_cohorts.calling.concurrency_slots import ConcurrencySlots
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.evaluation_calls import Answered, ClaimedEvaluation, EvaluationCalls
 from essay_cohorts.calling.shared_trips import SharedTrips
-from essay_cohorts.calling.spending import SliceSpending, settle_from_store
+from essay_cohorts.calling.spending import SliceSpending, limits_of, settle_from_store
 from essay_cohorts.calling.stops import RunStops
 from essay_cohorts.calls import Failure, JudgeModel, Reply
 from essay_cohorts.catalog.catalog import Catalog
@@ -30,7 +30,6 @@ from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.callers import Caller
 from essay_cohorts.ledger.ledger import Ledger
-from essay_cohorts.ledger.pace import ModelLimits
 from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.progress.counter import ProgressCounter
@@ -138,6 +137,7 @@ class SliceCalls:
         are rows of other slices: each is tried once, and their failures are left to their slice.
         """
         self._own, self._others = {row.member.gen_id for row in rows}, others
+        self.calls.own = self._own
         log.info(
             "Calling judges for %s, %d at once, at %s",
             counted(len(rows), "evaluation"),
@@ -159,15 +159,19 @@ class SliceCalls:
             remaining = self._still_awaited(remaining, time.monotonic() - began_waiting)
             if remaining:
                 await asyncio.sleep(_RECHECK_S)
+            if self.calls.stops.is_ending:
+                return
 
     def end_soon(self) -> None:
         """Send no further request from now on; `run` returns when the requests in flight have ended."""
         claimed = counted(len(self.calls.claimed), "evaluation is", "evaluations are")
         log.warning("The task must end and sends no further requests; %s in progress", claimed)
+        self._send_nothing_more()
+
+    def _send_nothing_more(self) -> None:
+        """Cancel the workers without a request in flight: they may wait for long, and would then send nothing."""
         self.calls.stops.is_ending = True
-        # Cancel the workers without a request in flight. They may wait for a long time for a slot, for room in the
-        # budget or for their next attempt, and would then send nothing.
-        for worker in self.workers - self.judges.end_soon():
+        for worker in self.workers - self.judges.end_soon() - {asyncio.current_task()}:
             worker.cancel()
 
     def close(self) -> None:
@@ -229,6 +233,7 @@ class SliceCalls:
                     await self.calls.spending.notify_settled()
         except Exception as error:  # noqa: BLE001  (`run` raises it when the calls in flight are stored)
             self.error = self.error or error
+            self._send_nothing_more()
 
     def _finish_and_begin(
         self, answered: Sequence[Answered | None]
@@ -240,7 +245,14 @@ class SliceCalls:
         if self.error is not None or self.calls.stops.is_ending:
             return None
         with self._rows_lock:
-            return next(self._rows, None) or next(self._others, None)
+            return next(self._rows, None) or next(filter(self._is_asked_at_once, self._others), None)
+
+    def _is_asked_at_once(self, row: PlanRow) -> bool:
+        """Return True if a row of another slice would not wait here for its turn at the judge."""
+        model = self.calls.models.get(row.member.llm_model_id)
+        if model is None or model.requests_per_minute or model.tokens_per_minute or model.max_in_flight:
+            return False
+        return self.judges.of(model).asks_at_once(model)
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
@@ -258,23 +270,12 @@ def _spending(work: SliceTask, ledger: Ledger, caller: Caller, disk: DiskThreads
         max_usd_per_month=settings.max_usd_per_month,
     )
     return SliceSpending(
-        requests=ledger.requests(caller, planned.cohort_id, work.task.run, budget, _limits(work.models)),
+        requests=ledger.requests(caller, planned.cohort_id, work.task.run, budget, limits_of(work.models)),
         budget=budget,
         disk=disk,
         progress=work.progress,
         stop_for=stops.stop_for,
     )
-
-
-def _limits(models: Mapping[str, JudgeModel]) -> dict[str, ModelLimits]:
-    return {
-        model.id: ModelLimits(
-            max_in_flight=model.max_in_flight,
-            requests_per_minute=model.requests_per_minute,
-            tokens_per_minute=model.tokens_per_minute,
-        )
-        for model in models.values()
-    }
 
 
 def _judges(work: SliceTask, endpoints: Mapping[str, Endpoint], stops: RunStops) -> Judges:

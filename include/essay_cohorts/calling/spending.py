@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from essay_cohorts.calls import DEFERRED, CallEnd, Failure, JudgeModel, Prompt, Reply, Room, Stop, Usage
@@ -24,7 +24,7 @@ from essay_cohorts.files.disk_executor import DiskThreads
 from essay_cohorts.judging.prices import cost_usd, likely_tokens, worst_case_usd
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.ledger import Ledger
-from essay_cohorts.ledger.pace import Turn
+from essay_cohorts.ledger.pace import ModelLimits, Turn
 from essay_cohorts.ledger.records import Answer, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.requests import RunRequests
 from essay_cohorts.progress.counter import ProgressCounter
@@ -84,6 +84,8 @@ class SliceSpending:
             if stop is not None:
                 return Failure(kind="stopped", message=stop.message, status=stop.status)
             answer = await self.disk.run(self._reserve, evaluation, request)
+            if not answer.is_claimed:
+                return Failure(kind="claim_lost", message="another task took this evaluation over meanwhile")
             if answer.room is Room.YES:
                 sys.audit("essay_cohorts.after_intent")
                 return None
@@ -100,7 +102,7 @@ class SliceSpending:
         The coroutine that waits for this thread may be cancelled in the meantime. Even then the evaluation must know
         the reserved request, so that it is taken back.
         """
-        [answer] = self.requests.exchange([], [Wanted(request=request)])
+        [answer] = self.requests.exchange([], [Wanted(gen_id=request.gen_id, request=request)])
         if answer.room is Room.YES:
             evaluation.reserved = request
         return answer
@@ -196,6 +198,18 @@ class EvaluationSpending:
         """Store a reply that broke off, because it was paid for. Done before the judge is asked again."""
         await self.spending.disk.run(self.store_reply, model, prompt, reply)
         await self.spending.notify_settled()
+
+
+def limits_of(models: Mapping[str, JudgeModel]) -> dict[str, ModelLimits]:
+    """Return judge -> what all runs together may ask of it."""
+    return {
+        model.id: ModelLimits(
+            max_in_flight=model.max_in_flight,
+            requests_per_minute=model.requests_per_minute,
+            tokens_per_minute=model.tokens_per_minute,
+        )
+        for model in models.values()
+    }
 
 
 def with_turn(request: Request, turn: Turn) -> Request:

@@ -68,8 +68,8 @@ class Budget:
         """Return the reason why a request does not fit into the budget."""
         if self.max_llm_calls is not None and spent.run.calls >= self.max_llm_calls:
             return f"max_llm_calls {self.max_llm_calls} is used up"
-        refused = [each for each in self._caps(spent) if _room(each[1], each[2], worst_usd) is not Room.YES]
-        name, spending, cap = refused[0]
+        rooms = [(_room(spending, cap, worst_usd), name, spending, cap) for name, spending, cap in self._caps(spent)]
+        _, name, spending, cap = next(each for each in rooms if each[0] is Room.NO)
         unknown = (
             f", including {dollars(spending.unknown_usd)} for calls of unknown outcome" if spending.unknown else ""
         )

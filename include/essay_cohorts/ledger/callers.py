@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -65,12 +66,12 @@ class Caller:
 
     def _register(self, connection: Connection) -> str:
         """Add this process's row, unless another machine uses a ledger of one machine: then return its name."""
+        schema.lock(connection)
         remove_dead(connection)
         host = socket.gethostname()
         others = select(callers.c.host).where(callers.c.host != host, schema.was_seen())
         foreign = connection.execute(others).scalars().first() if self._database.is_sqlite else None
         if foreign is None:
-            connection.execute(delete(claims).where(~schema.is_alive(claims.c.caller)))
             own = {
                 "name": self.name,
                 "who": self._who,
@@ -80,13 +81,19 @@ class Caller:
             }
             added = schema.insert(connection, callers).values(**own, seen_at=clock())
             connection.execute(added.on_conflict_do_nothing())
+            connection.execute(delete(claims).where(~schema.is_alive(claims.c.caller)))
         return foreign or ""
 
+    def _refresh(self, connection: Connection) -> None:
+        seen = update(callers).where(callers.c.name == self.name).values(seen_at=clock())
+        if connection.execute(seen.returning(callers.c.name)).first() is None:
+            log.warning("Others took this process for dead: its claims may be theirs now")
+            self._register(connection)
+
     def _beat(self) -> None:
-        refresh = update(callers).where(callers.c.name == self.name).values(seen_at=clock())
         while not self._ended.wait(self._beat_s):
             try:
-                self._database.run(lambda connection: connection.execute(refresh))
+                self._database.run(self._refresh)
             except StoreError as error:
                 log.warning("%s", error)
 
@@ -114,6 +121,10 @@ def _started(pid: int) -> float | None:
     The start tells a process from a later one that got the same number.
     """
     try:
+        # In Linux ticks since the machine was started, because psutil's time moves when the clock is set.
+        stat = Path(f"/proc/{pid}/stat")
+        if stat.exists():
+            return int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]) / 100
         return float(psutil.Process(pid).create_time())
-    except (psutil.Error, ValueError, OverflowError):
+    except (psutil.Error, OSError, ValueError, OverflowError, IndexError):
         return None

@@ -38,7 +38,14 @@ PATIENCE_S, _PAUSE_S = 60.0, 0.5
 _PLACE = "environment: DD_LEDGER"
 _FORMS = "postgresql+psycopg://user:password@host/database, or leave it out for a file in the data root"
 # The classes of PostgreSQL's errors that another attempt can cure: connection, resources, shutdown, serialisation.
-_TRANSIENT_STATES = ("08", "53", "57", "40")
+_TRANSIENT_STATES = ("08", "53", "57", "40", "55P03", "25P03")
+# What bounds the wait for a machine that is gone in the middle of a transaction; the units are s and ms.
+_POSTGRESQL = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 20_000,
+    "keepalives_idle": 10,
+    "options": "-c idle_in_transaction_session_timeout=20000 -c lock_timeout=20000 -c tcp_keepalives_idle=10",
+}
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -102,7 +109,9 @@ def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) 
         raise BadInput(
             [Problem(place=caller, finding=finding, next_step="Wait for its end or end it, then start again.")]
         )
-    is_temporary = for_reading and not url and not (data_root / FOLDER / _SQLITE_FILE).exists()
+    has_none = not url and not (data_root / FOLDER / _SQLITE_FILE).exists()
+    # While a task of version 0.1.0 writes its files, what they hold must not be taken in for good.
+    is_temporary = for_reading and (has_none or former_caller(data_root) is not None)
     # A forked process must not use the connections of its parent.
     return _opened(data_root, url, os.getpid(), is_temporary=is_temporary)
 
@@ -115,13 +124,19 @@ def _opened(data_root: Path, url: str, pid: int, *, is_temporary: bool) -> Datab
     else:
         folder, home = make_folder(data_root, data_root / FOLDER), None
         file, token = folder / _SQLITE_FILE, _token(folder)
-    address = _checked(url) if url else URL.create("sqlite", database=str(file))
-    database = Database(_engine(address), address.render_as_string() if url else str(file), home=home)
+    address = _checked(url) if url and not is_temporary else URL.create("sqlite", database=str(file))
+    database = Database(_engine(address), place_of(address), home=home)
     found = database.run(lambda connection: _prepare(connection, token, data_root))
     if found != token:
         finding = f"the ledger {database.place} belongs to another data root than {data_root}."
         raise _wrong(finding, "Give each data root a database of its own.")
     return database
+
+
+def place_of(address: URL) -> str:
+    """Return the file or the URL for messages, without a password, which may be in the query too."""
+    is_file = address.get_backend_name() == "sqlite"
+    return str(address.database) if is_file else address.set(query={}).render_as_string()
 
 
 def _checked(text_of_url: str) -> URL:
@@ -147,7 +162,7 @@ def _wrong(finding: str, next_step: str) -> BadInput:
 
 def _engine(address: URL) -> Engine:
     if address.get_backend_name() == "postgresql":
-        return create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return create_engine(address, pool_pre_ping=True, connect_args=_POSTGRESQL)
     engine = create_engine(address, connect_args={"timeout": PATIENCE_S})
 
     @event.listens_for(engine, "connect")

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
-from essay_cohorts.ledger import requests, schema
+from essay_cohorts.ledger import requests, schema, sums
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.callers import Caller, dead_here, remove_dead
 from essay_cohorts.ledger.database import Database, open_database
@@ -136,6 +136,7 @@ class Ledger:
         new = {"cohort_id": cohort_id, "run_key": run_key, "scores_sha256": scores_sha256}
 
         def record(connection: Connection) -> bool:
+            schema.lock(connection)
             known = connection.execute(select(completions).where(completions.c.cohort_id == cohort_id)).first()
             if known is not None and known.scores_sha256 == scores_sha256 and known.run_key != run_key:
                 return False
@@ -161,13 +162,13 @@ class Ledger:
     def spending(self, cohort_id: str, run: RunRef | None = None) -> Spending:
         """Return what one run of a cohort has spent so far; without `run`, the sum of all its runs."""
         return self._read(
-            lambda connection, dead: requests.spending_of(connection, requests.of_run(cohort_id, run), dead=dead)
+            lambda connection, dead: sums.spending_of(connection, sums.of_run(cohort_id, run), dead=dead)
         )
 
     def bill(self, by: BillBy, since: str = "") -> Bill:
         """Return what all runs have spent since a day (such as "2026-01-31"; "" is the beginning), broken down."""
-        rows = self._read(lambda connection, dead: requests.bill_by(connection, _BILL_KEYS[by], since, dead))
-        unpriced = self._read(lambda connection, _: requests.unpriced_models(connection, since))
+        rows = self._read(lambda connection, dead: sums.bill_by(connection, _BILL_KEYS[by], since, dead))
+        unpriced = self._read(lambda connection, _: sums.unpriced_models(connection, since))
         return Bill(by=by, since=since, rows=tuple(rows), unpriced_models=tuple(unpriced))
 
     def unsettled(self, cohort_id: str | None = None) -> list[RecordedRequest]:

@@ -50,7 +50,8 @@ class ModelPaces:
         pace = self._paces.get(request.model_id)
         if pace is None and not limits.spaces_starts:
             return Turn(wait_s=0.0)
-        pace = pace or Pace()
+        if pace is None or pace.is_of_another_clock(self._now(), limits, request.tokens):
+            pace = Pace()
         answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id, pace.shrunk_at)
         self._paces[request.model_id], turn = pace.take(self._now(), limits, request.tokens, answers)
         self._changed.add(request.model_id)

@@ -22,6 +22,8 @@ _SEARCHING, _RETURNING, _PROBING = 0.05, 0.01, 0.001
 _NEAR = 0.98
 # So many answers in WINDOW_S are enough to trust the rate that they show.
 _ENOUGH_ANSWERS = 5
+# Turns are given out no farther ahead, in s, because a worker that dies does not return its turn.
+_FARTHEST_TURN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +78,16 @@ class Pace:
         if not self.is_measured and now < self.shrunk_at:
             return self, Turn(wait_s=self.shrunk_at - now, is_given=False)
         start = max(now, self.next_start)
-        pace = self._grown(start, answers)
+        if start - now > _FARTHEST_TURN_S:
+            return self, Turn(wait_s=_FARTHEST_TURN_S / 2, is_given=False)
+        pace = self._grown(now, start, answers)
         distance_s = max(limits.distance_s(tokens), 1 / pace.rate if pace.rate else 0.0)
         return replace(pace, next_start=start + distance_s), Turn(wait_s=start - now)
+
+    def is_of_another_clock(self, now: float, limits: ModelLimits, tokens: int) -> bool:
+        """Return True if the times are later than any turn can be: the clock began anew when the machine did."""
+        longest_s = limits.distance_s(tokens) * 10 + (1 / self.rate if self.rate else 0.0)
+        return max(self.next_start, self.shrunk_at) > now + _FARTHEST_TURN_S + WINDOW_S + longest_s
 
     def refused(self, now: float, began: float) -> Pace:
         """Return the pace after the 429 of a request that began at `began`.
@@ -95,13 +104,15 @@ class Pace:
         rate = max(_LOWEST_RATE, self.rate * _MARGIN)
         return replace(self, rate=rate, ceiling=self.rate, shrunk_at=turns_end, grown_at=turns_end)
 
-    def _grown(self, start: float, answers: int) -> Pace:
+    def _grown(self, now: float, start: float, answers: int) -> Pace:
         if self.rate is None:
             return self
         if not self.is_measured:
             rate = _MARGIN * max(1, answers) / WINDOW_S
             ceiling = answers / WINDOW_S if answers >= _ENOUGH_ANSWERS else None
             return replace(self, rate=rate, ceiling=ceiling, grown_at=start, is_measured=True)
+        if self.next_start <= now:
+            return replace(self, grown_at=start)  # the rate does not hold this start back, so nothing is learnt
         quiet_s, elapsed_s = start - self.shrunk_at, max(0.0, start - self.grown_at)
         if quiet_s < _PATIENCE_S:
             growth = 0.0

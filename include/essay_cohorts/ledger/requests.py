@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 from sqlalchemy.engine import Connection, Row
 
 from essay_cohorts.calls import CallEnd, Room, Spending
@@ -26,18 +27,11 @@ from essay_cohorts.ledger.callers import Caller, remove_dead
 from essay_cohorts.ledger.database import Database
 from essay_cohorts.ledger.model_paces import ModelPaces
 from essay_cohorts.ledger.pace import ModelLimits, Turn
-from essay_cohorts.ledger.records import Answer, BillRow, RecordedRequest, Request, Settlement, Told, Wanted
+from essay_cohorts.ledger.records import Answer, RecordedRequest, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.schema import callers, claims, clock, requests
+from essay_cohorts.ledger.sums import IS_UNDER_WAY, IS_UNSETTLED, SUM_OF_MOST, of_run, spending_of, with_callers
 
 _NO_BUDGET = Budget()
-_MOST_USD = func.coalesce(requests.c.cost_usd, requests.c.worst_usd, 0.0)
-_SUM_OF_MOST = func.coalesce(func.sum(_MOST_USD), 0.0)
-_IS_OPEN = requests.c.ending.is_(None)
-_IS_UNSETTLED = _IS_OPEN | (requests.c.ending == CallEnd.UNKNOWN)
-_IS_UNDER_WAY = callers.c.name.is_not(None)
-# A request whose cost nobody knows, although it was or may have been paid for.
-_IS_UNPRICED = requests.c.cost_usd.is_(None) & requests.c.worst_usd.is_(None)
-_FIELDS = 6
 # A request whose turn comes in less than this time, in s, does not wait for it.
 _AT_ONCE, _AT_ONCE_S = Turn(wait_s=0.0), 0.005
 
@@ -62,9 +56,14 @@ class RunRequests:
 
         A request whose `room` is YES is recorded and may be sent. Without its claim no request is recorded.
         """
-        return self.database.run(lambda connection: self._exchange(connection, told, wanted))
+        tries = count()
+        return self.database.run(
+            lambda connection: self._exchange(connection, told, wanted, is_repeated=next(tries) > 0)
+        )
 
-    def _exchange(self, connection: Connection, told: Sequence[Told], wanted: Sequence[Wanted]) -> list[Answer]:
+    def _exchange(
+        self, connection: Connection, told: Sequence[Told], wanted: Sequence[Wanted], *, is_repeated: bool
+    ) -> list[Answer]:
         schema.lock(connection)
         settlements = [each.settlement for each in told if each.settlement]
         settle(connection, settlements)
@@ -75,7 +74,9 @@ class RunRequests:
         release(connection, self.caller.name, [gen_id for gen_id in released if gen_id])
         claimed = claim(connection, self.caller.name, [each.gen_id for each in wanted if each.gen_id])
         asked = [each.request for each in wanted if each.request and each.gen_id in claimed | {""}]
-        rooms = self._reserve(connection, asked)
+        known = recorded_names(connection, [each.name for each in asked]) if is_repeated else set()
+        rooms = self._reserve(connection, [each for each in asked if each.name not in known])
+        rooms |= {name: Answer(room=Room.YES) for name in known}
         return [
             Answer(is_claimed=False)
             if each.gen_id not in claimed | {""}
@@ -150,77 +151,18 @@ class RunRequests:
         """Return what the earlier days of this month have cost, worst cases included; read once a day."""
         if self._this_month[0] != today:
             earlier = requests.c.sent_at.between(today[: len("2026-01")], today)
-            self._this_month = today, float(connection.execute(select(_SUM_OF_MOST).where(earlier)).scalar_one())
+            self._this_month = today, float(connection.execute(select(SUM_OF_MOST).where(earlier)).scalar_one())
         return self._this_month[1]
 
 
-def of_run(cohort_id: str, run: RunRef | None) -> ColumnElement[bool]:
-    """Return the condition that a request belongs to a cohort, or to one run of the cohort."""
-    of_cohort = requests.c.cohort_id == cohort_id
-    if run is None:
-        return of_cohort
-    return and_(of_cohort, requests.c.dag_id == run.dag_id, requests.c.run_id == run.run_id)
-
-
-def spending_of(connection: Connection, *conditions: ColumnElement[bool], dead: Collection[str] = ()) -> Spending:
-    """Return the sums over the requests that meet all conditions; `dead` callers can settle nothing any more."""
-    found = connection.execute(_with_callers(dead, *_sums()).where(*conditions)).one()
-    return _as_spending(found)
-
-
-def bill_by(
-    connection: Connection, keys: Sequence[ColumnElement[str]], since: str, dead: Collection[str]
-) -> list[BillRow]:
-    """Return the sums over the requests since a time, by these keys and in their order."""
-    unpriced = func.coalesce(func.sum(case((_IS_UNPRICED, 1), else_=0)), 0)
-    sums = _with_callers(dead, *_sums(), unpriced, *keys).where(requests.c.sent_at >= since)
-    found = sums.group_by(*keys).order_by(*keys)
-    return [
-        BillRow(key=tuple(row[_FIELDS + 1 :]), spending=_as_spending(row[:_FIELDS]), unpriced=row[_FIELDS])
-        for row in connection.execute(found)
-    ]
-
-
-def unpriced_models(connection: Connection, since: str = "") -> list[str]:
-    """Return the judges with requests of unknown cost since a time."""
-    found = select(requests.c.model_id).where(_IS_UNPRICED, requests.c.sent_at >= since).distinct()
-    return sorted(connection.execute(found).scalars())
-
-
-def _with_callers(dead: Collection[str], *columns: Any) -> Select[Any]:
-    """Return a query of requests, joined to the callers that can still write how a request ended."""
-    living = and_(callers.c.name == requests.c.caller, _IS_OPEN, schema.was_seen(), callers.c.name.not_in(dead))
-    return select(*columns).select_from(requests.outerjoin(callers, living))
-
-
-def _sums() -> list[ColumnElement[Any]]:
-    """Return the sums that make a Spending, in the order of its fields."""
-
-    def usd(condition: ColumnElement[bool]) -> ColumnElement[float]:
-        return func.coalesce(func.sum(case((condition, _MOST_USD), else_=0.0)), 0.0)
-
-    def number(condition: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-    lost = _IS_UNSETTLED & ~_IS_UNDER_WAY
-    return [func.count(), usd(~_IS_UNSETTLED), number(_IS_UNDER_WAY), usd(_IS_UNDER_WAY), number(lost), usd(lost)]
-
-
-def _as_spending(sums: Sequence[Any]) -> Spending:
-    calls, settled_usd, in_flight, in_flight_usd, unknown, unknown_usd = sums
-    return Spending(
-        calls=calls,
-        settled_usd=settled_usd,
-        in_flight=in_flight,
-        in_flight_usd=in_flight_usd,
-        unknown=unknown,
-        unknown_usd=unknown_usd,
-    )
+def recorded_names(connection: Connection, names: Sequence[str]) -> set[str]:
+    """Return which of these requests are recorded, by a transaction whose answer was lost."""
+    return set(connection.execute(select(requests.c.name).where(requests.c.name.in_(names))).scalars())
 
 
 def unsettled(connection: Connection, cohort_id: str | None, dead: Collection[str]) -> list[RecordedRequest]:
     """Return the requests whose end is not known and that no living caller can still settle."""
-    found = _with_callers(dead, requests).where(_IS_UNSETTLED, ~_IS_UNDER_WAY)
+    found = with_callers(dead, requests).where(IS_UNSETTLED, ~IS_UNDER_WAY)
     return [_recorded(row) for row in connection.execute(_in_cohort(found, cohort_id))]
 
 

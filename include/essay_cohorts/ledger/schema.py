@@ -160,14 +160,38 @@ def _postgresql_clock(*_: Any, **__: Any) -> str:
     return "extract(epoch from clock_timestamp())::float8"
 
 
+class server_start(FunctionElement[float]):  # noqa: N801  (a function of SQL)
+    """The time when the database's server was started: nobody could be seen before it."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(server_start, "sqlite")
+def _sqlite_start(*_: Any, **__: Any) -> str:
+    return "-1e9"  # a file has no server
+
+
+@compiles(server_start, "postgresql")
+def _postgresql_start(*_: Any, **__: Any) -> str:
+    return "extract(epoch from pg_postmaster_start_time())::float8"
+
+
 def machine_clock() -> float:
     """Return the seconds since this machine was started, suspended time included where the system counts it."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def was_seen() -> ColumnElement[bool]:
-    """Return the condition that a caller was seen in the last LEASE_S seconds."""
-    return (clock() - callers.c.seen_at).between(0.0, LEASE_S)
+    """Return the condition that a caller was seen in the last LEASE_S seconds.
+
+    A clock that was set back a little makes nobody dead. While the database's server was down, nobody could be seen:
+    who was seen shortly before its start has LEASE_S from then on.
+    """
+    was_alive = callers.c.seen_at.between(server_start() - LEASE_S, server_start())
+    return (clock() - callers.c.seen_at).between(-LEASE_S, LEASE_S) | (
+        was_alive & (clock() - server_start()).between(0.0, LEASE_S)
+    )
 
 
 def is_alive(caller: Column[Any]) -> ColumnElement[bool]:

@@ -66,8 +66,9 @@ def rows_to_call(store: GensDataLayer, rows: Iterable[PlanRow], planned: Planned
 def rows_of_other_slices(settings: Settings, planned: PlannedRun, part: Slice) -> Iterator[PlanRow]:
     """Yield the rows of the run's other slices that a judge can be asked for now, each slice from its end.
 
-    The task of such a slice may be dead, or it may work through its rows from their beginning. Rows without a prompt
-    are left out: their slice has not begun. A slice of one evaluation leaves the others to their tasks.
+    The task of such a slice may be dead, or it may work through its rows from their beginning. Slices whose prompts
+    this run has not written yet are left out, and so are rows that this run has tried already. A slice of one
+    evaluation leaves the others to their tasks.
     """
     if part.stop - part.start <= 1:
         return
@@ -75,10 +76,15 @@ def rows_of_other_slices(settings: Settings, planned: PlannedRun, part: Slice) -
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     names = [name for name in folder.slice_names(planned.run_key) if name.startswith(f"{part.kind}-")]
     after = names.index(part.name) + 1 if part.name in names else 0
-    for name in (name for name in names[after:] + names[:after] if name != part.name):
-        for row in rows_to_call(store, reversed(folder.slice_plan(planned.run_key, name) or ()), planned):
-            prompt = store.evaluation(row.member.gen_id).whole_prompt()
-            if prompt is not None and prompt.text:
+    for name in names[after:] + names[:after]:
+        if name == part.name or not folder.has_prompts(planned.run_key, name):
+            continue
+        for row in reversed(folder.slice_plan(planned.run_key, name) or ()):
+            evaluation = store.evaluation(row.member.gen_id)
+            state, prompt = read_state(evaluation), evaluation.whole_prompt()
+            if not prompt or not prompt.text or state.failure.run == planned.run:
+                continue
+            if needs_call(evaluation, state, row, planned):
                 yield row
 
 

@@ -138,7 +138,17 @@ class CohortFolder:
 
     def write_slice(self, run_key: str, name: str, rows: Sequence[PlanRow]) -> None:
         """Write the part of the run's plan that one slice works on."""
-        self._write(self._run(run_key) / "slices" / f"{name}.csv", plan_text(rows))
+        path = self._run(run_key) / "slices" / f"{name}.csv"
+        path.with_suffix(".prompts").unlink(missing_ok=True)
+        self._write(path, plan_text(rows))
+
+    def mark_prompts(self, run_key: str, name: str) -> None:
+        """Note that the prompts of a slice were written by this run."""
+        self._write(self._run(run_key) / "slices" / f"{name}.prompts", "")
+
+    def has_prompts(self, run_key: str, name: str) -> bool:
+        """Return True if this run has written the prompts of a slice."""
+        return (self._run(run_key) / "slices" / f"{name}.prompts").exists()
 
     def slice_plan(self, run_key: str, name: str) -> tuple[PlanRow, ...] | None:
         """Return the part of the run's plan that one slice works on. StoreError when the file is damaged.
