@@ -63,11 +63,10 @@ def test_what_is_left_below_the_caps(spent: StoreBuilder, monkeypatch: pytest.Mo
     """Each cap has a line; a cap that is no amount is an error that names the variable."""
     (spent.root / ".env").write_text("", encoding="utf-8")
     from essay_cohorts.ledger.bill import left_below_caps
-    from essay_cohorts.ledger.ledger import Ledger
     from essay_cohorts.settings import Settings
 
     settings = Settings(data_root=spent.root, max_usd_per_day=5.0, max_usd_per_month=0.0001)
-    day, month = left_below_caps(settings, Ledger.for_reading(settings))
+    day, month = left_below_caps(settings)
     assert day.startswith("DD_MAX_USD_PER_DAY 5: $0.00")
     assert "spent today (UTC), $4.99" in day
     assert month.endswith("spent this month (UTC), $0.0000 left.")

@@ -76,7 +76,7 @@ def _write_plan(settings: Settings, prepared: Prepared, task: TaskRef) -> Planne
     planned = describe_plan(prepared, task, former_stops)
     if GensDataLayer.from_root(settings.data_root).made_up_counts:
         log.warning("%s", MADE_UP_BANNER)
-    log_plan(prepared, left_below_caps(settings, Ledger.for_reading(settings)))
+    log_plan(prepared, left_below_caps(settings))
     folder.write_plan(planned.run_key, prepared.plan.rows)
     return planned
 

@@ -66,11 +66,10 @@ def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, ye
         raise BadInput([Problem(place="--conf: dry_run", finding=finding, next_step="Use the command plan.")])
     from essay_cohorts.backfill.plan_cohort import log_plan
     from essay_cohorts.ledger.bill import left_below_caps
-    from essay_cohorts.ledger.ledger import Ledger
     from essay_cohorts.planning.prepare import prepare
 
     prepared = prepare(settings, {**conf, "dry_run": True}, task.run)
-    log_plan(prepared, left_below_caps(settings, Ledger.for_reading(settings)))
+    log_plan(prepared, left_below_caps(settings))
     calls = prepared.estimate.calls
     if not calls:
         return

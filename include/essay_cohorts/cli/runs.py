@@ -28,7 +28,6 @@ from essay_cohorts.cli.options import (
 from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
 from essay_cohorts.ledger.bill import left_below_caps
-from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.plain_table import TITLE
 from essay_cohorts.planning.prepare import prepare
 from essay_cohorts.store.gens_data_layer import GensDataLayer
@@ -62,7 +61,7 @@ def plan(
     else:
         prepared = prepare(settings, whole_conf, task.run, by_index=True)
         described = plan_cohort.describe_plan(prepared, task)
-        plan_cohort.log_plan(prepared, left_below_caps(settings, Ledger.for_reading(settings)))
+        plan_cohort.log_plan(prepared, left_below_caps(settings))
     if as_json:
         typer.echo(json.dumps(described.to_xcom()))
     elif write:

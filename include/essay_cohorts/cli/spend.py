@@ -49,5 +49,5 @@ def spend(
         unpriced = sum(row.unpriced for row in bill.rows)
         names = ", ".join(bill.unpriced_models)
         typer.echo(f"Not in these sums: {counted(unpriced, 'request')} to {names}, without a price in {MODELS}.")
-    for line in left_below_caps(settings, ledger):
+    for line in left_below_caps(settings):
         typer.echo(line)

@@ -226,6 +226,9 @@ def storing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+            msg = f"{path.parent} is gone. Check that the data root is still mounted, then clear the run."
+            raise StoreError(msg) from error
         msg = (
             f"{error.filename or path}: cannot be written: {error.strerror or error}. "
             "Check the free space, the permissions and that the data root is still mounted, then clear the run."

@@ -20,7 +20,7 @@ def is_day(text: str) -> bool:
         return False
 
 
-def left_below_caps(settings: Settings, ledger: Ledger) -> Iterator[str]:
+def left_below_caps(settings: Settings) -> Iterator[str]:
     """Yield a line for each cap of the environment: how much of it is spent, and how much is left."""
     today = now()[: len("2026-01-31")]
     for name, cap, since, words in (
@@ -28,6 +28,6 @@ def left_below_caps(settings: Settings, ledger: Ledger) -> Iterator[str]:
         ("DD_MAX_USD_PER_MONTH", settings.max_usd_per_month, f"{today[: len('2026-01')]}-01", "this month"),
     ):
         if cap is not None:
-            total = ledger.bill(BillBy.DAY, since).total
+            total = Ledger.for_reading(settings).bill(BillBy.DAY, since).total
             spent = total.settled_usd + total.in_flight_usd + total.unknown_usd
             yield f"{name} {cap:g}: {dollars(spent)} spent {words} (UTC), {dollars(max(0.0, cap - spent))} left."

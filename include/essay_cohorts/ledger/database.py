@@ -46,15 +46,16 @@ _POSTGRESQL = {
     "keepalives_idle": 10,
     "options": "-c idle_in_transaction_session_timeout=20000 -c lock_timeout=20000 -c tcp_keepalives_idle=10",
 }
+# The folders of ledgers that are only read; Python removes them when the process ends.
+_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Database:
     """The database of one data root's ledger, as one process uses it; every thread may call `run`."""
 
-    def __init__(self, engine: Engine, place: str, patience_s: float = PATIENCE_S, home: object = None) -> None:
-        # `home` is a temporary folder, which is removed when nothing refers to it any more.
-        self._engine, self.place, self._patience_s, self._home = engine, place, patience_s, home
+    def __init__(self, engine: Engine, place: str, patience_s: float = PATIENCE_S) -> None:
+        self._engine, self.place, self._patience_s = engine, place, patience_s
 
     @property
     def is_sqlite(self) -> bool:
@@ -119,13 +120,13 @@ def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) 
 @lru_cache(maxsize=16)
 def _opened(data_root: Path, url: str, pid: int, *, is_temporary: bool) -> Database:  # noqa: ARG001  (a part of the key)
     if is_temporary:
-        home = tempfile.TemporaryDirectory(prefix="ledger-")
-        file, token = Path(home.name) / _SQLITE_FILE, ""
+        _TEMPORARY.append(tempfile.TemporaryDirectory(prefix="ledger-"))
+        file, token = Path(_TEMPORARY[-1].name) / _SQLITE_FILE, ""
     else:
-        folder, home = make_folder(data_root, data_root / FOLDER), None
+        folder = make_folder(data_root, data_root / FOLDER)
         file, token = folder / _SQLITE_FILE, _token(folder)
     address = _checked(url) if url and not is_temporary else URL.create("sqlite", database=str(file))
-    database = Database(_engine(address), place_of(address), home=home)
+    database = Database(_engine(address), place_of(address))
     found = database.run(lambda connection: _prepare(connection, token, data_root))
     if found != token:
         finding = f"the ledger {database.place} belongs to another data root than {data_root}."

@@ -26,7 +26,7 @@ def spend(request: Request, by: str = "", since: str = "") -> Response:
         bill=bill,
         by_all=list(BillBy),
         bars=_bars(bill),
-        caps=list(left_below_caps(settings, ledger)),
+        caps=list(left_below_caps(settings)),
         unpriced=sum(row.unpriced for row in bill.rows),
     )
 

@@ -15,7 +15,6 @@ from fastapi.responses import Response
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, CohortError, Problem
 from essay_cohorts.ledger.bill import left_below_caps
-from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.planning.preview import PlanPreview, preview_plan
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -58,7 +57,7 @@ def plan(request: Request, cohort: str = "") -> Response:
         conf_json=json.dumps(conf, indent=2),
         command=forms.trigger_command(DAG_ID, conf),
         preview=preview,
-        caps=list(left_below_caps(settings, Ledger.for_reading(settings))),
+        caps=list(left_below_caps(settings)),
         offer=offer_run(conf, preview) if preview else None,
         problems=problems,
         templates=choices.template_choices(catalog),
