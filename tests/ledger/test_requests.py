@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -372,11 +371,8 @@ def test_a_repeated_transaction_with_limits_gets_the_same_answer(ledger: Ledger)
     limits = {"judge-a": ModelLimits(max_in_flight=1, requests_per_minute=60)}
     with ledger.caller("first") as first:
         requests, sent = ledger.requests(first, "c", RUN, UNLIMITED, limits), request()
-        wanted = [Wanted(request=sent)]
-        for is_repeated in (False, True):
-            [answer] = ledger._database.run(
-                partial(requests._exchange, told=[], wanted=wanted, is_repeated=is_repeated)
-            )
+        for _ in range(2):
+            [answer] = requests.exchange([], [Wanted(request=sent)])
             assert (answer.room, answer.turn.wait_s) == (Room.YES, 0.0)
         assert ledger.spending("c").calls == 1
 

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from essay_cohorts.calling.records import failure_record, reply_record
 from essay_cohorts.calling.spending import EvaluationSpending, SliceSpending, with_turn
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from essay_cohorts.calling.judges import Judges
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 # When a reply cannot be written to the disk, the task's log keeps its first characters, up to this number.
 _LOGGED_REPLY_CHARS = 4_000
@@ -107,16 +110,18 @@ class EvaluationCalls:
         Rows that another process has claimed go to `elsewhere`. A worker whose answer cannot be stored gets the
         error. One transaction of the ledger serves all workers.
         """
-        results: list[ClaimedEvaluation | Exception | None] = [None] * len(answered)
         told: list[Told] = []
-        for place, brought in enumerate(answered):
-            try:
-                told += [] if brought is None else [self._finish(*brought, told)]
-            except Exception as error:  # noqa: BLE001  (the other workers' answers must be stored)
-                results[place] = error
+        results: list[ClaimedEvaluation | Exception | None] = [
+            None if brought is None else _tried(self._finish, *brought, told) for brought in answered
+        ]
         waiting = [place for place, result in enumerate(results) if result is None]
         while told or waiting:
-            offers = self._offers(waiting, next_row, results)
+            offers: list[tuple[int, ClaimedEvaluation]] = []
+            for place in waiting:
+                offer = _tried(self._next_offer, next_row)
+                if isinstance(offer, ClaimedEvaluation):
+                    offers.append((place, offer))
+                results[place] = offer if isinstance(offer, Exception) else None
             if not told and not offers:
                 break
             wanted = [self._wanted(offer) for _, offer in offers]
@@ -128,36 +133,21 @@ class EvaluationCalls:
             told, waiting = [], []
             for (place, offer), answer in zip(offers, answers, strict=True):
                 if answer.is_claimed:
-                    try:
-                        results[place] = self._checked(offer, answer)
-                    except Exception as error:  # noqa: BLE001  (the other workers' claims must be checked)
-                        results[place] = error
+                    results[place] = _tried(self._checked, offer, answer)
                 else:
                     elsewhere.append(offer.row)
                     waiting.append(place)
         return results
-
-    def _offers(
-        self,
-        places: Sequence[int],
-        next_row: Callable[[], PlanRow | None],
-        results: list[ClaimedEvaluation | Exception | None],
-    ) -> list[tuple[int, ClaimedEvaluation]]:
-        """Return what to call next for these workers; a worker whose row cannot be read gets the error."""
-        offers = []
-        for place in places:
-            try:
-                row = next_row()
-                offers += [] if row is None else [(place, self._offer(row))]
-            except Exception as error:  # noqa: BLE001  (what the other workers have told must be recorded)
-                results[place] = error
-        return offers
 
     def release_all(self) -> None:
         """Release what is still claimed. No call may be under way."""
         if self.claimed:
             self.spending.requests.exchange([self._told(claimed) for claimed in list(self.claimed.values())])
             self.claimed.clear()
+
+    def _next_offer(self, next_row: Callable[[], PlanRow | None]) -> ClaimedEvaluation | None:
+        row = next_row()
+        return None if row is None else self._offer(row)
 
     def _offer(self, row: PlanRow) -> ClaimedEvaluation:
         """Return what to call for a row, before its claim."""
@@ -214,22 +204,20 @@ class EvaluationCalls:
             state = read_state(evaluation)
         return not needs_call(evaluation, state, row, self.planned)
 
-    def _finish(self, claimed: ClaimedEvaluation, answer: Reply | Failure | None, told: list[Told]) -> Told:
-        """Store the answer or record the failure; return what the ledger must know; add it to `told` on an error."""
+    def _finish(self, claimed: ClaimedEvaluation, answer: Reply | Failure | None, told: list[Told]) -> None:
+        """Store the answer or record the failure; in any case add to `told` what the ledger must know."""
         self.claimed.pop(claimed.gen_id, None)
-        done = self._told(claimed)
+        settlement = None
         try:
             if isinstance(answer, Failure):
                 self._record_failure(claimed, answer)
             elif answer is not None and claimed.model and claimed.prompt:
-                return replace(done, settlement=self._store(claimed.gen_id, claimed.model, claimed.prompt, answer))
+                settlement = self._store(claimed.gen_id, claimed.model, claimed.prompt, answer)
         except _NotStored as lost:
-            told.append(replace(done, settlement=lost.settlement))
+            settlement = lost.settlement
             raise
-        except Exception:
-            told.append(done)
-            raise
-        return done
+        finally:
+            told.append(replace(self._told(claimed), settlement=settlement))
 
     def _told(self, claimed: ClaimedEvaluation) -> Told:
         unsent = claimed.spending.reserved
@@ -266,6 +254,14 @@ class EvaluationCalls:
         self.stops.add_for(failure, claimed.row.member.llm_model_id)
         self.store.evaluation(claimed.gen_id).write_failure(failure_record(failure, self.task))
         log.warning("%s: no reply after %d attempts: %s", claimed.gen_id, failure.attempts, failure.message)
+
+
+def _tried(work: Callable[[*Args], T], *args: *Args) -> T | Exception:
+    """Return the result of `work` for one worker, or its error: what the others have told must still be recorded."""
+    try:
+        return work(*args)
+    except Exception as error:  # noqa: BLE001  (the worker gets it)
+        return error
 
 
 def _as_failure(record: FailureRecord) -> Failure:

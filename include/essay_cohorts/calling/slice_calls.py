@@ -85,7 +85,6 @@ class SliceCalls:
     _rows: Iterator[PlanRow] = field(default_factory=lambda: iter(()))
     _rows_lock: Lock = field(default_factory=Lock)
     _elsewhere: list[PlanRow] = field(default_factory=list)
-    _own: set[str] = field(default_factory=set)
     _others: Iterator[PlanRow] = field(default_factory=lambda: iter(()))
 
     def __post_init__(self) -> None:
@@ -127,7 +126,7 @@ class SliceCalls:
     @property
     def failures(self) -> dict[str, Failure]:
         """The slice's evaluations that got no reply, and why."""
-        return {gen_id: failure for gen_id, failure in self.calls.failures.items() if gen_id in self._own}
+        return {gen_id: failure for gen_id, failure in self.calls.failures.items() if gen_id in self.calls.own}
 
     async def run(self, rows: list[PlanRow], others: Iterator[PlanRow]) -> None:
         """Call for all rows, with at most the slice's share of the calls in flight, and then for rows of `others`.
@@ -136,8 +135,7 @@ class SliceCalls:
         flight, this method waits for a limited time, and makes the call itself if the other run gives up. `others`
         are rows of other slices: each is tried once, and their failures are left to their slice.
         """
-        self._own, self._others = {row.member.gen_id for row in rows}, others
-        self.calls.own = self._own
+        self.calls.own, self._others = {row.member.gen_id for row in rows}, others
         log.info(
             "Calling judges for %s, %d at once, at %s",
             counted(len(rows), "evaluation"),
@@ -180,19 +178,14 @@ class SliceCalls:
 
     def _still_awaited(self, rows: list[PlanRow], waited_s: float) -> list[PlanRow]:
         """Return the rows to wait for any longer; record a failure for the others."""
-        awaited: list[PlanRow] = []
-        holders: dict[str, str] | None = None
-        for row in rows:
-            longest = self._elsewhere_wait_s(row)
-            if waited_s <= longest:
-                awaited.append(row)
-                continue
-            holders = self.ledger.holders() if holders is None else holders
+        given_up = [row for row in rows if waited_s > self._elsewhere_wait_s(row)]
+        holders = self.ledger.holders() if given_up else {}
+        for row in given_up:
             holder = holders.get(row.member.gen_id, "another task")
-            message = f"{holder} was still calling for this evaluation after {longest:g} s"
+            message = f"{holder} was still calling for this evaluation after {self._elsewhere_wait_s(row):g} s"
             self.calls.failures[row.member.gen_id] = Failure(kind=IN_FLIGHT_ELSEWHERE, message=message)
             self.progress.count_done(row.member.llm_model_id, has_reply=False)
-        return awaited
+        return [row for row in rows if waited_s <= self._elsewhere_wait_s(row)]
 
     def _elsewhere_wait_s(self, row: PlanRow) -> float:
         return self.judges.elsewhere_wait_s(self.calls.models.get(row.member.llm_model_id))
@@ -212,7 +205,7 @@ class SliceCalls:
             raise
         finally:
             await self._trips.end()
-        return [row for row in self._elsewhere if row.member.gen_id in self._own]
+        return [row for row in self._elsewhere if row.member.gen_id in self.calls.own]
 
     async def _work(self, number: int) -> None:
         """Call for one row after another, in one slot. This is one worker; `number` is its number, from 0."""
@@ -224,12 +217,11 @@ class SliceCalls:
             async with self.slots.hold():
                 claimed = await self._trips.take(None)
                 while claimed is not None:
-                    claimed_before = claimed
-                    answer, judge = await self._ask(claimed), claimed.row.member.llm_model_id
+                    member, answer = claimed.row.member, await self._ask(claimed)
                     claimed = await self._trips.take((claimed, answer))
                     self.replies += isinstance(answer, Reply)
-                    if claimed_before.gen_id in self._own:
-                        self.progress.count_done(judge, has_reply=not isinstance(answer, Failure))
+                    if member.gen_id in self.calls.own:
+                        self.progress.count_done(member.llm_model_id, has_reply=not isinstance(answer, Failure))
                     await self.calls.spending.notify_settled()
         except Exception as error:  # noqa: BLE001  (`run` raises it when the calls in flight are stored)
             self.error = self.error or error
@@ -250,9 +242,7 @@ class SliceCalls:
     def _is_asked_at_once(self, row: PlanRow) -> bool:
         """Return True if a row of another slice would not wait here for its turn at the judge."""
         model = self.calls.models.get(row.member.llm_model_id)
-        if model is None or model.requests_per_minute or model.tokens_per_minute or model.max_in_flight:
-            return False
-        return self.judges.of(model).asks_at_once(model)
+        return model is not None and not limits_of(model).is_set and self.judges.of(model).asks_at_once(model)
 
     async def _ask(self, claimed: ClaimedEvaluation) -> Reply | Failure | None:
         """Return the judge's answer; without a prompt or a model, return the claim's failure, which may be None."""
@@ -269,8 +259,9 @@ def _spending(work: SliceTask, ledger: Ledger, caller: Caller, disk: DiskThreads
         max_usd_per_day=settings.max_usd_per_day,
         max_usd_per_month=settings.max_usd_per_month,
     )
+    limits = {model.id: limits_of(model) for model in work.models.values()}
     return SliceSpending(
-        requests=ledger.requests(caller, planned.cohort_id, work.task.run, budget, limits_of(work.models)),
+        requests=ledger.requests(caller, planned.cohort_id, work.task.run, budget, limits),
         budget=budget,
         disk=disk,
         progress=work.progress,

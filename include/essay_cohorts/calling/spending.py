@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from essay_cohorts.calls import DEFERRED, CallEnd, Failure, JudgeModel, Prompt, Reply, Room, Stop, Usage
@@ -200,16 +200,13 @@ class EvaluationSpending:
         await self.spending.notify_settled()
 
 
-def limits_of(models: Mapping[str, JudgeModel]) -> dict[str, ModelLimits]:
-    """Return judge -> what all runs together may ask of it."""
-    return {
-        model.id: ModelLimits(
-            max_in_flight=model.max_in_flight,
-            requests_per_minute=model.requests_per_minute,
-            tokens_per_minute=model.tokens_per_minute,
-        )
-        for model in models.values()
-    }
+def limits_of(model: JudgeModel) -> ModelLimits:
+    """Return what all runs together may ask of a model."""
+    return ModelLimits(
+        max_in_flight=model.max_in_flight,
+        requests_per_minute=model.requests_per_minute,
+        tokens_per_minute=model.tokens_per_minute,
+    )
 
 
 def with_turn(request: Request, turn: Turn) -> Request:

@@ -46,8 +46,7 @@ def spend(
         table.add_row(key or "unknown", f"{spending.calls:,}", *map(dollars, usd))
     print_table(table)
     if bill.unpriced_models:
-        unpriced = sum(row.unpriced for row in bill.rows)
         names = ", ".join(bill.unpriced_models)
-        typer.echo(f"Not in these sums: {counted(unpriced, 'request')} to {names}, without a price in {MODELS}.")
+        typer.echo(f"Not in these sums: {counted(bill.unpriced, 'request')} to {names}, without a price in {MODELS}.")
     for line in left_below_caps(settings):
         typer.echo(line)

@@ -13,6 +13,16 @@ def now() -> str:
     return pendulum.now("UTC").to_iso8601_string()
 
 
+def today() -> str:
+    """Return the current day in UTC, such as 2026-01-31."""
+    return pendulum.now("UTC").to_date_string()
+
+
+def first_of_month(day: str) -> str:
+    """Return the first day of the month of a day such as 2026-01-31."""
+    return f"{day[:-2]}01"
+
+
 def minutes_ago(minutes: int) -> str:
     """Return the time so many minutes ago, in the form of `now`."""
     return pendulum.now("UTC").subtract(minutes=minutes).to_iso8601_string()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from essay_cohorts.amounts import dollars
-from essay_cohorts.files.clock import now
+from essay_cohorts.files.clock import first_of_month, today
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.ledger.records import BillBy
 from essay_cohorts.settings import Settings
@@ -22,10 +22,10 @@ def is_day(text: str) -> bool:
 
 def left_below_caps(settings: Settings) -> Iterator[str]:
     """Yield a line for each cap of the environment: how much of it is spent, and how much is left."""
-    today = now()[: len("2026-01-31")]
+    day = today()
     for name, cap, since, words in (
-        ("DD_MAX_USD_PER_DAY", settings.max_usd_per_day, today, "today"),
-        ("DD_MAX_USD_PER_MONTH", settings.max_usd_per_month, f"{today[: len('2026-01')]}-01", "this month"),
+        ("DD_MAX_USD_PER_DAY", settings.max_usd_per_day, day, "today"),
+        ("DD_MAX_USD_PER_MONTH", settings.max_usd_per_month, first_of_month(day), "this month"),
     ):
         if cap is not None:
             total = Ledger.for_reading(settings).bill(BillBy.DAY, since).total

@@ -161,15 +161,26 @@ class Ledger:
 
     def spending(self, cohort_id: str, run: RunRef | None = None) -> Spending:
         """Return what one run of a cohort has spent so far; without `run`, the sum of all its runs."""
+        [found] = self.spendings(cohort_id, run)
+        return found
+
+    def spendings(self, cohort_id: str, *runs: RunRef | None) -> list[Spending]:
+        """Return the spending of each run of a cohort at one moment; None stands for all its runs."""
         return self._read(
-            lambda connection, dead: sums.spending_of(connection, sums.of_run(cohort_id, run), dead=dead)
+            lambda connection, dead: [
+                sums.spending_of(connection, sums.of_run(cohort_id, run), dead=dead) for run in runs
+            ]
         )
 
     def bill(self, by: BillBy, since: str = "") -> Bill:
         """Return what all runs have spent since a day (such as "2026-01-31"; "" is the beginning), broken down."""
-        rows = self._read(lambda connection, dead: sums.bill_by(connection, _BILL_KEYS[by], since, dead))
-        unpriced = self._read(lambda connection, _: sums.unpriced_models(connection, since))
-        return Bill(by=by, since=since, rows=tuple(rows), unpriced_models=tuple(unpriced))
+
+        def read(connection: Connection, dead: list[str]) -> Bill:
+            rows = sums.bill_by(connection, _BILL_KEYS[by], since, dead)
+            unpriced = sums.unpriced_models(connection, since)
+            return Bill(by=by, since=since, rows=tuple(rows), unpriced_models=tuple(unpriced))
+
+        return self._read(read)
 
     def unsettled(self, cohort_id: str | None = None) -> list[RecordedRequest]:
         """Return the requests whose end is not known, without those under way."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from essay_cohorts.calls import CallEnd
 from essay_cohorts.files.clock import minutes_ago
 from essay_cohorts.ledger import schema
-from essay_cohorts.ledger.pace import WINDOW_S, ModelLimits, Pace, Turn, most_in_a_window
+from essay_cohorts.ledger.pace import AT_ONCE, WINDOW_S, ModelLimits, Pace, Turn, most_in_a_window
 from essay_cohorts.ledger.records import Request
 from essay_cohorts.ledger.schema import callers, clock, paces, requests
 
@@ -40,7 +39,8 @@ class ModelPaces:
         if model_id not in self._in_flight:
             living = requests.join(callers, (callers.c.name == requests.c.caller) & schema.was_seen())
             under_way = (requests.c.model_id == model_id) & requests.c.ending.is_(None)
-            self._in_flight[model_id] = self._count(select(func.count()).select_from(living).where(under_way))
+            found = select(func.count()).select_from(living).where(under_way)
+            self._in_flight[model_id] = int(self._connection.execute(found).scalar_one())
         self._in_flight[model_id] += 1
         return self._in_flight[model_id] <= most
 
@@ -49,7 +49,7 @@ class ModelPaces:
         limits = self._limits.get(request.model_id, _NO_LIMITS)
         pace = self._paces.get(request.model_id)
         if pace is None and not limits.spaces_starts:
-            return Turn(wait_s=0.0)
+            return AT_ONCE
         if pace is None or pace.is_of_another_clock(self._now(), limits, request.tokens):
             pace = Pace()
         answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id, pace.shrunk_at)
@@ -78,9 +78,6 @@ class ModelPaces:
             requests.c.ended > hold_ends - 2 * WINDOW_S,
         )
         return most_in_a_window(sorted(self._connection.execute(found).scalars()))
-
-    def _count(self, statement: Select[Any]) -> int:
-        return int(self._connection.execute(statement).scalar_one())
 
     def _now(self) -> float:
         if self._clock is None:

@@ -35,6 +35,11 @@ class ModelLimits:
     tokens_per_minute: float | None = None
 
     @property
+    def is_set(self) -> bool:
+        """True when there is at least one limit."""
+        return self.max_in_flight is not None or self.spaces_starts
+
+    @property
     def spaces_starts(self) -> bool:
         """True when starts must keep a distance."""
         return self.requests_per_minute is not None or self.tokens_per_minute is not None
@@ -52,6 +57,9 @@ class Turn:
 
     wait_s: float
     is_given: bool = True
+
+
+AT_ONCE = Turn(wait_s=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,9 +8,9 @@ from enum import StrEnum
 from essay_cohorts.calls import CallEnd, Room, Spending
 from essay_cohorts.domain import RunRef
 from essay_cohorts.ledger.budget import Spent
-from essay_cohorts.ledger.pace import Turn
+from essay_cohorts.ledger.pace import AT_ONCE, Turn
 
-_NOTHING, _AT_ONCE = Spent(), Turn(wait_s=0.0)
+_NOTHING = Spent()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class Answer:
     is_claimed: bool = True
     room: Room | None = None
     spent: Spent = _NOTHING
-    turn: Turn = _AT_ONCE
+    turn: Turn = AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,3 +114,8 @@ class Bill:
     def total(self) -> Spending:
         """The sum of all lines."""
         return sum((row.spending for row in self.rows), Spending())
+
+    @property
+    def unpriced(self) -> int:
+        """The number of requests whose cost nobody knows."""
+        return sum(row.unpriced for row in self.rows)

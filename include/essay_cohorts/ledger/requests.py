@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, select, update
@@ -20,20 +19,20 @@ from sqlalchemy.engine import Connection, Row
 
 from essay_cohorts.calls import CallEnd, Room, Spending
 from essay_cohorts.domain import RunRef
-from essay_cohorts.files.clock import now
+from essay_cohorts.files.clock import first_of_month, now, today
 from essay_cohorts.ledger import schema
 from essay_cohorts.ledger.budget import Budget, Spent
 from essay_cohorts.ledger.callers import Caller, remove_dead
 from essay_cohorts.ledger.database import Database
 from essay_cohorts.ledger.model_paces import ModelPaces
-from essay_cohorts.ledger.pace import ModelLimits, Turn
+from essay_cohorts.ledger.pace import AT_ONCE, ModelLimits
 from essay_cohorts.ledger.records import Answer, RecordedRequest, Request, Settlement, Told, Wanted
 from essay_cohorts.ledger.schema import callers, claims, clock, requests
 from essay_cohorts.ledger.sums import IS_UNDER_WAY, IS_UNSETTLED, SUM_OF_MOST, of_run, spending_of, with_callers
 
 _NO_BUDGET = Budget()
 # A request whose turn comes in less than this time, in s, does not wait for it.
-_AT_ONCE, _AT_ONCE_S = Turn(wait_s=0.0), 0.005
+_AT_ONCE_S = 0.005
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,14 +55,9 @@ class RunRequests:
 
         A request whose `room` is YES is recorded and may be sent. Without its claim no request is recorded.
         """
-        tries = count()
-        return self.database.run(
-            lambda connection: self._exchange(connection, told, wanted, is_repeated=next(tries) > 0)
-        )
+        return self.database.run(lambda connection: self._exchange(connection, told, wanted))
 
-    def _exchange(
-        self, connection: Connection, told: Sequence[Told], wanted: Sequence[Wanted], *, is_repeated: bool
-    ) -> list[Answer]:
+    def _exchange(self, connection: Connection, told: Sequence[Told], wanted: Sequence[Wanted]) -> list[Answer]:
         schema.lock(connection)
         settlements = [each.settlement for each in told if each.settlement]
         settle(connection, settlements)
@@ -72,31 +66,28 @@ class RunRequests:
         if unsent:
             connection.execute(delete(requests).where(requests.c.name.in_(unsent)))
         release(connection, self.caller.name, [gen_id for gen_id in released if gen_id])
-        claimed = claim(connection, self.caller.name, [each.gen_id for each in wanted if each.gen_id])
-        asked = [each.request for each in wanted if each.request and each.gen_id in claimed | {""}]
-        known = recorded_names(connection, [each.name for each in asked]) if is_repeated else set()
-        rooms = self._reserve(connection, [each for each in asked if each.name not in known])
-        rooms |= {name: Answer(room=Room.YES) for name in known}
+        claimed = claim(connection, self.caller.name, [each.gen_id for each in wanted if each.gen_id]) | {""}
+        asked = [each.request for each in wanted if each.request and each.gen_id in claimed]
+        rooms = self._reserve(connection, asked) if asked else {}
         return [
-            Answer(is_claimed=False)
-            if each.gen_id not in claimed | {""}
-            else rooms[each.request.name]
-            if each.request
-            else Answer()
+            rooms.get(each.request.name if each.request else "", Answer(is_claimed=each.gen_id in claimed))
             for each in wanted
         ]
 
     def _reserve(self, connection: Connection, asked: Sequence[Request]) -> dict[str, Answer]:
-        """Record the requests that there is room for, one after the other."""
-        names = [each.name for each in asked]
-        spent = self._spent(connection, names) if asked and self.budget.is_set else Spent()
-        answers, rows = {}, []
-        paces = ModelPaces(connection, [each.model_id for each in asked], self.limits) if asked else None
-        for each in asked:
-            room, turn = self.budget.room_for(spent, each.worst_usd), _AT_ONCE
-            if room is Room.YES and paces is not None:
+        """Record the requests that there is room for, one after the other.
+
+        Requests that are recorded already come from a transaction whose answer was lost: they may be sent.
+        """
+        answers = {name: Answer(room=Room.YES) for name in _recorded_names(connection, asked)}
+        spent = self._spent(connection) if self.budget.is_set else Spent()
+        rows = []
+        paces = ModelPaces(connection, [each.model_id for each in asked], self.limits)
+        for each in (each for each in asked if each.name not in answers):
+            room, turn = self.budget.room_for(spent, each.worst_usd), AT_ONCE
+            if room is Room.YES:
                 has_place = paces.has_place(each.model_id)
-                turn = paces.turn(each) if has_place and not each.has_turn else _AT_ONCE
+                turn = paces.turn(each) if has_place and not each.has_turn else AT_ONCE
                 if turn.wait_s > _AT_ONCE_S or not has_place:
                     room = Room.LATER
             answers[each.name] = Answer(room=room, spent=spent, turn=turn)
@@ -104,10 +95,8 @@ class RunRequests:
                 rows.append(self._row(each))
                 spent = spent.with_request(each.worst_usd)
         if rows:
-            new = schema.insert(connection, requests).values(began=clock())
-            connection.execute(new.on_conflict_do_nothing(), rows)
-        if paces is not None:
-            paces.write()
+            connection.execute(requests.insert().values(began=clock()), rows)
+        paces.write()
         return answers
 
     def _slow_down(self, connection: Connection, refused: Sequence[str]) -> None:
@@ -135,29 +124,23 @@ class RunRequests:
             "worst_usd": request.worst_usd,
         }
 
-    def _spent(self, connection: Connection, names: Sequence[str]) -> Spent:
-        """Return what counts without these requests: a repeated transaction finds its own already there."""
-        others, today = requests.c.name.not_in(names), now()[: len("2026-01-01")]
+    def _spent(self, connection: Connection) -> Spent:
+        """Return what counts against the budget now."""
         run = day = month = Spending()
         if self.budget.limits_run:
-            run = spending_of(connection, of_run(self.cohort_id, self.run), others)
+            run = spending_of(connection, of_run(self.cohort_id, self.run))
         if self.budget.max_usd_per_day is not None or self.budget.max_usd_per_month is not None:
-            day = month = spending_of(connection, requests.c.sent_at >= today, others)
+            day = month = spending_of(connection, requests.c.sent_at >= today())
         if self.budget.max_usd_per_month is not None:
-            month = replace(day, settled_usd=day.settled_usd + self._earlier_usd(connection, today))
+            month = replace(day, settled_usd=day.settled_usd + self._earlier_usd(connection))
         return Spent(run=run, day=day, month=month)
 
-    def _earlier_usd(self, connection: Connection, today: str) -> float:
+    def _earlier_usd(self, connection: Connection) -> float:
         """Return what the earlier days of this month have cost, worst cases included; read once a day."""
-        if self._this_month[0] != today:
-            earlier = requests.c.sent_at.between(today[: len("2026-01")], today)
-            self._this_month = today, float(connection.execute(select(SUM_OF_MOST).where(earlier)).scalar_one())
+        if self._this_month[0] != (day := today()):
+            earlier = requests.c.sent_at.between(first_of_month(day), day)
+            self._this_month = day, float(connection.execute(select(SUM_OF_MOST).where(earlier)).scalar_one())
         return self._this_month[1]
-
-
-def recorded_names(connection: Connection, names: Sequence[str]) -> set[str]:
-    """Return which of these requests are recorded, by a transaction whose answer was lost."""
-    return set(connection.execute(select(requests.c.name).where(requests.c.name.in_(names))).scalars())
 
 
 def unsettled(connection: Connection, cohort_id: str | None, dead: Collection[str]) -> list[RecordedRequest]:
@@ -211,6 +194,12 @@ def holders(connection: Connection, dead: Collection[str]) -> dict[str, str]:
     living = claims.join(callers, (callers.c.name == claims.c.caller) & is_alive)
     rows = connection.execute(select(claims.c.gen_id, callers.c.who).select_from(living))
     return {row.gen_id: row.who for row in rows}
+
+
+def _recorded_names(connection: Connection, asked: Sequence[Request]) -> list[str]:
+    """Return the names of those of these requests that are recorded."""
+    found = select(requests.c.name).where(requests.c.name.in_([each.name for each in asked]))
+    return list(connection.execute(found).scalars())
 
 
 def _in_cohort(found: Select[Any], cohort_id: str | None) -> Select[Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from essay_cohorts.calls import Spending
@@ -136,7 +137,7 @@ def read_snapshot(settings: Settings, cohort_id: str) -> CohortSnapshot:
         store=store,
         rubrics=rubrics,
         criteria=criteria,
-        callers=Ledger.for_reading(settings).holders(),
+        callers=cache(Ledger.for_reading(settings).holders),
         last_run=last_run,
         planned_at=latest.planned_at if latest else 0,
     )
@@ -188,14 +189,15 @@ class _RowReader:
     """Reads the rows of a cohort.
 
     `rubrics` has the rubric of each template in the cohort's last plan, `criteria` the content of its criteria.csv.
-    `callers` are the tasks that call a judge now. `planned_at` is the time of that plan, in ns since 1970.
-    `replied` collects the evaluations whose reply waits for scoring.
+    `callers` reads which tasks call a judge now, when the first evaluation without a known score needs it.
+    `planned_at` is the time of that plan, in ns since 1970. `replied` collects the evaluations whose reply waits for
+    scoring.
     """
 
     store: GensDataLayer
     rubrics: Mapping[str, Rubric]
     criteria: Mapping[str, tuple[CriterionScore, ...]]
-    callers: Callers
+    callers: Callable[[], Callers]
     last_run: RunRef | None
     planned_at: int
     replied: set[str] = field(default_factory=set)
@@ -215,7 +217,7 @@ class _RowReader:
                 return _known_row(member, known, outcome, self.criteria.get(member.gen_id, ()))
         elif (
             known is not None
-            and member.gen_id not in self.callers
+            and member.gen_id not in self.callers()
             and store.evaluation(member.gen_id).is_only_seeded()
         ):
             # Listing the folder once replaces opening five files. The row's metadata is still right, because a
@@ -223,7 +225,7 @@ class _RowReader:
             return _known_row(member, known, Outcome.NOT_RUN)
         evaluation = store.evaluation(member.gen_id)
         found = read_state(evaluation)
-        shown = shown_state(found, self.callers.get(member.gen_id), self.last_run, rubric)
+        shown = shown_state(found, self.callers().get(member.gen_id), self.last_run, rubric)
         outcome, metadata = _OUTCOMES[shown.state], evaluation.metadata()
         if shown.state is MemberState.REPLIED:
             self.replied.add(member.gen_id)

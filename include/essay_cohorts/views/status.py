@@ -93,8 +93,8 @@ def last_run_of(latest: LatestRun | None) -> RunRef | None:
 
 def spending_of(settings: Settings, cohort_id: str, last_run: RunRef | None) -> tuple[Spending, Spending]:
     """Return the spending of all runs of a cohort, and of its last run; without a last run the latter is zero."""
-    ledger = Ledger.for_reading(settings)
-    return ledger.spending(cohort_id), ledger.spending(cohort_id, last_run) if last_run else Spending()
+    all_runs, last = Ledger.for_reading(settings).spendings(cohort_id, None, last_run)
+    return all_runs, last if last_run else Spending()
 
 
 def skipped_ids(settings: Settings, cohort_id: str) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ def spend(request: Request, by: str = "", since: str = "") -> Response:
         by_all=list(BillBy),
         bars=_bars(bill),
         caps=list(left_below_caps(settings)),
-        unpriced=sum(row.unpriced for row in bill.rows),
     )
 
 

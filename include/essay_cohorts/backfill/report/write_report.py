@@ -37,7 +37,7 @@ def write_report(settings: Settings, planned: PlannedRun, run: RunRef) -> None:
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     store, ledger = GensDataLayer.from_root(settings.data_root), Ledger.of(settings)
     rows = score_rows(store, evaluation_rows(settings, planned), planned, ledger.holders())
-    spent = ledger.spending(folder.cohort_id), ledger.spending(folder.cohort_id, run)
+    spent = ledger.spendings(folder.cohort_id, None, run)
     scores = _scores(store, rows) if len(rows) <= MOST_EVALUATIONS else None
     report = ReportInputs(
         cohort_id=folder.cohort_id,
