@@ -35,7 +35,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_no_folder_is_made_below_a_disk_that_is_gone(tmp_path: Path) -> None:
     """A task whose disk was unmounted must not write into the empty folder that is left."""
-    with pytest.raises(StoreError, match=r"cannot be written: No such file"):
+    with pytest.raises(StoreError, match=r"is gone\. Check that the data root is still mounted"):
         write_progress(tmp_path, tmp_path / "cohorts/c/runs/key/progress", progress())
     assert list(tmp_path.iterdir()) == []
 
