@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -62,9 +61,14 @@ def _subjects(root: Path) -> dict[str, Callable[[], ProcessCost]]:
         return run_fresh("-m", "essay_cohorts", "plan", "--cohort", "bench", "--data-root", str(root))
 
     def plan_without_index() -> ProcessCost:
-        shutil.rmtree(root / ".index", ignore_errors=True)
-        return plan()
+        ledger, aside = root / ".ledger", root / "ledger_aside"
+        ledger.rename(aside)
+        try:
+            return plan()
+        finally:
+            aside.rename(ledger)
 
+    run_fresh("-m", "essay_cohorts", "reindex", "--data-root", str(root))
     return {
         NO_INDEX: plan_without_index,
         WITH_INDEX: plan,

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from essay_cohorts.cli.app import COMMANDS, app_of
 from essay_cohorts.ids import evaluation_gen_id
 from tests.cli.command import FinishedCommand, run_command, run_process
 from tests.conftest import PlayedDag
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_each_module_has_the_commands_that_start_it(module: str) -> None:
+    """A command that no module is known for would need all of them, and a wrong module would not know it."""
+    loaded = getattr(import_module(f"essay_cohorts.cli.{module}"), f"{module.rpartition('.')[2]}_app")
+    whole = typer.main.get_command(app_of())
+    assert isinstance(whole, TyperGroup)
+    own = {each.name or each.callback.__name__ for each in loaded.registered_commands}
+    own |= {each.name for each in loaded.registered_groups}
+    shared = {"import"} if module == "raters" else set()  # `import scores` is in the group of another module
+    assert own | shared == set(COMMANDS[module]) <= set(whole.commands)
 
 
 def _run(store: StoreBuilder, *arguments: str) -> FinishedCommand:

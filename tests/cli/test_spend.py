@@ -62,7 +62,7 @@ def test_without_requests_there_is_nothing_to_pay(store: StoreBuilder) -> None:
 def test_what_is_left_below_the_caps(spent: StoreBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each cap has a line; a cap that is no amount is an error that names the variable."""
     (spent.root / ".env").write_text("", encoding="utf-8")
-    from essay_cohorts.ledger.bill import left_below_caps
+    from essay_cohorts.ledger.ledger import left_below_caps
     from essay_cohorts.settings import Settings
 
     settings = Settings(data_root=spent.root, max_usd_per_day=5.0, max_usd_per_month=0.0001)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from essay_cohorts.cli.app import app
+from essay_cohorts.cli.app import app_of
 from essay_cohorts.domain import Outcome, Stage
 from essay_cohorts.provenance import MADE_UP_BANNER, MADE_UP_REASON, OFFLINE_OK, says_made_up
 from essay_cohorts.selecting.aggregated_scores import AGGREGATED, aggregate_scores, read_aggregated
@@ -24,7 +24,7 @@ CONF: dict[str, Any] = {"cohort_id": "c", "templates": ["novelty"], "models": ["
 
 def run(store: StoreBuilder, *words: str) -> Any:
     """Run a command on this data root."""
-    return CliRunner().invoke(app, [*words, "--data-root", str(store.root)])
+    return CliRunner().invoke(app_of(), [*words, "--data-root", str(store.root)])
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from essay_cohorts.cli.app import app
+from essay_cohorts.cli.app import app_of
 from essay_cohorts.errors import BadInput
 from essay_cohorts.settings import read_settings
 from essay_cohorts.views.snapshot import read_snapshot
@@ -124,9 +124,9 @@ def test_what_is_mixed_is_marked(
     snapshot = read_snapshot(dag.settings, "c")
     assert {snapshot.mixed.cell(cell.cell) for cell in snapshot.cells} == {mixes}
     assert f"≠ {mixes}" in judged.read("cohorts/c/report.html")
-    statistics = CliRunner().invoke(app, ["statistics", "--cohort", "c", "--data-root", str(judged.root)]).stdout
+    statistics = CliRunner().invoke(app_of(), ["statistics", "--cohort", "c", "--data-root", str(judged.root)]).stdout
     assert f"≠ novelty by judge-a: mixes {mixes}" in statistics
-    verified = CliRunner().invoke(app, ["verify", "--json", "--data-root", str(judged.root)]).stdout
+    verified = CliRunner().invoke(app_of(), ["verify", "--json", "--data-root", str(judged.root)]).stdout
     assert json.loads(verified)["other_settings"] == other_settings
 
 

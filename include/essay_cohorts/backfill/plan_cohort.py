@@ -21,8 +21,7 @@ from essay_cohorts.domain import Action, Member, PlanRow, TaskRef
 from essay_cohorts.files.clock import now
 from essay_cohorts.files.parallel_map import parallel_map
 from essay_cohorts.ids import run_key
-from essay_cohorts.ledger.bill import left_below_caps
-from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.ledger.ledger import Ledger, left_below_caps
 from essay_cohorts.planning.inputs import Inputs, describe
 from essay_cohorts.planning.plan_table import plan_table
 from essay_cohorts.planning.planned_run import PlannedRun
@@ -57,7 +56,8 @@ def plan_cohort(
     if prepared.estimate.calls:
         check_connections(prepared.connections)
     # Concurrent planners would mint the same replicate numbers.
-    with Ledger.of(settings).planning_turn(str(task)):
+    ledger = Ledger.of(settings)
+    with ledger.planning_turn(str(task)):
         if not is_still_current(settings, prepared):
             prepared = prepare(settings, conf, task.run)
             if prepared.estimate.calls:
@@ -65,6 +65,8 @@ def plan_cohort(
         planned = _write_plan(settings, prepared, task)
         folder = CohortFolder(root=settings.data_root, cohort_id=prepared.inputs.cohort_id)
         _write_cohort(settings, prepared, folder)
+        minted = {member.gen_id: member.parent_gen_id for member in prepared.plan.minted}
+        ledger.index.update(prepared.index_changes.essays | minted, prepared.index_changes.gone)
         folder.write_run(planned.run_key, _run_record(task, planned, conf, prepared.plan.evaluations))
     return planned
 
@@ -117,7 +119,7 @@ def describe_plan(prepared: Prepared, task: TaskRef, former_stops: Iterable[str]
 def log_plan(prepared: Prepared, caps: Iterable[str]) -> None:
     """Log the plan as a table, then everything else that a person should know before the calls are made.
 
-    `caps` are lines about the caps of the whole project (see ledger/bill).
+    `caps` are lines about the caps of the whole project (see left_below_caps).
     """
     log.info(
         "Cohort %s\n%s", prepared.inputs.cohort_id, plan_table(prepared.plan.evaluations, prepared.inputs.connections)

@@ -10,34 +10,48 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from essay_cohorts import VERSION
-from essay_cohorts.cli.calls import calls_app
-from essay_cohorts.cli.drift import drift_app
-from essay_cohorts.cli.inputs import inputs_app
 from essay_cohorts.cli.options import AsJson, DataRoot
-from essay_cohorts.cli.raters import raters_app
-from essay_cohorts.cli.reparse import reparse_app
-from essay_cohorts.cli.runs import runs_app
-from essay_cohorts.cli.scores.agreement import agreement_app
-from essay_cohorts.cli.scores.differences import differences_app
-from essay_cohorts.cli.scores.export import export_app
-from essay_cohorts.cli.scores.statistics import statistics_app
-from essay_cohorts.cli.selection import selection_app
-from essay_cohorts.cli.set_aside import set_aside_app
-from essay_cohorts.cli.spend import spend_app
-from essay_cohorts.cli.verify import verify_app
 from essay_cohorts.errors import CohortError
 
-app = typer.Typer(
-    help="Evaluation cohorts with backfill.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+# The modules in the order of `cohorts --help`, and the names of their commands.
+COMMANDS = {
+    "inputs": ("init", "import", "add-template", "add-model", "essays"),
+    "runs": ("plan", "skipped", "status"),
+    "calls": ("run", "try"),
+    "scores.statistics": ("statistics", "pivot"),
+    "scores.agreement": ("agreement",),
+    "scores.differences": ("difference", "groups"),
+    "drift": ("drift",),
+    "scores.export": ("export",),
+    "selection": ("aggregate", "select-missing", "select-top"),
+    "raters": ("sample-for-raters", "import"),
+    "verify": ("verify", "reindex"),
+    "reparse": ("reparse",),
+    "set_aside": ("set-aside",),
+    "spend": ("spend",),
+}
+
+
+def app_of(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command line.
+
+    If the words begin with a command's name, only the commands of its module are in it: importing all modules takes
+    longer than most commands.
+    """
+    app = typer.Typer(help="Evaluation cohorts with backfill.", no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(before_every_command)
+    first = words[0] if words else ""
+    for module in [module for module, names in COMMANDS.items() if first in names] or COMMANDS:
+        loaded = import_module(f"essay_cohorts.cli.{module}")
+        app.add_typer(getattr(loaded, f"{module.rpartition('.')[2]}_app"))
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,7 +60,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def before_every_command(
     context: typer.Context,
     data_root: DataRoot = None,
@@ -70,28 +83,12 @@ def _for_every_command(group: object, options: dict[str, Any]) -> dict[str, Any]
     return {name: _for_every_command(each, options) or options for name, each in commands.items()}
 
 
-# The order of the groups in `cohorts --help`.
-app.add_typer(inputs_app)
-app.add_typer(runs_app)
-app.add_typer(calls_app)
-app.add_typer(statistics_app)
-app.add_typer(agreement_app)
-app.add_typer(differences_app)
-app.add_typer(drift_app)
-app.add_typer(export_app)
-app.add_typer(selection_app)
-app.add_typer(raters_app)
-app.add_typer(verify_app)
-app.add_typer(reparse_app)
-app.add_typer(set_aside_app)
-app.add_typer(spend_app)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with these arguments, or those of the process; a user's mistake ends with exit status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=arguments, prog_name="cohorts")
+        app_of(words)(args=words, prog_name="cohorts")
     except CohortError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)

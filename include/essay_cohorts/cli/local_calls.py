@@ -65,7 +65,7 @@ def _plan_and_ask(settings: Settings, conf: dict[str, Any], task: TaskRef, *, ye
         finding = "a dry run calls nothing, and this command makes the calls."
         raise BadInput([Problem(place="--conf: dry_run", finding=finding, next_step="Use the command plan.")])
     from essay_cohorts.backfill.plan_cohort import log_plan
-    from essay_cohorts.ledger.bill import left_below_caps
+    from essay_cohorts.ledger.ledger import left_below_caps
     from essay_cohorts.planning.prepare import prepare
 
     prepared = prepare(settings, {**conf, "dry_run": True}, task.run)

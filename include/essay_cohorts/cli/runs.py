@@ -27,7 +27,7 @@ from essay_cohorts.cli.options import (
 )
 from essay_cohorts.domain import COMMAND_LINE, ID_RULE, TaskRef, is_id
 from essay_cohorts.errors import BadInput, Problem
-from essay_cohorts.ledger.bill import left_below_caps
+from essay_cohorts.ledger.ledger import left_below_caps
 from essay_cohorts.plain_table import TITLE
 from essay_cohorts.planning.prepare import prepare
 from essay_cohorts.store.gens_data_layer import GensDataLayer

@@ -13,8 +13,8 @@ from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.cli.options import CARE, AsJson, DataRoot, print_table, settings_of
 from essay_cohorts.errors import BadInput, Problem
-from essay_cohorts.ledger.bill import is_day, left_below_caps
-from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.files.clock import is_day
+from essay_cohorts.ledger.ledger import Ledger, left_below_caps
 from essay_cohorts.ledger.records import BillBy
 
 spend_app = typer.Typer()

@@ -1,16 +1,24 @@
-"""The command `verify`: damage in the store, and calls that may have been paid for without a reply."""
+"""The commands `verify` and `reindex`.
+
+`verify` finds damage in the store, and calls that may have been paid for without a reply. `reindex` makes the index
+of evaluations again from the store.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 
 import typer
+from rich.console import Console
+from rich.progress import track
 
 from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of
 from essay_cohorts.domain import Stage
+from essay_cohorts.maintenance.reindex import reindex
 from essay_cohorts.maintenance.set_aside import find_made_up
 from essay_cohorts.maintenance.verify import LostCall, find_damage, find_lost_calls, other_settings
 from essay_cohorts.provenance import made_up_warning
@@ -58,3 +66,22 @@ def _print_lost(lost: list[LostCall], words: str) -> None:
     typer.echo(f"{counted(len(lost), 'request')} {words.format(usd=usd + more)}.")
     for call in lost:
         typer.echo(f"  {call}")
+
+
+@verify_app.command("reindex", rich_help_panel=CARE)
+def reindex_evaluations(data_root: DataRoot = None, as_json: AsJson = False) -> None:
+    """Make the index of evaluations again from the store, after metadata.json files were changed by hand."""
+    settings = settings_of(data_root)
+
+    def shown(names: Collection[str]) -> Iterable[str]:
+        return track(names, "Reading", console=Console(stderr=True), disable=not names)
+
+    done = reindex(settings, shown)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
+    changes = f"{done.added:,} added, {done.corrected:,} corrected, {done.removed:,} removed"
+    typer.echo(f"The index has {counted(done.indexed, 'evaluation')}: {changes}.")
+    if done.unusable:
+        folders = counted(done.unusable, "folder has", "folders have")
+        typer.echo(f"{folders} no usable metadata.json. `cohorts verify` names the damage.")

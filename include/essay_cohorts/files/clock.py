@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pendulum
 
 # The clock of a worker and the clock of its disk differ by less than this, in ns.
@@ -21,6 +23,14 @@ def today() -> str:
 def first_of_month(day: str) -> str:
     """Return the first day of the month of a day such as 2026-01-31."""
     return f"{day[:-2]}01"
+
+
+def is_day(text: str) -> bool:
+    """Return True for a day such as 2026-01-31."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def minutes_ago(minutes: int) -> str:

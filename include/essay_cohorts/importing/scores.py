@@ -74,15 +74,16 @@ def import_scores(
     store = GensDataLayer.from_root(settings.data_root)
     if found.problems:
         raise_if_any([*found.problems, *_problems(_compare_all(store, found.value.ratings, replace=replace))])
-    with Ledger.of(settings).planning_turn(
-        "cohorts import scores"
-    ):  # so that no other command creates the same folders
+    ledger = Ledger.of(settings)
+    with ledger.planning_turn("cohorts import scores"):  # so that no other command creates the same folders
         compared = _compare_all(store, found.value.ratings, replace=replace)
         raise_if_any(_problems(compared))
         todo = [each for each in compared if each.kind is not _Kind.KNOWN]
         written = _write_all(store, todo)
         for _ in progress(written, len(todo)) if progress else written:
             pass
+        new = [each.rating for each in compared if each.kind is _Kind.NEW]
+        ledger.index.update({_gen_id(rating): rating.cell.essay_id for rating in new})
     counts = {kind: sum(each.kind is kind for each in compared) for kind in _Kind}
     return ScoreImport(
         new=counts[_Kind.NEW],

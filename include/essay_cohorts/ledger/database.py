@@ -110,11 +110,16 @@ def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) 
         raise BadInput(
             [Problem(place=caller, finding=finding, next_step="Wait for its end or end it, then start again.")]
         )
-    has_none = not url and not (data_root / FOLDER / _SQLITE_FILE).exists()
+    has_none = not has_ledger(data_root, url)
     # While a task of version 0.1.0 writes its files, what they hold must not be taken in for good.
     is_temporary = for_reading and (has_none or former_caller(data_root) is not None)
     # A forked process must not use the connections of its parent.
     return _opened(data_root, url, os.getpid(), is_temporary=is_temporary)
+
+
+def has_ledger(data_root: Path, url: str = "") -> bool:
+    """Return False if the data root has no ledger yet."""
+    return bool(url) or (data_root / FOLDER / _SQLITE_FILE).exists()
 
 
 @lru_cache(maxsize=16)

@@ -16,13 +16,16 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.engine import Connection
 
+from essay_cohorts.amounts import dollars
 from essay_cohorts.calls import Spending
 from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
+from essay_cohorts.files.clock import first_of_month, today
 from essay_cohorts.ledger import requests, schema, sums
 from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.callers import Caller, dead_here, remove_dead
 from essay_cohorts.ledger.database import Database, open_database
+from essay_cohorts.ledger.evaluation_index import EvaluationIndex
 from essay_cohorts.ledger.pace import ModelLimits
 from essay_cohorts.ledger.records import Bill, BillBy, RecordedRequest, Settlement
 from essay_cohorts.ledger.requests import RunRequests
@@ -72,6 +75,11 @@ class Ledger:
     def for_reading(cls, settings: Settings) -> Ledger:
         """Return the ledger of a data root for reading; nothing is written into the data root."""
         return cls(open_database(settings.data_root, settings.ledger, for_reading=True))
+
+    @property
+    def index(self) -> EvaluationIndex:
+        """The index of the data root's evaluations."""
+        return EvaluationIndex(self._database)
 
     def caller(self, who: str) -> Caller:
         """Return this process as a caller; it counts as alive within a `with` block."""
@@ -215,6 +223,19 @@ class Ledger:
     def _read(self, action: Callable[[Connection, list[str]], T]) -> T:
         """Return what `action` reads; it gets the callers of this machine whose processes no longer exist."""
         return self._database.run(lambda connection: action(connection, dead_here(connection)), is_reading=True)
+
+
+def left_below_caps(settings: Settings) -> Iterator[str]:
+    """Yield a line for each cap of the environment: how much of it is spent, and how much is left."""
+    day = today()
+    for name, cap, since, words in (
+        ("DD_MAX_USD_PER_DAY", settings.max_usd_per_day, day, "today"),
+        ("DD_MAX_USD_PER_MONTH", settings.max_usd_per_month, first_of_month(day), "this month"),
+    ):
+        if cap is not None:
+            total = Ledger.for_reading(settings).bill(BillBy.DAY, since).total
+            spent = total.settled_usd + total.in_flight_usd + total.unknown_usd
+            yield f"{name} {cap:g}: {dollars(spent)} spent {words} (UTC), {dollars(max(0.0, cap - spent))} left."
 
 
 def _take_turn(connection: Connection, caller: str) -> bool:

@@ -19,6 +19,7 @@ from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Prog
 from essay_cohorts.errors import Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
 from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
+from essay_cohorts.ledger.evaluation_index import known_essays
 from essay_cohorts.planning.changed_inputs import InputComparer, InputComparison, refuse_changes
 from essay_cohorts.planning.inputs import Inputs, read_inputs
 from essay_cohorts.planning.plan_rules import PlanInputs, plan_cohort
@@ -29,6 +30,7 @@ from essay_cohorts.provenance import made_up_warning
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.gens_data_layer import GensDataLayer
+from essay_cohorts.store.scan import IndexChanges
 
 Compare = Callable[[str, Cell], InputComparison]
 
@@ -42,6 +44,7 @@ class Prepared:
       counts existing members for which the store does not say this.
     - `seen` is the state of the store that the plan was made from; `is_still_current` compares it.
     - `by_index` is true when the list of existing evaluations came from the index, which may be stale.
+    - `index_changes` brings the index up to date.
     """
 
     inputs: Inputs
@@ -53,6 +56,7 @@ class Prepared:
     warnings: tuple[str, ...]
     seen: tuple[object, ...]
     by_index: bool
+    index_changes: IndexChanges
 
     @property
     def connections(self) -> tuple[str, ...]:
@@ -62,10 +66,10 @@ class Prepared:
 
 
 def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_index: bool = False) -> Prepared:
-    """Read the inputs and the store, check them and make the plan. This writes nothing except the index.
+    """Read the inputs and the store, check them and make the plan. This writes nothing.
 
-    With `by_index`, the index may say which evaluations exist. The index may be stale, so the caller must plan again
-    without it before a judge is called.
+    With `by_index`, the index may say which essay an evaluation judges. The index may be stale, so the caller must
+    plan again without it before a judge is called.
 
     Raises BadInput with every problem that was found. Raises StoreError when a file exists and cannot be read: if
     such a file counted as missing, the run would pay for its content again.
@@ -88,7 +92,8 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
     members_seen = folder.membership_stamp()
     former = folder.members()
     raise_if_any(former.problems)
-    scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, by_index=by_index)
+    index = known_essays(settings.data_root, settings.ledger)
+    scan = store.scan_evaluations({essay.gen_id for essay in inputs.essays}, index, by_index=by_index)
     prompts = render_prompts(inputs.templates, inputs.essays)
     mode = ChangedInputs(inputs.request.changed_inputs or settings.changed_inputs)
     compare = _comparison(store, inputs, prompts)
@@ -106,6 +111,7 @@ def _prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_ind
         unknown_inputs=existing.unknown,
         seen=(scan.names, members_seen),
         by_index=scan.by_index,
+        index_changes=scan.changes,
         warnings=(
             *([made_up_warning(len(decision.made_up))] if decision.made_up else ()),
             *existing.warnings,

@@ -1,7 +1,4 @@
-"""Preview of a plan: what a run would do right now, as the cohort page shows it.
-
-The preview writes nothing, not even the index.
-"""
+"""Preview of a plan: what a run would do right now, as the cohort page shows it. The preview writes nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +55,7 @@ def preview_plan(settings: Settings, conf: Mapping[str, Any]) -> PlanPreview:
 
     Raises BadInput with every problem of the conf and of the inputs.
     """
-    prepared = prepare(settings, conf, RunRef("cohort_page", "preview"))
+    prepared = prepare(settings, conf, RunRef("cohort_page", "preview"), by_index=True)
     counts: dict[tuple[str, str], Counter[Action]] = {}
     for row in prepared.plan.evaluations:
         counts.setdefault((row.member.template_id, row.member.llm_model_id), Counter())[row.action] += 1

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,25 +20,23 @@ from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.records import EvaluationMetadata, ReplyRecord, replicate_of, text_of
 from essay_cohorts.store.evaluation import EvaluationFolder, parsed_at
 from essay_cohorts.store.evaluation_state import read_state
-from essay_cohorts.store.index import NameSums, folder_names
 from essay_cohorts.store.reply_files import PARSED
-from essay_cohorts.store.scan import METADATA, find_folders
-
-# The path of the index below the data root; see store/index.
-INDEX = ".index/evaluations.sqlite"
+from essay_cohorts.store.scan import METADATA, IndexChanges, find_folders, folder_names, sum_of_names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationScan:
     """The stored evaluations of some essays, and one warning for each folder that could not be read.
 
-    `names` is the sum of all folder names (see NameSums); `by_index` is true when the index was used.
+    `names` is the sum of all folder names (see `names_seen`); `by_index` is true when the index was trusted.
+    `changes` brings the index up to date.
     """
 
     evaluations: tuple[StoredEvaluation, ...]
     warnings: tuple[str, ...]
     names: int
     by_index: bool
+    changes: IndexChanges
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,13 +108,15 @@ class GensDataLayer:
         """Return the record of the reply to a request; None when there is none or `gen_id` is not a valid id."""
         return self.evaluation(gen_id).record_of_call(call) if is_id(gen_id) else None
 
-    def scan_evaluations(self, essay_ids: Collection[str], *, by_index: bool = False) -> EvaluationScan:
+    def scan_evaluations(
+        self, essay_ids: Collection[str], index: Mapping[str, str] | None = None, *, by_index: bool = False
+    ) -> EvaluationScan:
         """Find the evaluations of these essays in one pass over `gens/evaluation`.
 
-        Without `by_index`, the metadata.json of every folder is read; with it, only that of new folders.
+        Without `by_index`, the metadata.json of every folder is read; with it, only that of folders that the index
+        (gen_id -> essay_id) does not know.
         """
-        index = self.root / INDEX if by_index else None
-        found = find_folders(self.gens / Stage.EVALUATION, essay_ids, index)
+        found = find_folders(self.gens / Stage.EVALUATION, essay_ids, index, by_index=by_index)
         evaluations: list[StoredEvaluation] = []
         warnings = [_unusable(name) for name in found.unusable]
         for name in found.selected:
@@ -134,6 +134,7 @@ class GensDataLayer:
             warnings=tuple(sorted(warnings)),
             names=found.names,
             by_index=found.by_index,
+            changes=found.changes,
         )
 
     def _with_progress(self, stored: StoredEvaluation, warnings: list[str]) -> StoredEvaluation:
@@ -153,11 +154,11 @@ class GensDataLayer:
 
     def folder_names(self, stage: Stage, *, temporary: bool = False) -> list[str]:
         """Return the names of a stage's folders in any order; with `temporary` only those that a crash left."""
-        return list(folder_names(self.gens / stage, temporary=temporary))
+        return folder_names(self.gens / stage, temporary=temporary)
 
     def names_seen(self) -> int:
         """Return a sum that changes when an evaluation's folder is added or removed; takes one listing."""
-        return NameSums.of_folder(self.gens / Stage.EVALUATION).total
+        return sum_of_names(self.gens / Stage.EVALUATION)
 
     def occupied(self) -> Container[str]:
         """Return a container of the taken ids: `gen_id in ...` is true when anything has that name."""

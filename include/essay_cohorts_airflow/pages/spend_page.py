@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from essay_cohorts.ledger.bill import is_day, left_below_caps
-from essay_cohorts.ledger.ledger import Ledger
+from essay_cohorts.files.clock import is_day
+from essay_cohorts.ledger.ledger import Ledger, left_below_caps
 from essay_cohorts.ledger.records import Bill, BillBy
 from essay_cohorts.settings import read_settings
 from essay_cohorts_airflow.pages.rendering import render

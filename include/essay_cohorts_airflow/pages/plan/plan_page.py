@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from essay_cohorts.catalog.catalog import Catalog
 from essay_cohorts.errors import BadInput, CohortError, Problem
-from essay_cohorts.ledger.bill import left_below_caps
+from essay_cohorts.ledger.ledger import left_below_caps
 from essay_cohorts.planning.preview import PlanPreview, preview_plan
 from essay_cohorts.settings import Settings, read_settings
 from essay_cohorts.store.cohort_folder import CohortFolder
