@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.call_path import measure_calls
+from benchmarks.claims import measure_claims
 from benchmarks.dag_runs import ALL, QUICK, measure_dag_runs
 from benchmarks.figures import Figure, in_turn, table_of
 from benchmarks.fresh_process import run_fresh
@@ -30,7 +31,17 @@ HERE = Path(__file__).resolve().parent
 # Names of figures are long, and a table that wraps them is hard to read.
 _WIDTH = 190
 # Planning comes last, because the disk stays busy for a while after a store of millions of files was removed.
-PARTS = ("parse", "calls", "summary", "statistics", "dag-runs", "rate-limit", "pages", "planning")
+PARTS = (
+    "parse",
+    "calls",
+    "claims",
+    "summary",
+    "statistics",
+    "dag-runs",
+    "rate-limit",
+    "pages",
+    "planning",
+)
 
 
 class Report:
@@ -73,6 +84,10 @@ class Report:
         """Measure a slice's calls, compared with those of a bare script."""
         calls, latency_s = (200, 0.2) if self.options.quick else (1_000, 1.0)
         self.figures += measure_calls(calls, self.options.runs, latency_s)
+
+    def claims(self) -> None:
+        """Measure claims and requests of four processes in the ledger, in PostgreSQL and in SQLite."""
+        self.figures += measure_claims(100 if self.options.quick else 500, self.options.runs)
 
     def dag_runs(self) -> None:
         """Measure DagRuns in a real Airflow."""

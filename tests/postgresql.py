@@ -7,10 +7,12 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+
+import psutil
 
 from devtools.supervision.ports import free_port
 
@@ -53,6 +55,15 @@ class PostgreSQL:
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; with the mode "immediate" as a crash would."""
         self._pg_ctl("stop", "-w", "-m", mode)
+
+    def kill(self) -> None:
+        """Kill the server and every process of it, as `kill -9` and a power cut do."""
+        postmaster = psutil.Process(int((self.folder / "data/postmaster.pid").read_text().split()[0]))
+        victims = [postmaster, *postmaster.children(recursive=True)]
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        psutil.wait_procs(victims, timeout=10)
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""

@@ -11,7 +11,8 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.crash_order import crash_environment
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 
+NO_MORE: Mapping[str, str] = {}
 PROJECT = Path(__file__).resolve().parents[2]
 DAG_ID = "evaluation_backfill"
 SKIPPED = re.compile(r"Skipping (\S+?): parsed\.txt already exists")
@@ -103,10 +105,9 @@ class Stage:
         return {str(path.relative_to(root)): path.read_bytes() for path in root.glob("*/*/metadata.json")}
 
 
-@pytest.fixture(scope="package")
-def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Start Airflow and the judge once for the tests of this folder that run in one worker."""
-    folder = tmp_path_factory.mktemp("e2e")
+@contextmanager
+def started_stage(folder: Path, settings: Mapping[str, str] = NO_MORE) -> Iterator[Stage]:
+    """Start Airflow with the product's `settings`, a judge, and a store without essays."""
     store = StoreBuilder.sample(folder / "data")
     key = f"sk-e2e-{secrets.token_hex(12)}"
     with JudgeServer.started(folder) as judge:
@@ -116,6 +117,7 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "DD_DATA_ROOT": str(store.root),
             "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection),
             **crash_environment(folder / "crash"),
+            **settings,
         }
         dag_ids = [DAG_ID, "reparse_evaluations"]
         airflow = LocalAirflow(home=folder / "airflow", project=PROJECT, environment=given, port=0, dag_ids=dag_ids)
@@ -136,6 +138,13 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
                 cli_environment=dict(environment),
                 crash_order=folder / "crash",
             )
+
+
+@pytest.fixture(scope="package")
+def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Start Airflow and the judge once for the tests of this folder that run in one worker."""
+    with started_stage(tmp_path_factory.mktemp("e2e")) as started:
+        yield started
 
 
 @pytest.fixture

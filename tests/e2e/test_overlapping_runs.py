@@ -23,6 +23,11 @@ def run_together(stage: Stage, *confs: dict[str, object]) -> list[FinishedRun]:
 @pytest.mark.parametrize("first", [pytest.param(8000, id="once"), pytest.param(8500, id="and again")])
 def test_two_cohorts_pay_once_for_what_they_share(stage: Stage, first: int) -> None:
     """Two cohorts that start together over the same missing evaluations succeed with one call for each."""
+    pay_once_for_what_is_shared(stage, first)
+
+
+def pay_once_for_what_is_shared(stage: Stage, first: int) -> None:
+    """Run two cohorts with the same SHARED missing evaluations at once, and check what they paid for."""
     stage.judge.faults({"fault": "latency", "seconds": 0.3})
     conf = {"essay_ids": missing(stage, first), "replicates": 1}
     runs = run_together(stage, {**conf, "cohort_id": f"left{first}"}, {**conf, "cohort_id": f"right{first}"})

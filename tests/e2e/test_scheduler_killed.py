@@ -41,6 +41,7 @@ class Scene:
     judge: JudgeServer
     essays: list[str]
     cleanup: ExitStack
+    ledger_url: str
     run_id: str = ""
     stored: dict[str, bytes] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
@@ -48,7 +49,11 @@ class Scene:
     @property
     def given(self) -> dict[str, str]:
         connection = {"conn_type": "openai", "host": self.judge.base_url, "password": "sk-killed"}
-        return {"DD_DATA_ROOT": str(self.store.root), "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection)}
+        return {
+            "DD_DATA_ROOT": str(self.store.root),
+            "DD_LEDGER": self.ledger_url,
+            "AIRFLOW_CONN_LLM_DEFAULT": json.dumps(connection),
+        }
 
     def airflow(self, *, restarts: bool = True) -> LocalAirflow:
         """Start an Airflow in the scene's home."""
@@ -141,12 +146,12 @@ def _reply(gen_id: str) -> str:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path, ledger_url: str) -> Iterator[Scene]:
     """Return the store and its judge, before any Airflow is started."""
     store = StoreBuilder.sample(tmp_path / "data", replicates=1)
     with JudgeServer.started(tmp_path) as judge, ExitStack() as cleanup:
         essays = [store.essay(number) for number in range(100, 100 + CALLS // 4)]
-        yield Scene(folder=tmp_path, store=store, judge=judge, essays=essays, cleanup=cleanup)
+        yield Scene(folder=tmp_path, store=store, judge=judge, essays=essays, cleanup=cleanup, ledger_url=ledger_url)
 
 
 def test_a_killed_scheduler_is_restarted_and_the_run_continues(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.engine import Connection
 
 from essay_cohorts.errors import BadInput, StoreError
@@ -36,7 +36,8 @@ def seen(settings: Settings, silent_s: float, host: str) -> None:
     silent_s += 120.0 if settings.ledger and silent_s > schema.LEASE_S else 0.0
 
     def change(connection: Connection) -> None:
-        connection.execute(update(schema.callers).values(seen_at=schema.clock() - silent_s, host=host))
+        elsewhere = {} if host == socket.gethostname() else {"host": host, "process_table": host}
+        connection.execute(update(schema.callers).values(seen_at=schema.clock() - silent_s, **elsewhere))
 
     database_of(settings).run(change)
 
@@ -114,6 +115,17 @@ def test_a_killed_planner_loses_its_turn_at_once(ledger: Ledger, settings: Setti
     with ledger.planning_turn("the next planner"):
         assert names(settings) == ["the next planner"]
     assert time.monotonic() - began < schema.LEASE_S / 2
+
+
+def test_a_process_of_another_container_is_not_looked_for_here(ledger: Ledger, settings: Settings) -> None:
+    """Two containers may have one host name: only the clock says whether a process of the other one is dead."""
+
+    def move(connection: Connection) -> None:
+        connection.execute(update(schema.callers).values(process_table="another container", started=0.0))
+
+    with waiting_after(ledger) as had_turn:
+        database_of(settings).run(move)
+        assert not had_turn()
 
 
 def test_who_plans_for_too_long_is_named(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +246,24 @@ def test_a_newer_version_is_refused(settings: Settings, ledger: Ledger) -> None:
     forget_connections()
     with pytest.raises(BadInput, match=f"version 99, and this program knows versions up to {schema.VERSION}"):
         Ledger.of(settings)
+
+
+def test_an_older_version_is_brought_up_to_date(settings: Settings, ledger: Ledger) -> None:
+    """Version 2 had no index, and no table of processes for its callers; what it remembers stays."""
+    ledger.announce(FIRST, ["v_1"])
+
+    def make_older(connection: Connection) -> None:
+        schema.evaluations.drop(connection)
+        connection.execute(text("ALTER TABLE callers DROP COLUMN process_table"))
+        connection.execute(update(schema.ledger).values(version=2))
+
+    database_of(settings).run(make_older)
+    forget_connections()
+    again = Ledger.of(settings)
+    with again.planning_turn("a planner"):
+        again.index.update({"v_1": "e_1"})
+    assert again.index.essays() == {"v_1": "e_1"}
+    assert again.announce(Announcement(cohort_id="c", run_key="run-2", task="todo-0"), ["v_1"]) == []
 
 
 def test_a_ledger_belongs_to_one_data_root(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:

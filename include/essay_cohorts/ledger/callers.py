@@ -2,7 +2,7 @@
 
 A process that finds something taken asks the database whether the caller that has it is alive: whether this caller
 was seen in the last LEASE_S seconds, by the database's own clock. A dead process of the same machine is found at once
-by its process id; process ids of other machines say nothing.
+by its process id; process ids of other machines and containers say nothing.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Caller:
                 "name": self.name,
                 "who": self._who,
                 "host": host,
+                "process_table": _process_table(),
                 "pid": os.getpid(),
                 "started": _started(os.getpid()),
             }
@@ -105,9 +106,18 @@ def remove_dead(connection: Connection) -> None:
 
 
 def dead_here(connection: Connection) -> list[str]:
-    """Return the names of this machine's callers whose processes no longer exist."""
-    here = select(callers.c.name, callers.c.pid, callers.c.started).where(callers.c.host == socket.gethostname())
+    """Return the names of callers whose processes, of this machine or container, no longer exist."""
+    here = select(callers.c.name, callers.c.pid, callers.c.started).where(callers.c.process_table == _process_table())
     return [name for name, pid, started in connection.execute(here) if not _is_running(pid, started)]
+
+
+def _process_table() -> str:
+    """Return the name of the process table of this process: two containers of one host name have two of them."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        return f"{boot.strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _is_running(pid: int, started: float) -> bool:

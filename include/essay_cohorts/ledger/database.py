@@ -215,6 +215,7 @@ def _prepare(connection: Connection, token: str, data_root: Path) -> str:
         finding = f"the ledger has version {version}, and this program knows versions up to {schema.VERSION}."
         raise _wrong(finding, "Install the newer version of the project again.")
     if version < schema.VERSION:
+        schema.callers.drop(connection, checkfirst=True)  # who lives may register again
         schema.metadata.create_all(connection)
         take_in(connection, data_root)
         connection.execute(schema.ledger.update().values(version=schema.VERSION))

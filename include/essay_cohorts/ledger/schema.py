@@ -48,14 +48,16 @@ ledger = Table(
     "ledger", metadata, Column("version", Integer, nullable=False), Column("data_root", Text, nullable=False)
 )
 
-# A row per process that may hold something. `seen_at` is refreshed while the process lives; `host`, `pid` and
-# `started` identify the process on its own machine, and `who` describes it to people.
+# A row per process that may hold something. `seen_at` is refreshed while the process lives, and `who` describes the
+# process to people. `process_table` is where `pid` counts, such as a container; `started` tells the process from a
+# later one of the same `pid`.
 callers = Table(
     "callers",
     metadata,
     Column("name", String(32), primary_key=True),
     Column("who", Text, nullable=False),
     Column("host", Text, nullable=False),
+    Column("process_table", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
