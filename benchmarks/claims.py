@@ -19,7 +19,7 @@ from essay_cohorts.settings import Settings
 from tests.postgresql import PostgreSQL
 
 PROCESSES = 4
-# 200 claims a second.
+# 200 evaluations a second, by tasks whose workers share their transactions.
 _LIMIT_MS = 5.0
 _BUDGET = Budget(max_llm_calls=10_000_000, max_cost_usd=1e9)
 
@@ -40,7 +40,7 @@ def measure_claims(each: int, runs: int) -> list[Figure]:
                     name=f"{name}, PostgreSQL",
                     unit="ms",
                     runs=ms["PostgreSQL"],
-                    limit=_LIMIT_MS,
+                    limit=_LIMIT_MS if at_once > 1 else None,
                     others={"SQLite": ms["SQLite"]},
                 )
             )

@@ -167,6 +167,7 @@ def test_a_killed_scheduler_is_restarted_and_the_run_continues(
     assert scene.assert_run_ends_well(airflow.api) <= scene.in_flight
 
 
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)  # a crash of PostgreSQL has a test of its own
 def test_after_a_crash_of_the_machine_the_next_start_continues_the_run(scene: Scene) -> None:
     """After SIGKILL of every process, a new start in the same home continues the run, which succeeds."""
     first = scene.airflow()
