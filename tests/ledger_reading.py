@@ -59,7 +59,8 @@ def claim_for_a_silent_task(root: Path, silent_s: float, *gen_ids: str) -> None:
     own = psutil.Process()
     with closing(sqlite3.connect(root / ".ledger" / "ledger.sqlite")) as connection, connection:
         row = ("silent", "a task", socket.gethostname(), own.pid, own.create_time(), machine_clock() - silent_s)
-        connection.execute("INSERT INTO callers VALUES (?, ?, ?, ?, ?, ?)", row)
+        columns = "name, who, host, pid, started, seen_at"
+        connection.execute(f"INSERT INTO callers ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)  # noqa: S608
         connection.executemany("INSERT INTO claims VALUES (?, 'silent')", [(gen_id,) for gen_id in gen_ids])
 
 
@@ -67,9 +68,13 @@ def lose_ledger(root: Path) -> None:
     """Remove the ledger, as an operator might."""
     shutil.rmtree(root / ".ledger")
     database._opened.cache_clear()
+    database._connected.cache_clear()
+    database._temporary.cache_clear()
 
 
 def silence_callers(root: Path, silent_s: float, host: str = "elsewhere") -> None:
     """Make every caller a silent one of another machine."""
     with closing(sqlite3.connect(root / ".ledger" / "ledger.sqlite")) as connection, connection:
-        connection.execute("UPDATE callers SET host = ?, seen_at = seen_at - ?", (host, silent_s))
+        connection.execute(
+            "UPDATE callers SET host = ?, process_table = host, seen_at = seen_at - ?", (host, silent_s)
+        )

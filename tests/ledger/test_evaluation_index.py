@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from essay_cohorts.domain import RunRef
 from essay_cohorts.ledger import evaluation_index
@@ -80,6 +82,35 @@ def test_what_is_paid_for_is_not_decided_by_the_index(
     assert shown_and_planned(dag, stale) == ((0, 1), (1, 0))
     seeds = {"v_seed": stale} if has_seed else {}
     assert known_essays(store.root) == {"v_old": "e_other", "v_kept": stale, **seeds}
+
+
+@pytest.mark.parametrize("ledger_url", ["postgresql"], indirect=True)
+def test_without_the_ledger_a_plan_reads_the_store(
+    store: StoreBuilder, dag: PlayedDag, ledger_url: str, log_lines: Callable[[], list[str]]
+) -> None:
+    """A plan that writes nothing waits for no database: it warns, and finds what the store has."""
+    essay = store.essay(1)
+    store.evaluation("v_old", essay)
+    dag.ledger = ledger_url
+    conf = {**CONF, "cohort_id": "c", "essay_ids": [essay]}
+    assert dag.plan(conf).reuse == 1
+    dag.ledger = str(make_url(ledger_url).set(port=1))
+    assert dag.plan({**conf, "dry_run": True}, run_id="run-2").reuse == 1
+    assert any(line.startswith("Every metadata.json is read") for line in log_lines())
+
+
+def test_a_problem_of_the_index_is_no_problem_of_the_run(stale: str, store: StoreBuilder, dag: PlayedDag) -> None:
+    """A plan by the index that is refused is made again by the store."""
+    conf = {**CONF, "cohort_id": "c", "essay_ids": [stale], "max_cost_usd": 1.0}
+    planned = dag.plan(conf)  # by the index there is a call, and judge-a has no price
+    assert (planned.reuse, planned.call) == (1, 0)
+
+
+def test_a_refused_reply_does_not_hide_a_score(stale: str, store: StoreBuilder, dag: PlayedDag) -> None:
+    """By the index the cell has a refused reply only; the run takes the score."""
+    store.evaluation("v_refused", stale, replicate=2, score=None, reply="no", refused="no score line")
+    planned = dag.plan({**CONF, "cohort_id": "c", "essay_ids": [stale]})
+    assert (planned.reuse, planned.unscored) == (1, 0)
 
 
 def test_reindex_reads_the_store(stale: str, store: StoreBuilder) -> None:

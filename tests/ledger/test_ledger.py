@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import create_engine, select, text, update
 from sqlalchemy.engine import Connection
 
 from essay_cohorts.errors import BadInput, StoreError
@@ -128,6 +128,17 @@ def test_a_process_of_another_container_is_not_looked_for_here(ledger: Ledger, s
         assert not had_turn()
 
 
+def test_a_process_that_hides_its_start_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the processes of other users are hidden, only the clock can say that one of them is dead."""
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    monkeypatch.setattr(callers, "_started", lambda _: None)
+    assert callers._is_running(os.getppid(), 1.0)
+    assert not callers._is_running(child, 1.0)
+
+
 def test_who_plans_for_too_long_is_named(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the patience has ended, the error names the planner that is in the way."""
     monkeypatch.setattr(ledger_module, "_PATIENCE_S", 0.1)
@@ -238,6 +249,8 @@ def forget_connections() -> None:
     from essay_cohorts.ledger import database
 
     database._opened.cache_clear()
+    database._connected.cache_clear()
+    database._temporary.cache_clear()
 
 
 def test_a_newer_version_is_refused(settings: Settings, ledger: Ledger) -> None:
@@ -251,12 +264,6 @@ def test_a_newer_version_is_refused(settings: Settings, ledger: Ledger) -> None:
 def test_an_older_version_is_brought_up_to_date(settings: Settings, ledger: Ledger) -> None:
     """Version 2 had no index, and no table of processes for its callers; what it remembers stays."""
     ledger.announce(FIRST, ["v_1"])
-
-    def make_older(connection: Connection) -> None:
-        schema.evaluations.drop(connection)
-        connection.execute(text("ALTER TABLE callers DROP COLUMN process_table"))
-        connection.execute(update(schema.ledger).values(version=2))
-
     database_of(settings).run(make_older)
     forget_connections()
     again = Ledger.of(settings)
@@ -264,6 +271,48 @@ def test_an_older_version_is_brought_up_to_date(settings: Settings, ledger: Ledg
         again.index.update({"v_1": "e_1"})
     assert again.index.essays() == {"v_1": "e_1"}
     assert again.announce(Announcement(cohort_id="c", run_key="run-2", task="todo-0"), ["v_1"]) == []
+
+
+def make_older(connection: Connection) -> None:
+    """Make the tables those of version 2."""
+    schema.evaluations.drop(connection)
+    connection.execute(text("ALTER TABLE callers DROP COLUMN process_table"))
+    connection.execute(update(schema.ledger).values(version=2))
+
+
+def test_a_living_process_of_an_older_version_keeps_its_claims(settings: Settings, ledger: Ledger) -> None:
+    """A version 2 process that registered before the upgrade, or after it, counts as alive while it is seen."""
+    database_of(settings).run(make_older)
+    seen_at = "extract(epoch from clock_timestamp())" if settings.ledger else f"{schema.SQLITE_CLOCK}()"
+    row = "INSERT INTO callers (name, who, host, pid, started, seen_at) VALUES (:name, 'a task', :host, 1, 0, {})"
+
+    def register(connection: Connection, name: str) -> None:
+        values = {"name": name, "host": socket.gethostname()}
+        connection.execute(text(row.format(seen_at)), values)
+        connection.execute(schema.claims.insert().values(gen_id=f"v_{name}", caller=name))
+
+    database_of(settings).run(lambda connection: register(connection, "before"))
+    forget_connections()
+    again = Ledger.of(settings)
+    database_of(settings).run(lambda connection: register(connection, "after"))
+    with again.caller("a newer one") as caller:
+        assert again.claim(caller, ["v_before", "v_after", "v_free"]) == {"v_free"}
+
+
+def test_a_reader_makes_and_migrates_nothing(settings: Settings, ledger: Ledger) -> None:
+    """Reading finds nothing without a ledger of today's version, and leaves what there is as it is."""
+    ledger.announce(FIRST, ["v_1"])
+    database_of(settings).run(make_older)
+    forget_connections()
+    assert Ledger.for_reading(settings).unsettled() == []
+    version = select(schema.ledger.c.version)
+    plain = create_engine(settings.ledger or f"sqlite:///{settings.data_root / FOLDER / 'ledger.sqlite'}")
+    with plain.connect() as connection:
+        assert connection.execute(version).scalar_one() == 2
+    shutil.rmtree(settings.data_root / FOLDER)
+    forget_connections()
+    assert Ledger.for_reading(settings).unsettled() == []
+    assert list(settings.data_root.iterdir()) == []
 
 
 def test_a_ledger_belongs_to_one_data_root(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def plan_cohort(
     prepared = prepare(settings, conf, task.run, by_index=True)
     if prepared.inputs.request.dry_run:
         return _write_plan(settings, prepared, task)
-    if prepared.by_index and prepared.estimate.calls:
+    if prepared.by_index and any(row.action is not Action.REUSE for row in prepared.plan.evaluations):
         # The index may be stale: decide again from the store before anything is paid for.
         prepared = prepare(settings, conf, task.run)
     if prepared.estimate.calls:

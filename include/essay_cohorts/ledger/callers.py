@@ -122,11 +122,12 @@ def _process_table() -> str:
 
 def _is_running(pid: int, started: float) -> bool:
     found = _started(pid)
-    return found is not None and abs(found - started) < _SAME_START_S
+    # Another user's process may be there and not tell its start.
+    return psutil.pid_exists(pid) if found is None else abs(found - started) < _SAME_START_S
 
 
 def _started(pid: int) -> float | None:
-    """Return when the process was started; None if there is no such process.
+    """Return when the process was started; None if nobody can tell.
 
     The start tells a process from a later one that got the same number.
     """

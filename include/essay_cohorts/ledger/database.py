@@ -62,12 +62,16 @@ class Database:
         """True for the file of one machine."""
         return self._engine.dialect.name == "sqlite"
 
-    def run(self, action: Callable[[Connection], T], *, is_reading: bool = False) -> T:
+    def run(
+        self, action: Callable[[Connection], T], *, is_reading: bool = False, patience_s: float | None = None
+    ) -> T:
         """Run `action` in one transaction and return its result; one that only reads waits for no writer.
 
-        While the database does not answer, the action is tried again for up to a minute; then StoreError.
+        While the database does not answer, the action is tried again for `patience_s`, or up to a minute; then
+        StoreError.
         """
-        until, has_failed = time.monotonic() + self._patience_s, False
+        patience_s = self._patience_s if patience_s is None else patience_s
+        until, has_failed = time.monotonic() + patience_s, False
         while True:
             try:
                 with (
@@ -79,7 +83,6 @@ class Database:
                 if not _may_pass(error) or time.monotonic() > until:
                     raise self._as_store_error(error) from error
                 if not has_failed:
-                    patience_s = self._patience_s
                     log.warning("The ledger %s: %s. Trying for %g s.", self.place, _cause(error), patience_s)
                 has_failed = True
             time.sleep(_PAUSE_S)
@@ -97,46 +100,71 @@ class Database:
         )
 
 
-def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) -> Database:
+def open_database(
+    data_root: Path, url: str = "", *, for_reading: bool = False, patience_s: float = PATIENCE_S
+) -> Database:
     """Return the database of a data root's ledger; "" is a file in the data root. It is made if it does not exist.
 
-    With `for_reading`, a missing file is not made in the data root: what is read then comes from a temporary one.
+    With `for_reading` nothing is made or migrated: if there is no ledger with today's tables, what is read comes from
+    a temporary one. `patience_s` is how long to wait for a database that does not answer.
     BadInput if the URL is wrong, if the ledger belongs to another data root or a newer version, or if a task of
     version 0.1.0 still calls judges.
     """
     check_inside(data_root, data_root)
-    if not for_reading and (caller := former_caller(data_root)) is not None:
+    caller = former_caller(data_root)
+    if for_reading:
+        # While a task of version 0.1.0 writes its files, what they hold must not be taken in for good.
+        found = _existing(data_root, url, patience_s) if caller is None else None
+        return found or _temporary(data_root, os.getpid())
+    if caller is not None:
         finding = "a task of version 0.1.0 refreshes this file, so it may still be calling judges."
         raise BadInput(
             [Problem(place=caller, finding=finding, next_step="Wait for its end or end it, then start again.")]
         )
-    has_none = not has_ledger(data_root, url)
-    # While a task of version 0.1.0 writes its files, what they hold must not be taken in for good.
-    is_temporary = for_reading and (has_none or former_caller(data_root) is not None)
-    # A forked process must not use the connections of its parent.
-    return _opened(data_root, url, os.getpid(), is_temporary=is_temporary)
-
-
-def has_ledger(data_root: Path, url: str = "") -> bool:
-    """Return False if the data root has no ledger yet."""
-    return bool(url) or (data_root / FOLDER / _SQLITE_FILE).exists()
+    return _opened(data_root, url, os.getpid())
 
 
 @lru_cache(maxsize=16)
-def _opened(data_root: Path, url: str, pid: int, *, is_temporary: bool) -> Database:  # noqa: ARG001  (a part of the key)
-    if is_temporary:
-        _TEMPORARY.append(tempfile.TemporaryDirectory(prefix="ledger-"))
-        file, token = Path(_TEMPORARY[-1].name) / _SQLITE_FILE, ""
-    else:
-        folder = make_folder(data_root, data_root / FOLDER)
-        file, token = folder / _SQLITE_FILE, _token(folder)
-    address = _checked(url) if url and not is_temporary else URL.create("sqlite", database=str(file))
-    database = Database(_engine(address), place_of(address))
-    found = database.run(lambda connection: _prepare(connection, token, data_root))
-    if found != token:
+def _opened(data_root: Path, url: str, pid: int) -> Database:
+    token = _token(make_folder(data_root, data_root / FOLDER))
+    database = _connected(data_root, url, pid)
+    _check_owner(database, database.run(lambda connection: _prepare(connection, token, data_root)), token, data_root)
+    return database
+
+
+def _existing(data_root: Path, url: str, patience_s: float) -> Database | None:
+    """Return the ledger of a data root; None if there is none, or one of an older version."""
+    token = (read_text(data_root / FOLDER / _TOKEN_FILE) or "").strip()
+    if not token or not (url or (data_root / FOLDER / _SQLITE_FILE).exists()):
+        return None
+    database = _connected(data_root, url, os.getpid())
+    owner = database.run(_owner, is_reading=True, patience_s=patience_s)
+    if owner is None:
+        return None
+    _check_owner(database, owner, token, data_root)
+    return database
+
+
+@lru_cache(maxsize=16)
+def _temporary(data_root: Path, pid: int) -> Database:  # noqa: ARG001  (a part of the key)
+    _TEMPORARY.append(tempfile.TemporaryDirectory(prefix="ledger-"))
+    file = Path(_TEMPORARY[-1].name) / _SQLITE_FILE
+    database = Database(_engine(URL.create("sqlite", database=str(file))), str(file))
+    database.run(lambda connection: _prepare(connection, "", data_root))
+    return database
+
+
+@lru_cache(maxsize=16)
+def _connected(data_root: Path, url: str, pid: int) -> Database:  # noqa: ARG001  (a forked process needs connections of its own)
+    file = data_root / FOLDER / _SQLITE_FILE
+    address = _checked(url) if url else URL.create("sqlite", database=str(file))
+    return Database(_engine(address), place_of(address))
+
+
+def _check_owner(database: Database, owner: str, token: str, data_root: Path) -> None:
+    if owner != token:
         finding = f"the ledger {database.place} belongs to another data root than {data_root}."
         raise _wrong(finding, "Give each data root a database of its own.")
-    return database
 
 
 def place_of(address: URL) -> str:
@@ -203,23 +231,30 @@ def _token(folder: Path) -> str:
 def _prepare(connection: Connection, token: str, data_root: Path) -> str:
     """Make the tables, or bring them up to date; return the token of the data root that the ledger belongs to."""
     schema.lock(connection)  # two processes may find an empty database at the same moment
-    if not inspect(connection).has_table(schema.ledger.name):
-        schema.metadata.create_all(connection)
+    if (owner := _owner(connection)) is not None:
+        return owner
+    is_new = not inspect(connection).has_table(schema.ledger.name)
+    if is_new:
         if token:
             log.info("A new ledger was made: there was none yet, or it was lost")
+        schema.metadata.create_all(connection)
         connection.execute(schema.ledger.insert().values(version=schema.VERSION, data_root=token))
-        take_in(connection, data_root)
-        return token
+    else:
+        schema.migrate(connection)
+        connection.execute(schema.ledger.update().values(version=schema.VERSION))
+    take_in(connection, data_root)
+    return str(connection.execute(select(schema.ledger.c.data_root)).scalar_one())
+
+
+def _owner(connection: Connection) -> str | None:
+    """Return the token of the data root that the ledger belongs to; None without tables of today's version."""
+    if not inspect(connection).has_table(schema.ledger.name):
+        return None
     version, owner = connection.execute(select(schema.ledger.c.version, schema.ledger.c.data_root)).one()
     if version > schema.VERSION:
         finding = f"the ledger has version {version}, and this program knows versions up to {schema.VERSION}."
         raise _wrong(finding, "Install the newer version of the project again.")
-    if version < schema.VERSION:
-        schema.callers.drop(connection, checkfirst=True)  # who lives may register again
-        schema.metadata.create_all(connection)
-        take_in(connection, data_root)
-        connection.execute(schema.ledger.update().values(version=schema.VERSION))
-    return str(owner)
+    return str(owner) if version == schema.VERSION else None
 
 
 def _may_pass(error: SQLAlchemyError) -> bool:

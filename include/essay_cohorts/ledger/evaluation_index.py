@@ -6,26 +6,39 @@ trusted for the decision to call a judge. A lost index is made again by the next
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import delete, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
+from essay_cohorts.errors import StoreError
 from essay_cohorts.ledger import schema
-from essay_cohorts.ledger.database import Database, has_ledger, open_database
+from essay_cohorts.ledger.database import PATIENCE_S, Database, open_database
 from essay_cohorts.ledger.schema import evaluations
+
+log = logging.getLogger(__name__)
 
 # The rows of one transaction: while it lasts, no other process can write to a SQLite ledger.
 _ROWS = 5_000
 
 
 def known_essays(data_root: Path, url: str = "") -> dict[str, str]:
-    """Return what the index of a data root knows (gen_id -> essay_id): nothing if the data root has no ledger."""
-    if not has_ledger(data_root, url):
+    """Return what the index of a data root knows (gen_id -> essay_id). Nothing is written.
+
+    An empty result, after a warning if the ledger cannot be read now: then the store must be read. BadInput if
+    DD_LEDGER is wrong.
+    """
+    try:
+        database = open_database(data_root, url, for_reading=True, patience_s=0.0)
+        return EvaluationIndex(database).essays(patience_s=0.0)
+    except StoreError as error:
+        log.warning("Every metadata.json is read, because the index cannot be: %s", error)
         return {}
-    return EvaluationIndex(open_database(data_root, url, for_reading=True)).essays()
 
 
 class EvaluationIndex:
@@ -34,9 +47,9 @@ class EvaluationIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def essays(self) -> dict[str, str]:
+    def essays(self, patience_s: float = PATIENCE_S) -> dict[str, str]:
         """Return gen_id -> essay_id of every evaluation that the index knows."""
-        return self._database.run(_read, is_reading=True)
+        return self._database.run(_read, is_reading=True, patience_s=patience_s)
 
     def update(self, essays: Mapping[str, str], gone: Collection[str] = ()) -> None:
         """Record which essays evaluations judge (gen_id -> essay_id), and forget the evaluations that are gone."""
@@ -50,9 +63,12 @@ class EvaluationIndex:
 
 def _read(connection: Connection) -> dict[str, str]:
     # The driver's own rows: SQLAlchemy's take twice as long, and a plan waits for a million of them.
-    cursor = connection.connection.cursor()
-    cursor.execute(str(select(evaluations)))
-    return dict(iter(cursor.fetchone, None))
+    statement = str(select(evaluations))
+    cursor = connection.exec_driver_sql(statement).cursor
+    try:
+        return dict(iter(cursor.fetchone, None)) if cursor else {}
+    except sqlite3.Error as error:
+        raise DBAPIError(statement, None, error) from error
 
 
 def _record(connection: Connection, rows: list[dict[str, str]]) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    inspect,
     select,
     text,
 )
@@ -57,7 +58,7 @@ callers = Table(
     Column("name", String(32), primary_key=True),
     Column("who", Text, nullable=False),
     Column("host", Text, nullable=False),
-    Column("process_table", Text, nullable=False),
+    Column("process_table", Text, nullable=False, server_default=""),
     Column("pid", Integer, nullable=False),
     Column("started", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
@@ -213,6 +214,13 @@ def is_alive(caller: Column[Any]) -> ColumnElement[bool]:
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT that can say ON CONFLICT, which both databases have and SQLAlchemy has only by dialect."""
     return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)  # importing both takes 0.1 s
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables of an older version up to date. Processes of that version may go on using them."""
+    if "process_table" not in {column["name"] for column in inspect(connection).get_columns(callers.name)}:
+        connection.execute(text("ALTER TABLE callers ADD COLUMN process_table TEXT NOT NULL DEFAULT ''"))
+    metadata.create_all(connection)
 
 
 def lock(connection: Connection) -> None:

@@ -29,7 +29,7 @@ class Reindexed:
 def reindex(settings: Settings, progress: Callable[[Collection[str]], Iterable[str]] = iter) -> Reindexed:
     """Read the metadata.json of every evaluation and bring the index up to date; `progress` sees every folder name.
 
-    StoreError if a file exists and cannot be read, or if the ledger cannot be written.
+    OSError if a file exists and cannot be read, StoreError if the ledger cannot be written.
     """
     gens = GensDataLayer.from_root(settings.data_root).gens
     index = Ledger.of(settings).index

@@ -16,7 +16,7 @@ from typing import Any
 from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.models import MODELS
 from essay_cohorts.domain import Action, Cell, ChangedInputs, Member, Plan, Progress, RunRef, Stage, StoredEvaluation
-from essay_cohorts.errors import Problem, StoreError, raise_if_any
+from essay_cohorts.errors import BadInput, Problem, StoreError, raise_if_any
 from essay_cohorts.files.atomic import LINK_STEP, leads_to
 from essay_cohorts.judging.prices import Estimate, estimate_calls, unpriced
 from essay_cohorts.ledger.evaluation_index import known_essays
@@ -69,13 +69,19 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_inde
     """Read the inputs and the store, check them and make the plan. This writes nothing.
 
     With `by_index`, the index may say which essay an evaluation judges. The index may be stale, so the caller must
-    plan again without it before a judge is called.
+    plan again without it before anything but the reuse of scores follows from the plan.
 
     Raises BadInput with every problem that was found. Raises StoreError when a file exists and cannot be read: if
     such a file counted as missing, the run would pay for its content again.
     """
     try:
-        return _prepare(settings, conf, run, by_index=by_index)
+        try:
+            return _prepare(settings, conf, run, by_index=by_index)
+        except BadInput:
+            if not by_index:
+                raise
+            # The problem may be one of the index.
+            return _prepare(settings, conf, run, by_index=False)
     except OSError as error:
         place = error.filename or settings.data_root
         msg = (

@@ -63,10 +63,12 @@ def find_folders(
     names = set(folder_names(folder))
     found = FoundFolders(names=sum(map(hash, names)))
     found.changes.gone.update(known.keys() - names)
-    if by_index:
-        found.by_index = len(known) > len(found.changes.gone)
+    unknown = names - known.keys()
+    # If most folders must be read, reading all of them saves the caller from doubting the result.
+    if by_index := by_index and 2 * len(unknown) <= len(names):
+        found.by_index = bool(names)
         found.selected = [name for name, essay in known.items() if essay in essay_ids and name in names]
-    for name in progress(names - known.keys() if by_index else names):
+    for name in progress(unknown if by_index else names):
         essay = _essay_of(folder, name)
         if essay is None:
             found.unusable.append(name)
