@@ -100,23 +100,18 @@ class Database:
         )
 
 
-def open_database(
-    data_root: Path, url: str = "", *, for_reading: bool = False, patience_s: float = PATIENCE_S
-) -> Database:
+def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) -> Database:
     """Return the database of a data root's ledger; "" is a file in the data root. It is made if it does not exist.
 
     With `for_reading` nothing is made or migrated: if there is no ledger with today's tables, what is read comes from
-    a temporary one. `patience_s` is how long to wait for a database that does not answer.
+    a temporary one.
     BadInput if the URL is wrong, if the ledger belongs to another data root or a newer version, or if a task of
     version 0.1.0 still calls judges.
     """
     check_inside(data_root, data_root)
-    caller = former_caller(data_root)
     if for_reading:
-        # While a task of version 0.1.0 writes its files, what they hold must not be taken in for good.
-        found = _existing(data_root, url, patience_s) if caller is None else None
-        return found or _temporary(data_root, os.getpid())
-    if caller is not None:
+        return existing_database(data_root, url) or _temporary(data_root, os.getpid())
+    if (caller := former_caller(data_root)) is not None:
         finding = "a task of version 0.1.0 refreshes this file, so it may still be calling judges."
         raise BadInput(
             [Problem(place=caller, finding=finding, next_step="Wait for its end or end it, then start again.")]
@@ -132,10 +127,14 @@ def _opened(data_root: Path, url: str, pid: int) -> Database:
     return database
 
 
-def _existing(data_root: Path, url: str, patience_s: float) -> Database | None:
-    """Return the ledger of a data root; None if there is none, or one of an older version."""
+def existing_database(data_root: Path, url: str = "", patience_s: float = PATIENCE_S) -> Database | None:
+    """Return the database of a ledger that exists with today's tables, else None; nothing is made.
+
+    `patience_s` is how long to wait for a database that does not answer, before StoreError. BadInput as for
+    `open_database`, but None while a task of version 0.1.0 writes its files: they must not be taken in for good.
+    """
     token = (read_text(data_root / FOLDER / _TOKEN_FILE) or "").strip()
-    if not token or not (url or (data_root / FOLDER / _SQLITE_FILE).exists()):
+    if former_caller(data_root) is not None or not token or not (url or (data_root / FOLDER / _SQLITE_FILE).exists()):
         return None
     database = _connected(data_root, url, os.getpid())
     owner = database.run(_owner, is_reading=True, patience_s=patience_s)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from essay_cohorts.errors import StoreError
 from essay_cohorts.ledger import schema
-from essay_cohorts.ledger.database import PATIENCE_S, Database, open_database
+from essay_cohorts.ledger.database import PATIENCE_S, Database, existing_database
 from essay_cohorts.ledger.schema import evaluations
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ _ROWS = 5_000
 def known_essays(data_root: Path, url: str = "") -> dict[str, str]:
     """Return what the index of a data root knows (gen_id -> essay_id). Nothing is written.
 
-    An empty result, after a warning if the ledger cannot be read now: then the store must be read. BadInput if
-    DD_LEDGER is wrong.
+    The result is empty without a ledger, and after a warning if the ledger cannot be read now. BadInput if DD_LEDGER
+    is wrong.
     """
     try:
-        database = open_database(data_root, url, for_reading=True, patience_s=0.0)
-        return EvaluationIndex(database).essays(patience_s=0.0)
+        database = existing_database(data_root, url, patience_s=0.0)
+        return EvaluationIndex(database).essays(patience_s=0.0) if database else {}
     except StoreError as error:
         log.warning("Every metadata.json is read, because the index cannot be: %s", error)
         return {}
