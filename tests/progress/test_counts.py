@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from essay_cohorts.progress.counter import ProgressCounter
 from essay_cohorts.progress.counts import (
     CallCounts,
     progress_in_words,
@@ -135,3 +136,14 @@ def test_counts_are_added_field_by_field() -> None:
     assert total_of([]) == CallCounts()
     twice = total_of([MANY, MANY])
     assert (twice.calls, twice.left, twice.per_second, twice.cost_usd) == (2_000, 1_176, 96.4, 0.82)
+
+
+def test_a_judge_of_another_slice_is_counted_apart() -> None:
+    """A slice that helps another one may ask a judge that its own calls do not need."""
+    times = iter(range(10))
+    counter = ProgressCounter(["a"], ["a"], lambda: float(next(times)))
+    counter.count_request("b", is_retry=False)
+    counter.count_refused("b")
+    counter.count_cost("b", 0.5)
+    counts = counter.counts()["b"]
+    assert (counts.calls, counts.done, counts.requests, counts.refused, counts.spent_usd) == (0, 0, 1, 1, 0.5)

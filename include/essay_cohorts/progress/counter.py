@@ -59,7 +59,7 @@ class ProgressCounter:
     def count_request(self, judge: str, *, is_retry: bool) -> None:
         """Count a request that is about to be sent."""
         with self._mutex:
-            tally = self._judges[judge]
+            tally = self._tally_of(judge)
             tally.requests += 1
             tally.retried += is_retry
             if tally.began_at is None:
@@ -68,21 +68,25 @@ class ProgressCounter:
     def count_refused(self, judge: str) -> None:
         """Count a request that the server answered with an error."""
         with self._mutex:
-            self._judges[judge].refused += 1
+            self._tally_of(judge).refused += 1
 
     def count_cost(self, judge: str, usd: float | None) -> None:
         """Add the cost of a request that was paid for; None if the cost is not known."""
         with self._mutex:
-            tally = self._judges[judge]
+            tally = self._tally_of(judge)
             tally.spent_usd += usd or 0.0
             tally.unpriced += usd is None
 
     def count_done(self, judge: str, *, has_reply: bool) -> None:
         """Count a call that has brought a reply or failed, or that was found to need no request."""
         with self._mutex:
-            tally = self._judges[judge]
+            tally = self._tally_of(judge)
             tally.done += 1
             tally.failed += not has_reply
+
+    def _tally_of(self, judge: str) -> _Tally:
+        """Return a judge's counts; a judge of another slice's evaluation, done for it, may be new here."""
+        return self._judges.setdefault(judge, _Tally(calls=0, done=0))
 
     @property
     def has_requests(self) -> bool:
@@ -117,5 +121,5 @@ class ProgressCounter:
             retried=tally.retried,
             spent_usd=round(tally.spent_usd, 9),
             unpriced=tally.unpriced,
-            per_second=(tally.done - first.done[judge]) / passed_s if passed_s > 0 else 0.0,
+            per_second=(tally.done - first.done.get(judge, 0)) / passed_s if passed_s > 0 else 0.0,
         )
