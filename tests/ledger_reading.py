@@ -64,12 +64,16 @@ def claim_for_a_silent_task(root: Path, silent_s: float, *gen_ids: str) -> None:
         connection.executemany("INSERT INTO claims VALUES (?, 'silent')", [(gen_id,) for gen_id in gen_ids])
 
 
+def forget_connections() -> None:
+    """Let the next use of a ledger open it again, as another process would."""
+    for opened in (database._opened, database._connected, database._temporary):
+        opened.cache_clear()
+
+
 def lose_ledger(root: Path) -> None:
     """Remove the ledger, as an operator might."""
     shutil.rmtree(root / ".ledger")
-    database._opened.cache_clear()
-    database._connected.cache_clear()
-    database._temporary.cache_clear()
+    forget_connections()
 
 
 def silence_callers(root: Path, silent_s: float, host: str = "elsewhere") -> None:

@@ -24,6 +24,7 @@ from essay_cohorts.ledger.callers import Caller
 from essay_cohorts.ledger.database import FOLDER, Database, open_database
 from essay_cohorts.ledger.ledger import Announcement, Ledger
 from essay_cohorts.settings import Settings
+from tests.ledger_reading import forget_connections
 from tests.postgresql import PostgreSQL
 
 
@@ -242,15 +243,6 @@ def test_a_lost_ledger_is_made_again(settings: Settings, ledger: Ledger) -> None
     forget_connections()
     again = Ledger.of(settings)
     assert again.announce(Announcement(cohort_id="c", run_key="run-2", task="todo-0"), ["v_1"]) == ["v_1"]
-
-
-def forget_connections() -> None:
-    """Let the next use of a ledger open it again, as another process would."""
-    from essay_cohorts.ledger import database
-
-    database._opened.cache_clear()
-    database._connected.cache_clear()
-    database._temporary.cache_clear()
 
 
 def test_a_newer_version_is_refused(settings: Settings, ledger: Ledger) -> None:

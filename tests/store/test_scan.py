@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from essay_cohorts.store.scan import FoundFolders, find_folders, sum_of_names
+from essay_cohorts.store.scan import FoundFolders, find_folders, folder_names, sum_of_names
 
 COUNT = 60
 ESSAYS = 6
@@ -49,7 +49,7 @@ def same(folder: Path, index: dict[str, str], *essay_ids: str) -> FoundFolders:
     found, plain = find_folders(folder, essay_ids, index, by_index=True), find_folders(folder, essay_ids)
     assert sorted(found.selected) == sorted(plain.selected)
     assert sorted(found.unusable) == sorted(plain.unusable)
-    assert found.names == plain.names == sum_of_names(folder)
+    assert found.names == plain.names == sum_of_names(folder_names(folder))
     return found
 
 
@@ -178,7 +178,7 @@ def test_sums_differ_where_names_do(
         made = tmp_path_factory.mktemp("names")
         for name in each:
             (made / name).mkdir()
-        sums.append(sum_of_names(made))
+        sums.append(sum_of_names(folder_names(made)))
     assert sums[0] == sums[2]
     assert (sums[0] == sums[1]) is (before == after)
 
@@ -186,9 +186,9 @@ def test_sums_differ_where_names_do(
 @pytest.mark.parametrize("name", [".v_1.tmp", "file"])
 def test_what_is_no_evaluation_has_no_part_in_the_sum(folder: Path, name: str) -> None:
     """Files and the unfinished folders of a crash are left out."""
-    before = sum_of_names(folder)
+    before = sum_of_names(folder_names(folder))
     if name == "file":
         (folder / name).touch()
     else:
         (folder / name).mkdir()
-    assert sum_of_names(folder) == before
+    assert sum_of_names(folder_names(folder)) == before

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from essay_cohorts.cli.options import (
@@ -23,6 +21,7 @@ from essay_cohorts.cli.options import (
     settings_of,
     typed_command,
     typed_root,
+    with_progress,
 )
 from essay_cohorts.errors import BadInput, Problem, raise_if_any
 from essay_cohorts.importing.catalog_edits import NewTemplate, add_model, add_template
@@ -103,8 +102,7 @@ def import_essays(
     raise_if_any([*found.problems, *planned.problems])
     plan = planned.value
     changes = len(plan.new) + len(plan.updated)
-    on_terminal = Console(stderr=True)
-    for _ in track(write_essays(root, plan), "Importing", total=changes, console=on_terminal, disable=not changes):
+    for _ in with_progress(write_essays(root, plan), "Importing", changes):
         pass
     # A file's name may hold a line end, which would begin another line of the selection.
     about = f"import essays {' '.join(str(source).split())}"

@@ -6,10 +6,10 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shutil import get_terminal_size, which
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from dotenv import dotenv_values
@@ -22,6 +22,8 @@ from essay_cohorts.provenance import MADE_UP_BANNER
 from essay_cohorts.settings import PROJECT_ROOT, Settings, read_settings
 
 log = logging.getLogger("essay_cohorts")
+
+T = TypeVar("T")
 
 # The tasks by which `cohorts --help` groups the commands.
 INPUTS = "Set up a data root"
@@ -40,6 +42,15 @@ def env_file(prefix: str, *, interpolate: bool = True) -> dict[str, str]:
     """Return the settings of the project's .env file whose names begin with `prefix`; `interpolate` expands $."""
     kept = dotenv_values(PROJECT_ROOT / ".env", interpolate=interpolate)
     return {key: value or "" for key, value in kept.items() if key.startswith(prefix)}
+
+
+def with_progress(items: Iterable[T], what: str, total: int) -> Iterable[T]:
+    """Return the items, and show on the terminal how many of them are done; without any, show nothing."""
+    # Here, because most commands show no progress, and every command imports this module.
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, what, total=total, console=Console(stderr=True), disable=not total)
 
 
 def settings_of(data_root: Path | None) -> Settings:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from essay_cohorts.amounts import counted
 from essay_cohorts.catalog.catalog import Catalog
@@ -25,6 +23,7 @@ from essay_cohorts.cli.options import (
     settings_of,
     typed_command,
     typed_root,
+    with_progress,
 )
 from essay_cohorts.cli.runs import checked_id
 from essay_cohorts.domain import Stage
@@ -111,5 +110,4 @@ def sample_for_raters(
 
 
 def _on_terminal(written: Iterator[Rating], total: int) -> Iterator[Rating]:
-    console = Console(stderr=True)
-    return iter(track(written, "Importing", total=total, console=console, disable=not total))
+    return iter(with_progress(written, "Importing", total))

@@ -11,12 +11,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from essay_cohorts.amounts import counted, dollars
 from essay_cohorts.catalog.models import MODELS
-from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of
+from essay_cohorts.cli.options import CARE, AsJson, DataRoot, settings_of, with_progress
 from essay_cohorts.domain import Stage
 from essay_cohorts.maintenance.reindex import reindex
 from essay_cohorts.maintenance.set_aside import find_made_up
@@ -74,7 +72,7 @@ def reindex_evaluations(data_root: DataRoot = None, as_json: AsJson = False) -> 
     settings = settings_of(data_root)
 
     def shown(names: Collection[str]) -> Iterable[str]:
-        return track(names, "Reading", console=Console(stderr=True), disable=not names)
+        return with_progress(names, "Reading", len(names))
 
     done = reindex(settings, shown)
     if as_json:

@@ -52,10 +52,14 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class Database:
-    """The database of one data root's ledger, as one process uses it; every thread may call `run`."""
+    """The database of one data root's ledger, as one process uses it; every thread may call `run`.
+
+    `owner` is the token of the data root that the ledger belongs to, once this process has seen today's tables.
+    """
 
     def __init__(self, engine: Engine, place: str, patience_s: float = PATIENCE_S) -> None:
         self._engine, self.place, self._patience_s = engine, place, patience_s
+        self.owner: str | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -123,8 +127,8 @@ def open_database(data_root: Path, url: str = "", *, for_reading: bool = False) 
 def _opened(data_root: Path, url: str, pid: int) -> Database:
     token = _token(make_folder(data_root, data_root / FOLDER))
     database = _connected(data_root, url, pid)
-    _check_owner(database, database.run(lambda connection: _prepare(connection, token, data_root)), token, data_root)
-    return database
+    database.owner = database.run(lambda connection: _prepare(connection, token, data_root))
+    return _owned(database, token, data_root)
 
 
 def existing_database(data_root: Path, url: str = "", patience_s: float = PATIENCE_S) -> Database | None:
@@ -137,11 +141,9 @@ def existing_database(data_root: Path, url: str = "", patience_s: float = PATIEN
     if former_caller(data_root) is not None or not token or not (url or (data_root / FOLDER / _SQLITE_FILE).exists()):
         return None
     database = _connected(data_root, url, os.getpid())
-    owner = database.run(_owner, is_reading=True, patience_s=patience_s)
-    if owner is None:
-        return None
-    _check_owner(database, owner, token, data_root)
-    return database
+    # A page opens the ledger for each of its parts, so the tables are looked at once.
+    database.owner = database.owner or database.run(_owner, is_reading=True, patience_s=patience_s)
+    return _owned(database, token, data_root) if database.owner else None
 
 
 @lru_cache(maxsize=16)
@@ -160,10 +162,12 @@ def _connected(data_root: Path, url: str, pid: int) -> Database:  # noqa: ARG001
     return Database(_engine(address), place_of(address))
 
 
-def _check_owner(database: Database, owner: str, token: str, data_root: Path) -> None:
-    if owner != token:
+def _owned(database: Database, token: str, data_root: Path) -> Database:
+    """Return the database. BadInput if it belongs to another data root than the one with this token."""
+    if database.owner != token:
         finding = f"the ledger {database.place} belongs to another data root than {data_root}."
         raise _wrong(finding, "Give each data root a database of its own.")
+    return database
 
 
 def place_of(address: URL) -> str:

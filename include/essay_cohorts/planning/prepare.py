@@ -75,13 +75,12 @@ def prepare(settings: Settings, conf: Mapping[str, Any], run: RunRef, *, by_inde
     such a file counted as missing, the run would pay for its content again.
     """
     try:
-        try:
-            return _prepare(settings, conf, run, by_index=by_index)
-        except BadInput:
-            if not by_index:
-                raise
-            # The problem may be one of the index.
-            return _prepare(settings, conf, run, by_index=False)
+        return _prepare(settings, conf, run, by_index=by_index)
+    except BadInput:
+        if not by_index:
+            raise
+        # The problem may be one of the index.
+        return prepare(settings, conf, run)
     except OSError as error:
         place = error.filename or settings.data_root
         msg = (

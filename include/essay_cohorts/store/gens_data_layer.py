@@ -158,7 +158,7 @@ class GensDataLayer:
 
     def names_seen(self) -> int:
         """Return a sum that changes when an evaluation's folder is added or removed; takes one listing."""
-        return sum_of_names(self.gens / Stage.EVALUATION)
+        return sum_of_names(folder_names(self.gens / Stage.EVALUATION))
 
     def occupied(self) -> Container[str]:
         """Return a container of the taken ids: `gen_id in ...` is true when anything has that name."""

@@ -56,12 +56,12 @@ def find_folders(
 ) -> FoundFolders:
     """Find the evaluations of these essays; `progress` sees the name of each folder whose metadata.json is read.
 
-    With `by_index`, these are the folders that `index` (gen_id -> essay_id) does not know, else all. The index must
-    be older than the call: what it knows and the store has no more is gone.
+    With `by_index`, these are the folders that `index` (gen_id -> essay_id) does not know, unless these are most
+    folders; else all. The index must be older than the call: what it knows and the store has no more is gone.
     """
     known = index or {}
     names = set(folder_names(folder))
-    found = FoundFolders(names=sum(map(hash, names)))
+    found = FoundFolders(names=sum_of_names(names))
     found.changes.gone.update(known.keys() - names)
     unknown = names - known.keys()
     # If most folders must be read, reading all of them saves the caller from doubting the result.
@@ -88,9 +88,9 @@ def folder_names(folder: Path, *, temporary: bool = False) -> list[str]:
         return []
 
 
-def sum_of_names(folder: Path) -> int:
+def sum_of_names(names: Iterable[str]) -> int:
     """Return a number that changes when a folder is added or removed; only one process can compare it."""
-    return sum(map(hash, folder_names(folder)))
+    return sum(map(hash, names))
 
 
 def _essay_of(folder: Path, name: str) -> str | None:
