@@ -203,7 +203,8 @@ def test_a_seed_of_another_cohort_is_refused_without_backfill_mode(store: StoreB
         "replicate": 1,
         "origin_cohort_id": "first",
     }
-    layer.evaluation("v_1").seed(seed, shared=False)
-    layer.evaluation("v_1").seed({**seed, "origin_cohort_id": "second"}, shared=True)
+    evaluation, second = layer.evaluation("v_1"), {**seed, "origin_cohort_id": "second"}
+    evaluation.place_seed(evaluation.stage_seed(seed), seed, shared=False)
+    evaluation.place_seed(evaluation.stage_seed(second), second, shared=True)
     with pytest.raises(StoreError, match="was taken by another evaluation while this cohort was planned"):
-        layer.evaluation("v_1").seed({**seed, "origin_cohort_id": "second"}, shared=False)
+        evaluation.place_seed(evaluation.stage_seed(second), second, shared=False)

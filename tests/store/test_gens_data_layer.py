@@ -66,12 +66,13 @@ def files(store: StoreBuilder, gen_id: str) -> dict[str, str]:
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).whole_prompt(), id="prompt"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).reply(), id="reply"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).complete_reply(), id="complete_reply"),
-        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).seed(SEED), id="seed"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).stage_seed(SEED), id="stage_seed"),
         pytest.param(
             lambda layer, gen_id: layer.evaluation(gen_id).write_prompt(Prompt(text="x")), id="write_prompt"
         ),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).store_reply("x", {}), id="store_reply"),
-        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_verdict({}, "1.0\n"), id="write_verdict"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_verdict({}), id="write_verdict"),
+        pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_score("1.0\n", {}), id="write_score"),
         pytest.param(lambda layer, gen_id: layer.evaluation(gen_id).write_failure({}), id="write_failure"),
         pytest.param(lambda layer, gen_id: gen_id in layer.occupied(), id="occupied"),
     ],
@@ -525,9 +526,14 @@ def test_no_reply(store: StoreBuilder, layer: GensDataLayer) -> None:
 # ---------------------------------------------------------------- seeds
 
 
+def seed(layer: GensDataLayer, metadata: dict[str, Any]) -> None:
+    """Stage and place the seed of v_1."""
+    layer.evaluation("v_1").place_seed(layer.evaluation("v_1").stage_seed(metadata), metadata)
+
+
 def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A seeded folder holds only metadata.json, which equals the golden file byte for byte."""
-    layer.evaluation("v_1").seed(SEED)
+    seed(layer, SEED)
     assert list(files(store, "v_1")) == ["metadata.json"]
     assert (store.root / "gens/evaluation/v_1/metadata.json").read_bytes() == (
         GOLDEN / "gens_data_layer_metadata.json"
@@ -536,9 +542,9 @@ def test_seed_is_as_the_format_says(store: StoreBuilder, layer: GensDataLayer) -
 
 def test_the_same_seed_twice_changes_nothing(store: StoreBuilder, layer: GensDataLayer) -> None:
     """Seeding an existing evaluation again, as planning after a crash does, changes nothing."""
-    layer.evaluation("v_1").seed(SEED)
+    seed(layer, SEED)
     before = store.tree_hash()
-    layer.evaluation("v_1").seed({**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
+    seed(layer, {**SEED, "origin_cohort_id": "another", "combo_id": "changed"})
     assert store.tree_hash() == before
 
 
@@ -588,14 +594,28 @@ def test_a_seed_never_replaces_another_generation(store: StoreBuilder, layer: Ge
     store.write("gens/evaluation/v_1/metadata.json", present)
     before = store.tree_hash()
     with pytest.raises(StoreError, match="gens/evaluation/v_1 was taken by another evaluation") as caught:
-        layer.evaluation("v_1").seed(SEED)
+        seed(layer, SEED)
     assert "trigger the run again" in str(caught.value)
     assert store.tree_hash() == before
 
 
-def test_sync_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
-    """`sync` raises no error in a store without evaluations."""
-    layer.sync()
+def test_a_staged_seed_is_no_evaluation_yet(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A staged seed is a temporary folder, which the next planner removes when nobody gives it its name."""
+    layer.evaluation("v_1").stage_seed(SEED)
+    assert layer.folder_names(Stage.EVALUATION) == []
+    layer.drop_unfinished_seeds()
+    assert list((store.root / "gens/evaluation").iterdir()) == []
+
+
+def test_flush_of_a_store_without_evaluations(layer: GensDataLayer) -> None:
+    """`flush` raises no error in a store without evaluations."""
+    layer.flush()
+
+
+def test_flush_of_a_missing_root_is_one_clear_error(tmp_path: Path) -> None:
+    """When the data root is gone, `flush` says what to check."""
+    with pytest.raises(StoreError, match="Check that the data root is still mounted"):
+        GensDataLayer.from_root(tmp_path / "gone").flush()
 
 
 # ---------------------------------------------------------------- verdicts and failures
@@ -604,22 +624,44 @@ REFUSAL = {"parser_name": "in_last_line", "parser_version": "1", "success": Fals
 SCORED = {"parser_name": "in_last_line", "parser_version": "2", "success": True, "score": 7.0, "reason": ""}
 
 
+def write_verdict(layer: GensDataLayer, record: dict[str, Any], score: str | None) -> None:
+    """Write the verdict of v_1, and its score unless that is None."""
+    layer.evaluation("v_1").write_verdict(record)
+    if score is not None:
+        layer.evaluation("v_1").write_score(score, record)
+
+
 def test_a_score_is_written_last(store: StoreBuilder, layer: GensDataLayer) -> None:
     """parsed.txt is written after the verdict, so a kill never leaves parsed.txt without its verdict."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     folder = store.root / "gens" / "evaluation" / "v_1"
     point = 1
-    while killed_before(point, folder, lambda: layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")):
+    while killed_before(point, folder, lambda: write_verdict(layer, SCORED, "7.0\n")):
         assert "parsed_metadata.json" in files(store, "v_1") or "parsed.txt" not in files(store, "v_1")
         point += 1
     assert files(store, "v_1")["parsed.txt"] == "7.0\n"
     assert json.loads(files(store, "v_1")["parsed_metadata.json"]) == SCORED
 
 
+def test_a_score_of_another_verdict_is_not_written(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """When another process wrote another verdict meanwhile, the score of this one is not put beside it."""
+    store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
+    layer.evaluation("v_1").write_verdict({**SCORED, "score": 6.0})
+    layer.evaluation("v_1").write_score("7.0\n", SCORED)
+    assert "parsed.txt" not in files(store, "v_1")
+
+
+def test_a_verdict_that_utf8_cannot_store_gets_its_score(store: StoreBuilder, layer: GensDataLayer) -> None:
+    """A reason with a lone surrogate, which the file holds replaced, does not keep the score out."""
+    store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
+    write_verdict(layer, {**SCORED, "reason": "\ud800"}, "7.0\n")
+    assert files(store, "v_1")["parsed.txt"] == "7.0\n"
+
+
 def test_a_refusal_writes_no_score(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A refused reply gets a verdict and no parsed.txt."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
-    layer.evaluation("v_1").write_verdict(REFUSAL, None)
+    write_verdict(layer, REFUSAL, None)
     assert "parsed.txt" not in files(store, "v_1")
     assert layer.evaluation("v_1").verdict_record().fields == REFUSAL
 
@@ -628,19 +670,19 @@ def test_a_score_that_exists_stays(store: StoreBuilder, layer: GensDataLayer) ->
     """Writing a verdict changes neither an existing score nor its verdict."""
     store.evaluation("v_1", "e_1", score=6.0)
     before = store.tree_hash()
-    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
+    write_verdict(layer, SCORED, "7.0\n")
     assert store.tree_hash() == before
 
 
 def test_former_verdicts_are_kept(store: StoreBuilder, layer: GensDataLayer) -> None:
     """A different verdict on the same reply keeps the former one; an equal verdict changes nothing."""
     store.evaluation("v_1", "e_1", score=None, reply="hm")
-    layer.evaluation("v_1").write_verdict(REFUSAL, None)
+    write_verdict(layer, REFUSAL, None)
     before = store.tree_hash()
-    layer.evaluation("v_1").write_verdict(REFUSAL, None)
+    write_verdict(layer, REFUSAL, None)
     assert store.tree_hash() == before
-    layer.evaluation("v_1").write_verdict({**REFUSAL, "reason": "another"}, None)
-    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
+    write_verdict(layer, {**REFUSAL, "reason": "another"}, None)
+    write_verdict(layer, SCORED, "7.0\n")
     kept = files(store, "v_1")
     assert json.loads(kept["parsed_metadata.1.json"]) == REFUSAL
     assert json.loads(kept["parsed_metadata.2.json"])["reason"] == "another"
@@ -652,7 +694,7 @@ def test_an_empty_parsed_txt_is_replaced(store: StoreBuilder, layer: GensDataLay
     """An empty parsed.txt is replaced by the score."""
     store.evaluation("v_1", "e_1", score=None, reply="SCORE: 7")
     store.write("gens/evaluation/v_1/parsed.txt", "")
-    layer.evaluation("v_1").write_verdict(SCORED, "7.0\n")
+    write_verdict(layer, SCORED, "7.0\n")
     assert files(store, "v_1")["parsed.txt"] == "7.0\n"
 
 

@@ -35,7 +35,13 @@ def reply(name: str) -> Step:
 def verdict(name: str, score: str | None = None, *, version: int = 1) -> Step:
     """Return a step that writes the first verdict on a reply."""
     record = {"reply": name, "parser_version": version, "success": score is not None}
-    return lambda folder: verdict_files.write_first(folder, record, score)
+
+    def write(folder: Path) -> None:
+        verdict_files.write_record(folder, record)
+        if score is not None:
+            verdict_files.write_score(folder, score)
+
+    return write
 
 
 def reparse(name: str, score: str | None = None, *, changes: bool = False) -> Step:

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from essay_cohorts import VERSION
@@ -155,15 +156,22 @@ def _write_cohort(settings: Settings, prepared: Prepared, folder: CohortFolder) 
     """
     store = GensDataLayer.from_root(settings.data_root)
 
-    def seed(member: Member) -> None:
-        store.evaluation(member.gen_id).seed(_seed(member), shared=prepared.inputs.selection.include_existing)
+    def stage(member: Member) -> Path:
+        return store.evaluation(member.gen_id).stage_seed(_seed(member))
+
+    def place(staged: tuple[Member, Path]) -> None:
+        member, path = staged
+        shared = prepared.inputs.selection.include_existing
+        store.evaluation(member.gen_id).place_seed(path, _seed(member), shared=shared)
         sys.audit("essay_cohorts.between_seeds")
 
     if prepared.plan.minted:
         store.drop_unfinished_seeds()
-    for _ in parallel_map(seed, prepared.plan.minted):
-        pass
-    store.sync()
+        staged = list(parallel_map(stage, prepared.plan.minted))
+        store.flush()  # so that no power cut can leave an evaluation without its metadata
+        for _ in parallel_map(place, staged):
+            pass
+        store.flush()
     sys.audit("essay_cohorts.after_seeds")
     folder.write_membership([row.member for row in prepared.plan.rows])
     sys.audit("essay_cohorts.after_membership")

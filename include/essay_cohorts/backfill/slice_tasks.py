@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from essay_cohorts.amounts import counted
@@ -46,9 +48,9 @@ _POLL_S = 0.25
 # The evaluations of one essay by one template have the same prompt and are neighbouring rows of the slice. The
 # threads work on neighbouring rows too, so a cache of eight prompts is enough.
 _CACHED_PROMPTS = 8
-# The log gets one line for this many replies. A line for each reply would take a tenth of the step's time, because
-# each line of a task's log passes through two processes.
-_REPLIES_PER_LOG_LINE = 1_000
+# So many replies share a wait for the disk, and a line of the log. A line for each reply would take a tenth of the
+# step's time, because each line of a task's log passes through two processes.
+_REPLIES_PER_FLUSH = 1_000
 
 
 def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
@@ -105,6 +107,7 @@ def write_prompts(settings: Settings, planned: PlannedRun, part: Slice) -> int:
         written += error is None
         if error is not None:
             log.error("%s: no prompt was written, so no call is made: %s", row.member.gen_id, error)
+    store.flush()
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     folder.mark_prompts(planned.run_key, part.name)
     log.info("%s in place", counted(written, "prompt is", "prompts are"))
@@ -122,31 +125,51 @@ def parse_replies(settings: Settings, planned: PlannedRun, part: Slice, task: Ta
         return _parse(store.evaluation(row.member.gen_id), parser, ledger, caller)
 
     ledger = Ledger.of(settings)
+    rows = unparsed_rows(store, rows_of_slice(settings, planned, part))
     with ledger.caller(str(task)) as caller:
-        for row, verdict in parallel_map(parse, unparsed_rows(store, rows_of_slice(settings, planned, part))):
-            gen_id = row.member.gen_id
-            if verdict is None:
-                log.warning("%s: no reply to score", gen_id)
-                continue
-            counts["unscored" if verdict.score is None else "scored"] += 1
-            if verdict.score is None:
-                log.info("%s: %s", gen_id, verdict.reason)
-            if sum(counts.values()) % _REPLIES_PER_LOG_LINE == 0:
-                log.info("%s read so far", counted(sum(counts.values()), "reply", "replies"))
+        while some := list(islice(rows, _REPLIES_PER_FLUSH)):
+            verdicts = list(parallel_map(parse, some))
+            store.flush()  # the verdicts, before the first score that needs one
+            _write_scores(store, verdicts)
+            store.flush()
+            _count(verdicts, counts)
     log.info("%(scored)d scored, %(unscored)d unscored", counts)
     return counts
 
 
 def _parse(evaluation: EvaluationFolder, parser: Parser, ledger: Ledger, caller: Caller) -> Verdict | None:
-    """Score one stored reply and write the verdict; return None if there is no reply."""
+    """Judge one stored reply and write the verdict without its score; return None if there is no reply."""
     _recover_from_crash(evaluation, ledger, caller)
     reply = evaluation.reply()
     if reply is None:
         return None
     verdict = judge_by(parser, reply.text, finish_reason=reply.finish_reason, reasoning=reply.reasoning)
-    score = None if verdict.score is None else score_text(verdict.score)
-    evaluation.write_verdict(verdict_record(verdict), score)
+    evaluation.write_verdict(verdict_record(verdict))
     return verdict
+
+
+def _write_scores(store: GensDataLayer, verdicts: Iterable[tuple[PlanRow, Verdict | None]]) -> None:
+    def write(found: tuple[PlanRow, Verdict | None]) -> None:
+        row, verdict = found
+        if verdict is not None and verdict.score is not None:
+            store.evaluation(row.member.gen_id).write_score(score_text(verdict.score), verdict_record(verdict))
+
+    for _ in parallel_map(write, verdicts):
+        pass
+
+
+def _count(verdicts: Iterable[tuple[PlanRow, Verdict | None]], counts: dict[str, int]) -> None:
+    """Add the verdicts to `counts`, and log those that brought no score."""
+    for row, verdict in verdicts:
+        gen_id = row.member.gen_id
+        if verdict is None:
+            log.warning("%s: no reply to score", gen_id)
+            continue
+        counts["unscored" if verdict.score is None else "scored"] += 1
+        if verdict.score is None:
+            log.info("%s: %s", gen_id, verdict.reason)
+    if sum(counts.values()) >= _REPLIES_PER_FLUSH:
+        log.info("%s read so far", counted(sum(counts.values()), "reply", "replies"))
 
 
 def _recover_from_crash(evaluation: EvaluationFolder, ledger: Ledger, caller: Caller) -> None:

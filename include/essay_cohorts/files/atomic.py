@@ -100,21 +100,41 @@ def leads_to(root: Path, folder: Path) -> Path | None:
 
 def create_folder_with(folder: Path, texts: Mapping[str, str]) -> bool:
     """Make `folder` with these texts by file name, all at once or nothing; return False if `folder` is not empty."""
+    return place_folder(stage_folder(folder, texts), folder)
+
+
+def stage_folder(folder: Path, texts: Mapping[str, str], *, durable: bool = True) -> Path:
+    """Make a folder with these texts under a temporary name beside `folder`, and return its path."""
+    staging = temporary_name(folder, new_token())
     with storing(folder):
-        staging = temporary_name(folder, new_token())
         os.mkdir(staging)  # noqa: PTH102
         try:
             for name, text in texts.items():
-                _write_new(staging / name, encoded(text))
+                _write_new(staging / name, encoded(text), durable=durable)
+        except OSError:
+            drop_staged_folder(staging)
+            raise
+    return staging
+
+
+def place_folder(staging: Path, folder: Path) -> bool:
+    """Rename a staged folder to `folder`; if that is not empty, remove the staged one and return False."""
+    with storing(folder):
+        try:
             os.rename(staging, folder)  # noqa: PTH104
         except OSError:
-            for name in texts:
-                (staging / name).unlink(missing_ok=True)
-            staging.rmdir()
+            drop_staged_folder(staging)
             if folder.is_dir():
                 return False
             raise
         return True
+
+
+def drop_staged_folder(staging: Path) -> None:
+    """Remove a staged folder with its files."""
+    for path in staging.iterdir():
+        path.unlink(missing_ok=True)
+    staging.rmdir()
 
 
 def is_staging_name(name: str) -> bool:

@@ -25,9 +25,10 @@ from essay_cohorts.domain import RunRef
 from essay_cohorts.errors import StoreError
 from essay_cohorts.files.atomic import (
     check_inside,
-    create_folder_with,
     json_text,
     make_folder,
+    place_folder,
+    stage_folder,
     write_text,
 )
 from essay_cohorts.files.json_files import read_json, read_text
@@ -194,15 +195,19 @@ class EvaluationFolder:
         found = verdict_files.half_replaced(self.path)
         return None if found is None else VerdictRecord(found)
 
-    def seed(self, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
-        """Create the folder and its metadata.json in one atomic step. A second, equal seed changes nothing.
-
-        StoreError when the folder holds another evaluation or, unless `shared`, an evaluation of another cohort.
-        """
+    def stage_seed(self, metadata: Mapping[str, Any]) -> Path:
+        """Write the folder and its metadata.json under a temporary name, without waiting for the disk."""
         folder = self.writable()
         if not os.path.isdir(folder.parent):  # noqa: PTH112  (called for each seed)
             make_folder(self.root, folder.parent)
-        if create_folder_with(folder, {METADATA: json_text(metadata)}):
+        return stage_folder(folder, {METADATA: json_text(metadata)}, durable=False)
+
+    def place_seed(self, staged: Path, metadata: Mapping[str, Any], *, shared: bool = True) -> None:
+        """Give a staged seed its name. A second, equal seed changes nothing.
+
+        StoreError when the folder holds another evaluation or, unless `shared`, an evaluation of another cohort.
+        """
+        if place_folder(staged, self.path):
             return
         found = self.metadata()
         present = found.fields if found else {}
@@ -238,10 +243,15 @@ class EvaluationFolder:
         """Remove a failure.json that is older than the reply."""
         reply_files.drop_stale_failure(self.writable())
 
-    def write_verdict(self, metadata: Mapping[str, Any], score: str | None) -> None:
-        """Write parsed_metadata.json, then parsed.txt when there is a score. A score that exists stays."""
+    def write_verdict(self, metadata: Mapping[str, Any]) -> None:
+        """Write parsed_metadata.json, without waiting for the disk, unless there is a score."""
         if not self.is_parsed():
-            verdict_files.write_first(self.writable(), metadata, score)
+            verdict_files.write_record(self.writable(), metadata)
+
+    def write_score(self, score: str, metadata: Mapping[str, Any]) -> None:
+        """Write parsed.txt, without waiting for the disk, unless there is a score or another verdict by now."""
+        if not self.is_parsed() and verdict_files.is_recorded(self.path, metadata):
+            verdict_files.write_score(self.writable(), score)
 
     def replace_verdict(self, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
         """Replace the verdict and keep the former one: see verdict_files."""

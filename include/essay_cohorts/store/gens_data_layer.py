@@ -14,7 +14,8 @@ from typing import Any
 
 from essay_cohorts.domain import ID_RULE, Generation, Progress, Stage, StoredEvaluation, is_id
 from essay_cohorts.errors import StoreError
-from essay_cohorts.files.atomic import is_staging_name, sync_path
+from essay_cohorts.files.atomic import is_staging_name, storing
+from essay_cohorts.files.flush import flush_file_system
 from essay_cohorts.files.json_files import read_bytes, read_json, read_text
 from essay_cohorts.provenance import OFFLINE_OK
 from essay_cohorts.records import EvaluationMetadata, ReplyRecord, replicate_of, text_of
@@ -175,11 +176,10 @@ class GensDataLayer:
                         (unfinished / METADATA).unlink(missing_ok=True)
                         unfinished.rmdir()
 
-    def sync(self) -> None:
-        """Flush to the disk that `seed` created folders."""
-        folder = self.gens / Stage.EVALUATION
-        if folder.is_dir():
-            sync_path(folder)
+    def flush(self) -> None:
+        """Wait until everything that was written below the data root is on the disk."""
+        with storing(self.gens):
+            flush_file_system(self.root)
 
     def _file(self, stage: Stage, gen_id: str, name: str) -> str:
         _check_id(stage, gen_id)

@@ -34,7 +34,8 @@ def read(folder: str) -> Prompt | None:
 def write(folder: Path, prompt: Prompt, *, keep_former: bool) -> None:
     """Write a prompt in place of another one, which stays as former files if `keep_former`.
 
-    While the other files change there is no prompt.txt, so that no call sends parts of two prompts.
+    While the other files change there is no prompt.txt, so that no call sends parts of two prompts. The writes do not
+    wait for the disk: a prompt that a power cut took is written again.
     """
     path = folder / PROMPT
     parts = {SYSTEM_PROMPT: prompt.system, RESPONSE_FORMAT: prompt.response_format}
@@ -46,9 +47,8 @@ def write(folder: Path, prompt: Prompt, *, keep_former: bool) -> None:
         drop(folder)
         for name, text in parts.items():
             if text:
-                write_text(folder / name, text, folder_later=True)
-    # Storing the reply flushes the folder too; before that, a prompt lost in a power cut is written again.
-    write_text(path, prompt.text, folder_later=True)
+                write_text(folder / name, text, durable=False)
+    write_text(path, prompt.text, durable=False)
 
 
 def drop(folder: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from essay_cohorts.encoding import encoded
 from essay_cohorts.files.atomic import (
     copy_former,
     former_name,
@@ -23,20 +24,28 @@ from essay_cohorts.files.atomic import (
     sync_path,
     write_text,
 )
-from essay_cohorts.files.json_files import read_json, read_text
+from essay_cohorts.files.json_files import json_object, read_json, read_text
 from essay_cohorts.store.reply_files import PARSED, PARSED_METADATA, free_number
 
 
-def write_first(folder: Path, metadata: Mapping[str, Any], score: str | None) -> None:
-    """Write the verdict of an evaluation without a score: the metadata, then parsed.txt when `score` is given."""
-    if (read_json(folder / PARSED_METADATA) or {}) != metadata:
+def write_record(folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Write the metadata of a verdict where there is no score, without waiting for the disk."""
+    if not is_recorded(folder, metadata):
         with storing(folder / PARSED_METADATA):
             keep_former(folder / PARSED_METADATA, free_number(folder, (PARSED_METADATA,)))
-        write_text(folder / PARSED_METADATA, json_text(metadata), folder_later=score is not None)
+        write_text(folder / PARSED_METADATA, json_text(metadata), durable=False)
     sys.audit("essay_cohorts.between_parsed_renames")
-    if score is not None:
-        write_text(folder / PARSED, score)
-        sys.audit("essay_cohorts.after_parsed_renames")
+
+
+def is_recorded(folder: Path, metadata: Mapping[str, Any]) -> bool:
+    """Return True when parsed_metadata.json has this content; text that UTF-8 cannot store is compared as stored."""
+    return read_json(folder / PARSED_METADATA) == json_object(encoded(json_text(metadata)))
+
+
+def write_score(folder: Path, score: str) -> None:
+    """Write the score, without waiting for the disk. The metadata of its verdict must be durable before."""
+    write_text(folder / PARSED, score, durable=False)
+    sys.audit("essay_cohorts.after_parsed_renames")
 
 
 def replace(folder: Path, metadata: Mapping[str, Any], score: str | None, *, result_changes: bool) -> None:
