@@ -28,7 +28,7 @@ def main() -> None:
     dag = PlayedDag(root=Path(root), base_url=base_url, processes=1)
     conf = {"cohort_id": f"bench_{essays[0]}", "essay_ids": essays, "include_existing_evaluations": True}
     planned = dag.plan({**conf, "templates": ["novelty"], "models": ["judge-a"], "max_concurrency": AT_ONCE})
-    (part,) = (Slice(**each) for each in slice_tasks.batches(dag.settings, planned))
+    (part,) = (Slice(**each) for each in slice_tasks.cut_into_slices(dag.settings, planned))
     task = task_ref("run-1", "evaluation.evaluation_raw", 1, 0)
     pieces: dict[str, Callable[[], object]] = {
         "prompts": lambda: slice_tasks.write_prompts(dag.settings, planned, part),

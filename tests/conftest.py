@@ -171,7 +171,7 @@ class PlayedDag:
 
         errors: dict[int, Exception] = {}
         slices: list[dict[str, Any]] = (
-            [] if planned.dry_run else json.loads(json.dumps(slice_tasks.batches(self.settings, planned)))
+            [] if planned.dry_run else json.loads(json.dumps(slice_tasks.cut_into_slices(self.settings, planned)))
         )
         asyncio.run(self._play_slices(planned, slices, errors, run_id, try_number))
         run = task_ref(run_id, "summarise_cohort", try_number).run
@@ -184,7 +184,7 @@ class PlayedDag:
         """Run the steps after planning up to the calls: no reply is scored, and the run is not summarised."""
         from essay_cohorts.backfill import slice_tasks
 
-        slices = slice_tasks.batches(self.settings, planned)
+        slices = slice_tasks.cut_into_slices(self.settings, planned)
         asyncio.run(self._play_slices(planned, slices, {}, run_id, 1, scores=False))
 
     async def _play_slices(

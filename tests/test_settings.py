@@ -71,6 +71,13 @@ def test_cohort_is_unset_when_the_variable_is_missing(tmp_path: Path) -> None:
     ("environment", "place", "finding", "next_step"),
     [
         pytest.param(
+            {"DD_EVENTS": "none"},
+            "DD_EVENTS",
+            "'none' is not valid",
+            "Write one of: cohort, first, evaluations",
+            id="events",
+        ),
+        pytest.param(
             {"DD_DATA_ROOT": "/no/such/folder"}, "DD_DATA_ROOT", "no folder /no/such/folder", "1_raw/", id="no folder"
         ),
         pytest.param({"DD_DATA_ROOT": __file__}, "DD_DATA_ROOT", "test_settings.py", "Set it", id="a file as root"),

@@ -10,8 +10,8 @@ from airflow.sdk import TriggerRule, chain, task_group
 from airflow.sdk.exceptions import AirflowSkipException
 
 from essay_cohorts_airflow.cohort_task import cohort_task
-from essay_cohorts_airflow.score_assets import FINISHED_EVALUATIONS, announce_evaluations
-from essay_cohorts_airflow.task_runtime import readable_failure, this_task
+from essay_cohorts_airflow.score_assets import EVALUATION_OUTLETS, announce_evaluations
+from essay_cohorts_airflow.task_runtime import readable_failure, this_plan, this_task
 
 if TYPE_CHECKING:
     from essay_cohorts.planning.planned_run import PlannedRun
@@ -26,65 +26,66 @@ SLICE_LABEL = "{{ task.op_kwargs['part']['label'] }}"
 
 
 @cohort_task(map_index_template=SLICE_LABEL)
-def check_parsed(planned: dict[str, Any], part: dict[str, Any]) -> None:
+def check_parsed(part: dict[str, Any]) -> None:
     """Log what exists; skip the slice when every evaluation of it has a score."""
     from essay_cohorts.backfill import slice_tasks
 
     with readable_failure():
-        left = slice_tasks.check_parsed(*_inputs(planned, part))
+        left = slice_tasks.check_parsed(*_inputs(part))
     if not left:
         msg = "Every evaluation of this slice exists"
         raise AirflowSkipException(msg)
 
 
 @cohort_task(map_index_template=SLICE_LABEL)
-def evaluation_prompt(planned: dict[str, Any], part: dict[str, Any]) -> None:
+def evaluation_prompt(part: dict[str, Any]) -> None:
     """Write the prompts of the slice."""
     from essay_cohorts.backfill import slice_tasks
 
     with readable_failure():
-        slice_tasks.write_prompts(*_inputs(planned, part))
+        slice_tasks.write_prompts(*_inputs(part))
 
 
 @cohort_task(map_index_template=SLICE_LABEL, execution_timeout=TASK_TIME_LIMIT)
-async def evaluation_raw(planned: dict[str, Any], part: dict[str, Any]) -> None:
+async def evaluation_raw(part: dict[str, Any]) -> None:
     """Ask the judges for the replies that the slice lacks."""
     from essay_cohorts.backfill import call_missing
     from essay_cohorts_airflow.llm_connection import connect
 
     async with asyncio.timeout(CALL_TIME_LIMIT.total_seconds()):
         with readable_failure():
-            await call_missing.call_missing(*_inputs(planned, part), this_task(), connect)
+            await call_missing.call_missing(*_inputs(part), this_task(), connect)
 
 
 # A slice whose calls failed in part still scores the replies that it got; a skipped slice stays skipped.
-@cohort_task(map_index_template=SLICE_LABEL, trigger_rule=TriggerRule.NONE_SKIPPED, outlets=[FINISHED_EVALUATIONS])
-def evaluation_parsed(planned: dict[str, Any], part: dict[str, Any], outlet_events: Any = None) -> None:
+@cohort_task(map_index_template=SLICE_LABEL, trigger_rule=TriggerRule.NONE_SKIPPED, outlets=EVALUATION_OUTLETS)
+def evaluation_parsed(part: dict[str, Any], outlet_events: Any = None) -> None:
     """Score the replies of the slice, and announce the evaluations that have a score now."""
     from essay_cohorts.backfill import announce, slice_tasks
 
     with readable_failure():
-        inputs = _inputs(planned, part)
+        inputs = _inputs(part)
         slice_tasks.parse_replies(*inputs, this_task())
         scored = announce.announce_scored(*inputs)
+    if not EVALUATION_OUTLETS:
+        return
     if not scored:
         # A success would be an event of an asset that did not change.
         msg = "No evaluation of this slice got a score: there is nothing to announce"
         raise AirflowSkipException(msg)
-    announce_evaluations(outlet_events, planned, "scored", scored)
+    announce_evaluations(outlet_events, inputs[1].cohort_id, "scored", scored)
 
 
 @task_group
-def evaluation(planned: dict[str, Any], part: dict[str, Any]) -> None:
+def evaluation(part: dict[str, Any]) -> None:
     """Check, prompt, call and score one slice; all four tasks of a finished slice are skipped."""
     steps = (check_parsed, evaluation_prompt, evaluation_raw, evaluation_parsed)
-    chain(*(step(planned=planned, part=part) for step in steps))
+    chain(*(step(part=part) for step in steps))
 
 
-def _inputs(planned: dict[str, Any], part: dict[str, Any]) -> tuple[Settings, PlannedRun, Slice]:
+def _inputs(part: dict[str, Any]) -> tuple[Settings, PlannedRun, Slice]:
     """Return what each step works with: the settings, the run's plan, and the slice of the plan."""
-    from essay_cohorts.planning.planned_run import PlannedRun
     from essay_cohorts.planning.slices import Slice
     from essay_cohorts.settings import read_settings
 
-    return read_settings(), PlannedRun.from_xcom(planned), Slice(**part)
+    return read_settings(), this_plan(), Slice(**part)

@@ -12,6 +12,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, conf, get_
 
 if TYPE_CHECKING:
     from essay_cohorts.domain import TaskRef
+    from essay_cohorts.planning.planned_run import PlannedRun
 
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": RETRY_POLICY,
     "execution_timeout": timedelta(hours=1),
 }
+
+# Only a task's return value can be mapped over. `plan_cohort` returns the slices, so the plan is an XCom of its own.
+_PLAN_TASK, _PLAN_XCOM = "plan_cohort", "plan"
 
 
 @contextmanager
@@ -63,3 +67,27 @@ def this_conf() -> dict[str, Any]:
     """Return the params' defaults overridden by the trigger's conf, including keys that no param has."""
     context = get_current_context()
     return {**context["params"], **(context["dag_run"].conf or {})}
+
+
+def leave_plan(planned: PlannedRun) -> None:
+    """Leave the plan for the other tasks of the run."""
+    get_current_context()["ti"].xcom_push(_PLAN_XCOM, planned.to_xcom())
+
+
+def find_plan() -> PlannedRun | None:
+    """Return the plan that this run's `plan_cohort` left; None when planning failed."""
+    from essay_cohorts.planning.planned_run import PlannedRun
+
+    record = get_current_context()["ti"].xcom_pull(task_ids=_PLAN_TASK, key=_PLAN_XCOM, map_indexes=-1)
+    return None if record is None else PlannedRun.from_xcom(record)
+
+
+def this_plan() -> PlannedRun:
+    """Return the plan of this run; CohortIncomplete when planning failed."""
+    from essay_cohorts.errors import CohortIncomplete
+
+    planned = find_plan()
+    if planned is None:
+        msg = "This run has no plan: see the log of plan_cohort."
+        raise CohortIncomplete(msg)
+    return planned

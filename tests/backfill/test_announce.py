@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from essay_cohorts.backfill import announce
 from essay_cohorts.planning.slices import Slice
+from essay_cohorts.settings import Events
 from tests.conftest import PlayedDag, PlayedRun
 from tests.ledger_reading import lose_ledger
 from tests.store_builder import StoreBuilder
@@ -100,7 +102,7 @@ def test_a_run_has_a_limit_of_events_of_each_kind(
     half: StoreBuilder, dag: PlayedDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slices share the limit in proportion to their sizes; what is beyond the limit is recorded as announced too."""
-    monkeypatch.setattr(announce, "MAX_EVENTS", 4)
+    monkeypatch.setattr(Events, "most", 4)
     conf = {**ONE_CELL, "replicates": 10, "batch_size": 4}
     run = dag.run(conf)
     assert [part["stop"] - part["start"] for part in run.slices if part["kind"] == "todo"] == [4, 4]
@@ -111,6 +113,15 @@ def test_a_run_has_a_limit_of_events_of_each_kind(
     other = dag.run({**conf, "cohort_id": "d"}, run_id="run-3")
     assert len(reused(dag, other)) == 4
     assert reused(dag, dag.run({**conf, "cohort_id": "d"}, run_id="run-4")) == []
+
+
+def test_without_events_of_evaluations_nothing_is_announced_nor_recorded(half: StoreBuilder, dag: PlayedDag) -> None:
+    """With DD_EVENTS=cohort no evaluation gets an event; with the default, the next run announces them all."""
+    run = dag.run(ONE_CELL)
+    none = replace(dag.settings, events=Events.COHORT)
+    todo = Slice(**run.slices[0])
+    assert announce.announce_reused(none, run.planned) == announce.announce_scored(none, run.planned, todo) == []
+    assert (len(reused(dag, run)), len(scored(dag, run))) == (2, 2)
 
 
 def test_what_an_earlier_version_announced_counts(half: StoreBuilder, dag: PlayedDag) -> None:

@@ -31,7 +31,7 @@ def planned(store: StoreBuilder, dag: PlayedDag) -> PlannedRun:
 @pytest.fixture
 def halves(dag: PlayedDag, planned: PlannedRun) -> list[Slice]:
     """Return the two slices of ten calls each, with their prompts written."""
-    slices = [Slice(**part) for part in slice_tasks.batches(dag.settings, planned)]
+    slices = [Slice(**part) for part in slice_tasks.cut_into_slices(dag.settings, planned)]
     assert [part.stop - part.start for part in slices] == [10, 10]
     for part in slices:
         slice_tasks.write_prompts(dag.settings, planned, part)
@@ -71,7 +71,7 @@ def test_a_slice_that_has_not_begun_keeps_its_work(
     store: StoreBuilder, dag: PlayedDag, planned: PlannedRun, judge_server: JudgeServer
 ) -> None:
     """Without its prompts the other slice is left alone, and no failure is recorded for it."""
-    slices = [Slice(**part) for part in slice_tasks.batches(dag.settings, planned)]
+    slices = [Slice(**part) for part in slice_tasks.cut_into_slices(dag.settings, planned)]
     slice_tasks.write_prompts(dag.settings, planned, slices[0])
     assert asyncio.run(call_for(dag, planned, slices[0])) == {"called": 10}
     assert judge_server.calls() == 10
@@ -106,7 +106,7 @@ def test_a_prompt_of_an_earlier_run_is_not_sent(
 ) -> None:
     """A slice of a new run is left alone until that run has written its prompts, even if older prompts are there."""
     again = dag.plan({**CONF, "essay_ids": [f"e_essay{n}" for n in range(1, 21)], "batch_size": 10}, run_id="run-2")
-    slices = [Slice(**part) for part in slice_tasks.batches(dag.settings, again)]
+    slices = [Slice(**part) for part in slice_tasks.cut_into_slices(dag.settings, again)]
     slice_tasks.write_prompts(dag.settings, again, slices[1])
     assert asyncio.run(call_for(dag, again, slices[1])) == {"called": 10}
     slice_tasks.write_prompts(dag.settings, again, slices[0])

@@ -377,7 +377,7 @@ def test_a_call_sends_what_is_stored(store: StoreBuilder, dag: PlayedDag, judge_
     """Editing or deleting a system message after the prompts were written does not change what is sent."""
     store.write(SYSTEM, "Be strict.")
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
-    part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
+    part = Slice(**slice_tasks.cut_into_slices(dag.settings, planned)[0])
     prompts, call, _ = _stage_steps(dag, planned, part).values()
     prompts()
     (store.root / SYSTEM).unlink()
@@ -501,7 +501,7 @@ def test_the_plan_is_logged(varied: StoreBuilder, dag: PlayedDag, log_lines: Log
 def test_xcom_carries_counts_not_ids(varied: StoreBuilder, dag: PlayedDag) -> None:
     """Tasks pass only a few numbers and slices to each other, however large the cohort is."""
     planned = dag.plan({"cohort_id": "c"})
-    slices = slice_tasks.batches(dag.settings, planned)
+    slices = slice_tasks.cut_into_slices(dag.settings, planned)
     assert len(json.dumps(planned.to_xcom())) < 1_500
     assert all(len(json.dumps(part)) < 300 for part in slices)
     assert planned.planned == sum(planned.count(Action(action)) for action in ("reuse", "parse", "call", "unscored"))
@@ -592,7 +592,10 @@ def test_slices_cover_each_evaluation_once(varied: StoreBuilder, dag: PlayedDag)
     """Every reused and every unfinished evaluation is in exactly one slice, of its own kind."""
     planned = dag.plan({"cohort_id": "c"})
     for batch_size in (None, 1, 3):
-        parts = [Slice(**part) for part in slice_tasks.batches(dag.settings, replace(planned, batch_size=batch_size))]
+        parts = [
+            Slice(**part)
+            for part in slice_tasks.cut_into_slices(dag.settings, replace(planned, batch_size=batch_size))
+        ]
         found = Counter(
             (part.kind, row.member.gen_id) for part in parts for row in rows_of_slice(dag.settings, planned, part)
         )
@@ -607,14 +610,14 @@ def test_no_more_slices_call_than_tasks_run_at_once(
     """With more slices than tasks at once, waiting slices would leave their share of the allowed calls unused."""
     store.backfill(*(store.essay(number) for number in range(1, 61)))
     planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 50})
-    parts = slice_tasks.batches(dag.settings, planned, tasks_at_once)
+    parts = slice_tasks.cut_into_slices(dag.settings, planned, tasks_at_once)
     assert [part["calls_at_once"] for part in parts] == [50 // slices] * slices
 
 
 def test_a_slice_is_of_this_runs_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
     """A later planning of the same cohort does not change the rows of an earlier run's slices."""
     planned = dag.plan({"cohort_id": "c"}, run_id="1")
-    part = Slice(**slice_tasks.batches(dag.settings, planned)[-1])
+    part = Slice(**slice_tasks.cut_into_slices(dag.settings, planned)[-1])
     before = rows_of_slice(dag.settings, planned, part)
     dag.plan({"cohort_id": "c", "templates": ["coherence"]}, run_id="2")
     assert rows_of_slice(dag.settings, planned, part) == before
@@ -625,7 +628,7 @@ def test_a_run_without_its_plan_says_so(varied: StoreBuilder, dag: PlayedDag) ->
     planned = dag.plan({"cohort_id": "c"})
     (varied.root / f"cohorts/c/runs/{planned.run_key}/plan.csv").unlink()
     with pytest.raises(StoreError, match="is gone"):
-        slice_tasks.batches(dag.settings, planned)
+        slice_tasks.cut_into_slices(dag.settings, planned)
 
 
 # ---------------------------------------------------------------- skipping
@@ -634,7 +637,7 @@ def test_a_run_without_its_plan_says_so(varied: StoreBuilder, dag: PlayedDag) ->
 def test_a_slice_reads_its_own_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
     """`batches` writes each slice's rows; a run that 0.1.0 planned has only the whole plan; damage is named."""
     planned = dag.plan({"cohort_id": "c"})
-    parts = [Slice(**part) for part in slice_tasks.batches(dag.settings, planned)]
+    parts = [Slice(**part) for part in slice_tasks.cut_into_slices(dag.settings, planned)]
     run = varied.root / f"cohorts/c/runs/{planned.run_key}"
     plan = (run / "plan.csv").read_bytes()
     (run / "plan.csv").unlink()
@@ -717,7 +720,7 @@ def test_the_shell_line_lists_what_was_skipped(varied: StoreBuilder, dag: Played
         ["bash", "-c", script], cwd=varied.root.parent, capture_output=True, text=True, check=False
     ).stdout.splitlines()
     before = len(log_lines())
-    for part in slice_tasks.batches(dag.settings, planned):
+    for part in slice_tasks.cut_into_slices(dag.settings, planned):
         slice_tasks.check_parsed(dag.settings, planned, Slice(**part))
     assert printed == skip_lines(log_lines()[before:])
     assert len(printed) == 7
@@ -758,7 +761,7 @@ def test_an_input_lost_after_planning_is_logged(
 def test_templates_broken_after_planning_are_bad_input(store: StoreBuilder, dag: PlayedDag) -> None:
     """A CSV that is broken during a run stops the step with an error that names file and line."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)]})
-    part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
+    part = Slice(**slice_tasks.cut_into_slices(dag.settings, planned)[0])
     store.write("1_raw/evaluation_templates.csv", "template_id,active\nnovelty,perhaps\n")
     with pytest.raises(BadInput, match=r"evaluation_templates\.csv:2, column active"):
         slice_tasks.write_prompts(dag.settings, planned, part)
@@ -785,7 +788,7 @@ def test_a_former_prompt_under_its_other_name_is_sent(
 def test_the_prompt_of_a_stored_reply_stays(store: StoreBuilder, dag: PlayedDag) -> None:
     """A template edited between two tries does not replace the prompt of a stored reply."""
     planned = dag.plan({**ONE_CELL, "essay_ids": [store.essay(1)], "replicates": 1})
-    part = Slice(**slice_tasks.batches(dag.settings, planned)[0])
+    part = Slice(**slice_tasks.cut_into_slices(dag.settings, planned)[0])
     prompts, call, _ = _stage_steps(dag, planned, part).values()
     prompts()
     call()

@@ -6,6 +6,7 @@ import pytest
 
 from essay_cohorts.errors import BadInput
 from essay_cohorts.planning.request import KEYS, LIMITS, CohortRequest, parse_request
+from tests.dags.conftest import parse_folder
 
 LEAVES = ["announce_completion", "write_report"]
 STAGES = ("prompt", "raw", "parsed")
@@ -19,28 +20,27 @@ def dag(dag_folder: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_graph_has_exactly_the_promised_edges(dag: dict[str, Any]) -> None:
-    """The chain is plan, dry-run gate, batches, the mapped group's four steps, the summary and its announcement.
+    """The chain is plan, the mapped group's four steps, the summary and its announcement.
 
-    Each task that takes the plan has an edge from `plan_cohort`, too.
+    The dry-run gate, the announcement of reused evaluations and the report stand beside the chain.
     """
     steps = [f"evaluation.{name}" for name in ("check_parsed", *(f"evaluation_{stage}" for stage in STAGES))]
     assert dag["edges"] == {
-        "plan_cohort": sorted(["not_a_dry_run", "batches", "announce_reused", *steps, "summarise_cohort", *LEAVES]),
-        "not_a_dry_run": ["announce_reused", "batches"],
-        "batches": sorted(steps),
-        "announce_reused": ["summarise_cohort"],
+        "plan_cohort": sorted(["not_a_dry_run", *steps]),
+        "not_a_dry_run": ["announce_reused", "write_report"],
+        "announce_reused": ["summarise_cohort", "write_report"],
         "evaluation.check_parsed": ["evaluation.evaluation_prompt"],
         "evaluation.evaluation_prompt": ["evaluation.evaluation_raw"],
         "evaluation.evaluation_raw": ["evaluation.evaluation_parsed"],
-        "evaluation.evaluation_parsed": ["summarise_cohort"],
-        "summarise_cohort": LEAVES,
+        "evaluation.evaluation_parsed": ["summarise_cohort", "write_report"],
+        "summarise_cohort": ["announce_completion"],
         **{leaf: [] for leaf in LEAVES},
     }
 
 
 def test_the_leaves_follow_the_summary(dag: dict[str, Any]) -> None:
     """A red summary makes a leaf, and so the run, red; the summary and the report run whatever happened before."""
-    assert dag["leaves"] == LEAVES
+    assert sorted(dag["leaves"]) == LEAVES
     assert dag["rules"]["write_report"] == "all_done"
     assert dag["rules"]["announce_completion"] == "all_success"
     assert dag["rules"]["summarise_cohort"] == "all_done"
@@ -53,6 +53,14 @@ def test_only_tasks_that_can_skip_themselves_declare_an_asset(dag: dict[str, Any
         "evaluation.evaluation_parsed": ["finished_evaluations"],
         "announce_reused": ["finished_evaluations"],
         "announce_completion": ["completed_cohorts"],
+    }
+
+
+def test_without_events_of_evaluations_only_the_completion_is_an_asset() -> None:
+    """With DD_EVENTS=cohort one task has an outlet: the success of another one would be an event without gen_id."""
+    outlets = parse_folder(DD_EVENTS="cohort")["dags"]["evaluation_backfill"]["outlets"]
+    assert {task: assets for task, assets in outlets.items() if assets} == {
+        "announce_completion": ["completed_cohorts"]
     }
 
 

@@ -139,7 +139,7 @@ def work_through(store: StoreBuilder, planned: PlannedRun) -> None:
     """Run the steps after planning except the calls, and check that nothing outside the root is written."""
     settings = PlayedDag(root=store.root, base_url="").settings
     with recorded_writes() as writes:
-        for part in (Slice(**part) for part in slice_tasks.batches(settings, planned)):
+        for part in (Slice(**part) for part in slice_tasks.cut_into_slices(settings, planned)):
             slice_tasks.check_parsed(settings, planned, part)
             slice_tasks.write_prompts(settings, planned, part)
             slice_tasks.parse_replies(settings, planned, part, task_ref(RUN_ID, "evaluation.evaluation_parsed", 1))

@@ -24,32 +24,33 @@ from essay_cohorts.store.gens_data_layer import GensDataLayer
 
 log = logging.getLogger(__name__)
 
-# Limit per run for each kind of evaluation: scored and reused. Airflow needs about 2 ms per event. It stores the
-# events of a task in one transaction, and during this time no other process can write to an SQLite database.
-# Evaluations without an event are still in the counts of the cohort's event.
-MAX_EVENTS = 1_000
-
 
 def announce_scored(settings: Settings, planned: PlannedRun, part: Slice) -> list[str]:
     """Return the gen_ids of a slice that have a score now and were not announced before.
 
-    Records all of them as announced, but returns at most the slice's share of MAX_EVENTS.
+    Records all of them as announced, but returns at most the slice's share of `Events.most`. The others are still in
+    the counts of the cohort's event.
     """
+    most = settings.events.most
+    if not most:
+        return []
     store = GensDataLayer.from_root(settings.data_root)
     gen_ids = [row.member.gen_id for row in rows_of_slice(settings, planned, part)]
     scored = (gen_id for gen_id in gen_ids if store.evaluation(gen_id).is_parsed())
     new = _new(settings, planned, f"{part.kind}-{part.start}", scored)
     todo = planned.call + planned.parse
-    return _first(new, max(1, MAX_EVENTS * len(gen_ids) // max(MAX_EVENTS, todo)))
+    return _first(new, max(1, most * len(gen_ids) // max(most, todo)))
 
 
 def announce_reused(settings: Settings, planned: PlannedRun) -> list[str]:
     """Return the gen_ids that the run reuses and that were not announced before.
 
-    Records all of them as announced, but returns at most MAX_EVENTS.
+    Records all of them as announced, but returns at most `Events.most`.
     """
+    if not settings.events.most:
+        return []
     reused = (row.member.gen_id for row in rows_of_kind(evaluation_rows(settings, planned), "reuse"))
-    return _first(_new(settings, planned, "reuse", reused), MAX_EVENTS)
+    return _first(_new(settings, planned, "reuse", reused), settings.events.most)
 
 
 def announce_completion(settings: Settings, planned: PlannedRun) -> bool:

@@ -35,7 +35,7 @@ def run_planned(settings: Settings, planned: PlannedRun, task: TaskRef, connect:
     """
     # One process works through the slices in turn, so one slice with all calls at once is the quickest.
     planned = replace(planned, batch_size=planned.batch_size or max(planned.planned, 1))
-    parts = [Slice(**part) for part in slice_tasks.batches(settings, planned)]
+    parts = [Slice(**part) for part in slice_tasks.cut_into_slices(settings, planned)]
     for index, part in enumerate(parts):
         work = _run_slice(settings, planned, part, replace(task, task_id="run", map_index=index), connect)
         try:

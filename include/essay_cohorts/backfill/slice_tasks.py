@@ -53,7 +53,7 @@ _CACHED_PROMPTS = 8
 _REPLIES_PER_FLUSH = 1_000
 
 
-def batches(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
+def cut_into_slices(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
     """Divide the plan into slices, write each slice's part of the plan, and return the slices in their XCom form.
 
     `tasks_at_once` is the highest number of slices with calls; 0 means that only the settings limit this number.
