@@ -108,7 +108,7 @@ class Backfill:
         if state != "success":
             self._print_failure(api, run_id)
             return FAILED, {}
-        plan = dict(api.xcom(DAG_ID, run_id, printout.PLANNING))
+        plan = dict(api.xcom(DAG_ID, run_id, printout.PLANNING, key=printout.PLAN_XCOM))
         _print_all(printout.plan_lines(plan))
         return SUCCEEDED, plan
 

@@ -11,6 +11,7 @@ COUNTS = ("planned", "reused", "called", "scored", "unscored", "failed", "not_ru
 ACTIONS = ("reuse", "parse", "call", "unscored")
 LOG_LINES = 40
 PLANNING, SUMMARY = "plan_cohort", "summarise_cohort"
+PLAN_XCOM = "plan"
 
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:

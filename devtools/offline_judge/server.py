@@ -128,7 +128,8 @@ class Judge:
     async def _answer(self, request: Request, call: Call | Answer, tally: Tally, number: int) -> Answer | None:
         """Return the answer after its pause; None when the connection was closed before."""
         keys = self._next_fault(call) if isinstance(call, Call) else {}
-        pause = self._latency_s + keys.get("seconds", 0)
+        # A server refuses a request beyond its rate at once, without asking the model.
+        pause = 0 if keys.get("fault") == "rate_limit" else self._latency_s + keys.get("seconds", 0)
         if pause and await _closed(request, pause):
             return None
         if isinstance(call, Answer):

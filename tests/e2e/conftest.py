@@ -48,8 +48,8 @@ class FinishedRun:
         """Return the states of a task's instances by map index."""
         return {task.map_index: task.state for task in self.tasks() if task.task_id == task_id}
 
-    def xcom(self, task_id: str) -> Any:
-        return self.airflow.api.xcom(DAG_ID, self.run_id, task_id)
+    def xcom(self, task_id: str, key: str = "return_value") -> Any:
+        return self.airflow.api.xcom(DAG_ID, self.run_id, task_id, key=key)
 
     def log(self, task_id: str, map_index: int = -1, try_number: int = 1) -> str:
         return self.airflow.api.task_log(DAG_ID, self.run_id, task_id, map_index, try_number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -62,6 +63,22 @@ def test_the_answers_to_the_burst_set_the_rate(answers: int, rate: float, ceilin
     assert pace.ceiling == ceiling
     _, second = pace.take(11.0, NO_LIMITS, 0, 0)
     assert [first.wait_s, second.wait_s] == pytest.approx([0.0, 1 / rate])
+
+
+def test_what_a_server_accepted_shows_its_rate_before_it_answers() -> None:
+    """A judge that thinks for long has not answered after the second, but it refused all beyond what it accepts."""
+    pace, _ = Pace().refused(10.0, 9.9).take(11.0, NO_LIMITS, 0, 1, accepted=10)
+    assert pace.rate == pytest.approx(9.5)
+
+
+def test_a_server_that_soon_refuses_again_is_measured_by_its_answers() -> None:
+    """It may allow ten requests under way: then its answers, and not what it accepted at first, show its rate."""
+    pace, _ = Pace().refused(10.0, 9.9).take(11.0, NO_LIMITS, 0, 0, accepted=10)
+    again = pace.refused(13.0, 12.9)
+    assert (again.is_measured, again.shrunk_at) == (False, 14.0)
+    pace, _ = again.take(14.0, NO_LIMITS, 0, 2, accepted=10)
+    assert pace.rate == pytest.approx(1.9)
+    assert pace.refused(16.0, 15.9).rate == pytest.approx(1.9 * 0.95)
 
 
 def test_a_later_refusal_counts_once_for_all_turns_that_were_given_out() -> None:
@@ -201,3 +218,20 @@ def test_what_one_caller_learns_from_a_429_holds_for_all(ledger: Ledger) -> None
         assert answer.turn.wait_s == pytest.approx(1.0, abs=0.3)
         [other] = others.exchange([], [Wanted(request=replace(request(), model_id="judge-b"))])
         assert (other.room, other.turn.wait_s) == (Room.YES, 0.0)
+
+
+def test_requests_that_the_server_accepted_set_the_rate(ledger: Ledger) -> None:
+    """Of eight requests six are under way when two are refused: the next start comes a sixth of a second later."""
+    with ledger.caller("first") as caller:
+        calls = ledger.requests(caller, "c", RUN, Budget())
+        sent = [request() for _ in range(8)]
+        calls.exchange([], [Wanted(request=each) for each in sent])
+        ended = [
+            Settlement(name=each.name, end=CallEnd.NOT_CHARGED, cost_usd=0.0, is_refused=True) for each in sent[:2]
+        ]
+        calls.exchange([Told(settlement=each) for each in ended])
+        [held] = calls.exchange([], [Wanted(request=request())])
+        time.sleep(held.turn.wait_s)
+        first, second = calls.exchange([], [Wanted(request=request()), Wanted(request=request())])
+        assert first.turn.wait_s == 0
+        assert second.turn.wait_s == pytest.approx(1 / (6 * 0.95))

@@ -52,8 +52,9 @@ class ModelPaces:
             return AT_ONCE
         if pace is None or pace.is_of_another_clock(self._now(), limits, request.tokens):
             pace = Pace()
-        answers = 0 if pace.rate is None or pace.is_measured else self._answers(request.model_id, pace.shrunk_at)
-        self._paces[request.model_id], turn = pace.take(self._now(), limits, request.tokens, answers)
+        is_known = pace.rate is None or pace.is_measured
+        seen = (0, 0) if is_known else self._seen(request.model_id, pace.shrunk_at)
+        self._paces[request.model_id], turn = pace.take(self._now(), limits, request.tokens, *seen)
         self._changed.add(request.model_id)
         return turn
 
@@ -69,15 +70,19 @@ class ModelPaces:
             statement = schema.insert(self._connection, paces).values(model_id=model_id, **new)
             self._connection.execute(statement.on_conflict_do_update(index_elements=["model_id"], set_=new))
 
-    def _answers(self, model_id: str, hold_ends: float) -> int:
-        """Return the most answers of WINDOW_S among those from WINDOW_S before the hold to now."""
-        found = select(requests.c.ended).where(
-            requests.c.sent_at >= minutes_ago(_COUNTED_MIN),
-            requests.c.model_id == model_id,
-            requests.c.ending == CallEnd.REPLY,
-            requests.c.ended > hold_ends - 2 * WINDOW_S,
+    def _seen(self, model_id: str, hold_ends: float) -> tuple[int, int]:
+        """Return what shows the rate of a server that refused (see Pace.take): its answers, and what it accepted."""
+        hold_began = hold_ends - WINDOW_S
+        of_model = (requests.c.sent_at >= minutes_ago(_COUNTED_MIN)) & (requests.c.model_id == model_id)
+        is_reply = requests.c.ending == CallEnd.REPLY
+        ends = select(requests.c.ended).where(of_model, is_reply, requests.c.ended > hold_began - WINDOW_S)
+        accepted = select(func.count()).where(
+            of_model,
+            requests.c.began.between(hold_began - WINDOW_S, hold_began),
+            requests.c.ending.is_(None) | is_reply,
         )
-        return most_in_a_window(sorted(self._connection.execute(found).scalars()))
+        answers = most_in_a_window(sorted(self._connection.execute(ends).scalars()))
+        return answers, int(self._connection.execute(accepted).scalar_one())
 
     def _now(self) -> float:
         if self._clock is None:

@@ -2,7 +2,7 @@
 
 Two things set the pace. The columns `requests_per_minute` and `tokens_per_minute` of llm_models.csv keep starts an
 even distance apart. And a server that answers 429 shows how much it accepts: then the rate of starts is set a little
-below the rate at which all workers together were last answered, and grows again slowly.
+below the rate at which it last answered or accepted requests of all workers together, and grows again slowly.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 
 _MARGIN = 0.95
 _LOWEST_RATE = 0.05
-# The first 429 stops the starts for this many seconds. The answers from as long before it to then show the rate.
+# The first 429 stops the starts for this many seconds. The answers from as long before it to then show the rate, and
+# so do the requests that the server accepted in the last of these seconds before the 429: it refuses at once, but a
+# judge that thinks for long has answered nothing yet. A server that counts requests under way, and not those of a
+# second, soon refuses again: then the answers alone show its rate.
 WINDOW_S = 1.0
 # The rate grows after _PATIENCE_S without a 429: quickly while nobody knows what the server accepts, slowly near the
 # rate that it refused, and again a little faster after _FORGET_S, because others may have left the server. The turns
@@ -78,17 +81,20 @@ class Pace:
     is_measured: bool = False
     ceiling: float | None = None
 
-    def take(self, now: float, limits: ModelLimits, tokens: int, answers: int) -> tuple[Pace, Turn]:
+    def take(
+        self, now: float, limits: ModelLimits, tokens: int, answers: int, accepted: int = 0
+    ) -> tuple[Pace, Turn]:
         """Return the pace after one more start, and the turn for that start.
 
-        `answers` is the most answers to all workers within WINDOW_S, from as long before the first 429 on.
+        `answers` is the most answers to all workers within WINDOW_S, from as long before the first 429 on; `accepted`
+        is how many requests began in WINDOW_S before that 429 and were not refused.
         """
         if not self.is_measured and now < self.shrunk_at:
             return self, Turn(wait_s=self.shrunk_at - now, is_given=False)
         start = max(now, self.next_start)
         if start - now > _FARTHEST_TURN_S:
             return self, Turn(wait_s=_FARTHEST_TURN_S / 2, is_given=False)
-        pace = self._grown(now, start, answers)
+        pace = self._grown(now, start) if self.is_measured else self._measured(start, answers, accepted)
         distance_s = max(limits.distance_s(tokens), 1 / pace.rate if pace.rate else 0.0)
         return replace(pace, next_start=start + distance_s), Turn(wait_s=start - now)
 
@@ -105,20 +111,26 @@ class Pace:
         """
         if began < self.shrunk_at:
             return self
-        if self.rate is None or not self.is_measured:
-            end = max(self.next_start, now + WINDOW_S)
-            return replace(self, rate=1.0, next_start=end, shrunk_at=end, grown_at=end)
+        is_misjudged = self.ceiling is None and now < self.shrunk_at + _PATIENCE_S
+        if self.rate is None or not self.is_measured or is_misjudged:
+            end, ceiling = max(self.next_start, now + WINDOW_S), self.rate if self.is_measured else self.ceiling
+            return Pace(next_start=end, rate=1.0, shrunk_at=end, grown_at=end, ceiling=ceiling)
         turns_end = max(now, self.next_start)
         rate = max(_LOWEST_RATE, self.rate * _MARGIN)
         return replace(self, rate=rate, ceiling=self.rate, shrunk_at=turns_end, grown_at=turns_end)
 
-    def _grown(self, now: float, start: float, answers: int) -> Pace:
+    def _measured(self, start: float, answers: int, accepted: int) -> Pace:
         if self.rate is None:
             return self
-        if not self.is_measured:
-            rate = _MARGIN * max(1, answers) / WINDOW_S
-            ceiling = answers / WINDOW_S if answers >= _ENOUGH_ANSWERS else None
-            return replace(self, rate=rate, ceiling=ceiling, grown_at=start, is_measured=True)
+        if self.ceiling is None and accepted > answers:
+            return replace(self, rate=_MARGIN * accepted / WINDOW_S, grown_at=start, is_measured=True)
+        rate = _MARGIN * max(1, answers) / WINDOW_S
+        ceiling = answers / WINDOW_S if answers >= _ENOUGH_ANSWERS else self.ceiling
+        return replace(self, rate=rate, ceiling=ceiling, grown_at=start, is_measured=True)
+
+    def _grown(self, now: float, start: float) -> Pace:
+        if self.rate is None:
+            return self
         if self.next_start <= now:
             return replace(self, grown_at=start)  # the rate does not hold this start back, so nothing is learnt
         quiet_s, elapsed_s = start - self.shrunk_at, max(0.0, start - self.grown_at)
