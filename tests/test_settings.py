@@ -70,6 +70,8 @@ def test_cohort_is_unset_when_the_variable_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "place", "finding", "next_step"),
     [
+        pytest.param({"DD_SLICES": "0"}, "DD_SLICES", "'0' is not valid", "from 1 to 500", id="slices"),
+        pytest.param({"DD_SLICES": "501"}, "DD_SLICES", "'501' is not valid", "from 1 to 500", id="too many slices"),
         pytest.param(
             {"DD_EVENTS": "none"},
             "DD_EVENTS",

@@ -15,6 +15,8 @@ from essay_cohorts.errors import BadInput, Problem
 
 # The top folder of the checkout if this file is part of one. It holds the sample data and a .env.
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+# Airflow maps over 1,024 slices at most, and reused evaluations have slices of their own.
+_MOST_SLICES = 500
 Choice = TypeVar("Choice", bound=StrEnum)
 _UNSET = {"", "0", "false", "none", "null"}
 
@@ -40,7 +42,8 @@ class Settings:
     """The settings of a deployment.
 
     `data_root` is the folder of all files that are read and written. `cohort_id` and `changed_inputs` are used if the
-    conf does not set them. `processes` is the number of slices that this machine can usefully run at once. `ledger`
+    conf does not set them. `processes` is the number of slices that this machine can usefully run at once, and
+    `slices` the number that an operator wants instead, on one machine or on several. `ledger`
     is the URL of the ledger's database, which may hold a password; "" is a file in the data root. `max_usd_per_day`
     and `max_usd_per_month` cap what all runs together may spend in a day and a month of UTC; None means no cap.
     `events` says which evaluations of a run get an asset event.
@@ -54,6 +57,7 @@ class Settings:
     max_usd_per_day: float | None = None
     max_usd_per_month: float | None = None
     events: Events = Events.FIRST
+    slices: int | None = None
 
 
 def airflow_command() -> str:
@@ -83,6 +87,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         )
     changed = _one_of(ChangedInputs, environment, "DD_CHANGED_INPUTS", problems) or ChangedInputs.REFUSE
     events = _one_of(Events, environment, "DD_EVENTS", problems) or Events.FIRST
+    slices = _whole_number(environment, "DD_SLICES", problems)
     caps = [_usd(environment, name, problems) for name in ("DD_MAX_USD_PER_DAY", "DD_MAX_USD_PER_MONTH")]
     if problems:
         raise BadInput(problems)
@@ -95,6 +100,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         max_usd_per_day=caps[0],
         max_usd_per_month=caps[1],
         events=events,
+        slices=slices,
     )
 
 
@@ -124,6 +130,18 @@ def _usd(environment: Mapping[str, str], name: str, problems: list[Problem]) -> 
         next_step = "Write a number of USD such as 5 or 2.50, or leave it out for no cap."
         problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
     return usd
+
+
+def _whole_number(environment: Mapping[str, str], name: str, problems: list[Problem]) -> int | None:
+    """Return a number from 1, None if it is not set; add a problem if it is not such a number."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_SLICES:
+        return int(text)
+    next_step = f"Write a whole number from 1 to {_MOST_SLICES}, or leave it out."
+    problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
+    return None
 
 
 def _processes() -> int:

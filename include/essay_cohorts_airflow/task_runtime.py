@@ -49,6 +49,12 @@ def tasks_at_once() -> int:
     return conf.getint("core", "parallelism")
 
 
+def runs_on_several_machines() -> bool:
+    """Return True unless the executor runs all tasks on the scheduler's machine."""
+    executor = conf.get("core", "executor").split(",")[0].rpartition(".")[2]
+    return executor not in {"LocalExecutor", "SequentialExecutor"}
+
+
 def this_task() -> TaskRef:
     """Name the running try, so that everything it writes can be traced to its log."""
     from essay_cohorts.domain import TaskRef

@@ -614,6 +614,17 @@ def test_no_more_slices_call_than_tasks_run_at_once(
     assert [part["calls_at_once"] for part in parts] == [50 // slices] * slices
 
 
+@pytest.mark.parametrize(("in_flight", "slices"), [("", 4), ("17", 2)], ids=["no limit", "17 in flight"])
+def test_on_several_machines_a_limit_of_the_model_limits_the_slices(
+    store: StoreBuilder, dag: PlayedDag, in_flight: str, slices: int
+) -> None:
+    """Slices beyond what the model lets be in flight would only wait."""
+    store.write("1_raw/llm_models.csv", f"id,model,for_evaluation,max_in_flight\njudge-a,m,true,{in_flight}\n")
+    store.backfill(*(store.essay(number) for number in range(1, 101)))
+    planned = dag.plan({**ONE_CELL, "replicates": 1, "max_concurrency": 50})
+    assert len(slice_tasks.cut_into_slices(dag.settings, planned, 16, several_machines=True)) == slices
+
+
 def test_a_slice_is_of_this_runs_plan(varied: StoreBuilder, dag: PlayedDag) -> None:
     """A later planning of the same cohort does not change the rows of an earlier run's slices."""
     planned = dag.plan({"cohort_id": "c"}, run_id="1")

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from essay_cohorts.domain import Action, Member, PlanRow, Stage
-from essay_cohorts.planning.slices import MAX_SLICES, Kind, Slice, check_batch_size, make_slices, rows_of_kind
+from essay_cohorts.planning.slices import (
+    MAX_SLICES,
+    Capacity,
+    Kind,
+    Slice,
+    check_batch_size,
+    make_slices,
+    rows_of_kind,
+)
 
 PROPERTY = settings(deadline=None, max_examples=150)
 # The number of tasks in the mapped task group, and of tasks outside the group.
@@ -27,7 +35,7 @@ def slices_for(
             todo_ids=ids(todo, "t"),
             batch_size=batch,
             max_concurrency=at_once,
-            processes=processes,
+            capacity=Capacity(processes=processes),
         )
     )
 
@@ -293,3 +301,23 @@ def test_max_concurrency_changes_only_the_calls_at_once_of_a_slice() -> None:
     """If max_concurrency is large enough, a higher value changes only the limit on the calls of each slice."""
     low, high = slices_for(100, 100, at_once=64), slices_for(100, 100, at_once=128)
     assert [replace(part, calls_at_once=0) for part in low] == [replace(part, calls_at_once=0) for part in high]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "at_once", "slices"),
+    [
+        pytest.param(Capacity(processes=2), 200, 2, id="one machine: its cores"),
+        pytest.param(Capacity(processes=8), 50, 3, id="one machine: 16 calls at once each"),
+        pytest.param(Capacity(processes=8, tasks=2), 200, 2, id="one machine: tasks at once"),
+        pytest.param(Capacity(processes=2, tasks=16, several_machines=True), 200, 16, id="4 workers of 4 slots"),
+        pytest.param(Capacity(processes=2, tasks=16, several_machines=True), 50, 6, id="8 calls at once each"),
+        pytest.param(Capacity(processes=2, tasks=16, several_machines=True), 5, 1, id="few calls at once"),
+        pytest.param(Capacity(processes=2, several_machines=True), 500, 32, id="no limit of tasks"),
+        pytest.param(Capacity(processes=2, wanted=5), 50, 5, id="as set, on one machine"),
+        pytest.param(Capacity(processes=2, tasks=16, several_machines=True, wanted=24), 50, 24, id="as set"),
+        pytest.param(Capacity(processes=2, wanted=24), 10, 10, id="as set, but a call at once each"),
+    ],
+)
+def test_the_number_of_slices_follows_the_capacity(capacity: Capacity, at_once: int, slices: int) -> None:
+    """On one machine its cores count, on several what Airflow lets run at once; DD_SLICES overrides both."""
+    assert capacity.slices(at_once) == slices

@@ -33,7 +33,7 @@ from essay_cohorts.planning.slice_rows import (
     unparsed_rows,
     write_slices,
 )
-from essay_cohorts.planning.slices import Slice, make_slices, rows_of_kind
+from essay_cohorts.planning.slices import Capacity, Slice, make_slices, rows_of_kind
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
 from essay_cohorts.store.evaluation import EvaluationFolder
@@ -53,10 +53,12 @@ _CACHED_PROMPTS = 8
 _REPLIES_PER_FLUSH = 1_000
 
 
-def cut_into_slices(settings: Settings, planned: PlannedRun, tasks_at_once: int = 0) -> list[dict[str, Any]]:
+def cut_into_slices(
+    settings: Settings, planned: PlannedRun, tasks_at_once: int = 0, *, several_machines: bool = False
+) -> list[dict[str, Any]]:
     """Divide the plan into slices, write each slice's part of the plan, and return the slices in their XCom form.
 
-    `tasks_at_once` is the highest number of slices with calls; 0 means that only the settings limit this number.
+    `tasks_at_once` is how many tasks Airflow lets run, on all its machines if there are several; 0 means no limit.
     """
     rows = evaluation_rows(settings, planned)
     slices = make_slices(
@@ -64,12 +66,25 @@ def cut_into_slices(settings: Settings, planned: PlannedRun, tasks_at_once: int 
         todo_ids=[row.member.gen_id for row in rows_of_kind(rows, "todo")],
         batch_size=planned.batch_size,
         max_concurrency=planned.max_concurrency,
-        processes=min(settings.processes, tasks_at_once or settings.processes),
+        capacity=Capacity(
+            processes=settings.processes,
+            tasks=tasks_at_once,
+            several_machines=several_machines,
+            wanted=settings.slices,
+        ),
+        calls_at_once=_most_in_flight(settings, planned) if several_machines else None,
     )
     write_slices(settings, planned, rows, slices)
     evaluations = counted(sum(part.stop - part.start for part in slices), "evaluation")
     log.info("%s over %s", counted(len(slices), "slice"), evaluations)
     return [part.to_xcom() for part in slices]
+
+
+def _most_in_flight(settings: Settings, planned: PlannedRun) -> int | None:
+    """Return how many calls may be in flight at all judges of the run together; None if one of them has no limit."""
+    models = Catalog(root=settings.data_root).models(planned.models).value
+    limits = [model.max_in_flight for model in models if planned.models is None or model.id in planned.models]
+    return sum(each for each in limits if each) if limits and all(limits) else None
 
 
 def check_parsed(settings: Settings, planned: PlannedRun, part: Slice) -> int:

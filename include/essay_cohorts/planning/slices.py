@@ -16,9 +16,12 @@ Kind = Literal["reuse", "todo"]
 MAX_SINGLE_SLICES = 8
 # With fewer calls per slice, another process costs more time to start (to import the LLM client) than it saves.
 MIN_CALLS_PER_SLICE = 25
-# One process handles this many concurrent calls easily, and one process finds the rate limit of a server sooner than
-# several processes.
+# With fewer calls at once, another process is not worth its start. On several machines it sooner is, because it has
+# cores of its own.
 MIN_CONCURRENCY_PER_SLICE = 16
+MIN_CONCURRENCY_ON_SEVERAL_MACHINES = 8
+# On several machines without a limit of tasks at once, as many slices as Airflow's own limit is by default.
+_UNLIMITED_TASKS = 32
 # Each reused evaluation is one line in the slice's log, and a person must be able to open that log. 20,000 reused
 # evaluations make 10 slices of 4 task instances each.
 REUSED_PER_SLICE = 2_000
@@ -53,6 +56,30 @@ class Slice:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """What a deployment can run at once.
+
+    `processes` is what one machine can, `tasks` what Airflow lets run (0: no limit), on all its machines together if
+    there are `several_machines`. `wanted` is the number of slices that the operator set (DD_SLICES), None if not set.
+    """
+
+    processes: int
+    tasks: int = 0
+    several_machines: bool = False
+    wanted: int | None = None
+
+    def slices(self, calls_at_once: int) -> int:
+        """Return the most slices that are worth their start when so many calls may be in flight."""
+        if self.wanted is not None:
+            return max(1, min(self.wanted, calls_at_once))
+        if self.several_machines:
+            most, least_calls = self.tasks or _UNLIMITED_TASKS, MIN_CONCURRENCY_ON_SEVERAL_MACHINES
+        else:
+            most, least_calls = min(self.processes, self.tasks or self.processes), MIN_CONCURRENCY_PER_SLICE
+        return max(1, min(most, calls_at_once // least_calls))
+
+
 def rows_of_kind(evaluations: Sequence[PlanRow], kind: Kind) -> list[PlanRow]:
     """Return the plan's rows of one kind, in the plan's order: a slice's `start` and `stop` are positions in them."""
     return [row for row in evaluations if row.action in _ACTIONS[kind]]
@@ -64,16 +91,18 @@ def make_slices(
     todo_ids: Sequence[str],
     batch_size: int | None,
     max_concurrency: int,
-    processes: int,
+    capacity: Capacity,
+    calls_at_once: int | None = None,
 ) -> tuple[Slice, ...]:
     """Divide both lists into slices of their own: first the slices to do, then the reused ones.
 
     When `batch_size` is None, each gen_id gets its own slice if there are only a few; otherwise there is about one
-    slice per process (`processes` can run at the same time). `max_concurrency` is divided among the slices to do, and
-    each of them may make at least one call at a time.
+    slice per process that the `capacity` has. `max_concurrency` is divided among the slices to do, and each of them
+    may make at least one call at a time. `calls_at_once` is how many calls the models allow, if that is fewer.
     """
     reuse = _split("reuse", reuse_ids, batch_size or _reuse_size(len(reuse_ids)))
-    todo = _split("todo", todo_ids, batch_size or _todo_size(len(todo_ids), max_concurrency, processes))
+    most = capacity.slices(min(max_concurrency, calls_at_once or max_concurrency))
+    todo = _split("todo", todo_ids, batch_size or _todo_size(len(todo_ids), most))
     share = max(1, max_concurrency // max(1, len(todo)))
     # The slices to do must come first. When a cleared run has more slices than before, Airflow creates the additional
     # task instances only when the first instance of the task is ready to run. A reused slice in first place would be
@@ -107,12 +136,10 @@ def _reuse_size(total: int) -> int:
     return 1 if total <= MAX_SINGLE_SLICES else REUSED_PER_SLICE
 
 
-def _todo_size(total: int, max_concurrency: int, processes: int) -> int:
+def _todo_size(total: int, most_slices: int) -> int:
     if total <= MAX_SINGLE_SLICES:
         return 1
-    by_concurrency = max(1, max_concurrency // MIN_CONCURRENCY_PER_SLICE)
-    by_calls = _ceil_div(total, MIN_CALLS_PER_SLICE)
-    return _ceil_div(total, min(processes, by_concurrency, by_calls))
+    return _ceil_div(total, min(most_slices, _ceil_div(total, MIN_CALLS_PER_SLICE)))
 
 
 def _split(kind: Kind, gen_ids: Sequence[str], size: int) -> list[Slice]:

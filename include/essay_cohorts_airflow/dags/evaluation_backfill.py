@@ -34,6 +34,7 @@ from essay_cohorts_airflow.task_runtime import (
     find_plan,
     leave_plan,
     readable_failure,
+    runs_on_several_machines,
     tasks_at_once,
     this_conf,
     this_plan,
@@ -52,7 +53,10 @@ def plan_cohort() -> list[dict[str, Any]]:
         own = settings.read_settings()
         planned = plan_cohort.plan_cohort(own, this_conf(), this_task(), check_connections)
         leave_plan(planned)
-        return [] if planned.dry_run else slice_tasks.cut_into_slices(own, planned, tasks_at_once())
+        if planned.dry_run:
+            return []
+        several = runs_on_several_machines()
+        return slice_tasks.cut_into_slices(own, planned, tasks_at_once(), several_machines=several)
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)
