@@ -88,6 +88,11 @@ class Usage:
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
 
+    @property
+    def tokens(self) -> int:
+        """All tokens, 0 if the server did not count them."""
+        return self.total_tokens or (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:

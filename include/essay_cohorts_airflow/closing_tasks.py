@@ -8,7 +8,7 @@ from airflow.sdk import TriggerRule, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from essay_cohorts_airflow.cohort_task import cohort_task
-from essay_cohorts_airflow.notifications import OUTCOME_XCOM, notify_failed, notify_finished
+from essay_cohorts_airflow.monitoring.notifications import OUTCOME_XCOM, notify_failed, notify_finished
 from essay_cohorts_airflow.score_assets import COMPLETED_COHORTS
 from essay_cohorts_airflow.task_runtime import find_plan, readable_failure, this_plan, this_task
 

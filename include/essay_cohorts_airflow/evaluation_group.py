@@ -51,10 +51,11 @@ async def evaluation_raw(part: dict[str, Any]) -> None:
     """Ask the judges for the replies that the slice lacks."""
     from essay_cohorts.backfill import call_missing
     from essay_cohorts_airflow.llm_connection import connect
+    from essay_cohorts_airflow.monitoring.metrics import SliceMetrics
 
     async with asyncio.timeout(CALL_TIME_LIMIT.total_seconds()):
         with readable_failure():
-            await call_missing.call_missing(*_inputs(part), this_task(), connect)
+            await call_missing.call_missing(*_inputs(part), this_task(), connect, SliceMetrics())
 
 
 # A slice whose calls failed in part still scores the replies that it got; a skipped slice stays skipped.

@@ -36,7 +36,7 @@ def context(message: str) -> Any:
 )
 def test_a_judge_s_text_is_not_rendered_as_a_template(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """A reply or a server's error that looks like Jinja arrives unchanged and reveals no secret."""
-    from essay_cohorts_airflow.notifications import notify_failed
+    from essay_cohorts_airflow.monitoring.notifications import notify_failed
 
     monkeypatch.setenv("AIRFLOW_CONN_LLM_DEFAULT", '{"conn_type": "openai", "password": "sk-secret"}')
     with NoticeReceiver.started() as receiver:
@@ -50,7 +50,7 @@ def test_a_judge_s_text_is_not_rendered_as_a_template(monkeypatch: pytest.Monkey
 
 def test_without_the_connection_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the Connection there is no notice and no error."""
-    from essay_cohorts_airflow.notifications import notify_failed
+    from essay_cohorts_airflow.monitoring.notifications import notify_failed
 
     monkeypatch.delenv("AIRFLOW_CONN_NOTIFY_DEFAULT", raising=False)
     notify_failed(context("400"))

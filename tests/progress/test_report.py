@@ -39,6 +39,7 @@ def done(counter: ProgressCounter, judge: str, number: int) -> None:
     """Count a request and a reply for each of `number` calls."""
     for _ in range(number):
         counter.count_request(judge, is_retry=False)
+        counter.count_end(judge, 0)
         counter.count_done(judge, has_reply=True)
 
 
@@ -61,12 +62,24 @@ def test_each_event_has_its_count() -> None:
     counter = ProgressCounter(["a", "b"], ["a", "b"], Clock())
     counter.count_request("a", is_retry=False)
     counter.count_refused("a")
+    counter.count_end("a", 0)
+    counter.count_request("a", is_retry=True)
+    counter.count_end("a", 120)
     counter.count_request("a", is_retry=True)
     counter.count_cost("a", 0.25)
     counter.count_cost("a", None)
     counter.count_done("a", has_reply=False)
     expected = CallCounts(
-        calls=1, done=1, failed=1, requests=2, refused=1, retried=1, spent_usd=0.25, unpriced=1, per_second=0.0
+        calls=1,
+        done=1,
+        failed=1,
+        requests=3,
+        refused=1,
+        retried=2,
+        in_flight=1,
+        tokens=120,
+        spent_usd=0.25,
+        unpriced=1,
     )
     assert counter.counts() == {"a": expected, "b": CallCounts(calls=1)}
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 from essay_cohorts.calling.endpoint import Endpoint
 from essay_cohorts.calling.records import missing_replies
@@ -21,7 +20,7 @@ from essay_cohorts.planning.planned_run import PlannedRun
 from essay_cohorts.planning.slice_rows import rows_of_other_slices, rows_of_slice, rows_to_call
 from essay_cohorts.planning.slices import Slice
 from essay_cohorts.progress.counter import ProgressCounter
-from essay_cohorts.progress.records import write_progress
+from essay_cohorts.progress.records import SliceProgress, write_progress
 from essay_cohorts.progress.report import ProgressReport
 from essay_cohorts.settings import Settings
 from essay_cohorts.store.cohort_folder import CohortFolder
@@ -35,8 +34,17 @@ log = logging.getLogger(__name__)
 Connect = Callable[[Collection[str]], Awaitable[Mapping[str, Endpoint]]]
 
 
+# Gets the counts of a slice while it calls, at regular times and at its end, in another thread.
+Meter = Callable[[SliceProgress], None]
+
+
 async def call_missing(
-    settings: Settings, planned: PlannedRun, part: Slice, task: TaskRef, connect: Connect
+    settings: Settings,
+    planned: PlannedRun,
+    part: Slice,
+    task: TaskRef,
+    connect: Connect,
+    meter: Meter = lambda _: None,
 ) -> dict[str, int]:
     """Get a reply for each evaluation of the slice that has none; return {"called": n}.
 
@@ -52,8 +60,7 @@ async def call_missing(
         log.info("Nothing to call")
         return {"called": 0}
     models = _models(settings, planned)
-    needed = {row.member.llm_model_id for row in rows}
-    endpoints = await connect(sorted({model.connection for name, model in models.items() if name in needed}))
+    endpoints = await connect(sorted({models[name].connection for name in {*_judges(rows)} & {*models}}))
     disk, progress = DiskThreads(), ProgressCounter(_judges(rows_here), (row.member.llm_model_id for row in rows))
     work = SliceTask(settings=settings, planned=planned, part=part, task=task, models=models, progress=progress)
     ledger = Ledger.of(settings)
@@ -64,7 +71,7 @@ async def call_missing(
         with ledger.caller(str(task)) as caller:
             calls = SliceCalls.open(work, endpoints, ledger, caller, disk)
             try:
-                async with disk, _report(work, disk):
+                async with disk, _report(work, disk, meter):
                     await _run(calls, rows, _of_others(work, endpoints))
             finally:
                 calls.close()
@@ -78,10 +85,14 @@ def _judges(rows: Iterable[PlanRow]) -> Iterator[str]:
     return (row.member.llm_model_id for row in rows if row.action is Action.CALL)
 
 
-def _report(work: SliceTask, disk: DiskThreads) -> ProgressReport:
-    """Return the report of a slice's progress, to the log and to the run's folder."""
+def _report(work: SliceTask, disk: DiskThreads, meter: Meter) -> ProgressReport:
+    """Return the report of a slice's progress, to the log, to the run's folder and to `meter`."""
     folder = CohortFolder(root=work.settings.data_root, cohort_id=work.planned.cohort_id)
-    write = partial(write_progress, work.settings.data_root, folder.progress_folder(work.planned.run_key))
+
+    def write(progress: SliceProgress) -> None:
+        meter(progress)
+        write_progress(work.settings.data_root, folder.progress_folder(work.planned.run_key), progress)
+
     return ProgressReport(work.progress, write, disk, slice_name=work.part.name, try_number=work.task.try_number)
 
 

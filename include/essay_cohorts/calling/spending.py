@@ -124,6 +124,7 @@ class SliceSpending:
         if usage is not None:
             cost = cost_usd(model, usage)
         worst = self._worst_usd.pop(call, None)
+        self.progress.count_end(model.id, 0 if usage is None else usage.tokens)
         if end in (CallEnd.REPLY, CallEnd.CHARGED):
             # As in the ledger: a request that was paid for, but whose cost is not known, counts with its worst case.
             self.progress.count_cost(model.id, worst if cost is None else cost)

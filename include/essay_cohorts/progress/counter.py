@@ -24,6 +24,8 @@ class _Tally:
     requests: int = 0
     refused: int = 0
     retried: int = 0
+    in_flight: int = 0
+    tokens: int = 0
     spent_usd: float = 0.0
     unpriced: int = 0
     began_at: float | None = None
@@ -61,9 +63,17 @@ class ProgressCounter:
         with self._mutex:
             tally = self._tally_of(judge)
             tally.requests += 1
+            tally.in_flight += 1
             tally.retried += is_retry
             if tally.began_at is None:
                 tally.began_at = self._clock()
+
+    def count_end(self, judge: str, tokens: int) -> None:
+        """Count the end of a request and the tokens that it used, 0 if they are not known."""
+        with self._mutex:
+            tally = self._tally_of(judge)
+            tally.in_flight -= 1
+            tally.tokens += tokens
 
     def count_refused(self, judge: str) -> None:
         """Count a request that the server answered with an error."""
@@ -119,6 +129,8 @@ class ProgressCounter:
             requests=tally.requests,
             refused=tally.refused,
             retried=tally.retried,
+            in_flight=tally.in_flight,
+            tokens=tally.tokens,
             spent_usd=round(tally.spent_usd, 9),
             unpriced=tally.unpriced,
             per_second=(tally.done - first.done.get(judge, 0)) / passed_s if passed_s > 0 else 0.0,

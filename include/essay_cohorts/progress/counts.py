@@ -25,6 +25,7 @@ class CallCounts:
     - `done` of the `calls` are done; `failed` of these got no reply.
     - `requests` were sent. The server answered `refused` of them with an error, such as 429. `retried` of them were
       not the first request of their call.
+    - `in_flight` requests have not ended yet. The ended ones used `tokens`, as far as the server told.
     - `spent_usd` is the cost of the requests that have ended. `unpriced` replies have an unknown cost.
     - `per_second` is the number of calls done per second, of late.
     """
@@ -35,6 +36,8 @@ class CallCounts:
     requests: int = 0
     refused: int = 0
     retried: int = 0
+    in_flight: int = 0
+    tokens: int = 0
     spent_usd: float = 0.0
     unpriced: int = 0
     per_second: float = 0.0

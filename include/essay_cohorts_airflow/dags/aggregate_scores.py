@@ -10,7 +10,7 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from essay_cohorts_airflow.aggregate_task import aggregate
-from essay_cohorts_airflow.notifications import notify_failed
+from essay_cohorts_airflow.monitoring.notifications import notify_failed
 from essay_cohorts_airflow.score_assets import COMPLETED_COHORTS
 from essay_cohorts_airflow.task_runtime import DEFAULT_ARGS
 

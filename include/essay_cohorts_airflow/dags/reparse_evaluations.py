@@ -24,7 +24,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from essay_cohorts_airflow.aggregate_task import gather_scores
 from essay_cohorts_airflow.forms.reparse import PARAMS
-from essay_cohorts_airflow.notifications import notify_failed
+from essay_cohorts_airflow.monitoring.notifications import notify_failed
 from essay_cohorts_airflow.task_runtime import DEFAULT_ARGS, readable_failure, this_conf, this_task
 
 LOGGED_ROWS = 200

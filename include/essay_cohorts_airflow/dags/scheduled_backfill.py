@@ -26,7 +26,7 @@ from airflow.sdk import dag, get_current_context, task
 from essay_cohorts_airflow.aggregate_task import aggregate
 from essay_cohorts_airflow.cohort_trigger import BACKFILL, RUN_ID_XCOM, TriggerCohortOperator
 from essay_cohorts_airflow.forms.scheduled import PARAMS, SCHEDULE, UNKNOWN
-from essay_cohorts_airflow.notifications import notify_failed
+from essay_cohorts_airflow.monitoring.notifications import notify_failed
 from essay_cohorts_airflow.run_order import run_to_wait_for
 from essay_cohorts_airflow.task_runtime import DEFAULT_ARGS, readable_failure, this_conf
 
