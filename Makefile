@@ -4,9 +4,10 @@ BIN := .venv/bin
 JUDGE ?=
 PORT ?=
 YES ?=
+WORKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup backfill up test test-quick test-litellm browser postgresql faketime lint docs bench bench-quick mutation lock
+.PHONY: help setup backfill up cluster test test-quick test-litellm browser postgresql redis faketime lint docs bench bench-quick mutation lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,14 +20,17 @@ backfill: .venv/.run ## Run backfill mode on the sample data with the offline ju
 up: .venv/.run ## Start Airflow with its UI on 127.0.0.1 and keep it running (JUDGE=offline: with the offline judge; PORT=9000)
 	@$(BIN)/python -m devtools.local_airflow up $(if $(JUDGE),--judge $(JUDGE)) $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done browser postgresql faketime ## Run every test
+cluster: .venv-cluster/.done postgresql redis ## Run the sample cohort on several workers, with Celery, PostgreSQL and Redis (WORKERS=4, PORT=9000)
+	@.venv-cluster/bin/python -m devtools.cluster $(if $(WORKERS),--workers $(WORKERS)) $(if $(PORT),--port $(PORT))
+
+test: .venv/.dev .venv-fab/.done .venv-litellm/.done .venv-inspect/.done .venv-cluster/.done browser postgresql redis faketime ## Run every test
 	@$(BIN)/python -m pytest $(LANES)
 
 # Two workers; each takes whole files of tests (see tests/conftest.py), in the order of collection.
 LANES = -n 2 --dist loadfile --no-loadscope-reorder
 
 test-quick: .venv/.dev ## Run the tests that need no Airflow, browser, PostgreSQL, other environment, simulation or killed processes
-	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not litellm and not inspect and not postgresql"
+	@$(BIN)/python -m pytest $(LANES) -m "not slow and not airflow and not cluster and not litellm and not inspect and not postgresql"
 
 test-litellm: .venv/.dev .venv-litellm/.done ## Run the tests that call judges through a real LiteLLM proxy
 	@$(BIN)/python -m pytest tests/litellm
@@ -39,10 +43,16 @@ browser:
 
 postgresql:
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null; then :; \
-	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing PostgreSQL, for the tests of the ledger"; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing PostgreSQL, for the ledger"; \
 	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
 	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
-	else echo "The tests of the ledger need PostgreSQL. Next: sudo apt-get install postgresql"; exit 1; fi
+	else echo "This needs PostgreSQL. Next: sudo apt-get install postgresql"; exit 1; fi
+
+redis:
+	@if command -v redis-server >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then echo "Installing Redis, for several workers"; \
+	  apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+	else echo "This needs Redis. Next: sudo apt-get install redis-server"; exit 1; fi
 
 faketime:
 	@if ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then :; \
@@ -78,6 +88,7 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools --extra postgresql pyproject.toml requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools --extra postgresql pyproject.toml requirements-fab.in -o requirements-fab.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade --extra devtools --extra postgresql pyproject.toml requirements-cluster.in -o requirements-cluster.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-litellm.in -o requirements-litellm.txt
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --no-annotate --upgrade requirements-inspect.in -o requirements-inspect.txt
 
@@ -100,6 +111,14 @@ lock: .venv/.dev ## Resolve pyproject.toml and requirements*.in into the pinned 
 	@test -x .venv-fab/bin/python || $(BIN)/python -m venv .venv-fab
 	@echo "Installing requirements-fab.txt into .venv-fab"
 	@.venv-fab/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fab.txt
+	@touch $@
+
+# An Airflow with Celery, which other users of the project do not need. It holds to the same versions.
+.venv-cluster/.done: requirements-cluster.txt pyproject.toml
+	@test -x .venv-cluster/bin/python || $(PYTHON) -m venv .venv-cluster
+	@echo "Installing requirements-cluster.txt into .venv-cluster (about a minute)"
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 # A LiteLLM proxy for the tests in tests/litellm, in a separate environment for the same reason.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turn
+from devtools.cluster.postgresql import PostgreSQL
 from essay_cohorts.calls import CallEnd, Room
 from essay_cohorts.domain import RunRef
 from essay_cohorts.files.atomic import new_token
@@ -16,7 +17,6 @@ from essay_cohorts.ledger.budget import Budget
 from essay_cohorts.ledger.ledger import Ledger
 from essay_cohorts.ledger.records import Request, Settlement, Told, Wanted
 from essay_cohorts.settings import Settings
-from tests.postgresql import PostgreSQL
 
 PROCESSES = 4
 # 200 evaluations a second, by tasks whose workers share their transactions.
@@ -27,7 +27,7 @@ _BUDGET = Budget(max_llm_calls=10_000_000, max_cost_usd=1e9)
 def measure_claims(each: int, runs: int) -> list[Figure]:
     """Return the ms for an evaluation, when each process takes `each`: one at a time, and 25 in a transaction."""
     figures = []
-    with tempfile.TemporaryDirectory() as folder, PostgreSQL.started(Path(folder) / "server") as server:
+    with tempfile.TemporaryDirectory() as folder, PostgreSQL(Path(folder) / "server") as server:
         for at_once in (1, 25):
             subjects = {
                 name: _subject(Path(folder), url, each, at_once)

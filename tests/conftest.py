@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.remote import Producer
 
+from devtools.cluster.postgresql import PostgreSQL
 from tests.judge_server import JudgeServer
-from tests.postgresql import PostgreSQL
 from tests.store_builder import StoreBuilder
 from tests.worker_files import FilesToWorkers
 
@@ -40,6 +40,7 @@ _FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmd
 # marker.
 _NOT_QUICK = {
     **dict.fromkeys(("e2e", "local_airflow", "dags", "pages"), "airflow"),
+    "cluster": "cluster",
     "litellm": "litellm",
     "fuzz": "slow",
 }
@@ -59,7 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(_NOT_QUICK[folder])
         if "postgresql" in getattr(item, "fixturenames", ()):
             item.add_marker("postgresql")
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("airflow", "litellm", "slow")])
+    items.sort(
+        key=lambda item: [item.get_closest_marker(name) is None for name in ("cluster", "airflow", "litellm", "slow")]
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +82,7 @@ def judge_server(session_judge_server: JudgeServer) -> JudgeServer:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     """Start one PostgreSQL for all tests of this worker that need one."""
-    with PostgreSQL.started(tmp_path_factory.mktemp("postgresql") / "server") as server:
+    with PostgreSQL(tmp_path_factory.mktemp("postgresql") / "server") as server:
         yield server
 
 

@@ -51,7 +51,7 @@ def _of_the_package() -> list[str]:
     "name",
     [
         *("requirements.in", "requirements-dev.in", "requirements-fab.in", "requirements-litellm.in"),
-        *("requirements-inspect.in", "pyproject.toml"),
+        *("requirements-inspect.in", "requirements-cluster.in", "pyproject.toml"),
     ],
 )
 def test_what_is_asked_for_is_locked_and_in_the_changelog(name: str) -> None:
@@ -76,7 +76,7 @@ def test_the_image_is_of_the_pinned_airflow_and_copies_what_the_dags_need() -> N
         assert f"COPY --chown=airflow:0 {folder} ./{folder}" in dockerfile
         assert (PROJECT / folder).is_dir()
     assert "devtools" in _read(".dockerignore").splitlines()
-    assert "pip install --no-cache-dir -r requirements.txt" in dockerfile
+    assert "pip install --no-cache-dir -r requirements-cluster.txt" in dockerfile
     assert "pip install --no-cache-dir --no-deps ." in dockerfile
     assert f"AIRFLOW__CORE__DAGS_FOLDER={home.group(1)}/dags" in dockerfile
     assert "DD_DATA_ROOT=/data" in dockerfile

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+        signal.signal(number, leave)
     project = Path(options.project).resolve()
     try:
         if options.command == "up":
@@ -38,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def leave(number: int, _frame: FrameType | None) -> None:
     """Raise SystemExit on a signal, so that the context managers stop everything that was started."""
     raise SystemExit(128 + number)
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """Return the port that an argument names."""
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     msg = f"{text!r} is not a port. Name a number from 1 to 65535."
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", default=".", help="the project folder (default: the current one)")
     commands = parser.add_subparsers(dest="command", required=True)
     keep = commands.add_parser("up", help="keep Airflow running until Ctrl-C")
-    keep.add_argument("--port", type=_port, help="an error if it is in use (default: 8080, or else any free port)")
+    keep.add_argument("--port", type=port, help="an error if it is in use (default: 8080, or else any free port)")
     keep.add_argument(
         "--judge", choices=("offline", "live"), default="live", help="offline: run the offline judge beside Airflow"
     )

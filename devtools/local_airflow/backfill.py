@@ -83,9 +83,10 @@ def _agreed(question: str) -> bool:
 
 @dataclass(kw_only=True)
 class Backfill:
-    """One backfill that prints its progress, each line with the seconds since the start."""
+    """One backfill that prints its progress with the seconds since the start, and at its end the `next_step`."""
 
     project: Path
+    next_step: str = "See the run in Airflow: make up, then open the address that it prints."
     _began: float = field(default_factory=time.monotonic)
 
     def say(self, line: str) -> None:
@@ -123,7 +124,10 @@ class Backfill:
         summary = api.xcom(DAG_ID, run_id, printout.SUMMARY)
         seconds = time.monotonic() - self._began
         counted = calls() if calls else None
-        _print_all(printout.closing_lines(summary, calls=counted, project=self.project, seconds=seconds))
+        lines = printout.closing_lines(
+            summary, calls=counted, project=self.project, seconds=seconds, next_step=self.next_step
+        )
+        _print_all(lines)
         return SUCCEEDED
 
     def _follow(

@@ -25,7 +25,9 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def closing_lines(summary: Mapping[str, Any], *, calls: int | None, project: Path, seconds: float) -> list[str]:
+def closing_lines(
+    summary: Mapping[str, Any], *, calls: int | None, project: Path, seconds: float, next_step: str
+) -> list[str]:
     """Return the closing block of a run that succeeded; `calls` is the judge's own count, None when unknown."""
     lines = ["", f"Cohort {summary.get('cohort_id')}: done in {seconds:.0f} s"]
     lines += [f"  {name.replace('_', ' '):<9} {summary.get(name, 0):>6}" for name in COUNTS]
@@ -36,7 +38,7 @@ def closing_lines(summary: Mapping[str, Any], *, calls: int | None, project: Pat
         for name, title in (("scores_csv", "Scores"), ("report_html", "Report"))
         if summary.get(name)
     ]
-    return [*lines, "See the run in Airflow: make up, then open the address that it prints."]
+    return [*lines, *filter(None, [next_step])]
 
 
 def failure_lines(tasks: Sequence[TaskInstance], quoted: TaskInstance | None, log: str) -> list[str]:

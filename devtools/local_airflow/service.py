@@ -1,9 +1,10 @@
-"""One private Airflow with SQLite and LocalExecutor on 127.0.0.1, which writes only below one home folder."""
+"""One private Airflow on 127.0.0.1, by default with SQLite and LocalExecutor, which writes only below one home."""
 
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -23,11 +24,25 @@ from devtools.supervision.supervised_processes import PACKAGE_ROOT, SupervisedPr
 from devtools.supervision.supervisor import Command
 
 MIGRATE = "migrate"
+# Where the metadata is, if it is not in a file of the home.
+METADATA_VARIABLE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 # The script is run by its path, because the project that Airflow runs need not contain this package. -P keeps the
 # script's folder out of the import path.
 WARM_SCHEDULER = ("-P", str(PACKAGE_ROOT / "include" / "essay_cohorts_airflow" / "warm_scheduler.py"))
 PLAIN_SCHEDULER = ("-m", "airflow", "scheduler")
 CONFIG_NOTE = "# Every setting of this Airflow is an environment variable; nothing is read from here.\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extra:
+    """Another process that belongs to this Airflow, such as a worker of another executor.
+
+    One that ends is started again, or with `may_end` it stays away.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    may_end: bool = False
 
 
 class LocalAirflow:
@@ -38,6 +53,7 @@ class LocalAirflow:
     `port` that is in use is replaced by a free port; 0 takes any free port. With `restarts` each process that ended
     is started again, except the api-server, because without it the work of the others fails at once. Without `warm`
     the scheduler is Airflow's own, and each task imports its libraries itself. `python` runs Airflow's processes.
+    `schedulers` of them work side by side, and `extras` are started after them.
     """
 
     def __init__(
@@ -54,6 +70,8 @@ class LocalAirflow:
         warm: bool = True,
         start_timeout_s: float = 120.0,
         python: str = sys.executable,
+        schedulers: int = 1,
+        extras: Sequence[Extra] = (),
     ) -> None:
         self.layout = Layout(home=home.resolve(), project=project.resolve())
         self.started_at = datetime.now(UTC)
@@ -66,6 +84,7 @@ class LocalAirflow:
         self._scheduler = WARM_SCHEDULER if warm else PLAIN_SCHEDULER
         self._start_timeout_s = start_timeout_s
         self._python = python
+        self._schedulers, self._extras = schedulers, tuple(extras)
         self._processes: SupervisedProcesses | None = None
 
     @cached_property
@@ -189,10 +208,19 @@ class LocalAirflow:
         return (
             *migrate,
             self._command("api-server", "api-server", "--host", LOOPBACK, "--port", str(self.port), "--workers", "1"),
-            self._command("scheduler", "--skip-serve-logs", program=self._scheduler, restart=self._restarts),
+            *(self._scheduler_command(number) for number in range(1, self._schedulers + 1)),
             self._command("dag-processor", "dag-processor", restart=self._restarts),
             *(triggerer if "triggerer" in self._components else []),
+            *(self._extra_command(each) for each in self._extras),
         )
+
+    def _extra_command(self, extra: Extra) -> Command:
+        log = str(self.layout.log(extra.name))
+        return Command(name=extra.name, argv=extra.argv, log=log, restart=not extra.may_end, optional=extra.may_end)
+
+    def _scheduler_command(self, number: int) -> Command:
+        name = "scheduler" if number == 1 else f"scheduler-{number}"
+        return self._command(name, "--skip-serve-logs", program=self._scheduler, restart=self._restarts)
 
     def _command(
         self,
@@ -210,8 +238,8 @@ class LocalAirflow:
         return self.layout.home / "migrated-to"
 
     def _must_migrate(self) -> bool:
-        mark = self._migration_mark
-        return not (self.layout.database.exists() and mark.exists() and mark.read_text("utf-8") == _airflow_version())
+        mark, exists = self._migration_mark, METADATA_VARIABLE in self._environment or self.layout.database.exists()
+        return not (exists and mark.exists() and mark.read_text("utf-8") == _airflow_version())
 
     def _wait_for_migration(self) -> None:
         """Return when the database has its tables, and remember their Airflow version."""

@@ -232,13 +232,14 @@ def _is_loopback(host: str) -> bool:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     about = "An OpenAI-compatible server for trying things out. NOT a model: its scores are made up."
     parser = argparse.ArgumentParser(prog="python -m devtools.offline_judge", description=about)
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address, unless --in-container")
+    parser.add_argument("--in-container", action="store_true", help="--host may be any address of this container")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--latency-s", type=float, default=0.0, help="pause before each answer, in seconds")
     parser.add_argument("--port-file", type=Path, help="the server writes its port here once it listens")
     parser.add_argument("--keep-requests", type=int, default=20_000, help="how many requests GET /requests can show")
     options = parser.parse_args(arguments)
-    if not _is_loopback(options.host):
+    if not (options.in_container or _is_loopback(options.host)):
         parser.error(f"{options.host!r} is not a loopback host; use one of 127.0.0.0/8, localhost or ::1.")
     if not 0 <= options.latency_s < math.inf or options.keep_requests < 0:
         parser.error("--latency-s and --keep-requests take numbers from 0.")

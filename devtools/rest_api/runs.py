@@ -48,6 +48,7 @@ class TaskInstance:
     queued_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    hostname: str = ""
 
     @classmethod
     def from_json(cls, answer: dict[str, Any]) -> Self:
@@ -61,6 +62,7 @@ class TaskInstance:
             queued_at=moment(answer["queued_when"]),
             started_at=moment(answer["start_date"]),
             ended_at=moment(answer["end_date"]),
+            hostname=answer.get("hostname") or "",
         )
 
 

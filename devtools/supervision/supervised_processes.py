@@ -115,7 +115,8 @@ class SupervisedProcesses:
             return StartError("Everything was stopped from outside.")
         name, code = event["name"], event["code"]
         self.exit_codes[name] = code
-        if code == 0 and any(each.first for each in self._order.commands if each.name == name):
+        [command] = [each for each in self._order.commands if each.name == name]
+        if command.optional or (code == 0 and command.first):
             return None
         return StartError(f"{name} ended with code {code}.{self._tail(name)}")
 

@@ -30,8 +30,9 @@ LOCK_FILE = "lock"
 OWNER_FILE = "owner.json"
 # The supervisor of a killed owner keeps the lock while it stops what it started, so a new supervisor waits this long.
 TAKEOVER_S = 15.0
-# A command that ends sooner after its start is broken and would only end again, so it is not restarted.
-STEADY_S = 10.0
+# A command that ends sooner after its first start is broken and would only end again, so it is not restarted. One
+# that ran for longer may have lost a server that all parts need: it is started again for PATIENCE_S, every PAUSE_S.
+STEADY_S, PATIENCE_S, PAUSE_S = 10.0, 60.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +40,8 @@ class Command:
     """One process to run.
 
     Commands with `first` run to their end, one after another, before the others start. A command with `restart` is
-    started again when it ended or was killed after it had run for STEADY_S.
+    started again when it ended or was killed after it had run for STEADY_S, and again for PATIENCE_S if it ends
+    sooner then. The others can do without one that is `optional`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Command:
     log: str
     first: bool = False
     restart: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +79,8 @@ class Supervisor:
         self._commands = {command.name: command for command in order.commands}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._started_at: dict[str, float] = {}
+        self._steady_at: dict[str, float] = {}
+        self._due: dict[str, float] = {}
         self._sessions: set[int] = set()
         self._since = psutil.Process().create_time()
         self._stop_requested = False
@@ -91,6 +96,7 @@ class Supervisor:
             self._start_all()
             while not self._should_stop(wait_s=0.2):
                 self._report_ended()
+                self._start_due()
         finally:
             processes.end_all(self._living, grace_s=GRACE_S)
 
@@ -138,13 +144,22 @@ class Supervisor:
             if (code := process.poll()) is None:
                 continue
             del self._running[name]
-            if self._commands[name].restart and time.monotonic() - self._started_at[name] >= STEADY_S:
+            now = time.monotonic()
+            is_steady = now - self._started_at[name] >= STEADY_S
+            if is_steady:
+                self._steady_at[name] = now
+            if self._commands[name].restart and now - self._steady_at.get(name, -PATIENCE_S) < PATIENCE_S:
                 emit("lost", name=name, code=code)
                 self._end_session(process.pid)
-                self._start(self._commands[name])
+                self._due[name] = now if is_steady else now + PAUSE_S
             else:
                 emit("ended", name=name, code=code)
         return code
+
+    def _start_due(self) -> None:
+        for name in [name for name, at in self._due.items() if at <= time.monotonic()]:
+            del self._due[name]
+            self._start(self._commands[name])
 
     def _end_session(self, leader: int) -> None:
         """Kill what an ended process left; otherwise a task of a lost scheduler would work against the next one."""

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine, select, text, update
 from sqlalchemy.engine import Connection
 
+from devtools.cluster.postgresql import PostgreSQL
 from essay_cohorts.errors import BadInput, StoreError
 from essay_cohorts.ledger import callers, schema
 from essay_cohorts.ledger import ledger as ledger_module
@@ -25,7 +26,6 @@ from essay_cohorts.ledger.database import FOLDER, Database, open_database
 from essay_cohorts.ledger.ledger import Announcement, Ledger
 from essay_cohorts.settings import Settings
 from tests.ledger_reading import forget_connections
-from tests.postgresql import PostgreSQL
 
 
 def database_of(settings: Settings) -> Database:
@@ -361,7 +361,7 @@ def test_a_server_that_is_away_for_a_moment(
     caplog.set_level(logging.WARNING, logger="essay_cohorts")
     ledger = Ledger.of(Settings(data_root=tmp_path, ledger=postgresql.new_database()))
     assert ledger.announce(FIRST, ["v_1"]) == ["v_1"]
-    postgresql.stop("immediate")
+    postgresql.kill()
     restart = threading.Timer(2.0, postgresql.start)
     restart.start()
     assert ledger.announce(FIRST, ["v_1", "v_2"]) == ["v_1", "v_2"]

@@ -36,7 +36,7 @@ LOG = """::group::Log message source details
 
 def test_the_closing_block_has_counts_calls_and_paths() -> None:
     """The block has every count, the judge's own number of calls, and paths relative to the project."""
-    lines = closing_lines(SUMMARY, calls=3, project=Path("/project"), seconds=15.6)
+    lines = closing_lines(SUMMARY, calls=3, project=Path("/project"), seconds=15.6, next_step="Look.")
     text = "\n".join(lines)
     assert "Cohort c: done in 16 s" in text
     assert [line.split() for line in lines if "not run" in line or "reused" in line] == [
@@ -46,11 +46,14 @@ def test_the_closing_block_has_counts_calls_and_paths() -> None:
     assert "LLM calls: 3" in lines
     assert "Scores: data/cohorts/c/scores.csv" in lines
     assert "Report: /elsewhere/report.html" in lines
+    assert lines[-1] == "Look."
 
 
 def test_calls_are_left_out_without_a_count() -> None:
     """A live judge has no count of calls, so the block shows none."""
-    assert not any("LLM calls" in line for line in closing_lines(SUMMARY, calls=None, project=Path("/p"), seconds=1))
+    lines = closing_lines(SUMMARY, calls=None, project=Path("/p"), seconds=1, next_step="")
+    assert not any("LLM calls" in line for line in lines)
+    assert lines[-1] == "Report: /elsewhere/report.html"
 
 
 def test_the_plan_shows_actions_and_the_estimate() -> None:
