@@ -1,5 +1,6 @@
 """A distributed Airflow on one machine: PostgreSQL, Redis, and Celery workers that are hosts of their own."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -22,9 +23,9 @@ _READY = " ready."
 class Cluster:
     """A context manager that starts and stops everything; it writes only below `home`, which must not exist.
 
-    `workers` hosts each run as many tasks at once as deploy/cluster.env says. `python` has Airflow with its Celery
-    provider. `schedulers` work side by side. With `may_end` a worker that ends stays away, otherwise it is started
-    again. The other arguments are those of LocalAirflow.
+    `workers` hosts share this machine's cores: each runs a task for each of its cores at once, or one. `python` has
+    Airflow with its Celery provider. `schedulers` work side by side. With `may_end` a worker that ends stays away,
+    otherwise it is started again. The other arguments are those of LocalAirflow.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Cluster:
         may_end: bool = False,
     ) -> None:
         self.home, self.workers = home.resolve(), workers
+        self.settings = shared_settings(workers, os.cpu_count() or 1)
         self.has_own_hosts = own_hosts_permitted()
         self._project, self._given = project, dict(environment)
         self._schedulers, self._port, self._dag_ids, self._python = schedulers, port, dag_ids, python
@@ -94,7 +96,7 @@ class Cluster:
         return LocalAirflow(
             home=self.home / "airflow",
             project=self._project,
-            environment=shared_settings(self.workers) | servers | self._given,
+            environment=self.settings | servers | self._given,
             port=self._port,
             dag_ids=self._dag_ids,
             schedules=True,

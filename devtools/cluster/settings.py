@@ -8,11 +8,13 @@ SETTINGS_FILE = Path(__file__).parents[2] / "deploy" / "cluster.env"
 AIRFLOW_DATABASE, LEDGER_DATABASE = "airflow", "essay_ledger"
 
 
-def shared_settings(workers: int) -> dict[str, str]:
-    """Return the settings of deploy/cluster.env, with as many tasks at once as so many workers can run."""
-    settings = read_env_file(SETTINGS_FILE)
-    slots = int(settings["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
-    return settings | {"AIRFLOW__CORE__PARALLELISM": str(workers * slots)}
+def shared_settings(workers: int, cores: int) -> dict[str, str]:
+    """Return the settings of deploy/cluster.env for so many workers that share the cores of one machine."""
+    slots = max(1, cores // workers)
+    return read_env_file(SETTINGS_FILE) | {
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(slots),
+        "AIRFLOW__CORE__PARALLELISM": str(workers * slots),
+    }
 
 
 def addresses(*, metadata: str, results: str, broker: str, ledger: str) -> dict[str, str]:

@@ -92,18 +92,19 @@ def test_a_scheduled_run_waits_in_the_triggerer(grid: Grid) -> None:
 
 
 def test_all_workers_use_their_slots(grid: Grid) -> None:
-    """A run with 128 calls at once has a slice for each slot, and each worker makes its part of the calls."""
+    """A run with 200 calls at once has a slice for each slot, and each worker makes its part of the calls."""
     grid.stage.judge.faults({"fault": "latency", "seconds": 1.0})
-    conf = {"cohort_id": "wide", "essay_ids": grid.essays(1000, 200), "replicates": 1, "max_concurrency": 128}
+    conf = {"cohort_id": "wide", "essay_ids": grid.essays(1000, 500), "replicates": 1, "max_concurrency": 200}
     run_id = grid.trigger(conf)
-    grid.wait_for_calls(400)
+    grid.wait_for_calls(1_000)
     callers = grid.callers()
     assert grid.state(run_id) == "success"
-    assert grid.stage.judge.calls() == 800
-    assert len(grid.stage.airflow.api.xcom(DAG_ID, run_id, "plan_cohort")) == 16
+    assert grid.stage.judge.calls() == 2_000
+    slots = int(grid.cluster.settings["AIRFLOW__CORE__PARALLELISM"])
+    assert len(grid.stage.airflow.api.xcom(DAG_ID, run_id, "plan_cohort")) == slots
     hosts = grid.calls_by_host("wide", callers)
     assert sorted(hosts) == [f"worker-{number}" for number in range(1, WORKERS + 1)]
-    assert min(hosts.values()) >= 0.15 * 800
+    assert min(hosts.values()) >= 0.15 * 2_000
 
 
 @pytest.mark.parametrize("server", ["redis", "postgresql"])

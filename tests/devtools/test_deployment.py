@@ -116,10 +116,12 @@ def test_the_values_are_keys_of_the_chart() -> None:
 
 
 def test_as_many_tasks_run_at_once_as_the_workers_have_slots() -> None:
-    """The file is for four workers; `make cluster` fits the number to its own."""
+    """The file is for four workers of four cores; `make cluster` divides the cores of one machine."""
     slots = int(SETTINGS["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     assert int(SETTINGS["AIRFLOW__CORE__PARALLELISM"]) == VALUES["workers"]["replicas"] * slots
-    assert shared_settings(2)["AIRFLOW__CORE__PARALLELISM"] == str(2 * slots)
+    names = ("AIRFLOW__CELERY__WORKER_CONCURRENCY", "AIRFLOW__CORE__PARALLELISM")
+    assert [shared_settings(4, cores=16)[name] for name in names] == ["4", "16"]
+    assert [shared_settings(4, cores=2)[name] for name in names] == ["1", "4"]
 
 
 def test_the_cluster_has_the_versions_of_one_machine() -> None:
