@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.figures import Figure, in_turn
-from devtools.cluster.postgresql import PostgreSQL
+from devtools.cluster.postgresql import PostgreSQL, let_others_pass
 from essay_cohorts.calls import CallEnd, Room
 from essay_cohorts.domain import RunRef
 from essay_cohorts.files.atomic import new_token
@@ -27,7 +27,7 @@ _BUDGET = Budget(max_llm_calls=10_000_000, max_cost_usd=1e9)
 def measure_claims(each: int, runs: int) -> list[Figure]:
     """Return the ms for an evaluation, when each process takes `each`: one at a time, and 25 in a transaction."""
     figures = []
-    with tempfile.TemporaryDirectory() as folder, PostgreSQL(Path(folder) / "server") as server:
+    with tempfile.TemporaryDirectory() as folder, PostgreSQL(let_others_pass(Path(folder)) / "server") as server:
         for at_once in (1, 25):
             subjects = {
                 name: _subject(Path(folder), url, each, at_once)

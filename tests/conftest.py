@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.remote import Producer
 
-from devtools.cluster.postgresql import PostgreSQL
+from devtools.cluster.postgresql import PostgreSQL, let_others_pass
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
 from tests.worker_files import FilesToWorkers
@@ -82,7 +82,7 @@ def judge_server(session_judge_server: JudgeServer) -> JudgeServer:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     """Start one PostgreSQL for all tests of this worker that need one."""
-    with PostgreSQL(tmp_path_factory.mktemp("postgresql") / "server") as server:
+    with PostgreSQL(let_others_pass(tmp_path_factory.mktemp("postgresql")) / "server") as server:
         yield server
 
 

@@ -30,10 +30,11 @@ class PostgreSQL(Service):
         folder.mkdir(mode=0o755, parents=True)
         if os.getuid() == 0:
             # PostgreSQL refuses to run as root, and needs to reach its folder as another user.
+            closed = [above for above in folder.parents if not above.stat().st_mode & 0o001]
+            if closed:
+                msg = f"PostgreSQL runs as {_other_user()}, who may not pass {closed[0]}. Next: set TMPDIR=/tmp"
+                raise StartError(msg)
             shutil.chown(folder, _other_user())
-            for above in folder.parents:
-                if above.stat().st_uid == 0 and above != Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)
         self._run("initdb", "--auth=trust", f"--username={USER}", "--no-sync", "-D", f"{folder}/data")
 
     def argv(self) -> tuple[str, ...]:
@@ -58,6 +59,14 @@ class PostgreSQL(Service):
 
     def _run(self, program: str, *arguments: str) -> None:
         _output_of([*_as_other_user(), _program(program), *arguments])
+
+
+def let_others_pass(folder: Path) -> Path:
+    """Let other users reach what is in a folder of a test's own, and in those above that belong to root."""
+    for each in (folder, *folder.parents):
+        if os.getuid() == 0 and each.stat().st_uid == 0 and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+    return folder
 
 
 def _output_of(command: Sequence[str]) -> str:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, LiteralString
 
 import psutil
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 
 from devtools.cluster.cluster import Cluster
+from devtools.cluster.postgresql import let_others_pass
 from devtools.cluster.settings import LEDGER_DATABASE
 from tests.e2e.conftest import DAG_ID, PROJECT, Stage
 from tests.judge_server import JudgeServer
@@ -92,7 +92,7 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
 @pytest.fixture(scope="module")
 def running_grid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     """Start the cluster once for a module."""
-    folder: Path = tmp_path_factory.mktemp("cluster")
+    folder = let_others_pass(tmp_path_factory.mktemp("cluster"))
     store = StoreBuilder.sample(folder / "data")
     with JudgeServer.started(folder) as judge:
         key, extra = secrets.token_hex(12), {"max_attempts": 3, "first_wait_s": 0.05, "longest_wait_s": 0.2}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devtools.cluster.postgresql import PostgreSQL
+from devtools.cluster.postgresql import PostgreSQL, let_others_pass
 from tests.e2e.conftest import DAG_ID, Stage, started_stage
 from tests.e2e.test_overlapping_runs import pay_once_for_what_is_shared
 
@@ -19,7 +19,7 @@ CALLS, AT_ONCE, AWAY_S = 120, 8, 20.0
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     """Start a server that these tests may kill."""
-    with PostgreSQL(tmp_path_factory.mktemp("killed") / "server") as started:
+    with PostgreSQL(let_others_pass(tmp_path_factory.mktemp("killed")) / "server") as started:
         yield started
 
 

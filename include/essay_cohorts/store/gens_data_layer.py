@@ -177,9 +177,10 @@ class GensDataLayer:
                         unfinished.rmdir()
 
     def flush(self) -> None:
-        """Wait until everything that was written below the data root is on the disk."""
+        """Wait until everything that was written to evaluations is on their disk."""
+        folder = self.gens / Stage.EVALUATION  # may be on another disk than the data root
         with storing(self.gens):
-            flush_file_system(self.root)
+            flush_file_system(folder if folder.is_dir() else self.root)
 
     def _file(self, stage: Stage, gen_id: str, name: str) -> str:
         _check_id(stage, gen_id)

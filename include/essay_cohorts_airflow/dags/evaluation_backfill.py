@@ -95,13 +95,13 @@ def announce_reused(outlet_events: Any = None) -> None:
 def evaluation_backfill() -> None:
     """Draw the graph: here the result of a task is a reference to the XCom that the task will leave."""
     slices: Any = plan_cohort()
-    worth: Any = not_a_dry_run()
+    gate: Any = not_a_dry_run()
     reused: Any = announce_reused()
-    slices >> worth >> reused
+    slices >> gate >> reused
     done = [evaluation.expand(part=slices), reused]
     summary: Any = summarise_cohort()
     done >> summary
     announce_completion(summary)
     # The report reads the store itself, so it need not wait for the summary.
     report: Any = write_report()
-    [worth, *done] >> report
+    [gate, *done] >> report
