@@ -48,7 +48,7 @@ def test_a_program_that_is_not_installed(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("devtools.cluster.postgresql._DEBIAN", tmp_path / "none")
     with pytest.raises(StartError, match=r"is not installed\. Next: sudo apt-get install"):
-        server(Path("/tmp") / f"essay-test-{os.getpid()}" / server.name).argv()
+        server(let_others_pass(tmp_path) / server.name).argv()
 
 
 @pytest.mark.skipif(not own_hosts_permitted(), reason="this user may not give hosts of their own")
