@@ -54,7 +54,7 @@ def test_a_component_has_the_image_the_settings_and_the_data_root(name: str) -> 
     """Each runs the image of the Dockerfile with the settings of `make cluster`, and sees the data root."""
     service = COMPOSE["services"][name]
     assert (service["build"], service["image"]) == (".", "essay-judgements")
-    assert service["env_file"][0] == "deploy/cluster.env"
+    assert service["env_file"] == ["deploy/cluster.env", ".env"]
     assert any(volume.endswith(":/data") for volume in service["volumes"])
     assert service["environment"]["DD_DATA_ROOT"] == "/data"
     assert "logs:/opt/airflow/logs" in service["volumes"]
