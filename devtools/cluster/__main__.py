@@ -4,7 +4,6 @@ python -m devtools.cluster [--workers 4] [--port 9000]
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -78,10 +77,9 @@ def cluster(project: Path, *, workers: int, port: int) -> int:
 def _copy_sample(source: Path, copy: Path) -> None:
     """Copy the sample data without what runs of `make backfill` added."""
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".ledger", "cohorts"))
-    for folder in (copy / "gens" / "evaluation").iterdir():
-        metadata = json.loads((folder / "metadata.json").read_text("utf-8"))
-        if metadata.get("origin_cohort_id") == SAMPLE_CONF["cohort_id"]:
-            shutil.rmtree(folder)
+    for metadata in (copy / "gens" / "evaluation").glob("*/metadata.json"):
+        if f'"{SAMPLE_CONF["cohort_id"]}"' in metadata.read_text("utf-8"):
+            shutil.rmtree(metadata.parent)
 
 
 def _describe_hosts(started: Cluster) -> str:

@@ -80,7 +80,8 @@ def _output_of(command: Sequence[str]) -> str:
 def _as_other_user() -> tuple[str, ...]:
     if os.getuid():
         return ()
-    return ("setpriv", f"--reuid={_other_user()}", "--regid=nogroup", "--clear-groups")
+    # Without --pdeathsig the other user's process would outlive a supervisor that is killed.
+    return ("setpriv", f"--reuid={_other_user()}", "--regid=nogroup", "--clear-groups", "--pdeathsig=TERM")
 
 
 def _other_user() -> str:

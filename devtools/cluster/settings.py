@@ -14,6 +14,7 @@ def shared_settings(workers: int, cores: int) -> dict[str, str]:
     return read_env_file(SETTINGS_FILE) | {
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(slots),
         "AIRFLOW__CORE__PARALLELISM": str(workers * slots),
+        "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(workers * slots),
     }
 
 

@@ -45,8 +45,9 @@ def readable_failure() -> Iterator[None]:
 
 
 def tasks_at_once() -> int:
-    """Return how many tasks this Airflow runs at once (0: no limit); more slices would only wait for each other."""
-    return conf.getint("core", "parallelism")
+    """Return how many tasks of a run Airflow runs at once, 0 without a limit; more slices would only wait."""
+    limits = [conf.getint("core", name) for name in ("parallelism", "max_active_tasks_per_dag")]
+    return min((limit for limit in limits if limit), default=0)
 
 
 def runs_on_several_machines() -> bool:
@@ -94,6 +95,9 @@ def this_plan() -> PlannedRun:
 
     planned = find_plan()
     if planned is None:
-        msg = "This run has no plan: see the log of plan_cohort."
+        msg = (
+            "This run has no plan: see the log of plan_cohort. If an earlier version planned it, trigger the same "
+            "conf again: replies that are stored are used."
+        )
         raise CohortIncomplete(msg)
     return planned

@@ -35,8 +35,8 @@ def test_it_judges_the_sample_and_leaves_nothing(tmp_path: Path) -> None:
     assert shown == {"planned": 128, "reused": 31, "called": 96, "scored": 97, "failed": 0}
     assert "LLM calls: 96" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    left = [process for process in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(process.cmdline())]
-    assert left == []
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert [command for command in commands if str(tmp_path) in command] == []
 
 
 @pytest.mark.parametrize("workers", ["0", "33", "many"])

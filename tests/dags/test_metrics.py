@@ -71,3 +71,23 @@ def test_only_what_has_changed_is_sent(received: Received) -> None:
         ("essay_cohorts.requests", "b"): 1,
     }
     assert +received.gauges == {("essay_cohorts.in_flight", "b"): 1}
+
+
+def test_a_client_that_fails_ends_the_metrics_and_not_the_calls(
+    received: Received, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error is logged once, and nothing more is sent."""
+    from essay_cohorts_airflow.monitoring.metrics import SliceMetrics
+
+    def fail(*_: object, **__: object) -> None:
+        message = "no such host"
+        raise ValueError(message)
+
+    monkeypatch.setattr(received, "incr", fail, raising=False)
+    metrics = SliceMetrics()
+    metrics(progress(a=CallCounts(calls=9, done=2)))
+    for done in (3, 4):
+        metrics(progress(a=CallCounts(calls=9, done=done)))
+    assert [message for message in caplog.messages if "No more metrics of this task" in message] == [
+        "No more metrics of this task are sent: no such host"
+    ]

@@ -85,7 +85,7 @@ def test_every_secret_comes_from_env() -> None:
     """No password is written down, a missing one is an error, and .env.example names each variable."""
     text = (PROJECT / "compose.yaml").read_text("utf-8")
     needed = {name for name in variables(COMPOSE) if "${" + name + ":?set it in .env}" in text}
-    assert variables(COMPOSE) - needed == {"PORT"}
+    assert variables(COMPOSE) - needed == {"PORT", "AIRFLOW_UID"}
     example = (PROJECT / ".env.example").read_text("utf-8")
     assert all(f"\n#{name}=" in example for name in needed)
     assert {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET"} <= needed
@@ -119,6 +119,7 @@ def test_as_many_tasks_run_at_once_as_the_workers_have_slots() -> None:
     """The file is for four workers of four cores; `make cluster` divides the cores of one machine."""
     slots = int(SETTINGS["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     assert int(SETTINGS["AIRFLOW__CORE__PARALLELISM"]) == VALUES["workers"]["replicas"] * slots
+    assert SETTINGS["AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG"] == SETTINGS["AIRFLOW__CORE__PARALLELISM"]
     names = ("AIRFLOW__CELERY__WORKER_CONCURRENCY", "AIRFLOW__CORE__PARALLELISM")
     assert [shared_settings(4, cores=16)[name] for name in names] == ["4", "16"]
     assert [shared_settings(4, cores=2)[name] for name in names] == ["1", "4"]

@@ -81,7 +81,10 @@ def summarise_cohort(settings: Settings, planned: PlannedRun | None, run: RunRef
     CohortIncomplete if this run has no plan; the plan of another run is never used instead. A dry run writes nothing.
     """
     if planned is None:
-        msg = "Planning failed: see the log of plan_cohort. Nothing was called."
+        msg = (
+            "Planning failed, so nothing was called: see the log of plan_cohort. If an earlier version planned this "
+            "run, trigger the same conf again: replies that are stored are used."
+        )
         raise CohortIncomplete(msg)
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     rows = evaluation_rows(settings, planned)

@@ -11,7 +11,10 @@ _SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 def flush_file_system(folder: Path) -> None:
-    """Wait until all that was written to the file system of `folder` is on its disk. OSError if the disk fails."""
+    """Wait until all that was written to the file system of `folder` is on its disk.
+
+    OSError if the system reports that the disk failed, which Linux does from 5.8 on.
+    """
     if _SYNCFS is None:
         os.sync()
         return

@@ -52,11 +52,13 @@ def plan_cohort() -> list[dict[str, Any]]:
     with readable_failure():
         own = settings.read_settings()
         planned = plan_cohort.plan_cohort(own, this_conf(), this_task(), check_connections)
+        slices: list[dict[str, Any]] = []
+        if not planned.dry_run:
+            several = runs_on_several_machines()
+            slices = slice_tasks.cut_into_slices(own, planned, tasks_at_once(), several_machines=several)
+        # Last, because a run with a plan counts as planned.
         leave_plan(planned)
-        if planned.dry_run:
-            return []
-        several = runs_on_several_machines()
-        return slice_tasks.cut_into_slices(own, planned, tasks_at_once(), several_machines=several)
+        return slices
 
 
 @task.short_circuit(ignore_downstream_trigger_rules=False)

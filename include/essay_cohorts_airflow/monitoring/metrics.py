@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
@@ -9,6 +11,8 @@ from airflow.sdk.observability import stats
 if TYPE_CHECKING:
     from essay_cohorts.progress.counts import CallCounts
     from essay_cohorts.progress.records import SliceProgress
+
+log = logging.getLogger(__name__)
 
 # Airflow puts its own prefix before the names, `airflow.` by default. Counters are whole numbers, so the cost is in
 # millionths of a USD.
@@ -21,9 +25,21 @@ class SliceMetrics:
 
     def __init__(self) -> None:
         self._sent: dict[str, dict[str, int]] = {}
+        self._mutex = threading.Lock()
+        self._works = True
 
     def __call__(self, progress: SliceProgress) -> None:
-        """Send what has changed since the last time, with the judge as the tag `model`."""
+        """Send what has changed since the last time, with the judge as the tag `model`; an error ends the metrics."""
+        with self._mutex:
+            if not self._works:
+                return
+            try:
+                self._send(progress)
+            except Exception as error:  # noqa: BLE001  (calls that are paid for must not fail with their metrics)
+                self._works = False
+                log.warning("No more metrics of this task are sent: %s", error)
+
+    def _send(self, progress: SliceProgress) -> None:
         for judge, counts in progress.by_judge.items():
             found = _numbers(counts)
             # The calls that were done when the task began were counted by an earlier try.
@@ -32,8 +48,10 @@ class SliceMetrics:
             for name in [name for name in found if found[name] != sent[name]]:
                 change, tags = found[name] - sent[name], {"model": judge}
                 if name == _IN_FLIGHT:
-                    stats.gauge(f"{PREFIX}.{name}", change, delta=True, tags=tags)
-                else:
+                    # OpenTelemetry adds up within a process only, so the slices must be told apart.
+                    slice_tags = tags | {"slice": progress.slice_name}
+                    stats.gauge(f"{PREFIX}.{name}", change, delta=True, tags=slice_tags)
+                elif change > 0:
                     stats.incr(f"{PREFIX}.{name}", change, tags=tags)
 
 

@@ -10,6 +10,7 @@ from essay_cohorts.backfill.report.methods_text import methods_paragraph
 from essay_cohorts.backfill.report.report_figures import MOST_EVALUATIONS, report_figures
 from essay_cohorts.backfill.summaries import count_totals
 from essay_cohorts.backfill.summarise import score_rows
+from essay_cohorts.calling.spending import settle_from_store
 from essay_cohorts.domain import RunRef, ScoreRow
 from essay_cohorts.figures.cohort_figures import CohortScores
 from essay_cohorts.files.clock import now
@@ -36,6 +37,7 @@ def write_report(settings: Settings, planned: PlannedRun, run: RunRef) -> None:
         return
     folder = CohortFolder(root=settings.data_root, cohort_id=planned.cohort_id)
     store, ledger = GensDataLayer.from_root(settings.data_root), Ledger.of(settings)
+    settle_from_store(ledger, store, planned.cohort_id)  # the summary may not have done it yet
     rows = score_rows(store, evaluation_rows(settings, planned), planned, ledger.holders())
     spent = ledger.spendings(folder.cohort_id, None, run)
     scores = _scores(store, rows) if len(rows) <= MOST_EVALUATIONS else None
