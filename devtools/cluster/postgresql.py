@@ -39,7 +39,8 @@ class PostgreSQL(Service):
 
     def argv(self) -> tuple[str, ...]:
         """Return the command that runs the server in the foreground."""
-        options = ("-h", LOOPBACK, "-k", str(self.folder), "-c", "max_connections=300")
+        # No socket in the folder: its path may be longer than a socket's can be.
+        options = ("-h", LOOPBACK, "-c", "unix_socket_directories=", "-c", "max_connections=300")
         return (*_as_other_user(), _program("postgres"), "-D", f"{self.folder}/data", "-p", str(self.port), *options)
 
     def is_ready(self) -> bool:

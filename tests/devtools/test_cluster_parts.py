@@ -30,6 +30,14 @@ def test_redis_keeps_its_queue_over_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgresql
+def test_postgresql_answers_in_a_folder_with_a_long_path(tmp_path: Path) -> None:
+    """A path that is too long for a socket does not matter; a new database has a URL."""
+    folder = let_others_pass(tmp_path) / ("long-" * 20)
+    with PostgreSQL(folder) as server:
+        assert server.new_database("mine") == f"postgresql+psycopg://cluster:secret@127.0.0.1:{server.port}/mine"
+
+
+@pytest.mark.postgresql
 @pytest.mark.skipif(os.getuid() != 0, reason="only root runs PostgreSQL as another user")
 def test_a_folder_that_postgresql_cannot_reach(tmp_path: Path) -> None:
     """The error names the folder that is closed and what to set; no folder is opened to others."""
