@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -59,7 +58,11 @@ class PostgreSQL(Service):
         return f"postgresql+{driver}://{USER}:secret@{LOOPBACK}:{self.port}/{name}"
 
     def _run(self, program: str, *arguments: str) -> None:
-        _output_of([*_as_other_user(), _program(program), *arguments])
+        command = [*_as_other_user(), _program(program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+        if done.returncode:
+            msg = f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2_000:]}"
+            raise StartError(msg)
 
 
 def let_others_pass(folder: Path) -> Path:
@@ -68,14 +71,6 @@ def let_others_pass(folder: Path) -> Path:
         if os.getuid() == 0 and each.stat().st_uid == 0 and not each.stat().st_mode & 0o001:
             each.chmod(each.stat().st_mode | 0o011)
     return folder
-
-
-def _output_of(command: Sequence[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
-    if done.returncode:
-        msg = f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2_000:]}"
-        raise StartError(msg)
-    return done.stdout
 
 
 def _as_other_user() -> tuple[str, ...]:

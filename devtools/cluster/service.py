@@ -5,9 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 from devtools.errors import StartError
+from devtools.supervision import processes
 from devtools.supervision.environment import clean_environment
 from devtools.supervision.ports import free_port
 from devtools.supervision.supervised_processes import PACKAGE_ROOT, SupervisedProcesses, last_lines
@@ -77,12 +76,7 @@ class Service:
         if self._processes is None:
             return
         self._processes.check()
-        leader = psutil.Process(self._processes.pids[self.name])
-        victims = [leader, *leader.children(recursive=True)]
-        for victim in victims:
-            if victim.is_running():
-                victim.kill()
-        psutil.wait_procs(victims, timeout=10)
+        processes.kill_tree(self._processes.pids[self.name])
 
     def __enter__(self) -> Self:
         try:

@@ -82,6 +82,13 @@ def end_all(find: Callable[[], list[psutil.Process]], *, grace_s: float) -> list
     return found
 
 
+def kill_tree(leader: int) -> None:
+    """Kill a process and all below it at once, as `kill -9` and a power cut do, and return when they are gone."""
+    victims = [psutil.Process(leader), *descendants(leader)]
+    _signal(victims, signal.SIGKILL)
+    psutil.wait_procs(victims, timeout=10)
+
+
 def _signal(processes: Iterable[psutil.Process], signal_number: signal.Signals) -> None:
     for process in processes:
         with suppress(psutil.Error):

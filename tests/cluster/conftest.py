@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-import psutil
 import psycopg
 import pytest
 
 from devtools.cluster.cluster import Cluster
 from devtools.cluster.postgresql import let_others_pass
 from devtools.cluster.settings import LEDGER_DATABASE
+from devtools.supervision import processes
 from tests.e2e.conftest import DAG_ID, PROJECT, Stage
 from tests.judge_server import JudgeServer
 from tests.store_builder import StoreBuilder
@@ -73,12 +73,7 @@ class Grid:
 
     def kill(self, name: str) -> None:
         """Kill a component and all its processes: a host, or a scheduler."""
-        leader = psutil.Process(self.stage.airflow.pids[name])
-        victims = [leader, *leader.children(recursive=True)]
-        for victim in victims:
-            if victim.is_running():
-                victim.kill()
-        psutil.wait_procs(victims, timeout=10)
+        processes.kill_tree(self.stage.airflow.pids[name])
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
