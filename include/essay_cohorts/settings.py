@@ -82,9 +82,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     cohort = environment.get("DD_COHORT", "").strip()
     cohort_id = None if cohort.lower() in _UNSET else cohort
     if cohort_id is not None and not is_id(cohort_id):
-        problems.append(
-            Problem(place="environment: DD_COHORT", finding=f"{cohort!r} is not valid.", next_step=ID_RULE)
-        )
+        problems.append(_invalid("DD_COHORT", cohort, ID_RULE))
     changed = _one_of(ChangedInputs, environment, "DD_CHANGED_INPUTS", problems) or ChangedInputs.REFUSE
     events = _one_of(Events, environment, "DD_EVENTS", problems) or Events.FIRST
     slices = _whole_number(environment, "DD_SLICES", problems)
@@ -113,7 +111,7 @@ def _one_of(
         return choices(text)
     if text:
         next_step = f"Write one of: {', '.join(choices)}."
-        problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
+        problems.append(_invalid(name, text, next_step))
     return None
 
 
@@ -128,7 +126,7 @@ def _usd(environment: Mapping[str, str], name: str, problems: list[Problem]) -> 
         usd = -1.0
     if not 0 <= usd < math.inf:
         next_step = "Write a number of USD such as 5 or 2.50, or leave it out for no cap."
-        problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
+        problems.append(_invalid(name, text, next_step))
     return usd
 
 
@@ -140,8 +138,12 @@ def _whole_number(environment: Mapping[str, str], name: str, problems: list[Prob
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= _MOST_SLICES:
         return int(text)
     next_step = f"Write a whole number from 1 to {_MOST_SLICES}, or leave it out."
-    problems.append(Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step))
+    problems.append(_invalid(name, text, next_step))
     return None
+
+
+def _invalid(name: str, text: str, next_step: str) -> Problem:
+    return Problem(place=f"environment: {name}", finding=f"{text!r} is not valid.", next_step=next_step)
 
 
 def _processes() -> int:
